@@ -1,0 +1,47 @@
+import { NumaError } from "./error.ts";
+
+/**
+ * Shows a caller's value in an error message, short and on one line.
+ *
+ * @param value Anything.
+ * @returns Its text.
+ */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "function") return "a function";
+  if (typeof value === "symbol") return "a symbol";
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === "object" && value !== null) {
+    const name: unknown = Object.getPrototypeOf(value)?.constructor?.name;
+    return `a value of type ${typeof name === "string" && name !== "" ? name : "object"}`;
+  }
+  return String(value);
+}
+
+/**
+ * Checks a whole number from a caller before anything else looks at it.
+ *
+ * @param value What the caller gave.
+ * @param name How the argument is called in the message.
+ * @param min The least allowed value.
+ * @param max The greatest allowed value.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The number.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkInteger(
+  value: unknown,
+  name: string,
+  min: number,
+  max: number,
+  action: string,
+): number {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max) {
+    return value;
+  }
+  throw new NumaError("EINVAL", action, {
+    why: `${name} is ${show(value)}`,
+    fix: `Give a whole number from ${min} to ${max}.`,
+  });
+}

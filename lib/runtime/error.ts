@@ -1,0 +1,106 @@
+/**
+ * What went wrong, by kind. Where the kernel has a name for it, the name is the kernel's.
+ *
+ * `docs/errors.md` lists each code with its causes and cures.
+ */
+export type NumaErrorCode =
+  /** Another library version than this source was written for. */
+  | "EABI"
+  /** Outside what this process may use (cpuset). */
+  | "EACCES"
+  /** Out of threads, mappings or another countable thing. */
+  | "EAGAIN"
+  /** In use by another thread. */
+  | "EBUSY"
+  /** Used after `destroy()`. */
+  | "EDESTROYED"
+  /** An argument of the wrong type or out of range. */
+  | "EINVAL"
+  /** The C helper was not found or could not be loaded. */
+  | "ELIBRARY"
+  /** A worker's module could not be loaded. */
+  | "EMODULE"
+  /** No such NUMA node or CPU, or one that lacks what was asked of it. */
+  | "ENODEV"
+  /** Not enough memory, or not enough hugepages, where it was asked for. */
+  | "ENOMEM"
+  /** The kernel is too old or was built without it. */
+  | "ENOSYS"
+  /** Switched off on this system. */
+  | "ENOTSUP"
+  /** Forbidden by the system or the runtime's permissions. */
+  | "EPERM"
+  /** Not Linux. */
+  | "EPLATFORM"
+  /** A handle to something that is gone. */
+  | "ESTALE"
+  /** Memory or a thread is not where it was asked for. */
+  | "ESTRICT"
+  /** A thread was terminated. */
+  | "ETERMINATED";
+
+/** The facts behind a {@linkcode NumaError}. */
+export interface NumaErrorDetails {
+  /** What the system said, or in which state things are. */
+  readonly why: string;
+  /** What to do about it: a sentence. */
+  readonly fix?: string;
+  /** The system call or helper function that refused. */
+  readonly syscall?: string;
+  /** The NUMA node that was asked. */
+  readonly node?: number;
+  /** The error underneath. */
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error class of numakit.
+ *
+ * The message always has the same grammar: what was asked, why it cannot be, what to do.
+ *
+ * @example
+ * ```ts
+ * import { NumaError } from "@numakit/numakit";
+ *
+ * const error = new NumaError("ENODEV", "create an arena of 2 MiB on node 7", {
+ *   why: "this machine has nodes 0-1",
+ *   fix: "Choose one of them.",
+ *   node: 7,
+ * });
+ * console.log(error.message);
+ * // Cannot create an arena of 2 MiB on node 7: this machine has nodes 0-1. Choose one of them.
+ * ```
+ */
+export class NumaError extends Error {
+  /** The kind of failure, stable across versions. */
+  readonly code: NumaErrorCode;
+  /** What the system said. */
+  readonly why: string;
+  /** What to do about it. */
+  readonly fix: string | undefined;
+  /** The system call or helper function that refused. */
+  readonly syscall: string | undefined;
+  /** The NUMA node that was asked. */
+  readonly node: number | undefined;
+
+  /**
+   * Builds the message from its parts.
+   *
+   * @param code The kind of failure.
+   * @param action What was asked, as it follows "Cannot".
+   * @param details Why not, and what to do.
+   */
+  constructor(code: NumaErrorCode, action: string, details: NumaErrorDetails) {
+    const { why, fix, cause } = details;
+    super(
+      `Cannot ${action}: ${why}.${fix === undefined ? "" : ` ${fix}`}`,
+      cause === undefined ? undefined : { cause },
+    );
+    this.name = "NumaError";
+    this.code = code;
+    this.why = why;
+    this.fix = fix;
+    this.syscall = details.syscall;
+    this.node = details.node;
+  }
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * numakit.h: the C helper of numakit.
+ *
+ * What JavaScript cannot do itself: ask hwloc for the machine, place memory, pin threads, and know for certain that
+ * a thread is gone. Everything else lives in TypeScript.
+ *
+ * Conventions, the same for every function:
+ * - The result is a count (or 1 for yes, 0 for no), or `-errno`. errno itself is never part of the contract.
+ * - Sizes and offsets are bytes. Addresses leave through `uint64_t` out parameters and never come back: what comes
+ *   back is an identity (of a mapping, of a thread) that is checked here.
+ * - The caller owns every buffer. A pointer may be NULL only where it says so.
+ * - No function calls back, keeps a pointer to a caller's buffer, or blocks for longer than its own work takes.
+ * - All functions may be called from any thread at any time.
+ *
+ * Parameters are only int32_t, uint32_t, uint64_t and pointers; lib/runtime/symbols.ts says the same thing to the
+ * runtimes, and tests/abi_test.ts compares the two.
+ */
+#ifndef NUMAKIT_H
+#define NUMAKIT_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NK_API __attribute__((visibility("default")))
+
+/* Raised with every incompatible change of this file. */
+#define NK_ABI_VERSION 1
+
+/* Affinity and node masks: little-endian arrays of 64-bit words, bit i of word w is CPU (or node) 64 * w + i. */
+#define NK_MASK_WORDS_MAX 1024
+
+/* The ABI version this library was built with. */
+NK_API int32_t nk_abi_version(void);
+
+/* ---- topology.c: what the machine looks like ------------------------------------------------------------------ */
+
+#define NK_SOURCE_LIVE 0      /* this machine; text is ignored */
+#define NK_SOURCE_SYNTHETIC 1 /* text: an hwloc synthetic description, "pack:2 numa:2 core:8 pu:2" */
+#define NK_SOURCE_XML 2       /* text: the path of an hwloc XML file */
+
+/*
+ * Describe a machine as JSON (UTF-8, not NUL-terminated), through hwloc.
+ *
+ * text is NUL-terminated, or NULL for NK_SOURCE_LIVE. Returns the bytes the description needs; what fits was written
+ * to out (out may be NULL when capacity is 0), so a caller whose buffer was too small calls again with a larger one.
+ * CPU lists are strings in the kernel's notation ("0-3,8"); indexes are those of the OS. Absent facts are absent
+ * keys, never zeros.
+ *
+ *   { "hwloc": "2.9.0", "source": "live",
+ *     "cpus": "0-7",                          every PU that exists
+ *     "allowedCpus": "0-7", "allowedNodes": "0-1",   what the cgroup's cpuset leaves
+ *     "packages": [ { "id": 0, "cpus": "0-3", "model": "AMD EPYC" } ],
+ *     "dies":     [ { "id": 0, "package": 0, "cpus": "0-3" } ],
+ *     "caches":   [ { "level": 3, "type": "unified", "bytes": 33554432, "line": 64, "cpus": "0-3" } ],
+ *     "cores":    [ { "id": 0, "cpus": "0,4", "kind": 1 } ],
+ *     "nodes":    [ { "id": 0, "cpus": "0-3", "bytes": 8589934592, "freeBytes": 1234, "subtype": "DRAM",
+ *                     "hugepages": [ { "bytes": 2097152, "total": 8, "free": 8 } ] } ],
+ *     "distances": { "nodes": [0, 1], "values": [10, 21, 21, 10] },        row-major, absent when unknown
+ *     "attributes": [ { "name": "Bandwidth", "node": 0, "initiator": "0-3", "value": 12000 } ] }
+ *
+ * With NK_SOURCE_LIVE the nodes are the union of hwloc's and of /sys/devices/system/node/online (hwloc 2 leaves out
+ * nodes without memory), and freeBytes and hugepages are there. Attributes are hwloc's memory attributes other than
+ * capacity and locality (MiB/s and ns), from hwloc 2.3 on.
+ *
+ * -EINVAL unknown source, text missing or not a topology; -ENOENT no such file; -ENOMEM.
+ */
+NK_API int32_t nk_topology_export(int32_t source, const char *text, char *out, uint64_t capacity);
+
+/* ---- system.c: what the process may use right now --------------------------------------------------------------- */
+
+/*
+ * Memory of a node: out[0] total bytes, out[1] free bytes, out[2] bytes of clean page cache the kernel can take back.
+ * Returns 3. -ENODEV no such node.
+ */
+NK_API int32_t nk_node_memory(int32_t node, uint64_t *out);
+
+/*
+ * A node's pool of hugepages of one size: out[0] pages in the pool, out[1] of them free. Returns 2.
+ * -ENODEV no such node; -ENOENT the kernel has no hugepages of page_bytes.
+ */
+NK_API int32_t nk_node_hugepages(int32_t node, uint64_t page_bytes, uint64_t *out);
+
+/*
+ * The tightest CPU quota among the calling process's cgroup and its ancestors (v2 cpu.max, v1 cpu.cfs_*):
+ * out[0] quota and out[1] period in microseconds. Returns 2, or 0 when there is no limit.
+ * root is prefixed to every path read ("" for the real system; tests give a folder).
+ */
+NK_API int32_t nk_cpu_quota(const char *root, uint64_t *out);
+
+/*
+ * The least room left under a memory limit of the process's cgroup and its ancestors: out[0] bytes left,
+ * out[1] the limit in bytes. Returns 2, or 0 when there is no limit. root as for nk_cpu_quota.
+ */
+NK_API int32_t nk_memory_limit(const char *root, uint64_t *out);
+
+/* ---- thread.c: threads, pinning, policy ------------------------------------------------------------------------- */
+
+/*
+ * Register the calling thread (idempotent): out[0] its identity (never reused in this process), out[1] its slot
+ * (0 .. 65534, reused after the thread is gone), out[2] its OS thread id. Returns 3. -EAGAIN too many threads.
+ * From then on the thread's end, however it comes, releases what it holds (nk_mapping_attach).
+ */
+NK_API int32_t nk_thread_self(uint64_t *out);
+
+/* 1 while the thread of that identity lives, 0 once its code can no longer run. */
+NK_API int32_t nk_thread_alive(uint64_t thread);
+
+/* The calling thread's affinity: fills mask (words of 64 bits), returns the words that matter. -EINVAL too short. */
+NK_API int32_t nk_affinity_get(uint64_t *mask, int32_t words);
+
+/*
+ * Pin the calling thread. Returns 0 with the affinity exactly as asked, or fails and leaves it as it was:
+ * -EINVAL empty mask or words out of range, -ENXIO when the kernel would only take a part of the mask.
+ */
+NK_API int32_t nk_affinity_set(const uint64_t *mask, int32_t words);
+
+#define NK_POLICY_DEFAULT 0 /* first touch on the node the thread runs on */
+#define NK_POLICY_PREFER 1  /* that node first, others when it is full */
+#define NK_POLICY_BIND 2    /* that node only: the kernel kills when it is full */
+
+/* The memory policy of the calling thread's future pages. Returns 0. -EINVAL, -EPERM (seccomp), -ENOSYS. */
+NK_API int32_t nk_policy_set(int32_t policy, int32_t node);
+
+/* The nodes the calling thread may allocate from (cpuset): mask of nodes, returns the words that matter. */
+NK_API int32_t nk_nodes_allowed(uint64_t *mask, int32_t words);
+
+/* The CPU the calling thread runs on. */
+NK_API int32_t nk_cpu_current(void);
+
+/*
+ * The calling thread's rseq area: out[0] its address. Returns the bytes of it that the kernel keeps up to date
+ * (20: up to cpu_id; 24: node_id at offset 20; 28: mm_cid at 24). -ENOSYS no rseq registered by the C library.
+ * The address is valid while the thread lives.
+ */
+NK_API int32_t nk_thread_rseq(uint64_t *out);
+
+/* ---- mapping.c: memory on a node --------------------------------------------------------------------------------- */
+
+/*
+ * A mapping is a header page (an ordinary small page) and behind it, page-aligned, the data:
+ *
+ *   address            address + small page
+ *   | header page      | data: a whole number of pages of page_bytes                |
+ *
+ * Both are bound to one node. Threads hold a mapping at most once each. When the last holder lets go it is unmapped,
+ * unless some holder could not vouch for its views (it ended without nk_mapping_release, or said so): then the pages
+ * go back to the system but the range stays reserved, so that a stray view reads zeros instead of faulting or of
+ * seeing somebody else's bytes.
+ *
+ * The first 32-bit word of the header is the slot + 1 of the thread that allocates from the mapping (0: nobody).
+ * The helper clears it when that thread lets go; it never trusts anything else in there.
+ */
+
+#define NK_PAGES_SMALL 0 /* the system's small pages, never merged into huge ones */
+#define NK_PAGES_THP 1   /* transparent hugepages */
+#define NK_PAGES_HUGE 2  /* hugetlb pages of page_bytes from the node's pool */
+
+/*
+ * Reserve a mapping of data_bytes (a multiple of page_bytes) and bind it to node; only the header page is resident
+ * afterwards. The calling thread holds it. page_bytes is the small page for NK_PAGES_SMALL, the PMD size for
+ * NK_PAGES_THP, a hugetlb size for NK_PAGES_HUGE.
+ *
+ * out[0] identity (never reused), out[1] address, out[2] bytes of header and data together. Returns 3.
+ * -EINVAL kind, sizes; -ENODEV no such node or one without memory; -EACCES not in the cpuset; -EPERM mbind forbidden
+ * (seccomp); -ENOSYS no NUMA in the kernel; -ENOTSUP THP switched off; -ENOMEM address space, or for NK_PAGES_HUGE
+ * fewer free pages in the node's pool than asked; -EMFILE too many mappings.
+ */
+NK_API int32_t nk_mapping_create(int32_t node, int32_t kind, uint64_t page_bytes, uint64_t data_bytes, uint64_t *out);
+
+/*
+ * Make data bytes [offset, offset + bytes) resident. The node must have the room (free and reclaimable memory less a
+ * margin, and the cgroup's limit), or nothing is touched: -ENOMEM. -EFAULT the kernel ran out of hugepages on the
+ * way. -ESTALE not held by this thread. -EINVAL range. -ENOSYS before Linux 5.14. Callers populate large mappings in
+ * steps, so that no call runs long.
+ */
+NK_API int32_t nk_mapping_populate(uint64_t mapping, uint64_t offset, uint64_t bytes);
+
+/*
+ * Where data bytes [offset, offset + bytes) are, asked of the kernel (move_pages): counts[n] becomes the pages of
+ * page_bytes (small pages for THP) on node n for n < nodes, counts[nodes] those not resident or elsewhere.
+ * Returns the pages asked about. -ESTALE, -EINVAL, -EPERM, -ENOSYS.
+ */
+NK_API int32_t nk_mapping_residency(uint64_t mapping, uint64_t offset, uint64_t bytes, int32_t *counts, int32_t nodes);
+
+/* Data bytes that are in hugepages now: out[0]. Returns 1. With collapse = 1 the kernel is first asked to make them
+ * so (MADV_COLLAPSE, Linux 6.1; older kernels just report). -ESTALE. */
+NK_API int32_t nk_mapping_huge_bytes(uint64_t mapping, int32_t collapse, uint64_t *out);
+
+/* Hold a mapping from this thread too. out as for nk_mapping_create. Returns 3, -ESTALE gone or never was. */
+NK_API int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out);
+
+/*
+ * Let go. detached = 1: this thread's views are all dead; 0: somebody else carried its buffer away.
+ * Returns the holders left. -ESTALE not held by this thread.
+ */
+NK_API int32_t nk_mapping_release(uint64_t mapping, int32_t detached);
+
+/* out[0] live mappings, out[1] their bytes, out[2] ranges that stay reserved without pages, out[3] their bytes.
+ * Returns 4. */
+NK_API int32_t nk_mapping_stats(uint64_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
