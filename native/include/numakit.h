@@ -125,9 +125,6 @@ NK_API int32_t nk_affinity_set(const uint64_t *mask, int32_t words);
 /* The memory policy of the calling thread's future pages. Returns 0. -EINVAL, -EPERM (seccomp), -ENOSYS. */
 NK_API int32_t nk_policy_set(int32_t policy, int32_t node);
 
-/* The nodes the calling thread may allocate from (cpuset): mask of nodes, returns the words that matter. */
-NK_API int32_t nk_nodes_allowed(uint64_t *mask, int32_t words);
-
 /* The CPU the calling thread runs on. */
 NK_API int32_t nk_cpu_current(void);
 

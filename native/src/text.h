@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Reading the kernel's small text. */
+/* Reading the kernel's small text files. */
 #ifndef NK_TEXT_H
 #define NK_TEXT_H
 

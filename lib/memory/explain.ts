@@ -1,0 +1,134 @@
+/**
+ * Why the helper refused, told with the system's own numbers and the line that mends it.
+ *
+ * @module
+ */
+import { formatBytes } from "../runtime/bytes.ts";
+import { errnoError } from "../runtime/errno.ts";
+import type { NumaError, NumaErrorDetails } from "../runtime/error.ts";
+import { native } from "../runtime/native.ts";
+import type { MappingRequest } from "./mapping.ts";
+
+const ENOENT = 2;
+const ENOMEM = 12;
+const EACCES = 13;
+const EFAULT = 14;
+const ENODEV = 19;
+const EINVAL = 22;
+const ENOSYS = 38;
+const ENOTSUP = 95;
+const HUGE = 2;
+
+/** The pool of hugepages that a request needs, and how to fill it. */
+function explainPool(request: MappingRequest): Partial<NumaErrorDetails> {
+  const { node, format, dataBytes } = request;
+  const pageKib = format.pageBytes / 1024;
+  const file = `/sys/devices/system/node/node${node}/hugepages/hugepages-${pageKib}kB/nr_hugepages`;
+  const pool = new BigUint64Array(2);
+  const needed = dataBytes / format.pageBytes;
+  const result = native().calls.nk_node_hugepages(node, format.pageBytes, pool);
+  if (result === -ENOENT) {
+    return {
+      why: `the kernel has no hugepages of ${formatBytes(format.pageBytes)}`,
+      fix: `Boot it with hugepagesz=${pageKib / 1024}M, or choose other pages.`,
+    };
+  }
+  const [total, free] = [Number(pool[0]), Number(pool[1])];
+  return {
+    why: `it needs ${needed} hugepages of ${formatBytes(format.pageBytes)} and node ${node} has ` +
+      `${free} free of ${total}`,
+    fix: `As root: \`echo ${total - free + needed} > ${file}\`, or let it use others as well: ` +
+      `pages: ["${pageKib === 2048 ? "2m" : "1g"}", "4k"].`,
+  };
+}
+
+function explainRoom(request: MappingRequest): Partial<NumaErrorDetails> {
+  const { node } = request;
+  const memory = new BigUint64Array(3);
+  const limit = new BigUint64Array(2);
+  const { nk_node_memory, nk_memory_limit } = native().calls;
+  if (nk_node_memory(node, memory) < 0) return {};
+  const left = Number(memory[1]) + Number(memory[2]);
+  const limited = nk_memory_limit(new Uint8Array(1), limit) > 0 && Number(limit[0]) < left;
+  return {
+    why: limited
+      ? `the cgroup's memory limit of ${formatBytes(Number(limit[1]))} leaves ` +
+        formatBytes(Number(limit[0]))
+      : `node ${node} has ${formatBytes(left)} free or reclaimable of ` +
+        `${formatBytes(Number(memory[0]))}, and a margin of that has to stay`,
+    fix: "Ask for less, use another node, or free memory there: touching more than there is would " +
+      "call the OOM killer.",
+  };
+}
+
+function explainNode(request: MappingRequest): Partial<NumaErrorDetails> {
+  const { calls } = native();
+  const memory = new BigUint64Array(3);
+  const nodes: number[] = [];
+  for (let node = 0; node < 1024; node++) {
+    if (calls.nk_node_memory(node, memory) > 0 && Number(memory[0]) > 0) nodes.push(node);
+  }
+  return {
+    why: `node ${request.node} does not exist or has no memory; nodes with memory: ` +
+      nodes.join(", "),
+    fix: "Choose one of them.",
+  };
+}
+
+/**
+ * The error of a refused `nk_mapping_create`.
+ *
+ * @param result Its `-errno`.
+ * @param request What was asked.
+ * @returns The error.
+ */
+export function explainCreate(result: number, request: MappingRequest): NumaError {
+  const { node, action, format } = request;
+  const known: Partial<NumaErrorDetails> = { node };
+  const details: Record<number, () => Partial<NumaErrorDetails>> = {
+    [ENODEV]: () => explainNode(request),
+    [ENOMEM]: () => format.kind === HUGE ? explainPool(request) : explainRoom(request),
+    [EINVAL]: () => format.kind === HUGE ? explainPool(request) : {},
+    [EACCES]: () => ({
+      why: `node ${node} is not among the memory nodes of this process's cpuset`,
+      fix: "Widen cpuset.mems of its cgroup, or choose a node in it (`numakit topo` lists them).",
+    }),
+    [ENOSYS]: () => ({
+      why: "this kernel has no NUMA memory policy, or is older than Linux 5.14",
+      fix: "Use Linux 5.14 or later, built with CONFIG_NUMA.",
+    }),
+    [ENOTSUP]: () => ({
+      why: "transparent hugepages are switched off",
+      fix: "As root: `echo madvise > /sys/kernel/mm/transparent_hugepage/enabled`.",
+    }),
+  };
+  const errno = -result;
+  // A page size the kernel does not have is the same to a caller as a pool without pages.
+  const code = errno === EINVAL && format.kind === HUGE ? -ENOTSUP : result;
+  return errnoError(code, "nk_mapping_create", action, { ...known, ...details[errno]?.() });
+}
+
+/**
+ * The error of a refused `nk_mapping_populate`.
+ *
+ * @param result Its `-errno`.
+ * @param request What was asked.
+ * @param doneBytes Bytes populated before.
+ * @returns The error.
+ */
+export function explainPopulate(
+  result: number,
+  request: MappingRequest,
+  doneBytes: number,
+): NumaError {
+  const { node, action, format } = request;
+  const details = -result === EFAULT || format.kind === HUGE
+    ? explainPool(request)
+    : -result === ENOMEM
+    ? explainRoom(request)
+    : {};
+  const why = details.why === undefined
+    ? {}
+    : { why: `${details.why} (stopped after ${formatBytes(doneBytes)})` };
+  return errnoError(result, "nk_mapping_populate", action, { node, ...details, ...why });
+}

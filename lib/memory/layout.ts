@@ -1,0 +1,34 @@
+/**
+ * The memory of an arena: the one place with its layout numbers.
+ *
+ * ```
+ *   small page (4 KiB)              data, aligned to its page size
+ *   +------------------------------+------------------------------------------------+
+ *   | 0: owner | 1: top | unused … | allocated …              | free …             |
+ *   +------------------------------+--------------------------^---------------------+
+ *   int32 words                                               top * 16
+ * ```
+ *
+ * - `owner`: slot + 1 of the thread that allocates here, 0 for nobody. Taken with a compare-exchange; the C helper
+ *   clears it when its owner lets go or dies.
+ * - `top`: the bump pointer in granules of 16 bytes. A plain word: only the owner touches it, and taking ownership
+ *   orders it. A 32-bit word, because a Float64 costs four times as much on Bun, and 16 bytes a unit reach 64 GiB.
+ *
+ * JavaScript may scribble over the header through `arena.bytes.buffer`. That garbles this arena's bookkeeping and
+ * nothing else: limits are kept outside, and every view is checked by the runtime.
+ *
+ * @module
+ */
+
+/** Index of the owner word in the header. */
+export const OWNER = 0;
+/** Index of the bump pointer in the header. */
+export const TOP = 1;
+/** Words of the header that are in use. */
+export const HEADER_WORDS = 2;
+/** Bytes a unit of the bump pointer. */
+export const GRANULE_BYTES = 16;
+/** log2 of {@linkcode GRANULE_BYTES}. */
+export const GRANULE_SHIFT = 4;
+/** The largest arena: what the bump pointer reaches. */
+export const MAX_DATA_BYTES: number = 2 ** 32 * GRANULE_BYTES;

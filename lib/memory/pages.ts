@@ -1,0 +1,57 @@
+import { show } from "../runtime/check.ts";
+import { NumaError } from "../runtime/error.ts";
+
+/**
+ * The pages an arena is made of.
+ *
+ * - `"4k"`: the system's small pages, kept small.
+ * - `"thp"`: transparent hugepages of 2 MiB, all of them huge or it fails.
+ * - `"2m"`, `"1g"`: hugepages from the node's own pool (`/sys/devices/system/node/nodeN/hugepages`).
+ */
+export type PageKind = "4k" | "thp" | "2m" | "1g";
+
+/** How the helper names a page kind, and its size in bytes. */
+export interface PageFormat {
+  /** `NK_PAGES_SMALL`, `NK_PAGES_THP` or `NK_PAGES_HUGE`. */
+  readonly kind: 0 | 1 | 2;
+  /** Bytes a page. */
+  readonly pageBytes: number;
+}
+
+const FORMATS: Readonly<Record<PageKind, PageFormat>> = {
+  "4k": { kind: 0, pageBytes: 4096 },
+  thp: { kind: 1, pageBytes: 2 ** 21 },
+  "2m": { kind: 2, pageBytes: 2 ** 21 },
+  "1g": { kind: 2, pageBytes: 2 ** 30 },
+};
+
+/**
+ * The format of a page kind.
+ *
+ * @param kind The kind.
+ * @returns Its format.
+ */
+export function pageFormat(kind: PageKind): PageFormat {
+  return FORMATS[kind];
+}
+
+/**
+ * Checks the `pages` option.
+ *
+ * @param pages A kind, or kinds to try in order.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The kinds to try, at least one.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkPages(
+  pages: PageKind | readonly PageKind[],
+  action: string,
+): readonly PageKind[] {
+  const kinds: readonly PageKind[] = Array.isArray(pages) ? pages : [pages as PageKind];
+  const wrong = kinds.find((kind) => !Object.hasOwn(FORMATS, kind));
+  if (kinds.length > 0 && wrong === undefined) return kinds;
+  throw new NumaError("EINVAL", action, {
+    why: `pages is ${kinds.length === 0 ? "an empty list" : show(wrong)}`,
+    fix: `Give one of ${Object.keys(FORMATS).join(", ")}, or a list of them to try in order.`,
+  });
+}

@@ -1,0 +1,32 @@
+import type { Calls, SymbolTable } from "./symbols.ts";
+
+/**
+ * What numakit needs of a runtime's foreign function interface. A new runtime is one file that makes one of these.
+ *
+ * Contract: `open` gives functions that take numbers (whole, below 2^53) and typed arrays as they are and return a
+ * number; nothing is validated, because no runtime does it alike (STYLE: never trust the FFI to validate).
+ */
+export interface Backend {
+  /** The runtime's dialect. */
+  readonly name: "bun" | "deno" | "node" | "koffi";
+  /** The longest ArrayBuffer that `view` can make, in bytes. */
+  readonly maxBufferBytes: number;
+  /** Opens a shared library; throws what the runtime throws. */
+  open<Table extends SymbolTable>(path: string, table: Table): Calls<Table>;
+  /** An ArrayBuffer over native memory; nobody frees that memory when the buffer is collected. */
+  view(address: number, byteLength: number): ArrayBuffer;
+}
+
+/**
+ * Translates a table into a runtime's own way of writing signatures.
+ *
+ * @param table The functions.
+ * @param translate Makes one signature of an argument list; results are always 32-bit.
+ * @returns The same names, translated.
+ */
+export function translate<Definition>(
+  table: SymbolTable,
+  translate: (args: SymbolTable[string]["args"]) => Definition,
+): Record<string, Definition> {
+  return Object.fromEntries(Object.entries(table).map(([name, { args }]) => [name, translate(args)]));
+}

@@ -1,0 +1,35 @@
+import { type Backend, translate } from "./backend.ts";
+import type { Calls, SymbolTable } from "./symbols.ts";
+
+/** The part of the `Deno` namespace that is used here. */
+interface DenoNamespace {
+  dlopen(
+    path: string,
+    symbols: Record<string, { parameters: readonly string[]; result: string }>,
+  ): { symbols: unknown };
+  UnsafePointer: { create(address: bigint): unknown };
+  UnsafePointerView: { getArrayBuffer(pointer: unknown, byteLength: number): ArrayBuffer };
+}
+
+/**
+ * The backend for Deno, over `Deno.dlopen`.
+ *
+ * @param namespace `globalThis.Deno`.
+ * @returns The backend.
+ */
+export function denoBackend(namespace: unknown): Backend {
+  const deno = namespace as DenoNamespace;
+  return {
+    name: "deno",
+    maxBufferBytes: Number.MAX_SAFE_INTEGER,
+    open<Table extends SymbolTable>(path: string, table: Table): Calls<Table> {
+      const symbols = translate(table, (parameters) => ({ parameters, result: "i32" }));
+      return deno.dlopen(path, symbols).symbols as Calls<Table>;
+    },
+    view: (address, byteLength) =>
+      deno.UnsafePointerView.getArrayBuffer(
+        deno.UnsafePointer.create(BigInt(address)),
+        byteLength,
+      ),
+  };
+}

@@ -1,0 +1,45 @@
+import { createRequire } from "node:module";
+import process from "node:process";
+import type { Backend } from "./backend.ts";
+import { bunBackend } from "./bun.ts";
+import { denoBackend } from "./deno.ts";
+import { NumaError } from "./error.ts";
+import { koffiBackend } from "./koffi.ts";
+import { nodeBackend } from "./node.ts";
+
+/** Loads a module now, not when this file is imported: `mod.ts` has to load everywhere. */
+function require(specifier: string): unknown {
+  return createRequire(import.meta.url)(specifier);
+}
+
+function requireKoffi(): unknown {
+  try {
+    return require("koffi");
+  } catch (cause) {
+    throw new NumaError("ELIBRARY", "call the C helper", {
+      why: `Node ${process.versions.node} has no node:ffi and the package koffi is not installed`,
+      fix: "Run `npm install koffi`, or use Node 26 or later.",
+      cause,
+    });
+  }
+}
+
+/**
+ * Finds the foreign function interface of the runtime this runs on.
+ *
+ * @returns Its backend.
+ * @throws {NumaError} `EPLATFORM` when this is not Linux; `ELIBRARY` when the runtime has no such interface.
+ */
+export function detectBackend(): Backend {
+  if (process.platform !== "linux") {
+    throw new NumaError("EPLATFORM", "use NUMA", {
+      why: `numakit talks to the Linux kernel and this is ${process.platform}`,
+      fix: "Importing numakit works everywhere; using it needs Linux.",
+    });
+  }
+  const { Bun, Deno } = globalThis as { Bun?: unknown; Deno?: unknown };
+  if (Bun !== undefined) return bunBackend(require("bun:ffi"));
+  if (Deno !== undefined) return denoBackend(Deno);
+  const ffi = process.getBuiltinModule?.("node:ffi");
+  return ffi === undefined ? koffiBackend(requireKoffi()) : nodeBackend(ffi);
+}

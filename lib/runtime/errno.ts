@@ -1,0 +1,45 @@
+import { NumaError, type NumaErrorCode, type NumaErrorDetails } from "./error.ts";
+
+/** The errno values the helper gives, as Linux numbers them on every architecture that numakit supports. */
+const ERRNO: Readonly<Record<number, { code: NumaErrorCode; why: string }>> = {
+  1: { code: "EPERM", why: "the system forbids it (EPERM)" },
+  2: { code: "ENODEV", why: "there is no such thing (ENOENT)" },
+  6: { code: "EACCES", why: "only a part of it is available to this process (ENXIO)" },
+  11: { code: "EAGAIN", why: "the system is out of threads or slots (EAGAIN)" },
+  12: { code: "ENOMEM", why: "there is not enough memory (ENOMEM)" },
+  13: { code: "EACCES", why: "it is outside this process's cpuset (EACCES)" },
+  14: { code: "ENOMEM", why: "the kernel ran out of pages on the way (EFAULT)" },
+  19: { code: "ENODEV", why: "there is no such node with memory (ENODEV)" },
+  22: { code: "EINVAL", why: "the kernel does not accept the request (EINVAL)" },
+  24: { code: "EAGAIN", why: "the system is out of mappings (EMFILE)" },
+  38: { code: "ENOSYS", why: "this kernel cannot do it (ENOSYS)" },
+  95: { code: "ENOTSUP", why: "it is switched off on this system (ENOTSUP)" },
+  116: { code: "ESTALE", why: "it is gone (ESTALE)" },
+};
+
+/** How to get the memory policy calls back where a container's seccomp profile takes them. */
+export const SECCOMP_FIX =
+  "In a container, allow the memory policy calls: `docker run --cap-add SYS_NICE` " +
+  "(Kubernetes: securityContext.capabilities.add: [SYS_NICE]), or a seccomp profile that permits " +
+  "mbind, set_mempolicy and move_pages.";
+
+/**
+ * Makes an error of a helper's `-errno`.
+ *
+ * @param result The negative result.
+ * @param syscall The helper function.
+ * @param action What was asked, as it follows "Cannot".
+ * @param details What is known better than the errno tells.
+ * @returns The error.
+ */
+export function errnoError(
+  result: number,
+  syscall: string,
+  action: string,
+  details: Partial<NumaErrorDetails> = {},
+): NumaError {
+  const { code, why } = ERRNO[-result] ??
+    { code: "ENOSYS" as const, why: `the system answered errno ${-result}` };
+  const fix = code === "EPERM" ? { fix: SECCOMP_FIX } : {};
+  return new NumaError(code, action, { why, ...fix, syscall, ...details });
+}

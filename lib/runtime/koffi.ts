@@ -1,0 +1,36 @@
+import { type Backend, translate } from "./backend.ts";
+import type { Calls, SymbolTable } from "./symbols.ts";
+
+/** The part of the `koffi` package that is used here. */
+interface Koffi {
+  load(path: string): {
+    func(name: string, result: string, args: readonly string[]): (...args: unknown[]) => number;
+  };
+  view(address: number, byteLength: number): ArrayBuffer;
+}
+
+const TYPES = { i32: "int32", u64: "uint64", buffer: "void *" } as const;
+
+/**
+ * The backend for Node before 26, over the npm package `koffi`.
+ *
+ * @param module The package.
+ * @returns The backend.
+ */
+export function koffiBackend(module: unknown): Backend {
+  const koffi = module as Koffi;
+  return {
+    name: "koffi",
+    maxBufferBytes: Number.MAX_SAFE_INTEGER,
+    open<Table extends SymbolTable>(path: string, table: Table): Calls<Table> {
+      const library = koffi.load(path);
+      const definitions = translate(table, (args) => args.map((arg) => TYPES[arg]));
+      const calls = Object.entries(definitions).map(([name, args]) => [
+        name,
+        library.func(name, "int32", args),
+      ]);
+      return Object.fromEntries(calls) as Calls<Table>;
+    },
+    view: (address, byteLength) => koffi.view(address, byteLength),
+  };
+}

@@ -1,0 +1,52 @@
+import { detectBackend } from "./detect.ts";
+import { readEnv } from "./env.ts";
+import { NumaError } from "./error.ts";
+import { openLibrary } from "./locate.ts";
+import { ABI_VERSION, type Calls, SYMBOLS } from "./symbols.ts";
+import { traced } from "./trace.ts";
+
+/** The C helper, open. */
+export interface Native {
+  /** Its functions. */
+  readonly calls: Calls<typeof SYMBOLS>;
+  /** The file it was loaded from. */
+  readonly path: string;
+  /** The runtime's dialect. */
+  readonly backend: "bun" | "deno" | "node" | "koffi";
+  /** The longest ArrayBuffer that `view` can make, in bytes. */
+  readonly maxBufferBytes: number;
+  /** An ArrayBuffer over native memory that nobody frees. */
+  view(address: number, byteLength: number): ArrayBuffer;
+}
+
+let loaded: Native | undefined;
+
+function load(): Native {
+  const backend = detectBackend();
+  const { path, calls } = openLibrary(backend, SYMBOLS);
+  const version = calls.nk_abi_version();
+  if (version !== ABI_VERSION) {
+    throw new NumaError("EABI", `use the C helper ${path}`, {
+      why: `it has ABI version ${version} and this source needs ${ABI_VERSION}`,
+      fix: "Rebuild it with `scripts/bootstrap`, or name a matching one in NUMAKIT_LIBRARY.",
+    });
+  }
+  return {
+    calls: readEnv("NUMAKIT_TRACE") === "1" ? traced(calls) : calls,
+    path,
+    backend: backend.name,
+    maxBufferBytes: backend.maxBufferBytes,
+    view: backend.view,
+  };
+}
+
+/**
+ * The C helper, opened on first use.
+ *
+ * @returns The same object for the rest of the thread's life.
+ * @throws {NumaError} `EPLATFORM`, `ELIBRARY`, `EPERM`, `EABI`.
+ */
+export function native(): Native {
+  loaded ??= load();
+  return loaded;
+}

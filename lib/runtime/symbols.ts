@@ -1,0 +1,62 @@
+/**
+ * The C helper's functions: the one place where TypeScript says what they look like.
+ *
+ * `native/include/numakit.h` says what they do. No runtime checks a signature, so `tests/abi_test.ts` compares this
+ * table with the header, the export map and the built library.
+ *
+ * @module
+ */
+
+/** A C parameter: `u64` is given as a number below 2^53, `buffer` as a typed array (or null) whose memory C sees. */
+export type ArgType = "i32" | "u64" | "buffer";
+
+/** One C function. Every one returns a count or `-errno`. */
+export interface Signature {
+  /** The parameters, in order. */
+  readonly args: readonly ArgType[];
+  /** What it returns. */
+  readonly returns: "i32";
+}
+
+/** A library's functions by name. */
+export type SymbolTable = Readonly<Record<string, Signature>>;
+
+/** Memory that a call may read and write while it runs. Never empty: an empty one reaches C as NULL on some runtimes. */
+export type CallBuffer = Uint8Array | Int32Array | Float64Array | BigUint64Array;
+
+type ArgValue<Arg extends ArgType> = Arg extends "buffer" ? CallBuffer | null : number;
+type ArgValues<Args extends readonly ArgType[]> = {
+  -readonly [Index in keyof Args]: ArgValue<Args[Index]>;
+};
+
+/** The typed functions that a {@linkcode SymbolTable} stands for. */
+export type Calls<Table extends SymbolTable> = {
+  readonly [Name in keyof Table]: (...args: ArgValues<Table[Name]["args"]>) => number;
+};
+
+/** The ABI version these signatures belong to: `NK_ABI_VERSION` of the header. */
+export const ABI_VERSION = 1;
+
+/** The functions of the C helper. */
+export const SYMBOLS = {
+  nk_abi_version: { args: [], returns: "i32" },
+  nk_affinity_get: { args: ["buffer", "i32"], returns: "i32" },
+  nk_affinity_set: { args: ["buffer", "i32"], returns: "i32" },
+  nk_cpu_current: { args: [], returns: "i32" },
+  nk_cpu_quota: { args: ["buffer", "buffer"], returns: "i32" },
+  nk_mapping_attach: { args: ["u64", "buffer"], returns: "i32" },
+  nk_mapping_create: { args: ["i32", "i32", "u64", "u64", "buffer"], returns: "i32" },
+  nk_mapping_huge_bytes: { args: ["u64", "i32", "buffer"], returns: "i32" },
+  nk_mapping_populate: { args: ["u64", "u64", "u64"], returns: "i32" },
+  nk_mapping_release: { args: ["u64", "i32"], returns: "i32" },
+  nk_mapping_residency: { args: ["u64", "u64", "u64", "buffer", "i32"], returns: "i32" },
+  nk_mapping_stats: { args: ["buffer"], returns: "i32" },
+  nk_memory_limit: { args: ["buffer", "buffer"], returns: "i32" },
+  nk_node_hugepages: { args: ["i32", "u64", "buffer"], returns: "i32" },
+  nk_node_memory: { args: ["i32", "buffer"], returns: "i32" },
+  nk_policy_set: { args: ["i32", "i32"], returns: "i32" },
+  nk_thread_alive: { args: ["u64"], returns: "i32" },
+  nk_thread_rseq: { args: ["buffer"], returns: "i32" },
+  nk_thread_self: { args: ["buffer"], returns: "i32" },
+  nk_topology_export: { args: ["i32", "buffer", "buffer", "u64"], returns: "i32" },
+} as const satisfies SymbolTable;

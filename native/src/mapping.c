@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Mappings: identity, holders, and what happens when the last one lets go. How the pages themselves are placed is in
+ * pages.c.
+ */
+#include "numakit.h"
+#include "pages.h"
+#include "registry.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct mapping {
+    struct nk_range range;
+    uint32_t holders;
+    int retire; /* some holder could not vouch for its views: the range must never be reused */
+};
+
+static struct nk_slots identities;
+static struct mapping *mappings; /* as many as identities.capacity */
+static uint32_t mappings_capacity;
+static uint64_t live_count, live_bytes, retired_count, retired_bytes;
+
+static int hold(struct nk_thread *thread, uint64_t identity)
+{
+    if (thread->held_count == thread->held_capacity) {
+        size_t capacity = thread->held_capacity == 0 ? 8 : thread->held_capacity * 2;
+        uint64_t *held = realloc(thread->held, capacity * sizeof *held);
+
+        if (held == NULL)
+            return -ENOMEM;
+        thread->held = held;
+        thread->held_capacity = capacity;
+    }
+    thread->held[thread->held_count++] = identity;
+    return 0;
+}
+
+static size_t held_index(const struct nk_thread *thread, uint64_t identity)
+{
+    size_t index = thread->held_count;
+
+    /* From the end: what was taken last is released first more often than not. */
+    while (index > 0 && thread->held[index - 1] != identity)
+        index--;
+    return index;
+}
+
+/* The range of a mapping that the calling thread holds. It stays mapped while it does, so no lock is needed later. */
+static int held_range(uint64_t identity, struct nk_range *range)
+{
+    struct nk_thread *thread = nk_thread_record();
+
+    if (thread == NULL)
+        return -EAGAIN;
+    if (held_index(thread, identity) == 0)
+        return -ESTALE;
+    nk_registry_lock();
+    *range = mappings[nk_slot_of(identity)].range;
+    nk_registry_unlock();
+    return 0;
+}
+
+static void describe(uint64_t identity, const struct nk_range *range, uint64_t *out)
+{
+    out[0] = identity;
+    out[1] = (uint64_t)(uintptr_t)range->header;
+    out[2] = range->header_bytes + range->data_bytes;
+}
+
+/* Registry locked. Returns 0 when there is no memory or no slot. */
+static uint64_t enter(const struct nk_range *range)
+{
+    uint64_t identity = nk_slot_take(&identities);
+
+    if (identity == 0)
+        return 0;
+    if (mappings_capacity < identities.capacity) {
+        struct mapping *more = realloc(mappings, identities.capacity * sizeof *more);
+
+        if (more == NULL) {
+            nk_slot_give(&identities, identity);
+            return 0;
+        }
+        mappings = more;
+        mappings_capacity = identities.capacity;
+    }
+    mappings[nk_slot_of(identity)] = (struct mapping){.range = *range, .holders = 1};
+    live_count++;
+    live_bytes += range->header_bytes + range->data_bytes;
+    return identity;
+}
+
+int32_t nk_mapping_create(int32_t node, int32_t kind, uint64_t page_bytes, uint64_t data_bytes, uint64_t *out)
+{
+    struct nk_thread *thread = nk_thread_record();
+    struct nk_range range;
+    uint64_t identity;
+    int error;
+
+    if (thread == NULL)
+        return -EAGAIN;
+    error = nk_range_make(node, kind, page_bytes, data_bytes, &range);
+    if (error < 0)
+        return error;
+    nk_registry_lock();
+    identity = enter(&range);
+    nk_registry_unlock();
+    if (identity == 0) {
+        nk_range_unmap(&range);
+        return -EMFILE;
+    }
+    if (hold(thread, identity) < 0) {
+        nk_registry_lock();
+        nk_slot_give(&identities, identity);
+        live_count--;
+        live_bytes -= range.header_bytes + range.data_bytes;
+        nk_registry_unlock();
+        nk_range_unmap(&range);
+        return -ENOMEM;
+    }
+    describe(identity, &range, out);
+    return 3;
+}
+
+int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out)
+{
+    struct nk_thread *thread = nk_thread_record();
+    struct nk_range range;
+    int again;
+
+    if (thread == NULL)
+        return -EAGAIN;
+    again = held_index(thread, mapping) != 0;
+    if (!again && hold(thread, mapping) < 0)
+        return -ENOMEM;
+    nk_registry_lock();
+    if (!nk_slot_valid(&identities, mapping)) {
+        nk_registry_unlock();
+        thread->held_count--;
+        return -ESTALE;
+    }
+    range = mappings[nk_slot_of(mapping)].range;
+    if (!again)
+        mappings[nk_slot_of(mapping)].holders++;
+    nk_registry_unlock();
+    describe(mapping, &range, out);
+    return 3;
+}
+
+/* One holder less; the last one unmaps, outside the lock, because that can take long. Returns the holders left. */
+static int32_t let_go(const struct nk_thread *thread, uint64_t identity, int detached)
+{
+    struct mapping gone;
+    int32_t left;
+
+    nk_registry_lock();
+    gone = mappings[nk_slot_of(identity)];
+    nk_range_disown(&gone.range, thread->slot + 1);
+    gone.retire |= !detached;
+    left = (int32_t)--gone.holders;
+    mappings[nk_slot_of(identity)] = gone;
+    if (left == 0) {
+        nk_slot_give(&identities, identity);
+        live_count--;
+        live_bytes -= gone.range.header_bytes + gone.range.data_bytes;
+        if (gone.retire) {
+            retired_count++;
+            retired_bytes += gone.range.header_bytes + gone.range.data_bytes;
+        }
+    }
+    nk_registry_unlock();
+    if (left == 0 && gone.retire)
+        nk_range_retire(&gone.range);
+    else if (left == 0)
+        nk_range_unmap(&gone.range);
+    return left;
+}
+
+int32_t nk_mapping_release(uint64_t mapping, int32_t detached)
+{
+    struct nk_thread *thread = nk_thread_record();
+    size_t index;
+
+    if (thread == NULL)
+        return -EAGAIN;
+    index = held_index(thread, mapping);
+    if (index == 0)
+        return -ESTALE;
+    thread->held[index - 1] = thread->held[--thread->held_count];
+    return let_go(thread, mapping, detached);
+}
+
+void nk_mapping_release_all(struct nk_thread *thread)
+{
+    while (thread->held_count > 0)
+        let_go(thread, thread->held[--thread->held_count], 0);
+}
+
+int32_t nk_mapping_populate(uint64_t mapping, uint64_t offset, uint64_t bytes)
+{
+    struct nk_range range;
+    int error = held_range(mapping, &range);
+
+    return error < 0 ? error : nk_range_populate(&range, offset, bytes);
+}
+
+int32_t nk_mapping_residency(uint64_t mapping, uint64_t offset, uint64_t bytes, int32_t *counts, int32_t nodes)
+{
+    struct nk_range range;
+    int error = held_range(mapping, &range);
+
+    return error < 0 ? error : nk_range_residency(&range, offset, bytes, counts, nodes);
+}
+
+int32_t nk_mapping_huge_bytes(uint64_t mapping, int32_t collapse, uint64_t *out)
+{
+    struct nk_range range;
+    int error = held_range(mapping, &range);
+
+    return error < 0 ? error : nk_range_huge_bytes(&range, collapse, out);
+}
+
+int32_t nk_mapping_stats(uint64_t *out)
+{
+    nk_registry_lock();
+    out[0] = live_count;
+    out[1] = live_bytes;
+    out[2] = retired_count;
+    out[3] = retired_bytes;
+    nk_registry_unlock();
+    return 4;
+}

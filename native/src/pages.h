@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The pages of one mapping: made on a node, populated, asked about, given back. No tables, no locks. */
+#ifndef NK_PAGES_H
+#define NK_PAGES_H
+
+#include <stdint.h>
+
+struct nk_range {
+    char *header; /* one small page; the data begins right behind it */
+    uint64_t header_bytes;
+    uint64_t data_bytes;
+    uint64_t page_bytes;
+    int32_t kind;
+    int32_t node;
+};
+
+/* As nk_mapping_create says. On failure nothing stays mapped. */
+int nk_range_make(int32_t node, int32_t kind, uint64_t page_bytes, uint64_t data_bytes, struct nk_range *range);
+
+/* As the nk_mapping_* function of the same name says. */
+int nk_range_populate(const struct nk_range *range, uint64_t offset, uint64_t bytes);
+int nk_range_residency(const struct nk_range *range, uint64_t offset, uint64_t bytes, int32_t *counts, int32_t nodes);
+int nk_range_huge_bytes(const struct nk_range *range, int collapse, uint64_t *out);
+
+/* Clear the header's owner word if it holds this owner. */
+void nk_range_disown(const struct nk_range *range, uint32_t owner);
+
+/* Give pages and addresses back. */
+void nk_range_unmap(const struct nk_range *range);
+
+/* Give the pages back and keep the addresses: they read as zeros for ever. */
+void nk_range_retire(const struct nk_range *range);
+
+#endif
