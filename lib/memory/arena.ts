@@ -1,7 +1,8 @@
 import { type ByteSize, formatBytes, parseBytes } from "../runtime/bytes.ts";
 import { checkInteger, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
-import { type Handle, registerKind, type Shareable, toHandle } from "../runtime/handle.ts";
+import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
+import { showAsText } from "../runtime/inspect.ts";
 import { threadSelf } from "../runtime/thread.ts";
 import { GRANULE_BYTES, GRANULE_SHIFT, HEADER_WORDS, MAX_DATA_BYTES, OWNER, TOP } from "./layout.ts";
 import { checkSize, Mapping, type Residency } from "./mapping.ts";
@@ -27,7 +28,10 @@ type TypedArrayConstructor<View> = {
 };
 
 const KIND = "arena";
-const HEADER_BYTES = 4096;
+
+function checkLength(length: number, name: string): number {
+  return checkInteger(length, "length", 1, 2 ** 32, `allocate a ${name} of ${show(length)} elements`);
+}
 
 /**
  * Memory on one NUMA node, given out front to back and taken back all at once.
@@ -58,19 +62,23 @@ export class Arena implements Shareable {
   readonly pages: PageKind;
   /** Bytes that can be allocated in all. */
   readonly capacity: number;
+  /** One live arena a mapping and thread, so that a handle that comes twice gives the same object. */
+  static readonly #live: WeakMap<Mapping, Arena> = new WeakMap();
+
   readonly #mapping: Mapping;
-  readonly #header: Int32Array;
+  readonly #header: Uint32Array;
   readonly #granules: number;
   readonly #owner: number;
 
   private constructor(mapping: Mapping, node: number, pages: PageKind) {
     this.#mapping = mapping;
-    this.#header = new Int32Array(mapping.buffer, 0, HEADER_WORDS);
+    this.#header = new Uint32Array(mapping.buffer, 0, HEADER_WORDS);
     this.#granules = mapping.dataBytes / GRANULE_BYTES;
     this.#owner = threadSelf().slot + 1;
     this.capacity = mapping.dataBytes;
     this.node = node;
     this.pages = pages;
+    Arena.#live.set(mapping, this);
   }
 
   /**
@@ -114,7 +122,7 @@ export class Arena implements Shareable {
     const format = pageFormat(kind);
     const dataBytes = Math.ceil(bytes / format.pageBytes) * format.pageBytes;
     const action = `create an arena of ${formatBytes(dataBytes)} in ${kind} pages on node ${node}`;
-    checkSize(dataBytes + HEADER_BYTES, MAX_DATA_BYTES, action);
+    checkSize(dataBytes, action);
     return new Arena(Mapping.create({ node, format, dataBytes, action }), node, kind);
   }
 
@@ -124,19 +132,19 @@ export class Arena implements Shareable {
    * Cost: O(1), no system call, no allocation. The bytes are zero the first time they are given out, and whatever
    * was there before after `reset` or `rewind`.
    *
-   * @param size Bytes, from 1 to 2^32 - 16; rounded up to 16.
+   * @param size Bytes, from 1 to 2^32 - 1 (`allocAligned` takes more); rounded up to 16.
    * @returns Their offset in {@linkcode bytes}, a multiple of 16.
    * @throws {NumaError} `ENOMEM` when fewer bytes remain; `EBUSY` when another thread allocates here; `EINVAL`;
    * `EDESTROYED`.
    */
   alloc(size: number): number {
+    if (typeof size !== "number" || size >>> 0 !== size || size === 0) return this.#refuse(size, 16);
     const header = this.#header;
-    const top = header[TOP] as number;
-    const next = top + ((size + (GRANULE_BYTES - 1)) >>> GRANULE_SHIFT);
-    // One comparison a fault: a wrong type or NaN, size 0, no room (or a destroyed arena, whose top is undefined),
-    // another owner. Everything else about them is told on the slow path.
-    if (size >>> 0 !== size || size === 0 || !(next <= this.#granules)) return this.#refuse(size, 16);
+    // A destroyed arena's header is empty, so its owner is undefined and claim() tells.
     if (header[OWNER] !== this.#owner) this.claim();
+    const top = header[TOP] as number;
+    const next = top + ((size - 1) >>> GRANULE_SHIFT) + 1;
+    if (next > this.#granules) return this.#refuse(size, 16);
     header[TOP] = next;
     return top * GRANULE_BYTES;
   }
@@ -234,7 +242,7 @@ export class Arena implements Shareable {
   /** Bytes given out, with what rounding and alignment took. */
   get used(): number {
     this.#check("measure an arena");
-    return (Atomics.load(this.#header, TOP) >>> 0) * GRANULE_BYTES;
+    return Atomics.load(this.#header, TOP) * GRANULE_BYTES;
   }
 
   /** Bytes left. */
@@ -268,7 +276,7 @@ export class Arena implements Shareable {
     this.#check(action);
     this.claim();
     checkInteger(mark, "the mark", 0, this.used, action);
-    this.#header[TOP] = mark >= 2 ** 31 ? Math.floor(mark / GRANULE_BYTES) : mark >>> GRANULE_SHIFT;
+    this.#header[TOP] = Math.floor(mark / GRANULE_BYTES);
   }
 
   /** Takes everything back: `rewind` to the beginning. */
@@ -313,8 +321,7 @@ export class Arena implements Shareable {
   residency(): Residency {
     const action = `ask where an arena on node ${this.node} is`;
     this.#check(action);
-    const { pageBytes, kind } = pageFormat(this.pages);
-    return this.#mapping.residency(action, kind === 2 ? pageBytes : HEADER_BYTES);
+    return this.#mapping.residency(action);
   }
 
   /** Ends this thread's use of the arena. Calling it twice is no fault. */
@@ -327,8 +334,14 @@ export class Arena implements Shareable {
     this.destroy();
   }
 
-  /** How it crosses threads. */
-  [toHandle](): Handle {
+  /**
+   * A description to send to another thread by other means than `launch`; {@linkcode Arena.fromHandle} there gives
+   * the live arena, as long as some thread still holds it.
+   *
+   * @returns Plain data.
+   * @throws {NumaError} `EDESTROYED`.
+   */
+  toHandle(): Handle {
     this.#check("send an arena to another thread");
     const { identity } = this.#mapping;
     return { numakitHandle: KIND, data: { identity, node: this.node, pages: this.pages } };
@@ -340,15 +353,8 @@ export class Arena implements Shareable {
     return `Arena(node ${this.node}, ${formatBytes(this.capacity)}, ${this.pages} pages, ${state})`;
   }
 
-  /** What `console.log` shows. */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return this.toString();
-  }
-
   #allocView<View>(constructor: TypedArrayConstructor<View>, length: number): View {
-    const size = length * constructor.BYTES_PER_ELEMENT;
-    if (!Number.isInteger(length)) return this.#refuse(length, GRANULE_BYTES) as never;
-    const offset = this.alloc(size);
+    const offset = this.alloc(checkLength(length, constructor.name) * constructor.BYTES_PER_ELEMENT);
     return new constructor(this.#mapping.buffer, this.#mapping.headerBytes + offset, length);
   }
 
@@ -364,7 +370,7 @@ export class Arena implements Shareable {
   #refuse(size: number, alignment: number): never {
     const action = `allocate ${show(size)} bytes from an arena on node ${this.node}`;
     this.#check(action);
-    checkInteger(size, "size", 1, 2 ** 32 - GRANULE_BYTES, action);
+    checkInteger(size, "size", 1, alignment > GRANULE_BYTES ? MAX_DATA_BYTES : 2 ** 32 - 1, action);
     throw new NumaError("ENOMEM", action, {
       why: `${this.remaining} of ${this.capacity} bytes remain` +
         (alignment > GRANULE_BYTES ? `, aligned to ${alignment}` : ""),
@@ -373,25 +379,25 @@ export class Arena implements Shareable {
     });
   }
 
-  /** Brings an arena to life from its handle. */
-  static #attach(data: unknown): Arena {
+  /**
+   * The live arena of a handle. Giving the same handle twice in one thread gives the same object.
+   *
+   * @param handle What {@linkcode toHandle} gave in any thread of this process.
+   * @returns The arena.
+   * @throws {NumaError} `ESTALE` when all threads have let go of it; `EINVAL` for anything else than a handle.
+   */
+  static fromHandle(handle: Handle): Arena {
     const action = "attach an arena";
-    const { identity, node, pages } = (data ?? {}) as Record<string, unknown>;
+    const { identity, node, pages } = handleData(handle, KIND, action);
     checkInteger(identity, "the handle's identity", 1, Number.MAX_SAFE_INTEGER, action);
     checkInteger(node, "the handle's node", 0, 1023, action);
     const [kind] = checkPages(pages as PageKind, action);
-    const mapping = Mapping.attach(identity as number, HEADER_BYTES, action);
-    const known = attached.get(mapping);
-    if (known !== undefined) return known;
-    const arena = new Arena(mapping, node as number, kind as PageKind);
-    attached.set(mapping, arena);
-    return arena;
+    const mapping = Mapping.attach(identity as number, action);
+    return Arena.#live.get(mapping) ?? new Arena(mapping, node as number, kind as PageKind);
   }
 
   static {
-    registerKind(KIND, Arena.#attach);
+    registerKind(KIND, Arena, Arena.fromHandle);
+    showAsText(Arena);
   }
 }
-
-/** One live arena a mapping and thread, so that a handle that comes twice gives the same object. */
-const attached = new WeakMap<Mapping, Arena>();

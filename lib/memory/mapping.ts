@@ -1,7 +1,9 @@
 import { errnoError } from "../runtime/errno.ts";
 import { NumaError } from "../runtime/error.ts";
+import { formatBytes } from "../runtime/bytes.ts";
 import { native } from "../runtime/native.ts";
 import { explainCreate, explainPopulate } from "./explain.ts";
+import { MAX_DATA_BYTES } from "./layout.ts";
 import type { PageFormat } from "./pages.ts";
 
 /** What a mapping is made of. */
@@ -49,6 +51,23 @@ function detach(buffer: ArrayBuffer): boolean {
 }
 
 /**
+ * Refuses a size that cannot be had on this runtime, before anything is reserved.
+ *
+ * @param dataBytes Bytes of data.
+ * @param action What was asked, as it follows "Cannot".
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkSize(dataBytes: number, action: string): void {
+  const { maxBufferBytes, backend } = native();
+  const most = Math.min(MAX_DATA_BYTES, maxBufferBytes - 2 ** 16);
+  if (dataBytes <= most) return;
+  throw new NumaError("EINVAL", action, {
+    why: `the largest arena on ${backend} is ${formatBytes(most)}`,
+    fix: "Use several arenas.",
+  });
+}
+
+/**
  * Memory on a node, as one thread sees it: a header page and data, in one ArrayBuffer.
  *
  * Identity, holders and unmapping are the C helper's (`native/include/numakit.h`); this class makes the views and sees
@@ -64,13 +83,25 @@ export class Mapping {
   /** Header and data. */
   readonly buffer: ArrayBuffer;
 
-  private constructor(out: BigUint64Array, dataBytes: number | undefined, headerBytes: number) {
-    const totalBytes = Number(out[2]);
+  private constructor(out: BigUint64Array) {
     this.identity = Number(out[0]);
-    this.dataBytes = dataBytes ?? totalBytes - headerBytes;
-    this.headerBytes = totalBytes - this.dataBytes;
-    this.buffer = native().view(Number(out[1]), totalBytes);
+    this.headerBytes = Number(out[2]);
+    this.dataBytes = Number(out[3]);
+    this.buffer = native().view(Number(out[1]), this.headerBytes + this.dataBytes);
     held.set(this.identity, this);
+  }
+
+  /** Views what the helper has just given this thread to hold. */
+  static #open(out: BigUint64Array, action: string): Mapping {
+    try {
+      return new Mapping(out);
+    } catch (cause) {
+      native().calls.nk_mapping_release(Number(out[0]), 1);
+      throw new NumaError("ENOMEM", action, {
+        why: "the runtime refused to make an ArrayBuffer of it",
+        cause,
+      });
+    }
   }
 
   /**
@@ -82,7 +113,7 @@ export class Mapping {
    */
   static create(request: MappingRequest): Mapping {
     const { node, format, dataBytes, action } = request;
-    const out = new BigUint64Array(3);
+    const out = new BigUint64Array(4);
     const result = native().calls.nk_mapping_create(
       node,
       format.kind,
@@ -91,13 +122,7 @@ export class Mapping {
       out,
     );
     if (result < 0) throw explainCreate(result, request);
-    let mapping: Mapping;
-    try {
-      mapping = new Mapping(out, dataBytes, 0);
-    } catch (cause) {
-      native().calls.nk_mapping_release(Number(out[0]), 1);
-      throw new NumaError("ENOMEM", action, { why: "the runtime refused to view it", cause });
-    }
+    const mapping = Mapping.#open(out, action);
     try {
       mapping.#populate(request);
       mapping.#verify(request);
@@ -112,15 +137,14 @@ export class Mapping {
    * Holds a mapping that another thread made. The same object for every call in one thread.
    *
    * @param identity Its identity.
-   * @param headerBytes Bytes of its header page.
    * @param action What was asked, as it follows "Cannot".
    * @returns The mapping.
    * @throws {NumaError} `ESTALE` when its last holder has let go.
    */
-  static attach(identity: number, headerBytes: number, action: string): Mapping {
+  static attach(identity: number, action: string): Mapping {
     const known = held.get(identity);
     if (known !== undefined) return known;
-    const out = new BigUint64Array(3);
+    const out = new BigUint64Array(4);
     const result = native().calls.nk_mapping_attach(identity, out);
     if (result < 0) {
       throw errnoError(result, "nk_mapping_attach", action, {
@@ -128,12 +152,7 @@ export class Mapping {
         fix: "Keep it alive in the thread that sends it until the other thread has it.",
       });
     }
-    try {
-      return new Mapping(out, undefined, headerBytes);
-    } catch (cause) {
-      native().calls.nk_mapping_release(identity, 1);
-      throw new NumaError("ENOMEM", action, { why: "the runtime refused to view it", cause });
-    }
+    return Mapping.#open(out, action);
   }
 
   /** Whether this thread has let go of it, or has lost its buffer to somebody else. */
@@ -145,11 +164,10 @@ export class Mapping {
    * Asks the kernel where the pages are.
    *
    * @param action What was asked, as it follows "Cannot".
-   * @param pageBytes Bytes a page.
    * @returns Pages by node.
    * @throws {NumaError} `ESTALE`, `EPERM`.
    */
-  residency(action: string, pageBytes: number): Residency {
+  residency(action: string): Residency {
     const counts = new Int32Array(NODES + 1);
     const nodes = new Map<number, number>();
     let pages = 0;
@@ -166,7 +184,7 @@ export class Mapping {
         if (count > 0) nodes.set(node, (nodes.get(node) ?? 0) + count);
       }
     }
-    return { pageBytes, pages, nodes, absent };
+    return { pageBytes: this.dataBytes / pages, pages, nodes, absent };
   }
 
   /**
@@ -200,7 +218,7 @@ export class Mapping {
   /** Nothing is believed: the kernel says where each page is, and how many are huge. */
   #verify(request: MappingRequest): void {
     const { node, format, action } = request;
-    const { nodes, pages } = this.residency(action, format.pageBytes);
+    const { nodes, pages } = this.residency(action);
     const right = nodes.get(node) ?? 0;
     if (right !== pages) {
       throw new NumaError("ESTRICT", action, {

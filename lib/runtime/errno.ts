@@ -18,7 +18,7 @@ const ERRNO: Readonly<Record<number, { code: NumaErrorCode; why: string }>> = {
 };
 
 /** How to get the memory policy calls back where a container's seccomp profile takes them. */
-export const SECCOMP_FIX =
+export const SECCOMP_FIX: string =
   "In a container, allow the memory policy calls: `docker run --cap-add SYS_NICE` " +
   "(Kubernetes: securityContext.capabilities.add: [SYS_NICE]), or a seccomp profile that permits " +
   "mbind, set_mempolicy and move_pages.";

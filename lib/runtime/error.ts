@@ -74,6 +74,8 @@ export interface NumaErrorDetails {
 export class NumaError extends Error {
   /** The kind of failure, stable across versions. */
   readonly code: NumaErrorCode;
+  /** What was asked, as it follows "Cannot". */
+  readonly action: string;
   /** What the system said. */
   readonly why: string;
   /** What to do about it. */
@@ -98,6 +100,7 @@ export class NumaError extends Error {
     );
     this.name = "NumaError";
     this.code = code;
+    this.action = action;
     this.why = why;
     this.fix = fix;
     this.syscall = details.syscall;

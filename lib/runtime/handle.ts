@@ -10,9 +10,6 @@
 import { show } from "./check.ts";
 import { NumaError } from "./error.ts";
 
-/** The method with which an object describes itself: see {@linkcode Shareable}. */
-export const toHandle: unique symbol = Symbol.for("numakit.toHandle") as never;
-
 /** What crosses between threads in place of an object: plain, structured-cloneable, without addresses. */
 export interface Handle {
   /** Which class it is. */
@@ -24,28 +21,54 @@ export interface Handle {
 /** An object that can cross threads. */
 export interface Shareable {
   /** Its description. */
-  [toHandle](): Handle;
+  toHandle(): Handle;
 }
 
-const kinds = new Map<string, (data: unknown) => unknown>();
+const revivers = new Map<string, (handle: Handle) => unknown>();
+const shareable = new Set<unknown>();
 
 /**
- * Says how objects of a kind come back to life.
+ * Says how objects of a class come back to life.
  *
  * @param kind The name in {@linkcode Handle.numakitHandle}.
- * @param revive Makes the object of the data; has to check it, because anybody can write a handle.
+ * @param type The class.
+ * @param revive Makes the object; has to check what it is given, because anybody can write a handle.
  */
-export function registerKind(kind: string, revive: (data: unknown) => unknown): void {
-  kinds.set(kind, revive);
+export function registerKind<Type extends Shareable>(
+  kind: string,
+  type: { readonly prototype: Type },
+  revive: (handle: Handle) => Type,
+): void {
+  revivers.set(kind, revive);
+  shareable.add(type.prototype);
 }
 
 function isHandle(value: object): value is Handle {
   return typeof (value as Partial<Handle>).numakitHandle === "string";
 }
 
+/**
+ * Opens a handle that somebody gave.
+ *
+ * @param handle Anything.
+ * @param kind The kind it has to be.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns Its data, still to be checked.
+ * @throws {NumaError} `EINVAL` when it is no handle of that kind.
+ */
+export function handleData(handle: unknown, kind: string, action: string): Record<string, unknown> {
+  const fits = typeof handle === "object" && handle !== null && isHandle(handle) &&
+    handle.numakitHandle === kind && typeof handle.data === "object" && handle.data !== null;
+  if (fits) return handle.data as Record<string, unknown>;
+  throw new NumaError("EINVAL", action, {
+    why: `${show(handle)} is not a handle of kind "${kind}"`,
+    fix: "Give what toHandle() returned.",
+  });
+}
+
 function revive(handle: Handle): unknown {
-  const reviver = kinds.get(handle.numakitHandle);
-  if (reviver !== undefined) return reviver(handle.data);
+  const reviver = revivers.get(handle.numakitHandle);
+  if (reviver !== undefined) return reviver(handle);
   throw new NumaError("EINVAL", `attach a handle of kind ${show(handle.numakitHandle)}`, {
     why: "this version of numakit knows no such kind",
     fix: "Both threads have to load the same version of numakit.",
@@ -106,7 +129,9 @@ function walk(value: unknown, replace: Replace, seen: Map<object, unknown>): unk
  * @throws {NumaError} What an object throws that cannot be shared any more, for example `EDESTROYED`.
  */
 export function encode(value: unknown): unknown {
-  return walk(value, (object) => (object as Partial<Shareable>)[toHandle]?.(), new Map());
+  const replace = (object: object): unknown =>
+    shareable.has(Object.getPrototypeOf(object)) ? (object as Shareable).toHandle() : undefined;
+  return walk(value, replace, new Map());
 }
 
 /**

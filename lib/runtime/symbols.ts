@@ -7,7 +7,7 @@
  * @module
  */
 
-/** A C parameter: `u64` is given as a number below 2^53, `buffer` as a typed array (or null) whose memory C sees. */
+/** A C parameter: `u64` is given as a number below 2^53, `buffer` as a typed array whose memory C sees. */
 export type ArgType = "i32" | "u64" | "buffer";
 
 /** One C function. Every one returns a count or `-errno`. */
@@ -21,10 +21,10 @@ export interface Signature {
 /** A library's functions by name. */
 export type SymbolTable = Readonly<Record<string, Signature>>;
 
-/** Memory that a call may read and write while it runs. Never empty: an empty one reaches C as NULL on some runtimes. */
+/** Memory that a call may read and write while it runs. Never empty or null: runtimes differ in what C then sees. */
 export type CallBuffer = Uint8Array | Int32Array | Float64Array | BigUint64Array;
 
-type ArgValue<Arg extends ArgType> = Arg extends "buffer" ? CallBuffer | null : number;
+type ArgValue<Arg extends ArgType> = Arg extends "buffer" ? CallBuffer : number;
 type ArgValues<Args extends readonly ArgType[]> = {
   -readonly [Index in keyof Args]: ArgValue<Args[Index]>;
 };
@@ -59,4 +59,4 @@ export const SYMBOLS = {
   nk_thread_rseq: { args: ["buffer"], returns: "i32" },
   nk_thread_self: { args: ["buffer"], returns: "i32" },
   nk_topology_export: { args: ["i32", "buffer", "buffer", "u64"], returns: "i32" },
-} as const satisfies SymbolTable;
+} as const;

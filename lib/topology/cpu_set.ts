@@ -84,16 +84,12 @@ export class CpuSet implements Iterable<number> {
    * ```
    */
   static parse(text: string): CpuSet {
-    const action = `parse the CPU list ${show(text)}`;
     if (typeof text !== "string") {
-      throw new NumaError("EINVAL", action, {
-        why: "it is not a string",
-        fix: 'Give a list such as "0-3,8".',
-      });
+      throw notParsed(text, "it is not a string", 'Give a list such as "0-3,8".');
     }
     if (text.trim() === "") return CpuSet.empty;
     const runs: Run[] = [];
-    for (const item of text.split(",")) parseItem(item, runs, action);
+    for (const item of text.split(",")) addRuns(item, runs, text);
     return new CpuSet(edgesOfRuns(runs));
   }
 
@@ -382,28 +378,33 @@ export class CpuSet implements Iterable<number> {
 /** First id, and the one after the last. */
 type Run = [start: number, end: number];
 
-function parseItem(item: string, runs: Run[], action: string): void {
+function addRuns(item: string, runs: Run[], text: string): void {
   const match = ITEM.exec(item);
   if (match === null) {
-    throw new NumaError("EINVAL", action, {
-      why: `${show(item)} is neither a number nor a range`,
-      fix: 'Separate numbers and ranges by commas: "0-3,8".',
-    });
+    const fix = 'Separate numbers and ranges by commas: "0-3,8".';
+    throw notParsed(text, `${show(item)} is neither a number nor a range`, fix);
   }
-  const number = (index: number, otherwise: number, name: string, least: number): number => {
-    const digits = match[index];
-    if (digits === undefined) return otherwise;
-    return checkInteger(Number(digits), `${name} in ${show(item)}`, least, ID_LAST, action);
-  };
-  const first = number(1, 0, "a number", 0);
-  const last = number(2, first, "the end of the range", first);
-  const used = number(3, 1, "the used part of the stride", 1);
-  const group = number(4, 1, "the group of the stride", used);
-  if (used === group) {
+  const first = Number(match[1]);
+  const last = match[2] === undefined ? first : Number(match[2]);
+  if (last < first || last > ID_LAST) {
+    const fix = `Give numbers from 0 to ${ID_LAST}, the lesser one first.`;
+    throw notParsed(text, `${show(item)} is out of range`, fix);
+  }
+  if (match[3] === undefined) {
     runs.push([first, last + 1]);
     return;
   }
+  const used = Number(match[3]);
+  const group = Number(match[4]);
+  if (used < 1 || group < used) {
+    const fix = "Write a stride as first-last:used/group, with 1 <= used <= group.";
+    throw notParsed(text, `${show(item)} has a stride that cannot be`, fix);
+  }
   for (let id = first; id <= last; id += group) runs.push([id, Math.min(id + used, last + 1)]);
+}
+
+function notParsed(text: unknown, why: string, fix: string): NumaError {
+  return new NumaError("EINVAL", `parse the CPU list ${show(text)}`, { why, fix });
 }
 
 function edgesOfRuns(runs: Run[]): number[] {

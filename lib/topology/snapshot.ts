@@ -8,6 +8,7 @@ import { CpuSet } from "./cpu_set.ts";
 
 const CPU_LAST = 65_535;
 const ID_LAST = 0xffff_ffff;
+const BYTES_LAST = Number.MAX_SAFE_INTEGER;
 
 /** What a node's memory is made of, from hwloc's subtype. `"special"` is a device's or set aside by firmware. */
 export type MemoryKind = "dram" | "hbm" | "cxl" | "nvm" | "special" | "unknown";
@@ -211,11 +212,12 @@ export function parseDescription(json: string, process: ProcessLimits | null): T
     throw reject("it is not JSON", cause);
   }
   const machine = read(translate(description, process), reject);
-  const packageOf = (cpus: CpuSet): number | undefined =>
-    machine.packages.find((candidate) => cpus.isSubsetOf(CpuSet.parse(candidate.cpus)))?.id;
+  const packages = machine.packages.map(({ id, cpus }) => ({ id, cpus: CpuSet.parse(cpus) }));
+  const packageOf = (core: CoreInfo): number | undefined =>
+    packages.find(({ cpus }) => cpus.has(firstOf(core)))?.id;
   return finish({
     ...machine,
-    cores: machine.cores.map((core) => ({ ...core, package: packageOf(CpuSet.parse(core.cpus)) })),
+    cores: machine.cores.map((core) => ({ ...core, package: packageOf(core) })),
     allowed: { ...machine.allowed, effectiveCpus: effectiveCpus(machine.allowed) },
   });
 }
@@ -240,12 +242,15 @@ export function parseSnapshot(value: unknown): TopologySnapshot {
   if (typeof value === "object" && value !== null && finished.has(value)) {
     return value as TopologySnapshot;
   }
-  const snapshot = read(value, (why, cause) =>
-    new NumaError("EINVAL", "read the topology snapshot", {
-      why,
-      fix: "docs/topology-schema.md describes what it has to be.",
-      cause,
-    }));
+  const snapshot = read(
+    value,
+    (why, cause) =>
+      new NumaError("EINVAL", "read the topology snapshot", {
+        why,
+        fix: "docs/topology-schema.md describes what it has to be.",
+        cause,
+      }),
+  );
   return finish(snapshot);
 }
 
@@ -316,7 +321,7 @@ function translate(description: unknown, process: ProcessLimits | null): unknown
     dies: machine.dies ?? [],
     caches: machine.caches ?? [],
     cores: machine.cores ?? [],
-    distances: distances === undefined ? null : square(distances),
+    distances: distances === undefined || distances === null ? null : square(distances),
     attributes: known(each(machine.attributes ?? [], (a) => ({ ...a, unit: unitOf(a.name) }))),
   };
 }
@@ -347,7 +352,7 @@ function known(attributes: unknown): unknown {
 }
 
 function square(distances: unknown): unknown {
-  const { nodes, values } = (distances ?? {}) as Loose;
+  const { nodes, values } = distances as Loose;
   if (!Array.isArray(nodes) || !Array.isArray(values)) return { nodes, matrix: values };
   const width = Math.max(1, nodes.length);
   const rows = Array.from({ length: Math.ceil(values.length / width) }, (_, row) => {
@@ -358,42 +363,34 @@ function square(distances: unknown): unknown {
 
 // ---- the reader
 
-/** An object of the input together with the path that leads to it. */
+/** An object or an array of the input, together with the path that leads to it. */
 class Fields {
-  readonly #value: Loose;
+  readonly #values: Record<string | number, unknown>;
   readonly #path: string;
   readonly #reject: Reject;
 
-  constructor(value: unknown, path: string, reject: Reject) {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      throw reject(`${path === "" ? "it" : path} is ${show(value)}, not an object`);
-    }
-    this.#value = value as Loose;
+  constructor(values: object, path: string, reject: Reject) {
+    this.#values = values as Record<string | number, unknown>;
     this.#path = path;
     this.#reject = reject;
   }
 
-  fail(key: string, expected: string, cause?: unknown): NumaError {
-    const value = this.#value[key];
-    const path = this.at(key);
-    if (value === undefined) return this.#reject(`${path} is missing`);
-    return this.#reject(`${path} is ${show(value)}, not ${expected}`, cause);
+  fail(key: string | number, expected: string, cause?: unknown): NumaError {
+    const value = this.#values[key];
+    const state = value === undefined ? "missing" : `${show(value)}, not ${expected}`;
+    return this.#reject(`${this.#at(key)} is ${state}`, cause);
   }
 
-  at(key: string): string {
-    return this.#path === "" ? key : `${this.#path}.${key}`;
-  }
-
-  integer(key: string, min: number, max: number): number {
-    const value = this.#value[key];
-    if (Number.isSafeInteger(value) && value as number >= min && value as number <= max) {
-      return value as number;
+  integer(key: string | number, min: number, max: number): number {
+    const value = this.#values[key];
+    if (typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max) {
+      return value;
     }
     throw this.fail(key, `a whole number from ${min} to ${max}`);
   }
 
   text(key: string): string {
-    const value = this.#value[key];
+    const value = this.#values[key];
     if (typeof value === "string") return value;
     throw this.fail(key, "a string");
   }
@@ -408,38 +405,207 @@ class Fields {
   }
 
   choice<T extends string | number>(key: string, choices: readonly T[]): T {
-    const choice = choices.find((candidate) => candidate === this.#value[key]);
+    const choice = choices.find((candidate) => candidate === this.#values[key]);
     if (choice !== undefined) return choice;
     throw this.fail(key, choices.map(show).join(" or "));
   }
 
   optional<T>(key: string, get: (key: string) => T): T | undefined {
-    return this.#value[key] === undefined ? undefined : get(key);
+    return this.#values[key] === undefined ? undefined : get(key);
   }
 
-  object<T>(key: string, get: (fields: Fields) => T): T {
-    return get(new Fields(this.#value[key], this.at(key), this.#reject));
+  object<T>(key: string | number, get: (fields: Fields) => T): T {
+    const value = this.#values[key];
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      return get(new Fields(value, this.#at(key), this.#reject));
+    }
+    throw this.fail(key, "an object");
   }
 
   nullable<T>(key: string, get: (fields: Fields) => T): T | null {
-    return this.#value[key] === null ? null : this.object(key, get);
+    return this.#values[key] === null ? null : this.object(key, get);
   }
 
-  array(key: string): readonly unknown[] {
-    const value = this.#value[key];
-    if (Array.isArray(value)) return value;
-    throw this.fail(key, "an array");
+  array<T>(
+    key: string | number,
+    get: (items: Fields, index: number) => T,
+    length?: number,
+  ): T[] {
+    const value = this.#values[key];
+    if (!Array.isArray(value) || value.length !== (length ?? value.length)) {
+      throw this.fail(key, length === undefined ? "an array" : `an array of ${length}`);
+    }
+    const items = new Fields(value, this.#at(key), this.#reject);
+    return Array.from(value, (_, index) => get(items, index));
   }
 
   list<T>(key: string, get: (fields: Fields) => T): T[] {
-    return this.array(key).map((item, index) =>
-      get(new Fields(item, `${this.at(key)}[${index}]`, this.#reject))
-    );
+    return this.array(key, (items, index) => items.object(index, get));
   }
 
-  integers(key: string, min: number, max: number): number[] {
-    const list = this.array(key);
-    const fields = new Fields({ ...list }, this.at(key), this.#reject);
-    return list.map((_, index) => fields.integer(`${index}`, min, max));
+  #at(key: string | number): string {
+    if (typeof key === "number") return `${this.#path}[${key}]`;
+    return this.#path === "" ? key : `${this.#path}.${key}`;
   }
+}
+
+function read(value: unknown, reject: Reject): TopologySnapshot {
+  if (typeof value !== "object" || value === null) {
+    throw reject(`it is ${show(value)}, not an object`);
+  }
+  const snapshot = readSnapshot(new Fields(value, "", reject));
+  checkReferences(snapshot, reject);
+  return snapshot;
+}
+
+function readSnapshot(fields: Fields): TopologySnapshot {
+  return {
+    schemaVersion: fields.choice("schemaVersion", [1]),
+    source: fields.choice("source", ["live", "synthetic", "xml", "json"]),
+    hwloc: fields.text("hwloc"),
+    cpus: fields.set("cpus"),
+    allowed: fields.object("allowed", readAllowed),
+    nodes: fields.list("nodes", readNode),
+    packages: fields.list("packages", (item) => ({
+      id: item.integer("id", 0, ID_LAST),
+      cpus: item.set("cpus"),
+      model: item.optional("model", () => item.text("model")),
+    })),
+    dies: fields.list("dies", readPart),
+    caches: fields.list("caches", (item) => ({
+      level: item.integer("level", 1, 9),
+      type: item.choice("type", ["unified", "data", "instruction"]),
+      bytes: item.integer("bytes", 0, BYTES_LAST),
+      line: item.optional("line", () => item.integer("line", 1, ID_LAST)),
+      cpus: item.set("cpus"),
+    })),
+    cores: fields.list("cores", (item) => ({
+      ...readPart(item),
+      kind: item.optional("kind", () => item.integer("kind", 0, ID_LAST)),
+    })),
+    distances: fields.nullable("distances", readDistances),
+    attributes: fields.list("attributes", (item) => ({
+      name: item.text("name"),
+      node: item.integer("node", 0, CPU_LAST),
+      initiator: item.optional("initiator", () => item.set("initiator")),
+      value: item.integer("value", 0, BYTES_LAST),
+      unit: item.choice("unit", ["ns", "MiB/s"]),
+    })),
+  };
+}
+
+function readAllowed(fields: Fields): AllowedResources {
+  return {
+    cpus: fields.set("cpus"),
+    nodes: fields.set("nodes"),
+    affinity: fields.set("affinity"),
+    quota: fields.nullable("quota", (quota) => ({
+      quotaUs: quota.integer("quotaUs", 1, BYTES_LAST),
+      periodUs: quota.integer("periodUs", 1, BYTES_LAST),
+    })),
+    effectiveCpus: fields.integer("effectiveCpus", 1, CPU_LAST + 1),
+  };
+}
+
+function readNode(fields: Fields): NodeInfo {
+  return {
+    id: fields.integer("id", 0, CPU_LAST),
+    cpus: fields.set("cpus"),
+    totalBytes: fields.integer("totalBytes", 0, BYTES_LAST),
+    freeBytes: fields.optional("freeBytes", (key) => fields.integer(key, 0, BYTES_LAST)),
+    memory: fields.choice("memory", ["dram", "hbm", "cxl", "nvm", "special", "unknown"]),
+    hugepages: fields.list("hugepages", (pool) => ({
+      pageBytes: pool.integer("pageBytes", 1, BYTES_LAST),
+      total: pool.integer("total", 0, BYTES_LAST),
+      free: pool.integer("free", 0, BYTES_LAST),
+    })),
+  };
+}
+
+function readPart(fields: Fields): DieInfo {
+  return {
+    id: fields.integer("id", 0, ID_LAST),
+    package: fields.optional("package", (key) => fields.integer(key, 0, ID_LAST)),
+    cpus: fields.set("cpus"),
+  };
+}
+
+function readDistances(fields: Fields): NodeDistances {
+  const nodes = fields.array("nodes", (items, index) => items.integer(index, 0, CPU_LAST));
+  const matrix = fields.array(
+    "matrix",
+    (rows, row) =>
+      rows.array(row, (items, column) => items.integer(column, 0, BYTES_LAST), nodes.length),
+    nodes.length,
+  );
+  return { nodes, matrix };
+}
+
+function checkReferences(snapshot: TopologySnapshot, reject: Reject): void {
+  const { allowed, attributes, caches, cores, dies, distances, nodes, packages } = snapshot;
+  if (nodes.length === 0) throw reject("nodes is empty");
+  const nodeIds = checkUnique(nodes.map((node) => node.id), "nodes", reject);
+  const packageIds = checkUnique(packages.map((item) => item.id), "packages", reject);
+  checkUnique(distances?.nodes ?? [], "distances.nodes", reject);
+
+  const known = (path: string, id: number | undefined, ids: ReadonlySet<number>): void => {
+    if (id !== undefined && !ids.has(id)) {
+      throw reject(`${path} is ${id}, and there is no such one`);
+    }
+  };
+  distances?.nodes.forEach((id, index) => known(`distances.nodes[${index}]`, id, nodeIds));
+  attributes.forEach((item, index) => known(`attributes[${index}].node`, item.node, nodeIds));
+  dies.forEach((die, index) => known(`dies[${index}].package`, die.package, packageIds));
+  cores.forEach((core, index) => known(`cores[${index}].package`, core.package, packageIds));
+
+  const cpus = CpuSet.parse(snapshot.cpus);
+  const within = (path: string, text: string, all: CpuSet): void => {
+    const others = CpuSet.parse(text).difference(all);
+    if (others.size > 0) throw reject(`${path} has ${others}, which this machine has not`);
+  };
+  for (const [name, items] of Object.entries({ nodes, packages, dies, caches, cores })) {
+    items.forEach((item, index) => within(`${name}[${index}].cpus`, item.cpus, cpus));
+  }
+  attributes.forEach((item, index) => {
+    within(`attributes[${index}].initiator`, item.initiator ?? "", cpus);
+  });
+  within("allowed.cpus", allowed.cpus, cpus);
+  within("allowed.nodes", allowed.nodes, CpuSet.from(nodeIds));
+
+  checkDisjoint("packages", packages, () => "", reject);
+  checkDisjoint("dies", dies, () => "", reject);
+  checkDisjoint("cores", cores, () => "", reject);
+  const side = (cache: CacheInfo): string => cache.type === "instruction" ? "code" : "data";
+  checkDisjoint("caches", caches, (cache) => `L${cache.level} ${side(cache)}`, reject);
+}
+
+function checkUnique(ids: readonly number[], path: string, reject: Reject): ReadonlySet<number> {
+  const seen = new Set<number>();
+  ids.forEach((id, index) => {
+    if (seen.has(id)) throw reject(`${path}[${index}] is number ${id} a second time`);
+    seen.add(id);
+  });
+  return seen;
+}
+
+/** Things of one group share no CPU: what is looked up by CPU later has one answer. */
+function checkDisjoint<T extends { readonly cpus: string }>(
+  path: string,
+  items: readonly T[],
+  groupOf: (item: T) => string,
+  reject: Reject,
+): void {
+  const owners = new Map<string, Map<number, number>>();
+  items.forEach((item, index) => {
+    const group = groupOf(item);
+    const owner = owners.get(group) ?? new Map<number, number>();
+    owners.set(group, owner);
+    for (const cpu of CpuSet.parse(item.cpus)) {
+      const other = owner.get(cpu);
+      if (other !== undefined) {
+        throw reject(`${path}[${index}].cpus has CPU ${cpu}, which is part of ${path}[${other}]`);
+      }
+      owner.set(cpu, index);
+    }
+  });
 }

@@ -161,7 +161,7 @@ NK_API int32_t nk_thread_rseq(uint64_t *out);
  * afterwards. The calling thread holds it. page_bytes is the small page for NK_PAGES_SMALL, the PMD size for
  * NK_PAGES_THP, a hugetlb size for NK_PAGES_HUGE.
  *
- * out[0] identity (never reused), out[1] address, out[2] bytes of header and data together. Returns 3.
+ * out[0] identity (never reused), out[1] address, out[2] header bytes, out[3] data bytes. Returns 4.
  * -EINVAL kind, sizes; -ENODEV no such node or one without memory; -EACCES not in the cpuset; -EPERM mbind forbidden
  * (seccomp); -ENOSYS no NUMA in the kernel; -ENOTSUP THP switched off; -ENOMEM address space, or for NK_PAGES_HUGE
  * fewer free pages in the node's pool than asked; -EMFILE too many mappings.
@@ -187,7 +187,7 @@ NK_API int32_t nk_mapping_residency(uint64_t mapping, uint64_t offset, uint64_t 
  * so (MADV_COLLAPSE, Linux 6.1; older kernels just report). -ESTALE. */
 NK_API int32_t nk_mapping_huge_bytes(uint64_t mapping, int32_t collapse, uint64_t *out);
 
-/* Hold a mapping from this thread too. out as for nk_mapping_create. Returns 3, -ESTALE gone or never was. */
+/* Hold a mapping from this thread too. out as for nk_mapping_create. Returns 4. -ESTALE gone or never was. */
 NK_API int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out);
 
 /*

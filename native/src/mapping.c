@@ -65,7 +65,8 @@ static void describe(uint64_t identity, const struct nk_range *range, uint64_t *
 {
     out[0] = identity;
     out[1] = (uint64_t)(uintptr_t)range->header;
-    out[2] = range->header_bytes + range->data_bytes;
+    out[2] = range->header_bytes;
+    out[3] = range->data_bytes;
 }
 
 /* Registry locked. Returns 0 when there is no memory or no slot. */
@@ -120,7 +121,7 @@ int32_t nk_mapping_create(int32_t node, int32_t kind, uint64_t page_bytes, uint6
         return -ENOMEM;
     }
     describe(identity, &range, out);
-    return 3;
+    return 4;
 }
 
 int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out)
@@ -145,7 +146,7 @@ int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out)
         mappings[nk_slot_of(mapping)].holders++;
     nk_registry_unlock();
     describe(mapping, &range, out);
-    return 3;
+    return 4;
 }
 
 /* One holder less; the last one unmaps, outside the lock, because that can take long. Returns the holders left. */

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The opponents of bench/memory.ts in C. Each function runs `count` operations and writes the nanoseconds that one
+ * took, times 1000, to out[0] (an integer, as the runtimes' foreign calls like it). Returns 0 or -errno.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define API __attribute__((visibility("default")))
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+static void tell(uint64_t start_ns, int32_t count, uint64_t *out)
+{
+    out[0] = (now_ns() - start_ns) * 1000 / (uint64_t)count;
+}
+
+/* Keeps a pointer from being optimised away. */
+static void use(void *pointer)
+{
+    __asm__ volatile("" : : "r"(pointer) : "memory");
+}
+
+struct bump {
+    uint32_t top, limit;
+    char *data;
+};
+
+/* Not inlined: what a caller in another translation unit pays, with the same checks as arena.alloc. */
+static __attribute__((noinline)) void *bump_alloc(struct bump *bump, uint64_t size)
+{
+    uint32_t top = bump->top, next = top + (uint32_t)((size - 1) >> 4) + 1;
+
+    if (size == 0 || size > UINT32_MAX || next > bump->limit)
+        return NULL;
+    bump->top = next;
+    return bump->data + (uint64_t)top * 16;
+}
+
+API int32_t bench_bump(int32_t count, int32_t size, uint64_t *out);
+API int32_t bench_malloc_pair(int32_t count, int32_t size, uint64_t *out);
+API int32_t bench_malloc_alive(int32_t count, int32_t size, int32_t alive, uint64_t *out);
+
+API int32_t bench_bump(int32_t count, int32_t size, uint64_t *out)
+{
+    struct bump bump = {.limit = 1u << 24, .data = malloc((size_t)16 << 24)};
+    uint64_t start_ns = now_ns();
+
+    if (bump.data == NULL)
+        return -ENOMEM;
+    for (int32_t i = 0; i < count; i++) {
+        void *block = bump_alloc(&bump, (uint64_t)size);
+
+        if (block == NULL) {
+            bump.top = 0;
+            block = bump_alloc(&bump, (uint64_t)size);
+        }
+        use(block);
+    }
+    tell(start_ns, count, out);
+    free(bump.data);
+    return 0;
+}
+
+API int32_t bench_malloc_pair(int32_t count, int32_t size, uint64_t *out)
+{
+    uint64_t start_ns = now_ns();
+
+    for (int32_t i = 0; i < count; i++) {
+        void *block = malloc((size_t)size);
+
+        use(block);
+        free(block);
+    }
+    tell(start_ns, count, out);
+    return 0;
+}
+
+/* The oldest of `alive` blocks makes room for each new one. */
+API int32_t bench_malloc_alive(int32_t count, int32_t size, int32_t alive, uint64_t *out)
+{
+    void **blocks = calloc((size_t)alive, sizeof *blocks);
+    uint64_t start_ns;
+
+    if (blocks == NULL)
+        return -ENOMEM;
+    for (int32_t i = 0; i < alive; i++)
+        blocks[i] = malloc((size_t)size);
+    start_ns = now_ns();
+    for (int32_t i = 0, at = 0; i < count; i++) {
+        free(blocks[at]);
+        blocks[at] = malloc((size_t)size);
+        use(blocks[at]);
+        at = at + 1 == alive ? 0 : at + 1;
+    }
+    tell(start_ns, count, out);
+    for (int32_t i = 0; i < alive; i++)
+        free(blocks[i]);
+    free(blocks);
+    return 0;
+}

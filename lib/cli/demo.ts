@@ -1,0 +1,95 @@
+import { Buffer } from "node:buffer";
+import process from "node:process";
+import colors from "picocolors";
+import { Arena } from "../memory/arena.ts";
+import { formatBytes } from "../runtime/bytes.ts";
+import { native } from "../runtime/native.ts";
+import { Policy } from "../sched/policy.ts";
+import { launch } from "../sched/thread.ts";
+import { topology } from "../topology/load.ts";
+import type { DemoReport } from "./demo_worker.ts";
+import { summarizeSamples, timeBatch } from "./measure.ts";
+import { drawTopology, section } from "./topo.ts";
+
+const COUNT = 100_000;
+const BLOCK_BYTES = 1024;
+const BATCH = 1000;
+
+/** Something to keep results in, so that no engine leaves the work out. */
+let sink: unknown;
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function check(holds: boolean, text: string): void {
+  if (!holds) throw new Error(`the demo did not hold: ${text}`);
+  say(`  ${colors.green("✓")} ${text}`);
+}
+
+function placeArena(): Arena {
+  const arena = Arena.create({ node: 0, size: "64 MiB", pages: ["2m", "thp", "4k"] });
+  const { nodes, pages, pageBytes } = arena.residency();
+  say(colors.bold(`An arena of ${formatBytes(arena.capacity)}, strictly on node 0`));
+  const onNode = nodes.get(0) ?? 0;
+  check(
+    onNode === pages,
+    `the kernel has ${onNode} of ${pages} pages of ${formatBytes(pageBytes)} on node 0` +
+      ` (asked for 2m, thp or 4k pages, got ${arena.pages})`,
+  );
+  return arena;
+}
+
+async function runWorker(arena: Arena): Promise<void> {
+  say(colors.bold("\nA worker pinned to node 0 that allocates in it"));
+  const thread = launch<DemoReport>(
+    new URL(`./demo_worker.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url),
+    { policy: Policy.bindNode(0), args: { arena, count: COUNT }, name: "demo" },
+  );
+  const report = await thread.join();
+  const cpus = topology().cpusOfNode(0).intersection(topology().allowedCpus);
+  check(report.affinity === cpus.toString(), `it may run on CPUs ${report.affinity}, node 0's`);
+  check(report.node === 0, `it ran on CPU ${report.cpu} of node ${report.node}`);
+  check(report.sum === COUNT * (COUNT - 1) / 2, `it summed up ${COUNT} numbers in the arena`);
+  check(arena.used === COUNT * 8, `the arena has ${formatBytes(arena.used)} in use, seen from here`);
+  arena.reset();
+}
+
+async function cost(once: () => unknown, afterwards: () => void): Promise<number> {
+  const batch = (): void => {
+    for (let index = 0; index < BATCH; index++) sink = once();
+    afterwards();
+  };
+  return summarizeSamples(await timeBatch(batch, BATCH, 150)).median;
+}
+
+async function compareCosts(arena: Arena): Promise<void> {
+  const none = (): void => {};
+  const ours = await cost(() => arena.alloc(BLOCK_BYTES), () => arena.reset());
+  const array = await cost(() => new Uint8Array(BLOCK_BYTES), none);
+  const buffer = await cost(() => Buffer.allocUnsafe(BLOCK_BYTES), none);
+  const row = (name: string, ns: number): string[] => [
+    name,
+    `${ns.toFixed(1)} ns`,
+    ns === ours ? "" : `${(ns / ours).toFixed(1)} times as much`,
+  ];
+  say("");
+  say(section(`What ${BLOCK_BYTES} bytes cost on ${native().backend}`, ["", "median", ""], [
+    row(`arena.alloc(${BLOCK_BYTES})`, ours),
+    row(`new Uint8Array(${BLOCK_BYTES})`, array),
+    row(`Buffer.allocUnsafe(${BLOCK_BYTES})`, buffer),
+  ]));
+  if (sink === undefined) throw new Error("nothing was measured");
+}
+
+/**
+ * Shows numakit's main job on this machine, step by step, checking each step.
+ *
+ * @throws {NumaError} What a step throws.
+ */
+export async function runDemo(): Promise<void> {
+  say(drawTopology(topology()));
+  using arena = placeArena();
+  await runWorker(arena);
+  await compareCosts(arena);
+}

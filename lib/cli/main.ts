@@ -1,0 +1,55 @@
+/**
+ * The `numakit` command.
+ *
+ * @module
+ */
+import { Command } from "commander";
+import process from "node:process";
+import { NumaError } from "../runtime/error.ts";
+import { topology } from "../topology/load.ts";
+import { runDemo } from "./demo.ts";
+import { drawTopology } from "./topo.ts";
+
+function makeProgram(): Command {
+  const program = new Command("numakit")
+    .description("See the machine, put memory on a node, keep threads beside it.")
+    .showHelpAfterError();
+  program.command("topo")
+    .description("show this machine: nodes, memory, hugepages, caches, distances, what may be used")
+    .option("--json", "print the snapshot as JSON (docs/topology-schema.md)")
+    .action((options: { json?: true }) => {
+      const text = options.json === true
+        ? `${JSON.stringify(topology(), null, 2)}\n`
+        : drawTopology(topology());
+      process.stdout.write(text);
+    });
+  program.command("demo")
+    .description("place an arena on node 0, prove where it is, run a pinned worker in it")
+    .action(runDemo);
+  return program;
+}
+
+/**
+ * Runs the command.
+ *
+ * @param args The arguments after the command's name.
+ * @returns The exit status: 0, 1 when it failed, 2 for arguments it does not understand.
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const program = makeProgram();
+  program.exitOverride();
+  for (const command of program.commands) command.exitOverride().showHelpAfterError();
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return 0;
+  } catch (error) {
+    if ((error as Error).name === "CommanderError") {
+      return (error as { exitCode: number }).exitCode === 0 ? 0 : 2;
+    }
+    if (!(error instanceof NumaError)) throw error;
+    process.stderr.write(`numakit: ${error.code}: ${error.message}\n`);
+    return 1;
+  }
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,49 @@
+import { measure } from "mitata";
+
+/** What one operation costs, in nanoseconds. */
+export interface Cost {
+  /** Median. */
+  readonly median: number;
+  /** 10th percentile. */
+  readonly p10: number;
+  /** 90th percentile. */
+  readonly p90: number;
+  /** How many batches were timed. */
+  readonly samples: number;
+}
+
+/**
+ * Summarises samples.
+ *
+ * @param samples Nanoseconds an operation; at least one.
+ * @returns Median and spread.
+ */
+export function summarizeSamples(samples: readonly number[]): Cost {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.floor((sorted.length - 1) * share)] as number;
+  return { median: at(0.5), p10: at(0.1), p90: at(0.9), samples: sorted.length };
+}
+
+/**
+ * Times an operation, after warming it up.
+ *
+ * @param batch Does the operation `operations` times.
+ * @param operations How often.
+ * @param leastMs How long to go on at least, in milliseconds.
+ * @returns Nanoseconds an operation, one sample a batch.
+ */
+export async function timeBatch(
+  batch: () => void,
+  operations: number,
+  leastMs: number,
+): Promise<number[]> {
+  // Every sample is one call: a batch is long enough for the clock.
+  const { samples } = await measure(batch, {
+    batch_threshold: 0,
+    min_cpu_time: leastMs * 1e6,
+    min_samples: 20,
+    max_samples: 1e5,
+    warmup_samples: 10,
+  });
+  return samples.map((nanoseconds) => nanoseconds / operations);
+}

@@ -1,0 +1,10 @@
+/**
+ * Memory on a NUMA node: arenas.
+ *
+ * @module
+ */
+export { Arena, type ArenaMark, type ArenaOptions } from "./arena.ts";
+export type { Residency } from "./mapping.ts";
+export type { PageKind } from "./pages.ts";
+export type { ByteSize } from "../runtime/bytes.ts";
+export { NumaError, type NumaErrorCode, type NumaErrorDetails } from "../runtime/error.ts";

@@ -1,0 +1,106 @@
+/**
+ * A thread's life from the inside: pin, load, run, report, let go.
+ *
+ * @module
+ */
+import process from "node:process";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { Mapping } from "../memory/mapping.ts";
+import { show } from "../runtime/check.ts";
+import { NumaError } from "../runtime/error.ts";
+import { decode, encode } from "../runtime/handle.ts";
+import { threadSelf } from "../runtime/thread.ts";
+import { CpuSet } from "../topology/cpu_set.ts";
+import { inheritTopology } from "../topology/load.ts";
+import { Topology } from "../topology/topology.ts";
+import { type Birth, CONTROL, flatten, type FromWorker } from "./message.ts";
+import { pinThread, setHeapPolicy } from "./pin.ts";
+import type { WorkerFunction } from "./worker.ts";
+
+function settle(birth: Birth): void {
+  const { identity } = threadSelf();
+  Atomics.store(birth.control, CONTROL.identityLow, identity | 0);
+  Atomics.store(birth.control, CONTROL.identityHigh, Math.floor(identity / 2 ** 32));
+  if (birth.cpus !== null) pinThread(CpuSet.parse(birth.cpus));
+  if (birth.node !== null) setHeapPolicy(birth.heap, birth.node);
+  inheritTopology(Topology.from(birth.topology));
+}
+
+/** Whether an import failed because the module itself is not there, rather than in its code. */
+function isMissing(error: unknown): boolean {
+  const { code, name, message } = error as { code?: unknown; name?: unknown; message?: unknown };
+  return code === "ERR_MODULE_NOT_FOUND" || name === "ResolveMessage" ||
+    /^(Module not found|Cannot find module)/.test(String(message));
+}
+
+async function loadBody(url: string): Promise<WorkerFunction<unknown, unknown>> {
+  const action = `load the worker module ${url}`;
+  let module: { default?: unknown };
+  try {
+    module = await import(url);
+  } catch (cause) {
+    if (!isMissing(cause)) throw cause;
+    throw new NumaError("EMODULE", action, {
+      why: cause instanceof Error ? cause.message : String(cause),
+      fix: 'Check the path: new URL("./worker.ts", import.meta.url) is relative to the caller.',
+      cause,
+    });
+  }
+  if (typeof module.default === "function") return module.default as never;
+  throw new NumaError("EMODULE", action, {
+    why: `its default export is ${show(module.default)}`,
+    fix: "Write `export default worker((args) => …)` in it.",
+  });
+}
+
+async function run(birth: Birth, report: (message: FromWorker) => void): Promise<void> {
+  try {
+    settle(birth);
+    report({ type: "started", tid: threadSelf().tid });
+    const body = await loadBody(birth.url);
+    const value = encode(await body(decode(birth.args)));
+    try {
+      report({ type: "done", value });
+    } catch (cause) {
+      throw new NumaError("EINVAL", "return the thread's result", {
+        why: `it cannot be sent (${cause instanceof Error ? cause.message : cause})`,
+        fix: "Return values that structuredClone takes, and numakit's own objects.",
+        cause,
+      });
+    }
+  } catch (error) {
+    const flat = flatten(error);
+    try {
+      report({ type: "failed", error: flat });
+    } catch {
+      // What was thrown cannot be cloned; its text can.
+      report({ type: "failed", error: { ...flat, thrown: undefined } });
+    }
+  }
+}
+
+function leave(port: MessagePort): void {
+  Mapping.releaseAll();
+  // Deno's parentPort has no close(), and its process.exit ends the worker only.
+  if (typeof port.close === "function") port.close();
+  else process.exit(0);
+}
+
+/**
+ * Runs the thread that this worker was started for.
+ *
+ * @throws {NumaError} `EINVAL` when the module is not the first one of a worker that `launch` started.
+ */
+export function runEntry(): void {
+  const birth = (workerData as { numakit?: Birth } | null)?.numakit;
+  if (parentPort === null || birth === undefined) {
+    throw new NumaError("EINVAL", "run worker_entry", {
+      why: "it is the first module of a thread that launch() starts",
+      fix: "Import numakit's main module instead.",
+    });
+  }
+  if (Atomics.load(birth.control, CONTROL.stop) === 1) return;
+  const port = parentPort;
+  port.on("message", () => leave(port));
+  void run(birth, (message) => port.postMessage(message));
+}

@@ -1,0 +1,10 @@
+/**
+ * What the machine looks like: nodes, packages, caches, cores, distances, and what this process may use of it.
+ *
+ * @module
+ */
+export { CpuSet } from "./cpu_set.ts";
+export { currentCpu, currentNode } from "./current.ts";
+export { syntheticTopology, topology, xmlTopology } from "./load.ts";
+export * from "./snapshot.ts";
+export { Topology } from "./topology.ts";

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "check.h"
+#include "numakit.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+static uint64_t small_page(void)
+{
+    return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void create(uint64_t bytes, uint64_t *out)
+{
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, small_page(), bytes, out), 4);
+}
+
+static int mapped(uint64_t address)
+{
+    unsigned long from, to;
+    int found = 0;
+    char line[512];
+    FILE *maps = fopen("/proc/self/maps", "re");
+
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof line, maps) != NULL)
+        found |= sscanf(line, "%lx-%lx", &from, &to) == 2 && address >= from && address < to;
+    fclose(maps);
+    return found;
+}
+
+static void test_pages_are_on_the_node(void)
+{
+    uint64_t out[4];
+    int32_t counts[3];
+
+    create(4 * MIB, out);
+    CHECK_EQ(out[2], small_page());
+    CHECK_EQ(out[3], 4 * MIB);
+    CHECK_EQ(nk_mapping_residency(out[0], 0, 4 * MIB, counts, 2), (int32_t)(4 * MIB / small_page()));
+    CHECK_EQ(counts[2], (int32_t)(4 * MIB / small_page()));
+    CHECK_EQ(nk_mapping_populate(out[0], 0, 2 * MIB), 0);
+    nk_mapping_residency(out[0], 0, 4 * MIB, counts, 2);
+    CHECK_EQ(counts[0], (int32_t)(2 * MIB / small_page()));
+    CHECK_EQ(counts[2], (int32_t)(2 * MIB / small_page()));
+    memset((char *)(uintptr_t)out[1] + out[2], 1, 4 * MIB);
+    CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+    CHECK(!mapped(out[1]) && !mapped(out[1] + out[2]));
+}
+
+static void test_bad_requests(void)
+{
+    uint64_t out[4], page = small_page();
+
+    CHECK_EQ(nk_mapping_create(-1, NK_PAGES_SMALL, page, page, out), -ENODEV);
+    CHECK_EQ(nk_mapping_create(64, NK_PAGES_SMALL, page, page, out), -ENODEV);
+    CHECK_EQ(nk_mapping_create(1000000, NK_PAGES_SMALL, page, page, out), -ENODEV);
+    CHECK_EQ(nk_mapping_create(0, 3, page, page, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, page, 0, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, page, page + 1, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, page * 2, page * 2, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, page, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, page, UINT64_MAX - page + 1, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_HUGE, page, page, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_HUGE, 1 << 13, 1 << 13, out), -EINVAL);
+    /* More hugepages than any pool has. */
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_HUGE, 2 * MIB, UINT64_C(1) << 45, out), -ENOMEM);
+}
+
+static void test_ranges_and_identities_are_checked(void)
+{
+    uint64_t out[4], page = small_page();
+    int32_t counts[2];
+
+    create(MIB, out);
+    CHECK_EQ(nk_mapping_populate(out[0], MIB, page), -EINVAL);
+    CHECK_EQ(nk_mapping_populate(out[0], 0, MIB + page), -EINVAL);
+    CHECK_EQ(nk_mapping_populate(out[0], page, UINT64_MAX - page + 1), -EINVAL);
+    CHECK_EQ(nk_mapping_populate(out[0], 1, page), -EINVAL);
+    CHECK_EQ(nk_mapping_populate(out[0], 0, 0), -EINVAL);
+    CHECK_EQ(nk_mapping_residency(out[0], 0, MIB, NULL, 1), -EINVAL);
+    CHECK_EQ(nk_mapping_residency(out[0], 0, MIB, counts, 0), -EINVAL);
+    CHECK_EQ(nk_mapping_populate(out[0] + 1, 0, page), -ESTALE);
+    CHECK_EQ(nk_mapping_populate(out[0] + 65536, 0, page), -ESTALE);
+    CHECK_EQ(nk_mapping_populate(0, 0, page), -ESTALE);
+    CHECK_EQ(nk_mapping_attach(UINT64_MAX, out + 0), -ESTALE);
+    CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+    CHECK_EQ(nk_mapping_release(out[0], 1), -ESTALE);
+    CHECK_EQ(nk_mapping_populate(out[0], 0, page), -ESTALE);
+}
+
+static void test_more_than_the_node_has_is_refused_untouched(void)
+{
+    uint64_t out[4], memory[3], stats[4];
+
+    CHECK_EQ(nk_node_memory(0, memory), 3);
+    create((memory[0] / MIB + 1) * MIB, out);
+    CHECK_EQ(nk_mapping_populate(out[0], 0, out[3]), -ENOMEM);
+    CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+    CHECK_EQ(nk_mapping_stats(stats), 4);
+    CHECK_EQ(stats[0], 0);
+    CHECK_EQ(stats[1], 0);
+}
+
+struct shared {
+    uint64_t identity;
+    int32_t detached; /* what the thread says when it releases; -1: it just ends */
+};
+
+static void *use(void *argument)
+{
+    const struct shared *shared = argument;
+    uint64_t out[4], self[3];
+
+    CHECK_EQ(nk_mapping_attach(shared->identity, out), 4);
+    CHECK_EQ(nk_mapping_attach(shared->identity, out), 4);
+    CHECK_EQ(nk_thread_self(self), 3);
+    *(volatile uint32_t *)(uintptr_t)out[1] = (uint32_t)self[1] + 1;
+    if (shared->detached >= 0) {
+        CHECK(nk_mapping_release(shared->identity, shared->detached) >= 0);
+        CHECK_EQ(nk_mapping_release(shared->identity, shared->detached), -ESTALE);
+    }
+    return NULL;
+}
+
+static void run_thread(uint64_t identity, int32_t detached)
+{
+    struct shared shared = {identity, detached};
+    pthread_t thread;
+
+    CHECK_EQ(pthread_create(&thread, NULL, use, &shared), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+static void test_a_thread_that_releases_gives_the_owner_word_back(void)
+{
+    uint64_t out[4], stats[4];
+
+    create(MIB, out);
+    run_thread(out[0], 1);
+    CHECK_EQ(*(volatile uint32_t *)(uintptr_t)out[1], 0);
+    CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+    CHECK(!mapped(out[1]));
+    nk_mapping_stats(stats);
+    CHECK_EQ(stats[2], 0);
+}
+
+static void test_a_thread_that_just_ends_is_accounted_for(void)
+{
+    uint64_t out[4], stats[4];
+
+    create(MIB, out);
+    run_thread(out[0], -1);
+    CHECK_EQ(*(volatile uint32_t *)(uintptr_t)out[1], 0);
+    memset((char *)(uintptr_t)out[1], 0xff, MIB);
+    CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+    /* Its views cannot be vouched for: no pages, but the range stays and reads zeros. */
+    CHECK(mapped(out[1]));
+    for (uint64_t i = 0; i < MIB; i++)
+        CHECK_EQ(((volatile char *)(uintptr_t)out[1])[i], 0);
+    nk_mapping_stats(stats);
+    CHECK_EQ(stats[0], 0);
+    CHECK_EQ(stats[2], 1);
+    CHECK_EQ(stats[3], MIB + small_page());
+}
+
+static void *let_go_last(void *argument)
+{
+    uint64_t out[4];
+
+    CHECK_EQ(nk_mapping_attach(*(uint64_t *)argument, out), 4);
+    CHECK_EQ(nk_mapping_release(*(uint64_t *)argument, 1), 1);
+    return NULL;
+}
+
+static void test_many_threads_attach_and_release(void)
+{
+    enum { THREADS = 8, ROUNDS = 50 };
+    uint64_t out[4], stats[4], retired;
+
+    nk_mapping_stats(stats);
+    retired = stats[2];
+    for (int round = 0; round < ROUNDS; round++) {
+        pthread_t threads[THREADS];
+
+        create(64 * small_page(), out);
+        CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+        create(64 * small_page(), out);
+        /* One at a time: each sees exactly one other holder. */
+        for (int i = 0; i < THREADS; i++) {
+            CHECK_EQ(pthread_create(&threads[i], NULL, let_go_last, &out[0]), 0);
+            CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        }
+        CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+        CHECK_EQ(nk_mapping_attach(out[0], out), -ESTALE);
+    }
+    nk_mapping_stats(stats);
+    CHECK_EQ(stats[0], 0);
+    CHECK_EQ(stats[2], retired);
+}
+
+static void test_transparent_hugepages(void)
+{
+    uint64_t out[4], huge;
+    int32_t result = nk_mapping_create(0, NK_PAGES_THP, 2 * MIB, 8 * MIB, out);
+
+    if (result == -ENOTSUP) {
+        printf("# transparent hugepages are switched off\n");
+        return;
+    }
+    CHECK_EQ(result, 4);
+    CHECK_EQ((out[1] + out[2]) % (2 * MIB), 0);
+    CHECK_EQ(nk_mapping_populate(out[0], 0, 8 * MIB), 0);
+    CHECK_EQ(nk_mapping_huge_bytes(out[0], 1, &huge), 1);
+    CHECK(huge % (2 * MIB) == 0 && huge <= 8 * MIB);
+    printf("# %llu of 8 MiB are huge\n", (unsigned long long)(huge / MIB));
+    CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+}
+
+int main(void)
+{
+    RUN(test_pages_are_on_the_node);
+    RUN(test_bad_requests);
+    RUN(test_ranges_and_identities_are_checked);
+    RUN(test_more_than_the_node_has_is_refused_untouched);
+    RUN(test_a_thread_that_releases_gives_the_owner_word_back);
+    RUN(test_a_thread_that_just_ends_is_accounted_for);
+    RUN(test_many_threads_attach_and_release);
+    RUN(test_transparent_hugepages);
+    return 0;
+}
