@@ -51,7 +51,10 @@ async function runWorker(arena: Arena): Promise<void> {
   check(report.affinity === cpus.toString(), `it may run on CPUs ${report.affinity}, node 0's`);
   check(report.node === 0, `it ran on CPU ${report.cpu} of node ${report.node}`);
   check(report.sum === COUNT * (COUNT - 1) / 2, `it summed up ${COUNT} numbers in the arena`);
-  check(arena.used === COUNT * 8, `the arena has ${formatBytes(arena.used)} in use, seen from here`);
+  check(
+    arena.used === COUNT * 8,
+    `the arena has ${formatBytes(arena.used)} in use, seen from here`,
+  );
   arena.reset();
 }
 

@@ -51,7 +51,7 @@ function domainSection(topology: Topology): string {
   const rows = topology.l3Domains.map((cache, index) => [
     String(index),
     cache.cpus.toString(),
-    formatBytes(cache.bytes),
+    cache.bytes === undefined ? "" : formatBytes(cache.bytes),
   ]);
   return rows.length === 0 ? "" : section("L3 domains", ["domain", "CPUs", "size"], rows);
 }

@@ -4,7 +4,14 @@ import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
 import { showAsText } from "../runtime/inspect.ts";
 import { threadSelf } from "../runtime/thread.ts";
-import { GRANULE_BYTES, GRANULE_SHIFT, HEADER_WORDS, MAX_DATA_BYTES, OWNER, TOP } from "./layout.ts";
+import {
+  GRANULE_BYTES,
+  GRANULE_SHIFT,
+  HEADER_WORDS,
+  MAX_DATA_BYTES,
+  OWNER,
+  TOP,
+} from "./layout.ts";
 import { checkSize, Mapping, type Residency } from "./mapping.ts";
 import { checkPages, pageFormat, type PageKind } from "./pages.ts";
 
@@ -30,7 +37,13 @@ type TypedArrayConstructor<View> = {
 const KIND = "arena";
 
 function checkLength(length: number, name: string): number {
-  return checkInteger(length, "length", 1, 2 ** 32, `allocate a ${name} of ${show(length)} elements`);
+  return checkInteger(
+    length,
+    "length",
+    1,
+    2 ** 32,
+    `allocate a ${name} of ${show(length)} elements`,
+  );
 }
 
 /**
@@ -138,7 +151,9 @@ export class Arena implements Shareable {
    * `EDESTROYED`.
    */
   alloc(size: number): number {
-    if (typeof size !== "number" || size >>> 0 !== size || size === 0) return this.#refuse(size, 16);
+    if (typeof size !== "number" || size >>> 0 !== size || size === 0) {
+      return this.#refuse(size, 16);
+    }
     const header = this.#header;
     // A destroyed arena's header is empty, so its owner is undefined and claim() tells.
     if (header[OWNER] !== this.#owner) this.claim();
@@ -354,7 +369,9 @@ export class Arena implements Shareable {
   }
 
   #allocView<View>(constructor: TypedArrayConstructor<View>, length: number): View {
-    const offset = this.alloc(checkLength(length, constructor.name) * constructor.BYTES_PER_ELEMENT);
+    const offset = this.alloc(
+      checkLength(length, constructor.name) * constructor.BYTES_PER_ELEMENT,
+    );
     return new constructor(this.#mapping.buffer, this.#mapping.headerBytes + offset, length);
   }
 

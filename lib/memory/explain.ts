@@ -56,7 +56,8 @@ function explainRoom(request: MappingRequest): Partial<NumaErrorDetails> {
         formatBytes(Number(limit[0]))
       : `node ${node} has ${formatBytes(left)} free or reclaimable of ` +
         `${formatBytes(Number(memory[0]))}, and a margin of that has to stay`,
-    fix: "Ask for less, use another node, or free memory there: touching more than there is would " +
+    fix:
+      "Ask for less, use another node, or free memory there: touching more than there is would " +
       "call the OOM killer.",
   };
 }

@@ -40,9 +40,7 @@ const held = new Map<number, Mapping>();
 /** Detaches a buffer from its memory: every view of it is dead from now on, on all runtimes. */
 function detach(buffer: ArrayBuffer): boolean {
   try {
-    // Node 20 has no transfer(); dropping a transferred clone does the same.
-    if (buffer.transfer === undefined) structuredClone(buffer, { transfer: [buffer] });
-    else buffer.transfer(0);
+    native().detach(buffer);
   } catch {
     // Somebody marked it as untransferable, so views of it may live on.
     return false;

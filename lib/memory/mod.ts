@@ -7,4 +7,5 @@ export { Arena, type ArenaMark, type ArenaOptions } from "./arena.ts";
 export type { Residency } from "./mapping.ts";
 export type { PageKind } from "./pages.ts";
 export type { ByteSize } from "../runtime/bytes.ts";
+export type { Handle, Shareable } from "../runtime/handle.ts";
 export { NumaError, type NumaErrorCode, type NumaErrorDetails } from "../runtime/error.ts";

@@ -15,6 +15,17 @@ export interface Backend {
   open<Table extends SymbolTable>(path: string, table: Table): Calls<Table>;
   /** An ArrayBuffer over native memory; nobody frees that memory when the buffer is collected. */
   view(address: number, byteLength: number): ArrayBuffer;
+  /** Cuts such a buffer off from its memory: it and all its views become empty. Throws when it can't be. */
+  detach(buffer: ArrayBuffer): void;
+}
+
+/**
+ * Detaches a buffer in the language's own way.
+ *
+ * @param buffer The buffer.
+ */
+export function transferAway(buffer: ArrayBuffer): void {
+  buffer.transfer(0);
 }
 
 /**
@@ -28,5 +39,7 @@ export function translate<Definition>(
   table: SymbolTable,
   translate: (args: SymbolTable[string]["args"]) => Definition,
 ): Record<string, Definition> {
-  return Object.fromEntries(Object.entries(table).map(([name, { args }]) => [name, translate(args)]));
+  return Object.fromEntries(
+    Object.entries(table).map(([name, { args }]) => [name, translate(args)]),
+  );
 }

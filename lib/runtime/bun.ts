@@ -1,4 +1,4 @@
-import { type Backend, translate } from "./backend.ts";
+import { type Backend, transferAway, translate } from "./backend.ts";
 import type { Calls, SymbolTable } from "./symbols.ts";
 
 /** The part of `bun:ffi` that is used here. */
@@ -33,5 +33,6 @@ export function bunBackend(ffi: unknown): Backend {
       return dlopen(path, symbols).symbols as Calls<Table>;
     },
     view: (address, byteLength) => toArrayBuffer(address, 0, byteLength),
+    detach: transferAway,
   };
 }

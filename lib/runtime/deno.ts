@@ -1,4 +1,4 @@
-import { type Backend, translate } from "./backend.ts";
+import { type Backend, transferAway, translate } from "./backend.ts";
 import type { Calls, SymbolTable } from "./symbols.ts";
 
 /** The part of the `Deno` namespace that is used here. */
@@ -31,5 +31,6 @@ export function denoBackend(namespace: unknown): Backend {
         deno.UnsafePointer.create(BigInt(address)),
         byteLength,
       ),
+    detach: transferAway,
   };
 }

@@ -8,13 +8,13 @@ import { koffiBackend } from "./koffi.ts";
 import { nodeBackend } from "./node.ts";
 
 /** Loads a module now, not when this file is imported: `mod.ts` has to load everywhere. */
-function require(specifier: string): unknown {
+function loadNow(specifier: string): unknown {
   return createRequire(import.meta.url)(specifier);
 }
 
 function requireKoffi(): unknown {
   try {
-    return require("koffi");
+    return loadNow("koffi");
   } catch (cause) {
     throw new NumaError("ELIBRARY", "call the C helper", {
       why: `Node ${process.versions.node} has no node:ffi and the package koffi is not installed`,
@@ -38,7 +38,7 @@ export function detectBackend(): Backend {
     });
   }
   const { Bun, Deno } = globalThis as { Bun?: unknown; Deno?: unknown };
-  if (Bun !== undefined) return bunBackend(require("bun:ffi"));
+  if (Bun !== undefined) return bunBackend(loadNow("bun:ffi"));
   if (Deno !== undefined) return denoBackend(Deno);
   const ffi = process.getBuiltinModule?.("node:ffi");
   return ffi === undefined ? koffiBackend(requireKoffi()) : nodeBackend(ffi);

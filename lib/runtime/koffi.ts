@@ -1,4 +1,6 @@
-import { type Backend, translate } from "./backend.ts";
+import { constants } from "node:buffer";
+import { setFlagsFromString } from "node:v8";
+import { type Backend, transferAway, translate } from "./backend.ts";
 import type { Calls, SymbolTable } from "./symbols.ts";
 
 /** The part of the `koffi` package that is used here. */
@@ -12,6 +14,20 @@ interface Koffi {
 const TYPES = { i32: "int32", u64: "uint64", buffer: "void *" } as const;
 
 /**
+ * Node 20 has no `ArrayBuffer.prototype.transfer`, and Node does not let structuredClone transfer external buffers; its
+ * engine's own intrinsic is what is left.
+ */
+function detacher(): (buffer: ArrayBuffer) => void {
+  if ("transfer" in ArrayBuffer.prototype) return transferAway;
+  setFlagsFromString("--allow-natives-syntax");
+  try {
+    return new Function("buffer", "%ArrayBufferDetach(buffer)") as (buffer: ArrayBuffer) => void;
+  } finally {
+    setFlagsFromString("--no-allow-natives-syntax");
+  }
+}
+
+/**
  * The backend for Node before 26, over the npm package `koffi`.
  *
  * @param module The package.
@@ -21,7 +37,8 @@ export function koffiBackend(module: unknown): Backend {
   const koffi = module as Koffi;
   return {
     name: "koffi",
-    maxBufferBytes: Number.MAX_SAFE_INTEGER,
+    // 4 GiB on Node 20, where asking for more ends the process.
+    maxBufferBytes: constants.MAX_LENGTH,
     open<Table extends SymbolTable>(path: string, table: Table): Calls<Table> {
       const library = koffi.load(path);
       const definitions = translate(table, (args) => args.map((arg) => TYPES[arg]));
@@ -32,5 +49,6 @@ export function koffiBackend(module: unknown): Backend {
       return Object.fromEntries(calls) as Calls<Table>;
     },
     view: (address, byteLength) => koffi.view(address, byteLength),
+    detach: detacher(),
   };
 }

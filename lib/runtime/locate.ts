@@ -63,8 +63,6 @@ export function openLibrary<Table extends SymbolTable>(
       tried.push(`${path} (${origin}): ${error instanceof Error ? error.message : error}`);
     }
   }
-  const why = tried.length === 0
-    ? "there is no place to look for it"
-    : `tried ${tried.join("; ")}`;
+  const why = tried.length === 0 ? "there is no place to look for it" : `tried ${tried.join("; ")}`;
   throw new NumaError("ELIBRARY", "load the C helper", { why, fix: fixFor(why), cause });
 }

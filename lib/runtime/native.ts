@@ -17,6 +17,8 @@ export interface Native {
   readonly maxBufferBytes: number;
   /** An ArrayBuffer over native memory that nobody frees. */
   view(address: number, byteLength: number): ArrayBuffer;
+  /** Cuts such a buffer off from its memory; throws when it can't be. */
+  detach(buffer: ArrayBuffer): void;
 }
 
 let loaded: Native | undefined;
@@ -37,6 +39,7 @@ function load(): Native {
     backend: backend.name,
     maxBufferBytes: backend.maxBufferBytes,
     view: backend.view,
+    detach: backend.detach,
   };
 }
 

@@ -1,4 +1,4 @@
-import { type Backend, translate } from "./backend.ts";
+import { type Backend, transferAway, translate } from "./backend.ts";
 import type { ArgType, Calls, SymbolTable } from "./symbols.ts";
 
 /** The part of `node:ffi` that is used here. */
@@ -40,5 +40,6 @@ export function nodeBackend(ffi: unknown): Backend {
       return Object.fromEntries(calls) as Calls<Table>;
     },
     view: (address, byteLength) => toArrayBuffer(BigInt(address), byteLength, false),
+    detach: transferAway,
   };
 }

@@ -18,7 +18,9 @@ export function traced<Table extends SymbolTable>(calls: Calls<Table>): Calls<Ta
     const result = call(...args);
     const elapsed_us = (performance.now() - start) * 1000;
     process.stderr.write(
-      `numakit: ${name}(${args.map(showArg).join(", ")}) = ${result} in ${elapsed_us.toFixed(1)} us\n`,
+      `numakit: ${name}(${args.map(showArg).join(", ")}) = ${result} in ${
+        elapsed_us.toFixed(1)
+      } us\n`,
     );
     return result;
   }]);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { plan, type Placement, Policy } from "./policy.ts";
+export { type Placement, plan, Policy, type PolicyDescription } from "./policy.ts";
 export {
   joinAll,
   launch,

@@ -396,8 +396,8 @@ function branchesOf(topology: Topology, homeOf: (cpu: number) => number): Branch
   }
   // Within a node, too, packages stay together: with NUMA switched off in firmware it spans several.
   const packageOf = (cpu: number): number => topology.packageOfCpu(cpu) ?? NONE;
-  const branches = Array.from(tree, ([node, cores]): Branch => {
-    const domains = Array.from(cores.values(), (domain) => {
+  const branches = Array.from(tree, ([node, parts]): Branch => {
+    const domains = Array.from(parts.values(), (domain) => {
       return [...domain.values()].sort((a, b) => packageOf(a[0]!) - packageOf(b[0]!));
     });
     domains.sort((a, b) => packageOf(a[0]![0]!) - packageOf(b[0]![0]!));

@@ -7,7 +7,7 @@ import { threadAlive } from "../runtime/thread.ts";
 import { topology } from "../topology/load.ts";
 import { type Birth, CONTROL, type FromWorker, type Leave, unflatten } from "./message.ts";
 import type { HeapPolicy } from "./pin.ts";
-import { plan, type Placement, Policy } from "./policy.ts";
+import { type Placement, plan, Policy } from "./policy.ts";
 
 /** How {@linkcode launch} starts a thread. */
 export interface LaunchOptions {

@@ -3,7 +3,7 @@ import { NumaError } from "../runtime/error.ts";
 import { show } from "../runtime/check.ts";
 import { native } from "../runtime/native.ts";
 import { CpuSet } from "./cpu_set.ts";
-import { parseDescription } from "./snapshot.ts";
+import { parseDescription } from "./parse_snapshot.ts";
 import { Topology } from "./topology.ts";
 
 const LIVE = 0;

@@ -6,5 +6,6 @@
 export { CpuSet } from "./cpu_set.ts";
 export { currentCpu, currentNode } from "./current.ts";
 export { syntheticTopology, topology, xmlTopology } from "./load.ts";
-export * from "./snapshot.ts";
-export { Topology } from "./topology.ts";
+export { parseSnapshot } from "./parse_snapshot.ts";
+export type * from "./snapshot.ts";
+export { Topology, type WithCpus } from "./topology.ts";

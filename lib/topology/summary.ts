@@ -75,7 +75,9 @@ function domainLine(topology: Topology): string {
   if (topology.l3Domains.length === 0) return "L3: none described, a node counts as one domain";
   const alike = new Map<string, number>();
   for (const cache of topology.l3Domains) {
-    const what = `${bytes(cache.bytes)} for ${count(cache.cpus.size, "CPU")}`;
+    const what = `${cache.bytes === undefined ? "unknown size" : bytes(cache.bytes)} for ${
+      count(cache.cpus.size, "CPU")
+    }`;
     alike.set(what, (alike.get(what) ?? 0) + 1);
   }
   const groups = [...alike].map(([what, number]) =>

@@ -1,15 +1,15 @@
 import { checkInteger, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { CpuSet } from "./cpu_set.ts";
-import {
-  type CacheInfo,
-  type CoreInfo,
-  type DieInfo,
-  type MemoryKind,
-  type NodeInfo,
-  type PackageInfo,
-  parseSnapshot,
-  type TopologySnapshot,
+import { parseSnapshot } from "./parse_snapshot.ts";
+import type {
+  CacheInfo,
+  CoreInfo,
+  DieInfo,
+  MemoryKind,
+  NodeInfo,
+  PackageInfo,
+  TopologySnapshot,
 } from "./snapshot.ts";
 import { summarize } from "./summary.ts";
 

@@ -62,11 +62,18 @@ NK_API int32_t nk_abi_version(void);
  *     "distances": { "nodes": [0, 1], "values": [10, 21, 21, 10] },        row-major, absent when unknown
  *     "attributes": [ { "name": "Bandwidth", "node": 0, "initiator": "0-3", "value": 12000 } ] }
  *
+ * Core and die ids repeat from package to package; what has no number of the OS has no "id". A node's CPUs are the
+ * kernel's list on a live machine ("" for a node of memory only) and hwloc's locality otherwise, so that there HBM and
+ * DRAM nodes share CPUs. Where hwloc's own variables (HWLOC_SYNTHETIC, HWLOC_XMLFILE, HWLOC_FSROOT) stand in for the
+ * machine, the source says so and nothing live is mixed in.
+ *
  * With NK_SOURCE_LIVE the nodes are the union of hwloc's and of /sys/devices/system/node/online (hwloc 2 leaves out
  * nodes without memory), and freeBytes and hugepages are there. Attributes are hwloc's memory attributes other than
  * capacity and locality (MiB/s and ns), from hwloc 2.3 on.
  *
- * -EINVAL unknown source, text missing or not a topology; -ENOENT no such file; -ENOMEM.
+ * -EINVAL unknown source, text missing or not a topology, or a synthetic machine that hwloc would take minutes for
+ * (over 32,768 objects, or 2,048 below one); -ENOENT no such file, or what else stat says of it; -ENOMEM; -EOVERFLOW a
+ * description over 2 GiB.
  */
 NK_API int32_t nk_topology_export(int32_t source, const char *text, char *out, uint64_t capacity);
 
@@ -87,7 +94,8 @@ NK_API int32_t nk_node_hugepages(int32_t node, uint64_t page_bytes, uint64_t *ou
 /*
  * The tightest CPU quota among the calling process's cgroup and its ancestors (v2 cpu.max, v1 cpu.cfs_*):
  * out[0] quota and out[1] period in microseconds. Returns 2, or 0 when there is no limit.
- * root is prefixed to every path read ("" for the real system; tests give a folder).
+ * root is prefixed to every path read ("" for the real system; tests give a folder). -ENAMETOOLONG a root too long;
+ * -EIO a limit without a usage file.
  */
 NK_API int32_t nk_cpu_quota(const char *root, uint64_t *out);
 

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a node has right now, from sysfs. Nothing is cached: other processes take and free pages all the time.
+ */
+#include "system.h"
+#include "numakit.h"
+#include "text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int nk_path(char *path, size_t capacity, const char *format, ...)
+{
+    va_list arguments;
+    int length;
+
+    va_start(arguments, format);
+    length = vsnprintf(path, capacity, format, arguments);
+    va_end(arguments);
+    return length < 0 || (size_t)length >= capacity ? -ENAMETOOLONG : length;
+}
+
+/* "Node 0 MemTotal:       5597396 kB": the bytes of the line that has label. */
+static bool meminfo_bytes(const char *text, const char *label, uint64_t *bytes)
+{
+    const char *line = strstr(text, label);
+    char *end;
+
+    if (!line)
+        return false;
+    line += strlen(label);
+    *bytes = strtoull(line, &end, 10) * 1024;
+    return end != line;
+}
+
+int nk_node_memory_below(const char *root, int32_t node, uint64_t *out)
+{
+    char path[PATH_MAX], text[8192];
+    uint64_t active = 0, inactive = 0, dirty = 0, writeback = 0, clean;
+    int got;
+
+    if (!out)
+        return -EINVAL;
+    if (node < 0)
+        return -ENODEV;
+    got = nk_path(path, sizeof path, "%s" NK_NODE_FOLDER "/node%" PRId32 "/meminfo", root, node);
+    if (got >= 0)
+        got = nk_read_text(path, text, sizeof text);
+    if (got < 0)
+        return got == -ENOENT ? -ENODEV : got;
+    if (!meminfo_bytes(text, " MemTotal:", &out[0]) || !meminfo_bytes(text, " MemFree:", &out[1]))
+        return -EIO;
+    meminfo_bytes(text, " Active(file):", &active);
+    meminfo_bytes(text, " Inactive(file):", &inactive);
+    meminfo_bytes(text, " Dirty:", &dirty);
+    meminfo_bytes(text, " Writeback:", &writeback);
+    clean = active + inactive;
+    clean = clean > dirty + writeback ? clean - dirty - writeback : 0;
+    /* Half of it: the page cache also holds what running programs are mapped from, and the kernel will not take
+     * everything back before it calls the OOM killer. */
+    out[2] = clean / 2;
+    return 3;
+}
+
+int32_t nk_node_memory(int32_t node, uint64_t *out)
+{
+    return nk_node_memory_below("", node, out);
+}
+
+int nk_node_hugepages_below(const char *root, int32_t node, uint64_t page_bytes, uint64_t *out)
+{
+    static const char *const files[] = { "nr_hugepages", "free_hugepages" };
+    char path[PATH_MAX], text[8];
+    int got, i;
+
+    if (!out)
+        return -EINVAL;
+    if (node < 0)
+        return -ENODEV;
+    for (i = 0; i < 2; i++) {
+        got = nk_path(path, sizeof path, "%s" NK_NODE_FOLDER "/node%" PRId32 "/hugepages/hugepages-%" PRIu64 "kB/%s",
+                      root, node, page_bytes / 1024, files[i]);
+        if (got >= 0)
+            got = page_bytes % 1024 ? -ENOENT : nk_read_number(path, &out[i]);
+        if (got < 0)
+            break;
+    }
+    if (got != -ENOENT)
+        return got < 0 ? got : 2;
+    got = nk_path(path, sizeof path, "%s" NK_NODE_FOLDER "/node%" PRId32 "/cpulist", root, node);
+    if (got >= 0)
+        got = nk_read_text(path, text, sizeof text);
+    return got == -ENOENT ? -ENODEV : -ENOENT;
+}
+
+int32_t nk_node_hugepages(int32_t node, uint64_t page_bytes, uint64_t *out)
+{
+    return nk_node_hugepages_below("", node, page_bytes, out);
+}
+
+static int compare_sizes(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+
+    return (a > b) - (a < b);
+}
+
+int nk_node_hugepage_sizes(const char *root, int32_t node, uint64_t *sizes, int count)
+{
+    char path[PATH_MAX];
+    struct dirent *entry;
+    uint64_t kilobytes;
+    int found = 0, got;
+    DIR *folder;
+
+    got = nk_path(path, sizeof path, "%s" NK_NODE_FOLDER "/node%" PRId32 "/hugepages", root, node);
+    if (got < 0)
+        return got;
+    folder = opendir(path);
+    if (!folder)
+        return -errno;
+    while ((entry = readdir(folder))) {
+        if (sscanf(entry->d_name, "hugepages-%" SCNu64 "kB", &kilobytes) != 1)
+            continue;
+        if (found < count)
+            sizes[found] = kilobytes * 1024;
+        found++;
+    }
+    closedir(folder);
+    qsort(sizes, (size_t)(found < count ? found : count), sizeof *sizes, compare_sizes);
+    return found;
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* system.c and cgroup.c, on the small trees of fixtures/ and on this machine. */
+#include "check.h"
+#include "numakit.h"
+#include "system.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define UNTOUCHED UINT64_C(0xdeadbeef)
+
+static const char *tests_folder;
+
+/* fixtures/<name>; the text lives until the next call. */
+static const char *fixture(const char *name)
+{
+    static char path[PATH_MAX];
+
+    CHECK(nk_path(path, sizeof path, "%s/fixtures/%s", tests_folder, name) > 0);
+    CHECK(access(path, F_OK) == 0);
+    return path;
+}
+
+static void expect_quota(const char *name, uint64_t quota, uint64_t period)
+{
+    uint64_t out[2] = { 0, 0 };
+
+    printf("   quota of %s\n", name);
+    CHECK_EQ(nk_cpu_quota(fixture(name), out), 2);
+    CHECK_EQ(out[0], quota);
+    CHECK_EQ(out[1], period);
+}
+
+static void expect_memory(const char *name, uint64_t left, uint64_t limit)
+{
+    uint64_t out[2] = { 0, 0 };
+
+    printf("   memory limit of %s\n", name);
+    CHECK_EQ(nk_memory_limit(fixture(name), out), 2);
+    CHECK_EQ(out[0], left);
+    CHECK_EQ(out[1], limit);
+}
+
+static void expect_no_limit(int32_t (*ask)(const char *, uint64_t *), const char *root)
+{
+    uint64_t out[2] = { UNTOUCHED, UNTOUCHED };
+
+    CHECK_EQ(ask(root, out), 0);
+    CHECK_EQ(out[0], UNTOUCHED);
+    CHECK_EQ(out[1], UNTOUCHED);
+}
+
+static void test_the_tightest_v2_group_wins(void)
+{
+    expect_quota("cgroup_v2", 75000, 50000); /* a parent's 1.5, below the 3 of the group itself and the 4 above */
+    expect_memory("cgroup_v2", 2 * MIB, 1024 * MIB); /* the outermost: 1 MiB free and 1 MiB of page cache */
+}
+
+static void test_no_limit(void)
+{
+    expect_no_limit(nk_cpu_quota, fixture("cgroup_v2_unlimited")); /* "max" */
+    expect_no_limit(nk_memory_limit, fixture("cgroup_v2_unlimited"));
+    expect_no_limit(nk_cpu_quota, fixture("cgroup_v1_unlimited")); /* -1 */
+    expect_no_limit(nk_memory_limit, fixture("cgroup_v1_unlimited")); /* as a kernel with pages of 64 KiB has it */
+}
+
+static void test_a_group_over_its_limit_has_nothing_left(void)
+{
+    expect_memory("cgroup_v2_full", 0, MIB);
+    expect_no_limit(nk_cpu_quota, fixture("cgroup_v2_full"));
+}
+
+static void test_v1_walks_the_controllers_own_hierarchy(void)
+{
+    expect_quota("cgroup_v1", 50000, 100000); /* the parent's; cpuset's files are a trap */
+    expect_memory("cgroup_v1", 128 * MIB, 256 * MIB); /* 64 free, 64 of page cache */
+}
+
+static void test_hybrid_takes_the_tighter_hierarchy(void)
+{
+    expect_quota("cgroup_hybrid", 150000, 100000);
+    expect_memory("cgroup_hybrid", 32 * MIB, 64 * MIB);
+}
+
+static void test_a_container_sees_its_own_part_of_v1(void)
+{
+    expect_quota("cgroup_v1_container", 100000, 100000);
+    expect_memory("cgroup_v1_container", MIB / 2, MIB);
+}
+
+static void test_a_group_that_is_not_mounted_counts_from_the_mount(void)
+{
+    expect_quota("cgroup_v2_container", 20000, 100000);
+    expect_memory("cgroup_v2_container", 3 * MIB, 4 * MIB);
+    expect_quota("cgroup_v2_outside", 10000, 20000);
+    expect_no_limit(nk_memory_limit, fixture("cgroup_v2_outside"));
+}
+
+static void test_no_cgroups_is_no_limit(void)
+{
+    expect_no_limit(nk_cpu_quota, fixture("nodes"));
+    expect_no_limit(nk_memory_limit, fixture("nodes"));
+    expect_no_limit(nk_cpu_quota, "/nonexistent");
+}
+
+static void test_limits_check_their_arguments(void)
+{
+    static char long_root[2 * PATH_MAX];
+    uint64_t out[2];
+
+    memset(long_root, 'x', sizeof long_root - 1);
+    CHECK_EQ(nk_cpu_quota(NULL, out), -EINVAL);
+    CHECK_EQ(nk_cpu_quota("", NULL), -EINVAL);
+    CHECK_EQ(nk_memory_limit(NULL, out), -EINVAL);
+    CHECK_EQ(nk_memory_limit("", NULL), -EINVAL);
+    CHECK_EQ(nk_cpu_quota(long_root, out), -ENAMETOOLONG);
+}
+
+static void test_limits_of_this_process(void)
+{
+    uint64_t out[2] = { 0, 0 };
+    int32_t got = nk_cpu_quota("", out);
+
+    CHECK(got == 0 || got == 2);
+    CHECK(got == 0 || (out[0] > 0 && out[1] > 0));
+    got = nk_memory_limit("", out);
+    CHECK(got == 0 || got == 2);
+    CHECK(got == 0 || out[0] <= out[1]);
+}
+
+static void test_node_memory(void)
+{
+    uint64_t out[3];
+
+    CHECK_EQ(nk_node_memory_below(fixture("nodes"), 0, out), 3);
+    CHECK_EQ(out[0], 4096 * MIB);
+    CHECK_EQ(out[1], 1024 * MIB);
+    CHECK_EQ(out[2], UINT64_C(13000) * 1024); /* (10000 + 20000 - 3000 - 1000) / 2 */
+    CHECK_EQ(nk_node_memory_below(fixture("nodes"), 4, out), 3);
+    CHECK_EQ(out[0], 8192 * MIB);
+    CHECK_EQ(out[2], 0); /* more is dirty than there is in files */
+    CHECK_EQ(nk_node_memory_below(fixture("nodes"), 6, out), 3);
+    CHECK_EQ(out[0], 0);
+    CHECK_EQ(out[1], 0);
+    CHECK_EQ(out[2], 0);
+}
+
+static void test_node_memory_of_no_node(void)
+{
+    uint64_t out[3];
+
+    CHECK_EQ(nk_node_memory_below(fixture("nodes"), 1, out), -ENODEV);
+    CHECK_EQ(nk_node_memory_below(fixture("nodes"), 7, out), -EIO);
+    CHECK_EQ(nk_node_memory(-1, out), -ENODEV);
+    CHECK_EQ(nk_node_memory(INT32_MIN, out), -ENODEV);
+    CHECK_EQ(nk_node_memory(INT32_MAX, out), -ENODEV);
+    CHECK_EQ(nk_node_memory(0, NULL), -EINVAL);
+}
+
+static void test_node_hugepages(void)
+{
+    uint64_t out[2], sizes[3];
+
+    CHECK_EQ(nk_node_hugepages_below(fixture("nodes"), 0, 2 * MIB, out), 2);
+    CHECK_EQ(out[0], 8);
+    CHECK_EQ(out[1], 5);
+    CHECK_EQ(nk_node_hugepages_below(fixture("nodes"), 0, 1024 * MIB, out), 2);
+    CHECK_EQ(out[0], 1);
+    CHECK_EQ(out[1], 0);
+    CHECK_EQ(nk_node_hugepages_below(fixture("nodes"), 4, 1024 * MIB, out), -ENOENT);
+    CHECK_EQ(nk_node_hugepages_below(fixture("nodes"), 6, 2 * MIB, out), -ENOENT); /* no pools at all */
+    CHECK_EQ(nk_node_hugepages_below(fixture("nodes"), 1, 2 * MIB, out), -ENODEV);
+    CHECK_EQ(nk_node_hugepages_below(fixture("nodes"), 0, 2 * MIB + 1, out), -ENOENT);
+    CHECK_EQ(nk_node_hugepages_below(fixture("nodes"), 0, 0, out), -ENOENT);
+    CHECK_EQ(nk_node_hugepages(-1, 2 * MIB, out), -ENODEV);
+    CHECK_EQ(nk_node_hugepages(0, 2 * MIB, NULL), -EINVAL);
+
+    CHECK_EQ(nk_node_hugepage_sizes(fixture("nodes"), 0, sizes, 3), 3);
+    CHECK_EQ(sizes[0], 65536);
+    CHECK_EQ(sizes[1], 2 * MIB);
+    CHECK_EQ(sizes[2], 1024 * MIB);
+    CHECK_EQ(nk_node_hugepage_sizes(fixture("nodes"), 0, sizes, 1), 3);
+    CHECK_EQ(nk_node_hugepage_sizes(fixture("nodes"), 6, sizes, 3), -ENOENT);
+}
+
+static void test_node_zero_of_this_machine(void)
+{
+    uint64_t out[3];
+    int32_t got = nk_node_memory(0, out);
+
+    if (got == -ENODEV) { /* a kernel without NUMA, or node 0 offline */
+        CHECK(access("/sys/devices/system/node/node0", F_OK) != 0);
+        return;
+    }
+    CHECK_EQ(got, 3);
+    CHECK(out[1] <= out[0]);
+    CHECK(out[2] <= out[0]);
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc == 2);
+    tests_folder = argv[1];
+    RUN(test_the_tightest_v2_group_wins);
+    RUN(test_no_limit);
+    RUN(test_a_group_over_its_limit_has_nothing_left);
+    RUN(test_v1_walks_the_controllers_own_hierarchy);
+    RUN(test_hybrid_takes_the_tighter_hierarchy);
+    RUN(test_a_container_sees_its_own_part_of_v1);
+    RUN(test_a_group_that_is_not_mounted_counts_from_the_mount);
+    RUN(test_no_cgroups_is_no_limit);
+    RUN(test_limits_check_their_arguments);
+    RUN(test_limits_of_this_process);
+    RUN(test_node_memory);
+    RUN(test_node_memory_of_no_node);
+    RUN(test_node_hugepages);
+    RUN(test_node_zero_of_this_machine);
+    return 0;
+}

@@ -1,0 +1,50 @@
+import { build, type Plugin } from "esbuild";
+import { cpSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import process from "node:process";
+
+const FOLDER = "build/node20";
+
+/** Every file stays a module of its own, as workers are found by their modules' URLs. */
+const keepModules: Plugin = {
+  name: "keep modules",
+  setup({ onResolve }) {
+    onResolve({ filter: /./ }, ({ path, kind }) => {
+      if (kind === "entry-point") return null;
+      return { path: path.replace(/^(\..*)\.ts$/, "$1.js"), external: true };
+    });
+  },
+};
+
+/**
+ * Compiles library and tests to JavaScript for Node 20, which does not run TypeScript.
+ *
+ * @returns The compiled test files, and the environment that they need.
+ */
+export async function buildNode20(): Promise<{ files: string[]; env: Record<string, string> }> {
+  rmSync(FOLDER, { recursive: true, force: true });
+  await build({
+    entryPoints: ["mod.ts", "worker_entry.ts", ...globSync("{lib,tests}/**/*.ts")],
+    outdir: FOLDER,
+    outbase: ".",
+    bundle: true,
+    format: "esm",
+    target: "node20",
+    platform: "node",
+    plugins: [keepModules],
+    logLevel: "warning",
+  });
+  const manifest = JSON.parse(readFileSync("package.json", "utf8")) as {
+    exports: Record<string, string>;
+  };
+  const exports = Object.entries(manifest.exports)
+    .map(([name, path]) => [name, path.replace(/\.ts$/, ".js")]);
+  writeFileSync(
+    `${FOLDER}/package.json`,
+    JSON.stringify({ ...manifest, exports: Object.fromEntries(exports) }),
+  );
+  cpSync("tests/fixtures", `${FOLDER}/tests/fixtures`, { recursive: true, force: true });
+  return {
+    files: globSync(`${FOLDER}/tests/*_test.js`).sort(),
+    env: { NUMAKIT_LIBRARY: `${process.cwd()}/native/build/libnumakit.so` },
+  };
+}

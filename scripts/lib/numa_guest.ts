@@ -1,0 +1,376 @@
+/**
+ * What a guest looks like: from the words on the command line to a checked shape, and from that to QEMU's arguments.
+ *
+ * Every node that has CPUs is a socket of its own, as in a real server: a package that spans nodes makes the kernel
+ * complain and hwloc draw nonsense. A socket has one L3 or several (QEMU calls what shares an L3 a die).
+ *
+ * Everything here is pure: no file is read and no process started.
+ */
+
+/** The shape asked for is not one that a guest can have. */
+export class ShapeError extends Error {
+  override readonly name = "ShapeError";
+}
+
+/** The shape in the user's words: the values of the options of the same names. */
+export interface ShapeWords {
+  readonly nodes: string;
+  readonly cpus: string;
+  readonly memory: string;
+  readonly distances: string;
+  readonly hugepages?: string | undefined;
+  readonly l3: string;
+  readonly threads: string;
+  readonly hmat: boolean;
+}
+
+/** One node. Page counts are of the node's own pools. */
+export interface GuestNode {
+  readonly cpus: number;
+  readonly memory_mib: number;
+  pages_2m: number;
+  pages_1g: number;
+}
+
+/** A shape that was checked. */
+export interface GuestShape {
+  readonly nodes: readonly GuestNode[];
+  /** `distances[from][to]` as in the ACPI SLIT: 10 is local. */
+  readonly distances: readonly (readonly number[])[];
+  readonly l3PerNode: number;
+  readonly threadsPerCore: number;
+  readonly hmat: boolean;
+}
+
+/** QEMU's own limits are wider; emulated, more than this takes minutes to boot. */
+const MOST_NODES = 64;
+const MOST_CPUS = 64;
+/** Measured: with less in all, the kernel and the initramfs leave too little to start a JavaScript runtime. */
+const LEAST_TOTAL_MIB = 512;
+/** Linux leaves out nodes that are smaller than 4 MiB; below this, what it keeps per node eats the node. */
+const LEAST_NODE_MIB = 32;
+
+/**
+ * All that can be emulated, without five-level page tables, which would make each page walk longer. An Intel server,
+ * because it shows its threads and dies to the guest; the emulated AMD has no TOPOEXT to do so.
+ */
+const CPU_MODEL = "max,la57=off,vendor=GenuineIntel,family=6,model=85,stepping=7";
+
+function integer(word: string, what: string, least: number, most: number): number {
+  const value = /^\d{1,9}$/.test(word) ? Number(word) : NaN;
+  if (value >= least && value <= most) return value;
+  throw new ShapeError(
+    `${what} is "${word}": it has to be a whole number from ${least} to ${most}`,
+  );
+}
+
+function mebibytes(word: string, what: string): number {
+  const match = /^(\d{1,7})(M|G|MiB|GiB)$/i.exec(word);
+  if (match === null) throw new ShapeError(`${what} is "${word}": write it as 768M or 2G`);
+  return Number(match[1]) * (match[2]?.toUpperCase().startsWith("G") ? 1024 : 1);
+}
+
+/** One word for all nodes, or one for each. */
+function perNode(list: string, count: number, option: string): string[] {
+  const words = list.split(",").map((word) => word.trim());
+  if (words.length === 1) return new Array<string>(count).fill(words[0] as string);
+  if (words.length === count) return words;
+  throw new ShapeError(
+    `${option} "${list}" has ${words.length} values for ${count} nodes: give one for all, or one each`,
+  );
+}
+
+function parseDistances(words: string, count: number): number[][] {
+  const rows = words.split(";").map((row) => row.split(","));
+  const single = rows.length === 1 && rows[0]?.length === 1;
+  if (!single && (rows.length !== count || rows.some((row) => row.length !== count))) {
+    throw new ShapeError(
+      `--distances "${words}" is not ${count} rows of ${count} values for ${count} nodes: ` +
+        `write rows as "10,21;21,10", or one number for all remote nodes`,
+    );
+  }
+  const nodes = [...new Array(count).keys()];
+  return nodes.map((from) =>
+    nodes.map((to) => {
+      if (single && from === to) return 10;
+      const word = (single ? words : rows[from]?.[to] as string).trim();
+      const what = `--distances from node ${from} to node ${to}`;
+      // Linux drops the whole table for one remote distance of 10 or less; 255 means "can't be reached".
+      return from === to ? integer(word, what, 10, 10) : integer(word, what, 11, 254);
+    })
+  );
+}
+
+/** "0:2m=64,1:1g=1" into the nodes' page counts. */
+function setPools(nodes: readonly GuestNode[], words: string): void {
+  for (const word of words.split(",")) {
+    const match = /^(\d+):(2m|1g)=(\d{1,6})$/i.exec(word.trim());
+    if (match === null) {
+      throw new ShapeError(
+        `--hugepages "${word}": write NODE:SIZE=COUNT, such as 0:2m=64 or 1:1g=1`,
+      );
+    }
+    const node = nodes[Number(match[1])];
+    if (node === undefined) {
+      throw new ShapeError(
+        `--hugepages "${word}": there is no node ${match[1]} of ${nodes.length}`,
+      );
+    }
+    node[match[2]?.toLowerCase() === "1g" ? "pages_1g" : "pages_2m"] = Number(match[3]);
+  }
+  for (const [id, node] of nodes.entries()) {
+    const wanted = node.pages_2m * 2 + node.pages_1g * 1024;
+    if (wanted >= node.memory_mib) {
+      throw new ShapeError(
+        `--hugepages wants ${wanted} MiB on node ${id}, which has ${node.memory_mib} MiB in all: raise --memory`,
+      );
+    }
+  }
+}
+
+function isPowerOfTwo(count: number): boolean {
+  return (count & (count - 1)) === 0;
+}
+
+function cpuCount(nodes: readonly GuestNode[]): number {
+  return nodes.reduce((sum, node) => sum + node.cpus, 0);
+}
+
+function checkCpus(shape: GuestShape): void {
+  const { nodes, threadsPerCore, l3PerNode } = shape;
+  const total = cpuCount(nodes);
+  if (total === 0) {
+    throw new ShapeError("--cpus gives no node a CPU: at least one has to have some");
+  }
+  if (total > MOST_CPUS) {
+    throw new ShapeError(
+      `${total} CPUs are more than the ${MOST_CPUS} that can be emulated in reasonable time`,
+    );
+  }
+  if (nodes.some(({ cpus }, id) => cpus > 0 && nodes[id - 1]?.cpus === 0)) {
+    throw new ShapeError(
+      "--cpus has a node without CPUs before one with some: Linux numbers the nodes with CPUs first, " +
+        "so put the others last",
+    );
+  }
+  const step = threadsPerCore * l3PerNode;
+  for (const [id, { cpus }] of nodes.entries()) {
+    if (cpus % step === 0) continue;
+    throw new ShapeError(
+      `node ${id} has ${cpus} CPUs, which is not a multiple of ${step} ` +
+        `(--threads ${threadsPerCore} x --l3 ${l3PerNode})`,
+    );
+  }
+  if (!isPowerOfTwo(l3PerNode) && nodes.every(({ cpus }) => cpus <= l3PerNode)) {
+    throw new ShapeError(
+      `--l3 ${l3PerNode} with one CPU for each would make every CPU a package: give nodes more --cpus`,
+    );
+  }
+}
+
+/**
+ * Reads and checks a shape.
+ *
+ * @param words The options as the user wrote them.
+ * @returns The shape.
+ * @throws {ShapeError} When it can't be had, with the value and the reason.
+ */
+export function parseShape(words: ShapeWords): GuestShape {
+  const count = integer(words.nodes, "--nodes", 1, MOST_NODES);
+  const cpus = perNode(words.cpus, count, "--cpus");
+  const memory = perNode(words.memory, count, "--memory");
+  const nodes = cpus.map((word, id): GuestNode => ({
+    cpus: integer(word, `--cpus of node ${id}`, 0, MOST_CPUS),
+    memory_mib: mebibytes(memory[id] as string, `--memory of node ${id}`),
+    pages_2m: 0,
+    pages_1g: 0,
+  }));
+  for (const [id, { memory_mib }] of nodes.entries()) {
+    if (memory_mib < LEAST_NODE_MIB) {
+      throw new ShapeError(
+        `--memory of node ${id} is ${memory_mib} MiB: a node needs ${LEAST_NODE_MIB} MiB ` +
+          `(QEMU can't make nodes without memory)`,
+      );
+    }
+  }
+  const total = nodes.reduce((sum, node) => sum + node.memory_mib, 0);
+  if (total < LEAST_TOTAL_MIB) {
+    throw new ShapeError(`--memory is ${total} MiB in all: a guest needs ${LEAST_TOTAL_MIB} MiB`);
+  }
+  if (words.hugepages !== undefined) setPools(nodes, words.hugepages);
+  const shape: GuestShape = {
+    nodes,
+    distances: parseDistances(words.distances, count),
+    l3PerNode: integer(words.l3, "--l3", 1, MOST_CPUS),
+    threadsPerCore: integer(words.threads, "--threads", 1, 2),
+    hmat: words.hmat,
+  };
+  checkCpus(shape);
+  return shape;
+}
+
+/** The sizes of the nodes' sockets, and how many cores share an L3 in the largest of them. */
+function sockets({ nodes, threadsPerCore, l3PerNode }: GuestShape): {
+  readonly coresPerDie: readonly number[];
+  readonly mostCores: number;
+} {
+  const coresPerDie = nodes
+    .filter(({ cpus }) => cpus > 0)
+    .map(({ cpus }) => cpus / threadsPerCore / l3PerNode);
+  return { coresPerDie, mostCores: Math.max(...coresPerDie) };
+}
+
+/**
+ * CPUs. `-smp` can only fill sockets of one size, in order. So it lays out sockets of the largest size and starts the
+ * CPUs up to the first gap; those after it are plugged in one by one, before the machine starts.
+ */
+function cpuArguments(shape: GuestShape): string[] {
+  const { threadsPerCore, l3PerNode } = shape;
+  const { coresPerDie, mostCores } = sockets(shape);
+  const plugged: string[] = [];
+  let started = 0;
+  let gap = false;
+  for (const [socket, present] of coresPerDie.entries()) {
+    for (let die = 0; die < l3PerNode; die++) {
+      for (let core = 0; core < present; core++) {
+        for (let thread = 0; thread < threadsPerCore; thread++) {
+          const place = `socket-id=${socket},die-id=${die},core-id=${core},thread-id=${thread}`;
+          if (gap) plugged.push("-device", `max-x86_64-cpu,${place}`);
+          else started++;
+        }
+      }
+      gap ||= present < mostCores;
+    }
+  }
+  const all = coresPerDie.length * l3PerNode * mostCores * threadsPerCore;
+  const layout = `sockets=${coresPerDie.length},dies=${l3PerNode},cores=${mostCores}`;
+  return [
+    "-smp",
+    `cpus=${started},maxcpus=${all},${layout},threads=${threadsPerCore}`,
+    // Nodes with CPUs come first, so a socket's number is its node's.
+    ...coresPerDie.flatMap((_, id) => ["-numa", `cpu,node-id=${id},socket-id=${id}`]),
+    ...plugged,
+  ];
+}
+
+/**
+ * With up to eight possible CPUs Linux addresses groups of them by a bit each, and QEMU 7.2 looks for the receivers
+ * only up to the first unused APIC number: the guest hangs on the first interrupt that is lost. Numbers are unused
+ * where a count is no power of two, or a socket smaller than the largest. One more possible CPU avoids it.
+ */
+function losesInterrupts(shape: GuestShape): boolean {
+  const { coresPerDie, mostCores } = sockets(shape);
+  const whole = isPowerOfTwo(mostCores) && isPowerOfTwo(shape.l3PerNode) &&
+    coresPerDie.every((cores) => cores === mostCores);
+  return !whole && cpuCount(shape.nodes) <= 8;
+}
+
+/** Latencies and bandwidths that go with the distances: 90 ns and 20 GiB/s at distance 10. */
+function hmatArguments({ nodes, distances }: GuestShape): string[] {
+  return nodes.flatMap(({ cpus }, initiator) =>
+    cpus === 0 ? [] : nodes.flatMap((_, target) => {
+      const distance = distances[initiator]?.[target] as number;
+      const entry =
+        `hmat-lb,initiator=${initiator},target=${target},hierarchy=memory,data-type=access`;
+      return [
+        "-numa",
+        `${entry}-latency,latency=${9 * distance}`,
+        "-numa",
+        `${entry}-bandwidth,bandwidth=${Math.round((20 * 1024 * 10) / distance)}M`,
+      ];
+    })
+  );
+}
+
+/** The nearest node with CPUs; the node itself where it has some. */
+function initiatorOf({ nodes, distances }: GuestShape, id: number): number {
+  const row = distances.map((from) => from[id] as number);
+  const candidates = [...nodes.keys()].filter((from) => (nodes[from] as GuestNode).cpus > 0);
+  return candidates.sort((a, b) => (row[a] as number) - (row[b] as number))[0] as number;
+}
+
+function nodeArguments(shape: GuestShape): string[] {
+  const { nodes, distances, hmat } = shape;
+  return [
+    ...nodes.flatMap(({ memory_mib }, id) => [
+      "-object",
+      `memory-backend-ram,id=m${id},size=${memory_mib}M`,
+      "-numa",
+      `node,nodeid=${id},memdev=m${id}${hmat ? `,initiator=${initiatorOf(shape, id)}` : ""}`,
+    ]),
+    ...distances.flatMap((row, src) =>
+      row.flatMap((val, dst) =>
+        src === dst ? [] : ["-numa", `dist,src=${src},dst=${dst},val=${val}`]
+      )
+    ),
+  ];
+}
+
+/**
+ * The kernel's command line. Emulation makes the rest worth their letters: no mitigations and no self-tests, a clock
+ * that is read without leaving the guest's code, no calibration of each CPU's delay loop (0.2 s each; the figure is
+ * right for 2.5 GHz and near enough for others), no watchdogs (the host may be busy), and a panic ends the guest.
+ */
+function kernelArguments(shape: GuestShape, verbose: boolean): string[] {
+  // Gigantic pages are taken while the memory is still whole; the 2 MiB pools are filled after boot.
+  const gigantic = shape.nodes.flatMap(({ pages_1g }, id) => pages_1g ? [`${id}:${pages_1g}`] : []);
+  return [
+    "console=ttyS0 panic=-1 oops=panic mitigations=off cryptomgr.notests audit=0 nowatchdog",
+    "rcupdate.rcu_expedited=1 rcupdate.rcu_cpu_stall_suppress=1 tsc=reliable no_timer_check lpj=10000000",
+    losesInterrupts(shape) ? "possible_cpus=9" : "",
+    verbose ? "" : "quiet",
+    gigantic.length > 0 ? `hugepagesz=1G hugepages=${gigantic.join(",")}` : "",
+  ];
+}
+
+/** Where QEMU finds what is not part of the shape. */
+export interface GuestParts {
+  readonly kernel: string;
+  readonly initramfs: string;
+  readonly kernelArgs: string;
+  readonly verbose: boolean;
+  /** A folder of the host that the guest may write to. */
+  readonly out?: string | undefined;
+  /** Connected sockets by name, as file descriptors: the kernel's `console`, and the guest's ports in order. */
+  readonly console_fd: number;
+  readonly ports: readonly { readonly name: string; readonly fd: number }[];
+}
+
+/** In QEMU's option lists a comma is doubled. */
+function escaped(path: string): string {
+  return path.replaceAll(",", ",,");
+}
+
+/**
+ * Builds QEMU's command line.
+ *
+ * @param shape The machine.
+ * @param parts What runs in it.
+ * @returns The arguments of `qemu-system-x86_64`.
+ */
+export function qemuArguments(shape: GuestShape, parts: GuestParts): string[] {
+  const total = shape.nodes.reduce((sum, node) => sum + node.memory_mib, 0);
+  const append = [...kernelArguments(shape, parts.verbose), parts.kernelArgs].filter((word) =>
+    word !== ""
+  );
+  const share = "local,security_model=none,multidevs=remap";
+  return [
+    ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
+    ...["-machine", `pc,hmat=${shape.hmat ? "on" : "off"}`, "-accel", "tcg,thread=multi"],
+    ...["-cpu", CPU_MODEL, "-m", `${total}M`],
+    ...nodeArguments(shape),
+    ...cpuArguments(shape),
+    ...(shape.hmat ? hmatArguments(shape) : []),
+    ...["-kernel", parts.kernel, "-initrd", parts.initramfs, "-append", append.join(" ")],
+    ...["-chardev", `socket,id=console,fd=${parts.console_fd}`, "-serial", "chardev:console"],
+    ...["-device", "virtio-serial-pci,id=ports"],
+    ...parts.ports.flatMap(({ name, fd }, index) => [
+      ...["-chardev", `socket,id=${name},fd=${fd}`],
+      ...["-device", `virtserialport,bus=ports.0,nr=${index + 1},chardev=${name},name=${name}`],
+    ]),
+    ...["-virtfs", `${share},path=/,mount_tag=host,readonly=on`],
+    ...(parts.out === undefined
+      ? []
+      : ["-virtfs", `${share},path=${escaped(parts.out)},mount_tag=out`]),
+  ];
+}

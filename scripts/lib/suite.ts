@@ -1,0 +1,97 @@
+import { spawn } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import process from "node:process";
+import { readJunit, type TestCase } from "./junit.ts";
+
+/** What a suite came to. */
+export interface SuiteResult {
+  readonly name: string;
+  readonly tests: readonly TestCase[];
+  readonly seconds: number;
+}
+
+/** What a command said, and its exit status. */
+export interface CommandResult {
+  readonly status: number;
+  readonly output: string;
+}
+
+/** Folder of reports and logs. */
+export const REPORTS = "build/reports";
+
+/**
+ * Runs a command of the checkout and collects what it prints.
+ *
+ * @param command The program and its arguments.
+ * @param env Added to the environment.
+ * @returns Its exit status (128 when a signal ended it) and its output, standard error included.
+ */
+export function runCommand(
+  command: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<CommandResult> {
+  return new Promise((resolve, reject) => {
+    const [program, ...args] = command as [string, ...string[]];
+    const child = spawn(program, args, {
+      env: { ...process.env, NO_COLOR: "1", ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const chunks: string[] = [];
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (chunk: string) => chunks.push(chunk));
+    }
+    child.on("error", reject);
+    child.on("close", (status, signal) => {
+      if (signal !== null) chunks.push(`\nended by ${signal}\n`);
+      resolve({ status: status ?? 128, output: chunks.join("") });
+    });
+  });
+}
+
+/** A suite of commands that pass or fail as a whole: each is one test. */
+export async function runChecks(
+  name: string,
+  commands: Readonly<Record<string, readonly string[]>>,
+): Promise<SuiteResult> {
+  const start = performance.now();
+  const tests: TestCase[] = [];
+  for (const [check, command] of Object.entries(commands)) {
+    const { status, output } = await runCommand(command);
+    tests.push({ name: check, outcome: status === 0 ? "passed" : "failed", reason: undefined });
+    if (status !== 0) process.stdout.write(`--- ${name}: ${check} failed\n${output}\n`);
+  }
+  return { name, tests, seconds: (performance.now() - start) / 1000 };
+}
+
+/**
+ * Runs a command that writes a JUnit report.
+ *
+ * @param name The suite's name.
+ * @param command Makes the command, given the report's file.
+ * @param env Added to the environment.
+ * @returns Its tests; a command that fails without a failed test counts as a failed test of its own.
+ */
+export async function runJunit(
+  name: string,
+  command: (report: string) => readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<SuiteResult> {
+  const start = performance.now();
+  mkdirSync(REPORTS, { recursive: true });
+  const report = `${REPORTS}/${name.replaceAll(/\W+/g, "_")}.xml`;
+  rmSync(report, { force: true });
+  const { status, output } = await runCommand(command(report), env);
+  let tests: TestCase[] = [];
+  try {
+    tests = readJunit(readFileSync(report, "utf8"));
+  } catch (error) {
+    process.stdout.write(`--- ${name}: no report (${error})\n`);
+  }
+  const failed = tests.some(({ outcome }) => outcome === "failed");
+  if (tests.length === 0 || (status !== 0 && !failed)) {
+    const why = tests.length === 0 ? "no test ran" : `exit status ${status}`;
+    tests.push({ name: `the whole suite: ${why}`, outcome: "failed", reason: undefined });
+  }
+  if (status !== 0 || failed) process.stdout.write(`--- ${name} failed\n${output}\n`);
+  return { name, tests, seconds: (performance.now() - start) / 1000 };
+}

@@ -1,0 +1,431 @@
+/**
+ * Runs a command in an emulated machine with several NUMA nodes. The kernel, its placement and its errors are real;
+ * only the hardware is not, so there is nothing to learn here about time.
+ *
+ * The guest's root is the host's, read-only, under a tmpfs that takes the writes. The command never sees a terminal:
+ * its stdout, its stderr and its exit status each have a virtio port, and each port is a socket that QEMU inherits.
+ * The initramfs is an open file without a name. So there is nothing on the host to clean up, however this ends.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { constants, tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { Command, CommanderError } from "commander";
+import {
+  type GuestShape,
+  parseShape,
+  qemuArguments,
+  ShapeError,
+  type ShapeWords,
+} from "./lib/numa_guest.ts";
+
+/** The statuses that are not the command's own. */
+const EXIT = { usage: 2, missing: 3, timeout: 124, guest: 125, killed: 137 } as const;
+/** How much of the kernel's log is shown when a guest fails. */
+const LOG_TAIL_LINES = 20;
+/** QEMU inherits these; 0 to 2 are its own. */
+const FD = { stdout: 3, stderr: 4, report: 5, console: 6, initramfs: 7 } as const;
+
+const checkout = fs.realpathSync(fileURLToPath(new URL("..", import.meta.url)));
+const cache = join(checkout, ".tools/vm");
+
+interface Options extends ShapeWords {
+  readonly timeout: string;
+  readonly env: readonly string[];
+  readonly out?: string;
+  readonly kernelArgs: string;
+  readonly allowOom: boolean;
+  readonly verbose: boolean;
+}
+
+/** What the guest reported, and what is known when it didn't. */
+interface Outcome {
+  ready: boolean;
+  status?: number;
+  failed?: string;
+  /** Why this side ended it. */
+  stopped?: { reason: string; status: number };
+  readonly oomKills: string[];
+  log: string;
+}
+
+/** Ends this command with a status and a line that says why. */
+class Failure extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+function say(line: string): void {
+  process.stderr.write(`numa_vm: ${line}\n`);
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+function findProgram(name: string): string | undefined {
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  return folders.map((folder) => join(folder, name)).find((path) => fs.existsSync(path));
+}
+
+/** The lines that fill the pools. */
+function poolLines({ nodes }: GuestShape): string {
+  return nodes.flatMap(({ pages_2m, pages_1g }, id) => [
+    ...(pages_2m > 0 ? [`pool ${id} 2m 2048 ${pages_2m}`] : []),
+    ...(pages_1g > 0 ? [`pool ${id} 1g 1048576 ${pages_1g}`] : []),
+  ]).join("\n");
+}
+
+/**
+ * The guest's `init`, for busybox. It reports in lines: `ready` before the command starts, `oom` with what the kernel
+ * logged, `failed` with a reason, and at last `exit` with the command's status; then the host ends the guest.
+ *
+ * It stays in the initramfs. The host's files are moved over `/` and only the command is put inside them, so nothing
+ * that the command does to its files or to its memory takes away what it needs to report.
+ */
+function initScript(shape: GuestShape, command: readonly string[], options: Options): string {
+  const environment = [
+    `PATH=${checkout}/.tools/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+    `HOME=${process.env["HOME"] ?? "/root"}`,
+    ...["USER=root", "LOGNAME=root", "SHELL=/bin/sh", "LANG=C.UTF-8", "TERM=dumb", "TMPDIR=/tmp"],
+    ...options.env,
+  ];
+  const out = options.out === undefined ? "" : quoted(`.${options.out}`);
+  const share = "trans=virtio,version=9p2000.L,msize=512000";
+  return `#!/bin/busybox sh
+export PATH=/bin
+mount -t proc proc /proc
+mount -t devtmpfs dev /dev
+echo -1000 >/proc/self/oom_score_adj
+for module in /modules/*; do insmod "$module"; done
+tries=0
+until [ -c /dev/vport0p3 ]; do
+  tries=$((tries + 1))
+  [ $tries -lt 1000 ] || exit 1
+  usleep 10000
+done
+exec 3>/dev/vport0p3
+failed() {
+  echo "failed $*" >&3
+  sleep 60
+}
+pool() {
+  file=sys/devices/system/node/node$1/hugepages/hugepages-$3kB/nr_hugepages
+  [ -e $file ] || failed "this kernel has no hugepages of $2"
+  # The kernel gives what it can and calls that a success.
+  echo $4 >$file
+  read got <$file
+  [ $got = $4 ] || failed "node $1 has room for $got of the $4 hugepages of $2: raise its --memory" \\
+    "(a 1g page is a whole aligned GiB: 2 GiB more than the pages take is enough)"
+}
+
+mount -t 9p -o ro,cache=loose,${share} host /host &&
+  mount -t tmpfs tmpfs /writes && mkdir /writes/upper /writes/work &&
+  mount -t overlay -o lowerdir=/host,upperdir=/writes/upper,workdir=/writes/work overlay /root ||
+  failed "the host's files can't be mounted"
+cd /root
+mkdir -p proc sys dev tmp run
+mount -t proc proc proc
+mount -t sysfs sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t devtmpfs dev dev
+mkdir dev/pts dev/shm
+mount -t devpts devpts dev/pts
+mount -t tmpfs tmpfs dev/shm
+ln -s /proc/self/fd dev/fd
+ln -s /proc/self/fd/0 dev/stdin
+ln -s /proc/self/fd/1 dev/stdout
+ln -s /proc/self/fd/2 dev/stderr
+${out && `mount -t 9p -o cache=mmap,${share} out ${out} || failed "--out can't be mounted"`}
+ip link set lo up
+hostname guest
+${poolLines(shape)}
+mount --move . /
+
+# A port can be opened only once and programs do open /dev/stdout, so they get pipes.
+mkfifo /stdout /stderr
+cat </stdout >/dev/vport0p1 3>&- &
+pump1=$!
+cat </stderr >/dev/vport0p2 3>&- &
+pump2=$!
+echo ready >&3
+(
+  exec 3>&-
+  echo 0 >/proc/self/oom_score_adj
+  ulimit -H -n 1048576
+  ulimit -S -n 65536
+  ulimit -l unlimited
+  exec env -i ${environment.map(quoted).join(" ")} \\
+    chroot . /bin/sh -c 'cd "$1" && shift && unset OLDPWD && exec "$@"' numa_vm ${
+    [checkout, ...command].map(quoted).join(" ")
+  }
+) </dev/null >/stdout 2>/stderr
+status=$?
+
+# What the command left running would hold the pipes open for ever.
+for process in /proc/[0-9]*; do
+  process=\${process#/proc/}
+  case " 1 $pump1 $pump2 " in *" $process "*) ;; *) kill -9 $process 2>/dev/null ;; esac
+done
+wait $pump1 && wait $pump2 || failed "the command killed what carries its output"
+if grep -q '^oom_kill [1-9]' /proc/vmstat; then
+  dmesg | grep 'Out of memory: Killed' | sed 's/^/oom /' >&3
+fi
+${out && `sync; umount ${out}`}
+echo "exit $status" >&3
+sleep 60
+`;
+}
+
+/** One member of a `cpio -H newc` archive, the format of an initramfs. */
+function member(path: string, mode: number, contents: Uint8Array): Uint8Array {
+  const name = `${path}\0`;
+  const sizes = [contents.length, 0, 0, 0, 0, name.length, 0];
+  const fields = [0, mode, 0, 0, 1, 0, ...sizes].map((field) =>
+    field.toString(16).padStart(8, "0")
+  );
+  const header = `070701${fields.join("")}${name}`;
+  const pad = (length: number) => "\0".repeat(-length & 3);
+  return Buffer.concat([
+    Buffer.from(header + pad(header.length)),
+    contents,
+    Buffer.from(pad(contents.length)),
+  ]);
+}
+
+/** Builds the initramfs; the file is gone from its folder before anything can go wrong. */
+function openInitramfs(init: string): number {
+  const text = (value: string) => Buffer.from(value);
+  const folders = ["bin", "dev", "host", "modules", "proc", "root", "writes"];
+  const applets =
+    "cat chroot dmesg env grep hostname insmod ip ln mkdir mkfifo mount sed sleep sync umount usleep";
+  const modules = fs.readdirSync(join(cache, "modules")).sort();
+  const archive = Buffer.concat([
+    ...folders.map((path) => member(path, 0o040755, text(""))),
+    member("bin/busybox", 0o100755, fs.readFileSync(join(cache, "busybox"))),
+    ...applets.split(" ").map((name) => member(`bin/${name}`, 0o120777, text("busybox"))),
+    ...modules.map((name) =>
+      member(`modules/${name}`, 0o100644, fs.readFileSync(join(cache, "modules", name)))
+    ),
+    member("init", 0o100755, text(init)),
+    member("TRAILER!!!", 0, text("")),
+  ]);
+  const folder = fs.mkdtempSync(join(tmpdir(), "numa_vm-"));
+  try {
+    const fd = fs.openSync(join(folder, "initramfs"), "wx+");
+    fs.writeSync(fd, archive);
+    return fd;
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+}
+
+/** Starts QEMU. It dies with this process, even when that is killed with SIGKILL. */
+function startQemu(
+  qemu: string,
+  shape: GuestShape,
+  options: Options,
+  initramfs: number,
+): ChildProcess {
+  const args = qemuArguments(shape, {
+    ...options,
+    kernel: join(cache, "kernel"),
+    initramfs: `/proc/self/fd/${FD.initramfs}`,
+    console_fd: FD.console,
+    ports: (["stdout", "stderr", "report"] as const).map((name) => ({ name, fd: FD[name] })),
+  });
+  const pipes = ["pipe", "pipe", "pipe", "pipe", "pipe"] as const;
+  return spawn("setpriv", ["--pdeathsig", "KILL", "--", qemu, ...args], {
+    stdio: ["ignore", "ignore", ...pipes, initramfs],
+  });
+}
+
+/** Passes on what the guest writes, collects what it reports, and ends it when it is time. */
+function watch(guest: ChildProcess, options: Options): Promise<Outcome> {
+  const outcome: Outcome = { ready: false, oomKills: [], log: "" };
+  const stream = (fd: number) => guest.stdio[fd] as Readable;
+  const started_ms = performance.now();
+  const stop = (reason: string, status: number) => {
+    outcome.stopped ??= { reason, status };
+    guest.kill("SIGKILL");
+  };
+  stream(FD.stdout).pipe(process.stdout);
+  stream(FD.stderr).pipe(process.stderr);
+  // A reader that went away (`numa_vm … | head`) is the end of a command here as anywhere.
+  process.stdout.on(
+    "error",
+    () => stop("nobody reads the output", 128 + constants.signals.SIGPIPE),
+  );
+  for (const fd of [FD.console, 2]) {
+    stream(fd).setEncoding("utf8").on("data", (chunk: string) => {
+      const text = chunk.replaceAll("\r", "");
+      outcome.log = (outcome.log + text).slice(-65536);
+      if (options.verbose) process.stderr.write(text);
+    });
+  }
+  createInterface({ input: stream(FD.report) }).on("line", (line) => {
+    const [, word, rest = ""] = /^(\w+) ?(.*)$/.exec(line) ?? [];
+    if (word === "ready") {
+      outcome.ready = true;
+      const boot_s = (performance.now() - started_ms) / 1000;
+      if (options.verbose) say(`the command starts after ${boot_s.toFixed(1)} s`);
+    }
+    if (word === "oom") outcome.oomKills.push(rest);
+    if (word === "failed") outcome.failed = rest;
+    if (word === "exit") outcome.status = Number(rest);
+    // All output was taken by the sockets before this was written, so nothing is lost.
+    if (word === "failed" || word === "exit") guest.kill("SIGKILL");
+  });
+  const limit_s = Number(options.timeout);
+  const timer = setTimeout(() => {
+    const when = outcome.ready ? "" : " before the command started";
+    stop(`time limit of ${limit_s} s reached${when}: guest stopped`, EXIT.timeout);
+  }, limit_s * 1000);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => stop(`stopped by ${signal}`, 128 + constants.signals[signal]));
+  }
+  return new Promise((done, fail) => {
+    guest.on("error", fail);
+    guest.on("close", () => {
+      clearTimeout(timer);
+      done(outcome);
+    });
+  });
+}
+
+function showLog(log: string): void {
+  if (log.trim() === "") return;
+  const lines = log.trimEnd().split("\n").slice(-LOG_TAIL_LINES);
+  process.stderr.write(lines.map((line) => `  | ${line}\n`).join(""));
+}
+
+/** Turns what happened into this command's status, and says what is not plain from the command's own output. */
+function conclude(outcome: Outcome, options: Options): number {
+  for (const line of outcome.oomKills) say(`the guest ran out of memory: ${line}`);
+  if (outcome.status !== undefined) {
+    // A run in which the kernel had to kill something did not go well, whatever the survivors say.
+    const silent = outcome.oomKills.length > 0 && outcome.status === 0 && !options.allowOom;
+    return silent ? EXIT.killed : outcome.status;
+  }
+  if (outcome.stopped !== undefined) {
+    say(outcome.stopped.reason);
+    if (!outcome.ready && !options.verbose) showLog(outcome.log);
+    return outcome.stopped.status;
+  }
+  if (outcome.failed !== undefined) {
+    say(outcome.failed);
+    return EXIT.guest;
+  }
+  const [panic = "no panic was logged"] = /Kernel panic.*/.exec(outcome.log) ?? [];
+  say(
+    `the guest ended ${outcome.ready ? "while the command ran" : "before it was ready"}: ${panic}`,
+  );
+  if (!options.verbose) showLog(outcome.log);
+  return EXIT.guest;
+}
+
+function checkPrerequisites(): string {
+  if (process.platform !== "linux" || process.arch !== "x64") {
+    throw new Failure(
+      EXIT.missing,
+      `guests are x86-64 Linux only for now and this is ${process.platform} on ${process.arch}`,
+    );
+  }
+  const qemu = findProgram("qemu-system-x86_64");
+  const missing = [
+    ...(qemu === undefined ? ["qemu-system-x86_64"] : []),
+    ...(findProgram("setpriv") === undefined ? ["setpriv"] : []),
+    ...(fs.existsSync(join(cache, "complete")) ? [] : ["the guests' kernel"]),
+  ];
+  if (qemu !== undefined && missing.length === 0) return qemu;
+  throw new Failure(
+    EXIT.missing,
+    `${missing.join(" and ")} missing: scripts/bootstrap installs it`,
+  );
+}
+
+/** Checks the options that are not about the shape. */
+function checkOptions(options: Options): Options {
+  if (!/^\d{1,6}$/.test(options.timeout) || Number(options.timeout) === 0) {
+    throw new ShapeError(
+      `--timeout is "${options.timeout}": it has to be a whole number of seconds above 0`,
+    );
+  }
+  for (const entry of options.env) {
+    if (/^[A-Za-z_]\w*=/.test(entry)) continue;
+    throw new ShapeError(`--env "${entry}": write NAME=VALUE`);
+  }
+  if (options.out === undefined) return options;
+  fs.mkdirSync(options.out, { recursive: true });
+  return { ...options, out: fs.realpathSync(options.out) };
+}
+
+const HELP = `
+COMMAND runs as root in the checkout's folder, with .tools/bin first in PATH. It sees the host's files; what it writes
+is gone afterwards, except under --out. Both count as the guest's memory. No stdin, no network but the loopback.
+
+Exit status: the command's own (128+N when signal N ended it); 2 wrong options; 3 something is not installed;
+124 time limit; 125 the guest failed; 137 also when the guest ran out of memory and the command said 0.
+
+Examples:
+  scripts/numa_vm --nodes 2 -- numactl --hardware
+  scripts/numa_vm --nodes 3 --cpus 2,2,0 --memory 1G,1G,512M --distances "10,21,17;21,10,28;17,28,10" -- CMD
+  scripts/numa_vm --nodes 2 --memory 768M,3G --hugepages 0:2m=64,1:1g=1 -- CMD
+  scripts/numa_vm --nodes 2 --cpus 8 --l3 2 --threads 2 --hmat -- CMD`;
+
+function program(): Command {
+  const list = (value: string, before: readonly string[]) => [...before, value];
+  return new Command("numa_vm")
+    .description("Runs a command in an emulated machine with several NUMA nodes.")
+    .usage("--nodes N [options] -- COMMAND ARG...")
+    .argument("<command...>", "what to run, with its arguments")
+    .requiredOption("--nodes <n>", "number of nodes")
+    .option(
+      "--cpus <list>",
+      "CPUs per node: one number, or one for each node (0: memory only)",
+      "2",
+    )
+    .option("--memory <list>", "memory per node: one size, or one for each node", "768M")
+    .option("--distances <rows>", 'all distances ("10,21;21,10"), or the remote one', "21")
+    .option("--hugepages <pools>", "pools, as NODE:SIZE=COUNT,... with sizes 2m and 1g")
+    .option("--l3 <n>", "L3 caches per node", "1")
+    .option("--threads <n>", "hardware threads per core", "1")
+    .option("--hmat", "ACPI HMAT: latencies and bandwidths that go with the distances", false)
+    .option("--env <name=value>", "a variable for the command (repeatable)", list, [])
+    .option("--out <dir>", "a folder of the host that the command may write to")
+    .option("--timeout <seconds>", "time limit, boot included", "300")
+    .option("--allow-oom", "leave the status alone when the guest's kernel kills for memory", false)
+    .option("--kernel-args <words>", "more for the kernel's command line", "")
+    .option("--verbose", "the guest's boot log, and QEMU's, on stderr", false)
+    .helpOption("-h, --help", "this text")
+    .addHelpText("after", HELP)
+    .passThroughOptions()
+    .configureOutput({ outputError: (text) => say(text.replace(/^error: /, "").trimEnd()) })
+    .exitOverride();
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  try {
+    const cli = program().parse(words, { from: "user" });
+    const options = checkOptions(cli.opts<Options>());
+    const shape = parseShape(options);
+    const qemu = checkPrerequisites();
+    const initramfs = openInitramfs(initScript(shape, cli.args, options));
+    return conclude(await watch(startQemu(qemu, shape, options, initramfs), options), options);
+  } catch (error) {
+    // Commander has already said what is wrong, or shown the help.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
+    if (!(error instanceof ShapeError || error instanceof Failure)) throw error;
+    say(error.message);
+    return error instanceof Failure ? error.status : EXIT.usage;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,222 @@
+/**
+ * The gate: every check and every suite, one line each at the end.
+ *
+ * scripts/test [--quick] [--only NAME]
+ */
+import { globSync } from "node:fs";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import type { TestCase } from "./lib/junit.ts";
+import { buildNode20 } from "./lib/node20.ts";
+import { runChecks, runJunit, type SuiteResult } from "./lib/suite.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    only: { type: "string", multiple: true, default: [] },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+
+const DENO = ".tools/bin/deno";
+const NODE_FLAGS = ["--disable-warning=ExperimentalWarning", "--test", "--test-reporter=junit"];
+const ENTRIES = ["mod.ts", "lib/topology/mod.ts", "lib/memory/mod.ts", "lib/sched/mod.ts"];
+const unitTests = globSync("tests/*_test.ts").sort();
+const numaTests = globSync("tests/numa/*_test.ts").sort();
+
+type Command = (report: string) => string[];
+
+/** How each runtime runs test files and writes a report. */
+function commandsFor(files: readonly string[]): Record<string, Command> {
+  return {
+    Bun: (report) => [
+      ".tools/bin/bun",
+      "test",
+      "--timeout=120000",
+      "--reporter=junit",
+      `--reporter-outfile=${report}`,
+      ...files.map((file) => `./${file}`),
+    ],
+    Deno: (report) => [
+      DENO,
+      "test",
+      "--allow-all",
+      "--no-check",
+      "--quiet",
+      `--junit-path=${report}`,
+      ...files,
+    ],
+    "Node 26": (report) => [
+      ".tools/bin/node",
+      ...NODE_FLAGS,
+      `--test-reporter-destination=${report}`,
+      ...files,
+    ],
+  };
+}
+
+/** A guest's shape, and the tests that fit it. */
+const GUESTS: Record<string, { readonly shape: readonly string[]; readonly tests: RegExp }> = {
+  "2 nodes": { shape: ["--nodes", "2", "--hugepages", "0:2m=16"], tests: /two_nodes|any/ },
+  "4 nodes and one without CPUs": {
+    shape: ["--nodes", "5", "--cpus", "2,2,2,2,0", "--memory", "640M,640M,640M,640M,256M"],
+    tests: /four_nodes|any/,
+  },
+};
+
+async function runGuests(): Promise<SuiteResult[]> {
+  const results: SuiteResult[] = [];
+  for (const [guest, { shape, tests }] of Object.entries(GUESTS)) {
+    const files = numaTests.filter((file) => tests.test(file));
+    for (const [runtime, command] of Object.entries(commandsFor(files))) {
+      const inGuest: Command = (report) => [
+        "scripts/numa_vm",
+        ...shape,
+        "--timeout=240",
+        // JavaScriptCore's warm-up thread touches heap pages before the thread they are for (docs/runtimes.md).
+        "--env=BUN_JSC_useWarmUpMarkedBlocks=0",
+        "--out=build/reports",
+        "--",
+        ...command(report),
+      ];
+      results.push(await step(() => runJunit(`guest with ${guest}, ${runtime}`, inGuest)));
+    }
+  }
+  return results;
+}
+
+function tally(tests: readonly TestCase[], outcome: TestCase["outcome"]): number {
+  return tests.filter((test) => test.outcome === outcome).length;
+}
+
+function line({ name, tests, seconds }: SuiteResult): string {
+  const counts = (["passed", "failed", "skipped"] as const)
+    .map((outcome) => `${tally(tests, outcome)} ${outcome}`).join(", ");
+  return `${name}: ${counts} (${seconds.toFixed(0)} s)`;
+}
+
+/** Says how a suite went as soon as it is known. */
+async function step(run: () => Promise<SuiteResult>): Promise<SuiteResult> {
+  const result = await run();
+  process.stdout.write(`${line(result)}\n`);
+  return result;
+}
+
+/** The same tests have to have run on every runtime: a suite that never ran is the classic false green. */
+function compareCounts(results: readonly SuiteResult[]): SuiteResult {
+  const counts = results.map(({ name, tests }) => ({ name, count: tests.length }));
+  const same = new Set(counts.map(({ count }) => count)).size === 1;
+  const text = counts.map(({ name, count }) => `${name} ${count}`).join(", ");
+  const test: TestCase = {
+    name: `equal counts of tests: ${text}`,
+    outcome: same ? "passed" : "failed",
+    reason: undefined,
+  };
+  return { name: "same tests on every runtime", tests: [test], seconds: 0 };
+}
+
+function wants(name: string): boolean {
+  return options.only.length === 0 ||
+    options.only.some((part) => name.toLowerCase().includes(part.toLowerCase()));
+}
+
+async function runAll(): Promise<SuiteResult[]> {
+  const results: SuiteResult[] = [];
+  const add = async (name: string, run: () => Promise<SuiteResult>): Promise<void> => {
+    if (wants(name)) results.push(await step(run));
+  };
+  const checked = [
+    ...globSync("{lib,tests,bench,scripts,docs}/**/*.ts"),
+    "mod.ts",
+    "worker_entry.ts",
+  ];
+  await add("static checks", () =>
+    runChecks("static checks", {
+      formatting: [DENO, "fmt", "--check"],
+      lint: [DENO, "lint", "--quiet"],
+      "types (Deno)": [DENO, "check", ...checked],
+      "types (Node)": ["node_modules/.bin/tsc", "-p", "tsconfig.json"],
+      "types (Bun)": ["node_modules/.bin/tsc", "-p", "tsconfig.bun.json"],
+      "documentation lint": [DENO, "doc", "--lint", ...ENTRIES],
+      "examples in the documentation": [
+        DENO,
+        "test",
+        "--doc",
+        "--allow-all",
+        "--quiet",
+        ...ENTRIES,
+        ...globSync("lib/**/*.ts"),
+      ],
+    }));
+  await add(
+    "C helper with ASan and UBSan",
+    () =>
+      runJunit("C helper with ASan and UBSan", (report) => [
+        "ctest",
+        "--test-dir",
+        "build/sanitize",
+        "--output-on-failure",
+        "--output-junit",
+        `${process.cwd()}/${report}`,
+      ]),
+  );
+  const runtimes: SuiteResult[] = [];
+  for (const [runtime, command] of Object.entries(commandsFor(unitTests))) {
+    if (wants(runtime)) runtimes.push(await step(() => runJunit(runtime, command)));
+  }
+  if (wants("Node 20 with koffi")) {
+    const { files, env } = await buildNode20();
+    const command: Command = (report) => [
+      ".tools/bin/node20",
+      "--test",
+      "--test-reporter=junit",
+      `--test-reporter-destination=${report}`,
+      ...files,
+    ];
+    runtimes.push(await step(() => runJunit("Node 20 with koffi", command, env)));
+  }
+  results.push(...runtimes);
+  if (runtimes.length > 1) results.push(compareCounts(runtimes));
+  if (!options.quick && wants("guest")) results.push(...await runGuests());
+  return results;
+}
+
+/** Only Node's reports carry the reasons that the tests declare; a test's name finds them for the others. */
+function reasons(results: readonly SuiteResult[]): Map<string, string> {
+  const known = new Map<string, string>();
+  for (const { name, reason } of results.flatMap(({ tests }) => tests)) {
+    if (reason !== undefined) known.set(name, reason);
+  }
+  return known;
+}
+
+function summarize(results: readonly SuiteResult[]): number {
+  const known = reasons(results);
+  process.stdout.write("\n");
+  for (const result of results) {
+    process.stdout.write(`${line(result)}\n`);
+    for (const { name, outcome, reason } of result.tests) {
+      if (outcome === "failed") process.stdout.write(`    failed: ${name}\n`);
+      if (outcome === "skipped") {
+        const why = reason ?? known.get(name) ?? "see the test's declaration";
+        process.stdout.write(`    skipped: ${name}: ${why}\n`);
+      }
+    }
+  }
+  const all = results.flatMap(({ tests }) => tests);
+  const failed = tally(all, "failed");
+  process.stdout.write(
+    `\n${tally(all, "passed")} passed, ${failed} failed, ${tally(all, "skipped")} skipped\n`,
+  );
+  return all.length === 0 || failed > 0 ? 1 : 0;
+}
+
+if (options.help) {
+  process.stdout.write(
+    "scripts/test [--quick] [--only NAME]...\n\n" +
+      "  --quick      leave out the multi-node guests\n" +
+      "  --only NAME  only the suites whose name has NAME in it (Bun, Deno, Node 26, guest, C helper …)\n",
+  );
+} else {
+  process.exitCode = summarize(await runAll());
+}

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { Arena, launch, Policy, topology } from "../../mod.ts";
+import { native } from "../../lib/runtime/native.ts";
+import { sibling } from "../support/checkout.ts";
+import { throwsCode } from "../support/errors.ts";
+import { bytesByNode, readNumaMaps } from "../support/numa_maps.ts";
+import type { HeapReport } from "../workers/heap.ts";
+
+function liveMappings(): number {
+  const out = new BigUint64Array(4);
+  native().calls.nk_mapping_stats(out);
+  return Number(out[0]);
+}
+
+function oomKills(): number {
+  return Number(/^oom_kill (\d+)$/m.exec(readFileSync("/proc/vmstat", "utf8"))?.[1]);
+}
+
+const bound = (node: number) =>
+  readNumaMaps().filter(({ policy }) => new RegExp(`^bind(=static)?:${node}$`).test(policy));
+
+describe("a machine with two nodes", () => {
+  it("is seen as one", () => {
+    const machine = topology();
+    assert.deepEqual(machine.nodes.map(({ id }) => id), [0, 1]);
+    assert.equal(machine.isNuma, true);
+    assert.deepEqual(machine.snapshot.distances, { nodes: [0, 1], matrix: [[10, 21], [21, 10]] });
+    assert.deepEqual(machine.nearestNodes(1), [1, 0]);
+    assert.equal(machine.l3Domains.length, 2, "an L3 a node");
+  });
+
+  it("has an arena's every page on node 1", () => {
+    using arena = Arena.create({ node: 1, size: "32 MiB" });
+    assert.deepEqual([...arena.residency().nodes], [[1, 8192]]);
+    assert.deepEqual([...bytesByNode(bound(1))], [[1, 32 * 2 ** 20 + 4096]]);
+    arena.allocUint8(2 ** 20).fill(1);
+    assert.deepEqual([...bytesByNode(bound(1))], [[1, 32 * 2 ** 20 + 4096]]);
+  });
+
+  it("runs a thread bound to node 1 there, and grows its heap there", async () => {
+    const megabytes = 48;
+    const thread = launch<HeapReport>(sibling(import.meta.url, "../workers/heap"), {
+      policy: Policy.bindNode(1),
+      args: { bytes: megabytes * 2 ** 20 },
+    });
+    const report = await thread.join();
+    assert.equal(report.affinity, topology().cpusOfNode(1).toString());
+    assert.equal(report.node, 1);
+    const grown = new Map(report.grown);
+    const [elsewhere, here] = [grown.get(0) ?? 0, grown.get(1) ?? 0];
+    assert.ok(here > megabytes * 2 ** 20 / 2, `its heap grew by ${here} bytes on node 1`);
+    assert.ok(elsewhere < here / 10, `and by ${elsewhere} on node 0`);
+  });
+
+  it("has hugepages where its pool is, and tells where it is not", () => {
+    const live = liveMappings();
+    const maps = readNumaMaps().length;
+    for (let round = 0; round < 20; round++) {
+      throwsCode(
+        () => Arena.create({ node: 1, size: "4 MiB", pages: "2m" }),
+        "ENOMEM",
+        /node 1 has 0 free of 0.*echo 2 > \/sys\/devices\/system\/node\/node1\/hugepages\/hugepages-2048kB\/nr_hugepages/,
+      );
+    }
+    assert.equal(liveMappings(), live);
+    assert.ok(readNumaMaps().length <= maps + 4, "nothing leaks");
+    using fallback = Arena.create({ node: 1, size: "4 MiB", pages: ["2m", "4k"] });
+    assert.equal(fallback.pages, "4k");
+    assert.deepEqual([...fallback.residency().nodes], [[1, 1024]]);
+    using huge = Arena.create({ node: 0, size: "4 MiB", pages: "2m" });
+    assert.deepEqual(huge.residency(), {
+      pageBytes: 2 ** 21,
+      pages: 2,
+      nodes: new Map([[0, 2]]),
+      absent: 0,
+    });
+    const maps0 = bound(0).filter(({ pageBytes }) => pageBytes === 2 ** 21);
+    assert.deepEqual([...bytesByNode(maps0)], [[0, 4 * 2 ** 20]]);
+  });
+
+  it("takes hugepages from the pool and gives them back", () => {
+    const free = () => topology({ refresh: true }).nodes[0]?.hugepages[0]?.free;
+    const before = free() ?? 0;
+    for (let round = 0; round < 50; round++) {
+      using arena = Arena.create({ node: 0, size: before * 2 ** 21, pages: "2m" });
+      arena.allocInt32(1).fill(1);
+      if (round === 0) assert.equal(free(), 0);
+    }
+    assert.equal(free(), before);
+  });
+
+  it("refuses more than a node has free, and nobody is killed for it", () => {
+    const kills = oomKills();
+    const live = liveMappings();
+    const { totalBytes = 0 } = topology().nodes[1] ?? {};
+    throwsCode(() => Arena.create({ node: 1, size: totalBytes }), "ENOMEM", /node 1/);
+    // Piece by piece, until it is full: the last piece fails like the others would have.
+    const pieces: Arena[] = [];
+    throwsCode(
+      () => {
+        for (;;) pieces.push(Arena.create({ node: 1, size: "64 MiB" }));
+      },
+      "ENOMEM",
+      /OOM killer/,
+    );
+    for (const piece of pieces) {
+      assert.deepEqual([...piece.residency().nodes.keys()], [1]);
+      piece.destroy();
+    }
+    assert.ok(pieces.length > 2, `${pieces.length} pieces`);
+    assert.equal(oomKills(), kills);
+    assert.equal(liveMappings(), live);
+    assert.ok(process.memoryUsage.rss() > 0, "still here");
+  });
+});

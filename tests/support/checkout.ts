@@ -1,0 +1,57 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+function findCheckout(): URL {
+  let folder = new URL("./", import.meta.url);
+  while (!existsSync(new URL("package-lock.json", folder))) {
+    const parent = new URL("../", folder);
+    if (parent.href === folder.href) throw new Error("the tests run outside a checkout");
+    folder = parent;
+  }
+  return folder;
+}
+
+/** The checkout's folder: the tests also run from a compiled copy below it. */
+export const checkout: URL = findCheckout();
+
+/** A file of the checkout, as a path. */
+export function checkoutFile(path: string): string {
+  return fileURLToPath(new URL(path, checkout));
+}
+
+/** A module beside the asking one, with the asking one's ending: `.ts` as written, `.js` when compiled. */
+export function sibling(base: string, path: string): URL {
+  return new URL(`${path}.${base.endsWith(".ts") ? "ts" : "js"}`, base);
+}
+
+/** What a child process said. */
+export interface Ran {
+  readonly status: number | null;
+  readonly signal: string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Whether the tests run on Deno. */
+export const onDeno: boolean = "Deno" in globalThis;
+/** Whether the tests run on Node 20, from compiled copies. */
+export const onNode20: boolean = process.versions.node.startsWith("20.") &&
+  !("Bun" in globalThis) &&
+  !onDeno;
+
+/** Runs a module in a process of its own, on the runtime of the tests. */
+export function runModule(
+  module: URL,
+  options: { readonly env?: Record<string, string>; readonly denoFlags?: readonly string[] } = {},
+): Ran {
+  const { env = {}, denoFlags = ["--allow-all"] } = options;
+  const flags = onDeno ? ["run", "--no-prompt", ...denoFlags] : [];
+  const { status, signal, stdout, stderr } = spawnSync(
+    process.execPath,
+    [...flags, fileURLToPath(module)],
+    { env: { ...process.env, ...env }, encoding: "utf8", timeout: 60_000 },
+  );
+  return { status, signal, stdout, stderr };
+}
