@@ -35,11 +35,11 @@ const cache = join(checkout, ".tools/vm");
 
 interface Options extends ShapeWords {
   readonly timeout: string;
-  readonly env: readonly string[];
+  readonly env?: readonly string[];
   readonly out?: string;
-  readonly kernelArgs: string;
-  readonly allowOom: boolean;
-  readonly verbose: boolean;
+  readonly kernelArgs?: string;
+  readonly allowOom?: true;
+  readonly verbose?: true;
 }
 
 /** What the guest reported, and what is known when it didn't. */
@@ -75,32 +75,28 @@ function findProgram(name: string): string | undefined {
   return folders.map((folder) => join(folder, name)).find((path) => fs.existsSync(path));
 }
 
-/** The lines that fill the pools. */
-function poolLines({ nodes }: GuestShape): string {
-  return nodes.flatMap(({ pages_2m, pages_1g }, id) => [
-    ...(pages_2m > 0 ? [`pool ${id} 2m 2048 ${pages_2m}`] : []),
-    ...(pages_1g > 0 ? [`pool ${id} 1g 1048576 ${pages_1g}`] : []),
-  ]).join("\n");
-}
-
 /**
- * The guest's `init`, for busybox. It reports in lines: `ready` before the command starts, `oom` with what the kernel
- * logged, `failed` with a reason, and at last `exit` with the command's status; then the host ends the guest.
+ * The guest's `init`, for busybox, after the three functions that differ from guest to guest. It reports in lines:
+ * `ready` before the command starts, `oom` with what the kernel logged, `failed` with a reason, and at last `exit`
+ * with the command's status; then the host ends the guest.
  *
  * It stays in the initramfs. The host's files are moved over `/` and only the command is put inside them, so nothing
  * that the command does to its files or to its memory takes away what it needs to report.
  */
-function initScript(shape: GuestShape, command: readonly string[], options: Options): string {
-  const environment = [
-    `PATH=${checkout}/.tools/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
-    `HOME=${process.env["HOME"] ?? "/root"}`,
-    ...["USER=root", "LOGNAME=root", "SHELL=/bin/sh", "LANG=C.UTF-8", "TERM=dumb", "TMPDIR=/tmp"],
-    ...options.env,
-  ];
-  const out = options.out === undefined ? "" : quoted(`.${options.out}`);
-  const share = "trans=virtio,version=9p2000.L,msize=512000";
-  return `#!/bin/busybox sh
+const INIT = `
 export PATH=/bin
+share() { mount -t 9p -o "trans=virtio,version=9p2000.L,msize=512000,$3" "$1" "$2"; }
+failed() { echo "failed $*" >&3; sleep 60; }
+pool() {
+  file=sys/devices/system/node/node$1/hugepages/hugepages-$3kB/nr_hugepages
+  [ -e $file ] || failed "this kernel has no hugepages of $2"
+  # The kernel gives what it can and calls that a success.
+  echo $4 >$file
+  read got <$file
+  [ $got = $4 ] || failed "node $1 has room for $got of the $4 hugepages of $2: raise its --memory" \\
+    "(a 1g page is a whole aligned GiB: 2 GiB more than the pages take is enough)"
+}
+
 mount -t proc proc /proc
 mount -t devtmpfs dev /dev
 echo -1000 >/proc/self/oom_score_adj
@@ -112,21 +108,8 @@ until [ -c /dev/vport0p3 ]; do
   usleep 10000
 done
 exec 3>/dev/vport0p3
-failed() {
-  echo "failed $*" >&3
-  sleep 60
-}
-pool() {
-  file=sys/devices/system/node/node$1/hugepages/hugepages-$3kB/nr_hugepages
-  [ -e $file ] || failed "this kernel has no hugepages of $2"
-  # The kernel gives what it can and calls that a success.
-  echo $4 >$file
-  read got <$file
-  [ $got = $4 ] || failed "node $1 has room for $got of the $4 hugepages of $2: raise its --memory" \\
-    "(a 1g page is a whole aligned GiB: 2 GiB more than the pages take is enough)"
-}
 
-mount -t 9p -o ro,cache=loose,${share} host /host &&
+share host /host ro,cache=loose &&
   mount -t tmpfs tmpfs /writes && mkdir /writes/upper /writes/work &&
   mount -t overlay -o lowerdir=/host,upperdir=/writes/upper,workdir=/writes/work overlay /root ||
   failed "the host's files can't be mounted"
@@ -143,10 +126,10 @@ ln -s /proc/self/fd dev/fd
 ln -s /proc/self/fd/0 dev/stdin
 ln -s /proc/self/fd/1 dev/stdout
 ln -s /proc/self/fd/2 dev/stderr
-${out && `mount -t 9p -o cache=mmap,${share} out ${out} || failed "--out can't be mounted"`}
+share_out mount || failed "the folder of --out can't be mounted"
 ip link set lo up
 hostname guest
-${poolLines(shape)}
+pools
 mount --move . /
 
 # A port can be opened only once and programs do open /dev/stdout, so they get pipes.
@@ -162,26 +145,45 @@ echo ready >&3
   ulimit -H -n 1048576
   ulimit -S -n 65536
   ulimit -l unlimited
-  exec env -i ${environment.map(quoted).join(" ")} \\
-    chroot . /bin/sh -c 'cd "$1" && shift && unset OLDPWD && exec "$@"' numa_vm ${
-    [checkout, ...command].map(quoted).join(" ")
-  }
+  run
 ) </dev/null >/stdout 2>/stderr
 status=$?
 
 # What the command left running would hold the pipes open for ever.
-for process in /proc/[0-9]*; do
-  process=\${process#/proc/}
+for process in $(cd /proc && echo [0-9]*); do
   case " 1 $pump1 $pump2 " in *" $process "*) ;; *) kill -9 $process 2>/dev/null ;; esac
 done
 wait $pump1 && wait $pump2 || failed "the command killed what carries its output"
 if grep -q '^oom_kill [1-9]' /proc/vmstat; then
   dmesg | grep 'Out of memory: Killed' | sed 's/^/oom /' >&3
 fi
-${out && `sync; umount ${out}`}
+share_out unmount
 echo "exit $status" >&3
 sleep 60
 `;
+
+/** The `init` of one guest. The command is found in the PATH it is given, and starts in the checkout. */
+function initScript(shape: GuestShape, command: readonly string[], options: Options): string {
+  const environment = [
+    `PATH=${checkout}/.tools/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+    `HOME=${process.env["HOME"] ?? "/root"}`,
+    ...["USER=root", "LOGNAME=root", "SHELL=/bin/sh", "LANG=C.UTF-8", "TERM=dumb", "TMPDIR=/tmp"],
+    ...options.env ?? [],
+  ];
+  const start = 'cd "$1" && shift && unset OLDPWD && exec "$@"';
+  const words = ["/bin/chroot", ".", "/bin/sh", "-c", start, "numa_vm", checkout, ...command];
+  const pools = shape.nodes.flatMap(({ pages_2m, pages_1g }, id) => [
+    ...(pages_2m > 0 ? [`pool ${id} 2m 2048 ${pages_2m}`] : []),
+    ...(pages_1g > 0 ? [`pool ${id} 1g 1048576 ${pages_1g}`] : []),
+  ]);
+  const out = quoted(`.${options.out}`);
+  const outSteps =
+    `case $1 in mount) share out ${out} cache=mmap ;; *) sync; umount ${out} ;; esac`;
+  return `#!/bin/busybox sh
+run() { exec env -i ${[...environment, ...words].map(quoted).join(" ")}; }
+pools() { ${["true", ...pools].join("; ")}; }
+share_out() { ${options.out === undefined ? "true" : outSteps}; }
+${INIT}`;
 }
 
 /** One member of a `cpio -H newc` archive, the format of an initramfs. */
@@ -358,30 +360,36 @@ function checkOptions(options: Options): Options {
       `--timeout is "${options.timeout}": it has to be a whole number of seconds above 0`,
     );
   }
-  for (const entry of options.env) {
+  for (const entry of options.env ?? []) {
     if (/^[A-Za-z_]\w*=/.test(entry)) continue;
     throw new ShapeError(`--env "${entry}": write NAME=VALUE`);
   }
   if (options.out === undefined) return options;
-  fs.mkdirSync(options.out, { recursive: true });
-  return { ...options, out: fs.realpathSync(options.out) };
+  try {
+    fs.mkdirSync(options.out, { recursive: true });
+  } catch (error) {
+    throw new ShapeError(`--out "${options.out}" can't be made: ${(error as Error).message}`);
+  }
+  const out = fs.realpathSync(options.out);
+  if (out === "/") throw new ShapeError('--out "/" would let the command write everywhere');
+  return { ...options, out };
 }
 
 const HELP = `
 COMMAND runs as root in the checkout's folder, with .tools/bin first in PATH. It sees the host's files; what it writes
-is gone afterwards, except under --out. Both count as the guest's memory. No stdin, no network but the loopback.
+is gone afterwards, except under --out. Writes take the guest's memory. No stdin, no network but the loopback.
 
 Exit status: the command's own (128+N when signal N ended it); 2 wrong options; 3 something is not installed;
 124 time limit; 125 the guest failed; 137 also when the guest ran out of memory and the command said 0.
 
 Examples:
-  scripts/numa_vm --nodes 2 -- numactl --hardware
+  scripts/numa_vm --nodes 2 -- cat /sys/devices/system/node/node1/meminfo
   scripts/numa_vm --nodes 3 --cpus 2,2,0 --memory 1G,1G,512M --distances "10,21,17;21,10,28;17,28,10" -- CMD
   scripts/numa_vm --nodes 2 --memory 768M,3G --hugepages 0:2m=64,1:1g=1 -- CMD
   scripts/numa_vm --nodes 2 --cpus 8 --l3 2 --threads 2 --hmat -- CMD`;
 
 function program(): Command {
-  const list = (value: string, before: readonly string[]) => [...before, value];
+  const list = (value: string, before: readonly string[] = []) => [...before, value];
   return new Command("numa_vm")
     .description("Runs a command in an emulated machine with several NUMA nodes.")
     .usage("--nodes N [options] -- COMMAND ARG...")
@@ -397,13 +405,13 @@ function program(): Command {
     .option("--hugepages <pools>", "pools, as NODE:SIZE=COUNT,... with sizes 2m and 1g")
     .option("--l3 <n>", "L3 caches per node", "1")
     .option("--threads <n>", "hardware threads per core", "1")
-    .option("--hmat", "ACPI HMAT: latencies and bandwidths that go with the distances", false)
-    .option("--env <name=value>", "a variable for the command (repeatable)", list, [])
+    .option("--hmat", "ACPI HMAT: latencies and bandwidths that go with the distances")
+    .option("--env <name=value>", "a variable for the command (repeatable)", list)
     .option("--out <dir>", "a folder of the host that the command may write to")
     .option("--timeout <seconds>", "time limit, boot included", "300")
-    .option("--allow-oom", "leave the status alone when the guest's kernel kills for memory", false)
-    .option("--kernel-args <words>", "more for the kernel's command line", "")
-    .option("--verbose", "the guest's boot log, and QEMU's, on stderr", false)
+    .option("--allow-oom", "leave the status alone when the guest's kernel kills for memory")
+    .option("--kernel-args <words>", "more for the kernel's command line")
+    .option("--verbose", "the guest's boot log, and QEMU's, on stderr")
     .helpOption("-h, --help", "this text")
     .addHelpText("after", HELP)
     .passThroughOptions()

@@ -219,11 +219,13 @@ describe("arena.alloc", () => {
     arena.alloc(16);
     const header = new Uint32Array(arena.bytes.buffer, 0, 2);
     for (const top of [2 ** 32 - 1, 257, 2 ** 31]) {
+      arena.unclaim();
       header[1] = top;
       throwsCode(() => arena.alloc(16), "ENOMEM");
       throwsCode(() => arena.allocAligned(16, 4096), "ENOMEM");
       throwsCode(() => arena.allocInt32(4), "ENOMEM");
     }
+    arena.unclaim();
     header[0] = 12345;
     throwsCode(() => arena.alloc(16), "EBUSY");
   });

@@ -11,8 +11,8 @@
  *
  * - `owner`: slot + 1 of the thread that allocates here, 0 for nobody. Taken with a compare-exchange; the C helper
  *   clears it when its owner lets go or dies.
- * - `top`: the bump pointer in granules of 16 bytes. A plain word: only the owner touches it, and taking ownership
- *   orders it. A 32-bit word, because a Float64 costs four times as much on Bun, and 16 bytes a unit reach 64 GiB.
+ * - `top`: the bump pointer in granules of 16 bytes. A plain word: only the owner writes it (and reads its own copy),
+ *   and taking ownership orders it. A 32-bit word, because a Float64 costs four times as much on Bun, and 16 bytes a unit reach 64 GiB.
  *
  * JavaScript may scribble over the header through `arena.bytes.buffer`. That garbles this arena's bookkeeping and
  * nothing else: limits are kept outside, and every view is checked by the runtime.

@@ -21,7 +21,7 @@ export interface ShapeWords {
   readonly hugepages?: string | undefined;
   readonly l3: string;
   readonly threads: string;
-  readonly hmat: boolean;
+  readonly hmat?: boolean | undefined;
 }
 
 /** One node. Page counts are of the node's own pools. */
@@ -60,7 +60,9 @@ function integer(word: string, what: string, least: number, most: number): numbe
   const value = /^\d{1,9}$/.test(word) ? Number(word) : NaN;
   if (value >= least && value <= most) return value;
   throw new ShapeError(
-    `${what} is "${word}": it has to be a whole number from ${least} to ${most}`,
+    `${what} is "${word}": it has to be ${
+      least === most ? least : `a whole number from ${least} to ${most}`
+    }`,
   );
 }
 
@@ -203,7 +205,7 @@ export function parseShape(words: ShapeWords): GuestShape {
     distances: parseDistances(words.distances, count),
     l3PerNode: integer(words.l3, "--l3", 1, MOST_CPUS),
     threadsPerCore: integer(words.threads, "--threads", 1, 2),
-    hmat: words.hmat,
+    hmat: words.hmat ?? false,
   };
   checkCpus(shape);
   return shape;
@@ -306,34 +308,36 @@ function nodeArguments(shape: GuestShape): string[] {
   ];
 }
 
-/**
- * The kernel's command line. Emulation makes the rest worth their letters: no mitigations and no self-tests, a clock
- * that is read without leaving the guest's code, no calibration of each CPU's delay loop (0.2 s each; the figure is
- * right for 2.5 GHz and near enough for others), no watchdogs (the host may be busy), and a panic ends the guest.
- */
-function kernelArguments(shape: GuestShape, verbose: boolean): string[] {
-  // Gigantic pages are taken while the memory is still whole; the 2 MiB pools are filled after boot.
-  const gigantic = shape.nodes.flatMap(({ pages_1g }, id) => pages_1g ? [`${id}:${pages_1g}`] : []);
-  return [
-    "console=ttyS0 panic=-1 oops=panic mitigations=off cryptomgr.notests audit=0 nowatchdog",
-    "rcupdate.rcu_expedited=1 rcupdate.rcu_cpu_stall_suppress=1 tsc=reliable no_timer_check lpj=10000000",
-    losesInterrupts(shape) ? "possible_cpus=9" : "",
-    verbose ? "" : "quiet",
-    gigantic.length > 0 ? `hugepagesz=1G hugepages=${gigantic.join(",")}` : "",
-  ];
-}
-
 /** Where QEMU finds what is not part of the shape. */
 export interface GuestParts {
   readonly kernel: string;
   readonly initramfs: string;
-  readonly kernelArgs: string;
-  readonly verbose: boolean;
+  readonly kernelArgs?: string | undefined;
+  readonly verbose?: boolean | undefined;
   /** A folder of the host that the guest may write to. */
   readonly out?: string | undefined;
   /** Connected sockets by name, as file descriptors: the kernel's `console`, and the guest's ports in order. */
   readonly console_fd: number;
   readonly ports: readonly { readonly name: string; readonly fd: number }[];
+}
+
+/**
+ * The kernel's command line. Emulation makes the rest worth their letters: no mitigations and no self-tests, a clock
+ * that is read without leaving the guest's code, no calibration of each CPU's delay loop (0.2 s each; the figure is
+ * right for 2.5 GHz and near enough for others), no watchdogs (the host may be busy), and a panic ends the guest.
+ */
+function kernelArguments(shape: GuestShape, parts: GuestParts): string {
+  // Gigantic pages are taken while the memory is still whole; the 2 MiB pools are filled after boot.
+  const gigantic = shape.nodes.flatMap(({ pages_1g }, id) => pages_1g ? [`${id}:${pages_1g}`] : []);
+  const words = [
+    "console=ttyS0 panic=-1 oops=panic mitigations=off cryptomgr.notests audit=0 nowatchdog",
+    "rcupdate.rcu_expedited=1 rcupdate.rcu_cpu_stall_suppress=1 tsc=reliable no_timer_check lpj=10000000",
+    losesInterrupts(shape) ? "possible_cpus=9" : "",
+    parts.verbose ? "" : "quiet",
+    gigantic.length > 0 ? `hugepagesz=1G hugepages=${gigantic.join(",")}` : "",
+    parts.kernelArgs ?? "",
+  ];
+  return words.filter((word) => word !== "").join(" ");
 }
 
 /** In QEMU's option lists a comma is doubled. */
@@ -350,9 +354,7 @@ function escaped(path: string): string {
  */
 export function qemuArguments(shape: GuestShape, parts: GuestParts): string[] {
   const total = shape.nodes.reduce((sum, node) => sum + node.memory_mib, 0);
-  const append = [...kernelArguments(shape, parts.verbose), parts.kernelArgs].filter((word) =>
-    word !== ""
-  );
+  const append = kernelArguments(shape, parts);
   const share = "local,security_model=none,multidevs=remap";
   return [
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
@@ -361,7 +363,7 @@ export function qemuArguments(shape: GuestShape, parts: GuestParts): string[] {
     ...nodeArguments(shape),
     ...cpuArguments(shape),
     ...(shape.hmat ? hmatArguments(shape) : []),
-    ...["-kernel", parts.kernel, "-initrd", parts.initramfs, "-append", append.join(" ")],
+    ...["-kernel", parts.kernel, "-initrd", parts.initramfs, "-append", append],
     ...["-chardev", `socket,id=console,fd=${parts.console_fd}`, "-serial", "chardev:console"],
     ...["-device", "virtio-serial-pci,id=ports"],
     ...parts.ports.flatMap(({ name, fd }, index) => [

@@ -1,0 +1,132 @@
+/**
+ * How benchmarks run: pinned, in rounds, in another order each round; every subject against its opponents of the same
+ * run. Ratios are the result; absolute times are context.
+ */
+import { cpus } from "node:os";
+import process from "node:process";
+import { native } from "../lib/runtime/native.ts";
+import { type Cost, summarizeSamples, timeBatch } from "../lib/cli/measure.ts";
+import { pinThread } from "../lib/sched/pin.ts";
+import { CpuSet, currentCpu, topology } from "../mod.ts";
+
+/** Something to measure. */
+export interface Subject {
+  /** What it is called in the table. */
+  readonly name: string;
+  /** Does the operation `operations` times. Absent for a subject that times itself. */
+  readonly batch?: () => void;
+  /** How often `batch` does it. */
+  readonly operations?: number;
+  /** Times itself: nanoseconds an operation, measured where the work is (in C). */
+  readonly self?: () => number;
+}
+
+/** A comparison: the first subject is ours, the others are what a user would write instead. */
+export interface Comparison {
+  readonly name: string;
+  readonly subjects: readonly Subject[];
+}
+
+/** A row of the JSON report. */
+export interface Row extends Cost {
+  readonly suite: string;
+  readonly name: string;
+  readonly subject: string;
+  readonly unit: "ns";
+  readonly raw: readonly number[];
+  /** False when the thread was not where it was pinned. */
+  readonly valid: boolean;
+  /** The subject that `ratio` compares with. */
+  readonly opponent?: string;
+  /** The opponent's cost over this subject's: above 1, this one is ahead. */
+  readonly ratio?: number;
+}
+
+/** How long and how often to measure. */
+export interface Effort {
+  readonly rounds: number;
+  readonly leastMs: number;
+}
+
+export const FULL: Effort = { rounds: 7, leastMs: 60 };
+export const QUICK: Effort = { rounds: 3, leastMs: 15 };
+
+/** Something to keep results in, so that no engine leaves the work out. */
+export const sink: { value: unknown } = { value: undefined };
+
+function shuffled<Item>(items: readonly Item[]): Item[] {
+  const order = [...items];
+  for (let last = order.length - 1; last > 0; last--) {
+    const other = Math.floor(Math.random() * (last + 1));
+    [order[last], order[other]] = [order[other] as Item, order[last] as Item];
+  }
+  return order;
+}
+
+async function sample(
+  { batch, operations = 1, self }: Subject,
+  leastMs: number,
+): Promise<number[]> {
+  if (batch !== undefined) return await timeBatch(batch, operations, leastMs);
+  return Array.from({ length: 10 }, () => self?.() ?? NaN);
+}
+
+/**
+ * Measures a comparison.
+ *
+ * @param suite The suite's name.
+ * @param comparison What to compare.
+ * @param effort How long.
+ * @returns A row per subject; ratios are of the first subject to each other one.
+ */
+export async function compare(
+  suite: string,
+  comparison: Comparison,
+  effort: Effort,
+): Promise<Row[]> {
+  const { name, subjects } = comparison;
+  const cpu = topology().allowedCpus.last as number;
+  pinThread(CpuSet.of(cpu));
+  const medians = new Map<Subject, number[]>(subjects.map((subject) => [subject, []]));
+  let valid = true;
+  for (let round = 0; round < effort.rounds; round++) {
+    for (const subject of shuffled(subjects)) {
+      const { median } = summarizeSamples(await sample(subject, effort.leastMs));
+      (medians.get(subject) as number[]).push(median);
+      valid &&= currentCpu() === cpu;
+    }
+  }
+  if (sink.value === undefined) throw new Error(`nothing was kept of ${name}`);
+  const costs = subjects.map((subject) => medians.get(subject) as number[]);
+  const [ours] = subjects as [Subject];
+  const best = summarizeSamples(costs[0] as number[]).median;
+  return subjects.map((subject, index): Row => {
+    const raw = costs[index] as number[];
+    const cost = summarizeSamples(raw);
+    const row: Row = { suite, name, subject: subject.name, unit: "ns", ...cost, raw, valid };
+    return index === 0 ? row : { ...row, opponent: ours.name, ratio: best / cost.median };
+  });
+}
+
+/** What the figures were measured on. */
+export function describeRun(): Record<string, unknown> {
+  const { Deno, Bun } = globalThis as {
+    Deno?: { version: { deno: string; v8: string } };
+    Bun?: { version: string };
+  };
+  const versions = Bun !== undefined
+    ? { bun: Bun.version }
+    : Deno !== undefined
+    ? Deno.version
+    : { node: process.versions.node, v8: process.versions.v8 };
+  return {
+    machine: {
+      cpu: cpus()[0]?.model,
+      cpus: topology().cpus.size,
+      nodes: topology().nodes.length,
+      effectiveCpus: topology().effectiveCpus,
+    },
+    runtime: native().backend,
+    versions,
+  };
+}

@@ -1,0 +1,120 @@
+/**
+ * What memory costs: arena.alloc against what JavaScript and C offer instead.
+ */
+import { Buffer } from "node:buffer";
+import { Arena, currentCpu, currentNode } from "../mod.ts";
+import { benchLibrary } from "./native.ts";
+import { type Comparison, sink, type Subject } from "./harness.ts";
+
+const BATCH = 4000;
+const C_COUNT = 400_000;
+const ALIVE = 1000;
+
+function inC(name: string, call: (out: BigUint64Array) => number): Subject {
+  const out = new BigUint64Array(1);
+  return {
+    name,
+    self(): number {
+      const result = call(out);
+      if (result < 0) throw new Error(`${name} failed with errno ${-result}`);
+      return Number(out[0]) / 1000;
+    },
+  };
+}
+
+function repeat(name: string, operation: () => unknown): Subject {
+  return {
+    name,
+    operations: BATCH,
+    batch(): void {
+      for (let index = 0; index < BATCH; index++) sink.value = operation();
+    },
+  };
+}
+
+/** Allocates from an arena: the loop is written out, as a user's would be. */
+function arenaSubject(arena: Arena, size: number): Subject {
+  return {
+    name: `arena.alloc(${size})`,
+    operations: BATCH,
+    batch(): void {
+      let last = 0;
+      for (let index = 0; index < BATCH; index++) last = arena.alloc(size);
+      sink.value = last;
+      arena.reset();
+    },
+  };
+}
+
+function arrayAlive(size: number): Subject {
+  const alive: Uint8Array[] = Array.from({ length: ALIVE }, () => new Uint8Array(size));
+  let at = 0;
+  return repeat(`new Uint8Array(${size}), ${ALIVE} alive`, () => {
+    at = at + 1 === ALIVE ? 0 : at + 1;
+    return alive[at] = new Uint8Array(size);
+  });
+}
+
+/**
+ * The comparisons of the suite.
+ *
+ * @returns They share an arena, which lives as long as the process.
+ */
+export function comparisons(): Comparison[] {
+  const arena = Arena.create({ node: 0, size: "16 MiB", pages: ["thp", "4k"] });
+  const c = benchLibrary();
+  const sizes = [64, 1024].map((size): Comparison => ({
+    name: `allocate ${size} B`,
+    subjects: [
+      arenaSubject(arena, size),
+      repeat(`new Uint8Array(${size})`, () => new Uint8Array(size)),
+      arrayAlive(size),
+      repeat(`Buffer.allocUnsafe(${size})`, () => Buffer.allocUnsafe(size)),
+      inC(`C bump allocator, ${size} B`, (out) => c.bench_bump(C_COUNT, size, out)),
+      inC(`C malloc+free, ${size} B`, (out) => c.bench_malloc_pair(C_COUNT, size, out)),
+      inC(
+        `C malloc+free, ${size} B, ${ALIVE} alive`,
+        (out) => c.bench_malloc_alive(C_COUNT, size, ALIVE, out),
+      ),
+    ],
+  }));
+  const views: Comparison = {
+    name: "allocate 128 doubles as a view",
+    subjects: [
+      {
+        name: "arena.allocFloat64(128)",
+        operations: BATCH,
+        batch(): void {
+          for (let index = 0; index < BATCH; index++) sink.value = arena.allocFloat64(128);
+          arena.reset();
+        },
+      },
+      repeat("new Float64Array(128)", () => new Float64Array(128)),
+    ],
+  };
+  const where: Comparison = {
+    name: "where am I",
+    subjects: [
+      {
+        name: "currentNode()",
+        operations: BATCH,
+        batch(): void {
+          let sum = 0;
+          for (let index = 0; index < BATCH; index++) sum += currentNode();
+          sink.value = sum;
+        },
+      },
+      {
+        name: "currentCpu()",
+        operations: BATCH,
+        batch(): void {
+          let sum = 0;
+          for (let index = 0; index < BATCH; index++) sum += currentCpu();
+          sink.value = sum;
+        },
+      },
+      inC("C sched_getcpu()", (out) => c.bench_getcpu(C_COUNT, out)),
+    ],
+  };
+  return [...sizes, views, where];
+}

@@ -1,0 +1,17 @@
+import { fileURLToPath } from "node:url";
+import { detectBackend } from "../lib/runtime/detect.ts";
+import type { Calls } from "../lib/runtime/symbols.ts";
+
+/** The functions of bench/native. */
+const SYMBOLS = {
+  bench_bump: { args: ["i32", "i32", "buffer"], returns: "i32" },
+  bench_getcpu: { args: ["i32", "buffer"], returns: "i32" },
+  bench_malloc_pair: { args: ["i32", "i32", "buffer"], returns: "i32" },
+  bench_malloc_alive: { args: ["i32", "i32", "i32", "buffer"], returns: "i32" },
+} as const;
+
+/** The opponents in C, built by scripts/bootstrap. */
+export function benchLibrary(): Calls<typeof SYMBOLS> {
+  const path = new URL("../build/bench/libnumakit_bench.so", import.meta.url);
+  return detectBackend().open(fileURLToPath(path), SYMBOLS);
+}

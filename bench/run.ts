@@ -1,0 +1,48 @@
+/**
+ * Runs suites on the runtime this is started with, and prints a table: bench/run.ts SUITE... [--quick] [--json FILE]
+ */
+import { writeFileSync } from "node:fs";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { section } from "../lib/cli/topo.ts";
+import { compare, describeRun, FULL, QUICK, type Row } from "./harness.ts";
+import { comparisons as memory } from "./memory.ts";
+
+const SUITES = { memory };
+
+function table(name: string, rows: readonly Row[]): string {
+  return section(
+    name,
+    ["", "median", "p10 to p90", "against the first", "valid"],
+    rows.map(({ subject, median, p10, p90, ratio, valid }) => [
+      subject,
+      `${median.toFixed(2)} ns`,
+      `${p10.toFixed(2)} to ${p90.toFixed(2)}`,
+      ratio === undefined ? "" : `${(1 / ratio).toFixed(2)} times its cost`,
+      valid ? "yes" : "NO",
+    ]),
+  );
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: "boolean", default: false }, json: { type: "string" } },
+});
+const unknown = positionals.filter((name) => !Object.hasOwn(SUITES, name));
+if (unknown.length > 0 || positionals.length === 0) {
+  process.stderr.write(
+    `bench: give suites of ${Object.keys(SUITES).join(", ")}, not "${unknown}"\n`,
+  );
+  process.exit(2);
+}
+const results: Row[] = [];
+for (const suite of positionals as (keyof typeof SUITES)[]) {
+  for (const comparison of SUITES[suite]()) {
+    const rows = await compare(suite, comparison, values.quick ? QUICK : FULL);
+    process.stdout.write(`${table(`${suite}: ${comparison.name}`, rows)}\n`);
+    results.push(...rows);
+  }
+}
+if (values.json !== undefined) {
+  writeFileSync(values.json, `${JSON.stringify({ ...describeRun(), results }, null, 2)}\n`);
+}
