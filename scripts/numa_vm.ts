@@ -222,7 +222,7 @@ function openInitramfs(init: string): number {
   const folder = fs.mkdtempSync(join(tmpdir(), "numa_vm-"));
   try {
     const fd = fs.openSync(join(folder, "initramfs"), "wx+");
-    fs.writeSync(fd, archive);
+    fs.writeFileSync(fd, archive);
     return fd;
   } finally {
     fs.rmSync(folder, { recursive: true });

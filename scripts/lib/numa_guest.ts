@@ -45,8 +45,8 @@ export interface GuestShape {
 /** QEMU's own limits are wider; emulated, more than this takes minutes to boot. */
 const MOST_NODES = 64;
 const MOST_CPUS = 64;
-/** Measured: with less in all, the kernel and the initramfs leave too little to start a JavaScript runtime. */
-const LEAST_TOTAL_MIB = 512;
+/** Enough to start each of the runtimes, which was seen to work with 192, and a little for the files they write. */
+const LEAST_TOTAL_MIB = 256;
 /** Linux leaves out nodes that are smaller than 4 MiB; below this, what it keeps per node eats the node. */
 const LEAST_NODE_MIB = 32;
 
@@ -134,13 +134,9 @@ function isPowerOfTwo(count: number): boolean {
   return (count & (count - 1)) === 0;
 }
 
-function cpuCount(nodes: readonly GuestNode[]): number {
-  return nodes.reduce((sum, node) => sum + node.cpus, 0);
-}
-
 function checkCpus(shape: GuestShape): void {
   const { nodes, threadsPerCore, l3PerNode } = shape;
-  const total = cpuCount(nodes);
+  const total = nodes.reduce((sum, node) => sum + node.cpus, 0);
   if (total === 0) {
     throw new ShapeError("--cpus gives no node a CPU: at least one has to have some");
   }
@@ -211,15 +207,18 @@ export function parseShape(words: ShapeWords): GuestShape {
   return shape;
 }
 
-/** The sizes of the nodes' sockets, and how many cores share an L3 in the largest of them. */
+/** The sizes of the nodes' sockets, how many cores share an L3 in the largest, and the places for CPUs in all. */
 function sockets({ nodes, threadsPerCore, l3PerNode }: GuestShape): {
   readonly coresPerDie: readonly number[];
   readonly mostCores: number;
+  readonly places: number;
 } {
   const coresPerDie = nodes
     .filter(({ cpus }) => cpus > 0)
     .map(({ cpus }) => cpus / threadsPerCore / l3PerNode);
-  return { coresPerDie, mostCores: Math.max(...coresPerDie) };
+  const mostCores = Math.max(...coresPerDie);
+  const places = coresPerDie.length * l3PerNode * mostCores * threadsPerCore;
+  return { coresPerDie, mostCores, places };
 }
 
 /**
@@ -228,7 +227,7 @@ function sockets({ nodes, threadsPerCore, l3PerNode }: GuestShape): {
  */
 function cpuArguments(shape: GuestShape): string[] {
   const { threadsPerCore, l3PerNode } = shape;
-  const { coresPerDie, mostCores } = sockets(shape);
+  const { coresPerDie, mostCores, places } = sockets(shape);
   const plugged: string[] = [];
   let started = 0;
   let gap = false;
@@ -244,11 +243,10 @@ function cpuArguments(shape: GuestShape): string[] {
       gap ||= present < mostCores;
     }
   }
-  const all = coresPerDie.length * l3PerNode * mostCores * threadsPerCore;
   const layout = `sockets=${coresPerDie.length},dies=${l3PerNode},cores=${mostCores}`;
   return [
     "-smp",
-    `cpus=${started},maxcpus=${all},${layout},threads=${threadsPerCore}`,
+    `cpus=${started},maxcpus=${places},${layout},threads=${threadsPerCore}`,
     // Nodes with CPUs come first, so a socket's number is its node's.
     ...coresPerDie.flatMap((_, id) => ["-numa", `cpu,node-id=${id},socket-id=${id}`]),
     ...plugged,
@@ -261,10 +259,10 @@ function cpuArguments(shape: GuestShape): string[] {
  * where a count is no power of two, or a socket smaller than the largest. One more possible CPU avoids it.
  */
 function losesInterrupts(shape: GuestShape): boolean {
-  const { coresPerDie, mostCores } = sockets(shape);
+  const { coresPerDie, mostCores, places } = sockets(shape);
   const whole = isPowerOfTwo(mostCores) && isPowerOfTwo(shape.l3PerNode) &&
     coresPerDie.every((cores) => cores === mostCores);
-  return !whole && cpuCount(shape.nodes) <= 8;
+  return !whole && places <= 8;
 }
 
 /** Latencies and bandwidths that go with the distances: 90 ns and 20 GiB/s at distance 10. */
