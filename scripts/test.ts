@@ -73,8 +73,9 @@ async function runGuests(): Promise<SuiteResult[]> {
         "scripts/numa_vm",
         ...shape,
         "--timeout=240",
-        // JavaScriptCore's warm-up thread touches heap pages before the thread they are for (docs/runtimes.md).
+        // The engines' own threads touch heap pages before the thread they are for (docs/runtimes.md).
         "--env=BUN_JSC_useWarmUpMarkedBlocks=0",
+        "--env=DENO_V8_FLAGS=--single-threaded-gc",
         "--out=build/reports",
         "--",
         ...command(report),

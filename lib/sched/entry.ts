@@ -3,7 +3,6 @@
  *
  * @module
  */
-import process from "node:process";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Mapping } from "../memory/mapping.ts";
 import { show } from "../runtime/check.ts";
@@ -81,9 +80,8 @@ async function run(birth: Birth, report: (message: FromWorker) => void): Promise
 
 function leave(port: MessagePort): void {
   Mapping.releaseAll();
-  // Deno's parentPort has no close(), and its process.exit ends the worker only.
-  if (typeof port.close === "function") port.close();
-  else process.exit(0);
+  // Not process.exit: when terminate() comes at the same time, a worker of Deno hangs for ever.
+  port.unref();
 }
 
 /**
