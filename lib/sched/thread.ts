@@ -284,12 +284,19 @@ export function launch<Result = unknown>(
   }
 }
 
-function startWorker(birth: Birth, name: string, action: string): Worker {
+function entryUrl(): URL {
   // The entry has the ending of the module that asks: .ts in a checkout and on JSR, .js in the npm package.
   const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
   const entry = new URL(`../../worker_entry.${ending}`, import.meta.url);
+  // Workers start from file: and data: only; a module that came over https is imported from there.
+  return entry.protocol === "file:"
+    ? entry
+    : new URL(`data:text/javascript,import ${encodeURIComponent(JSON.stringify(entry.href))}`);
+}
+
+function startWorker(birth: Birth, name: string, action: string): Worker {
   try {
-    return new Worker(entry, { workerData: { numakit: birth }, name });
+    return new Worker(entryUrl(), { workerData: { numakit: birth }, name });
   } catch (cause) {
     throw new NumaError("EINVAL", action, {
       why: `its arguments cannot be sent (${cause instanceof Error ? cause.message : cause})`,

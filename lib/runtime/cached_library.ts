@@ -1,0 +1,91 @@
+/**
+ * A library that lies beside modules which came over https, as it does on JSR: fetched once, kept in the user's cache
+ * folder under its SHA-256.
+ *
+ * First use is synchronous and fetching is not, so a worker fetches while this thread waits for its word.
+ *
+ * @module
+ */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { Worker } from "node:worker_threads";
+import { NumaError } from "./error.ts";
+import { hasSum } from "./verify.ts";
+
+const MOST_BYTES = 4 * 2 ** 20;
+const TIMEOUT_MS = 30_000;
+const FAILED = 2;
+
+/** Runs in the worker: state word, length word, then the bytes or the reason. */
+const FETCHER = `
+import { workerData } from "node:worker_threads";
+const { shared, url } = workerData;
+const words = new Int32Array(shared, 0, 2);
+const tell = (state, bytes) => {
+  new Uint8Array(shared, 8).set(bytes);
+  words[1] = bytes.length;
+  Atomics.store(words, 0, state);
+  Atomics.notify(words, 0);
+};
+try {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error("HTTP " + response.status);
+  tell(1, new Uint8Array(await response.arrayBuffer()));
+} catch (error) {
+  tell(${FAILED}, new TextEncoder().encode(String(error)).slice(0, 4096));
+}`;
+
+function fetchNow(url: URL): Uint8Array {
+  const shared = new SharedArrayBuffer(MOST_BYTES + 8);
+  const words = new Int32Array(shared, 0, 2);
+  const entry = new URL(`data:text/javascript,${encodeURIComponent(FETCHER)}`);
+  const worker = new Worker(entry, { workerData: { shared, url: url.href } });
+  const outcome = Atomics.wait(words, 0, 0, TIMEOUT_MS);
+  void worker.terminate();
+  const bytes = new Uint8Array(shared, 8, words[1]).slice();
+  if (outcome !== "timed-out" && words[0] !== FAILED) return bytes;
+  const reason = outcome === "timed-out" ? "it took too long" : new TextDecoder().decode(bytes);
+  throw new NumaError("ELIBRARY", `fetch the C helper from ${url.href}`, {
+    why: reason,
+    fix:
+      `Go online once with --allow-net=${url.host}; from then on it is in the cache. Or name a build ` +
+      "of it in NUMAKIT_LIBRARY.",
+  });
+}
+
+function cacheFolder(): string {
+  return join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "numakit");
+}
+
+/**
+ * The path of a library in the user's cache folder, fetched if it is not there yet.
+ *
+ * @param url Where it comes from.
+ * @param sha256 What it has to hash to.
+ * @returns The path.
+ * @throws {NumaError} `ELIBRARY` when it cannot be fetched or is not the right one.
+ */
+export function cachedLibrary(url: URL, sha256: string): string {
+  const folder = join(cacheFolder(), sha256);
+  const path = join(folder, "libnumakit.so");
+  try {
+    if (hasSum(readFileSync(path), sha256)) return path;
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "ENOENT") throw error;
+  }
+  const bytes = fetchNow(url);
+  if (!hasSum(bytes, sha256)) {
+    throw new NumaError("ELIBRARY", `fetch the C helper from ${url.href}`, {
+      why: "its SHA-256 is not the one that this version of numakit was built with",
+      fix: "Something between here and there changed it; try another network.",
+    });
+  }
+  mkdirSync(folder, { recursive: true });
+  // Written aside and moved, so that another process never loads half a file.
+  const part = join(folder, `${process.pid}.part`);
+  writeFileSync(part, bytes, { mode: 0o755 });
+  renameSync(part, path);
+  return path;
+}
