@@ -171,8 +171,9 @@ NK_API int32_t nk_thread_rseq(uint64_t *out);
  *
  * out[0] identity (never reused), out[1] address, out[2] header bytes, out[3] data bytes. Returns 4.
  * -EINVAL kind, sizes; -ENODEV no such node or one without memory; -EACCES not in the cpuset; -EPERM mbind forbidden
- * (seccomp); -ENOSYS no NUMA in the kernel; -ENOTSUP THP switched off; -ENOMEM address space, or for NK_PAGES_HUGE
- * fewer free pages in the node's pool than asked; -EMFILE too many mappings.
+ * (seccomp); -ENOSYS no NUMA in the kernel; -ENOTSUP THP switched off; -ENOMEM less room on the node or under
+ * the cgroup's limit than asked (nk_mapping_populate), or for NK_PAGES_HUGE fewer free pages in the node's pool, or no
+ * address space; -EMFILE too many mappings.
  */
 NK_API int32_t nk_mapping_create(int32_t node, int32_t kind, uint64_t page_bytes, uint64_t data_bytes, uint64_t *out);
 

@@ -166,9 +166,6 @@ static int prepare(const struct nk_range *range)
     /* EINVAL: a kernel without THP has nothing to be kept from. */
     if (range->kind == NK_PAGES_SMALL && madvise(data, range->data_bytes, MADV_NOHUGEPAGE) < 0 && errno != EINVAL)
         return -errno;
-    error = has_room(range, range->header_bytes);
-    if (error < 0)
-        return error;
     if (madvise(range->header, range->header_bytes, MADV_POPULATE_WRITE) < 0)
         return errno == EINVAL ? -ENOSYS : -errno;
     return 0;
@@ -189,7 +186,10 @@ int nk_range_make(int32_t node, int32_t kind, uint64_t page_bytes, uint64_t data
         return error;
     *range = (struct nk_range){.header_bytes = small, .data_bytes = data_bytes, .page_bytes = page_bytes,
                                .kind = kind, .node = node};
-    error = reserve(range);
+    /* All of it has to fit now, not only the first step: filling a node to find out is no answer. */
+    error = has_room(range, range->header_bytes + (kind == NK_PAGES_HUGE ? 0 : data_bytes));
+    if (error == 0)
+        error = reserve(range);
     if (error < 0)
         return error;
     error = prepare(range);

@@ -98,9 +98,7 @@ static void test_more_than_the_node_has_is_refused_untouched(void)
     uint64_t out[4], memory[3], stats[4];
 
     CHECK_EQ(nk_node_memory(0, memory), 3);
-    create((memory[0] / MIB + 1) * MIB, out);
-    CHECK_EQ(nk_mapping_populate(out[0], 0, out[3]), -ENOMEM);
-    CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, small_page(), (memory[0] / MIB + 1) * MIB, out), -ENOMEM);
     CHECK_EQ(nk_mapping_stats(stats), 4);
     CHECK_EQ(stats[0], 0);
     CHECK_EQ(stats[1], 0);
