@@ -1,5 +1,5 @@
 import { build, type Plugin } from "esbuild";
-import { cpSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
 
 const FOLDER = "build/node20";
@@ -42,7 +42,6 @@ export async function buildNode20(): Promise<{ files: string[]; env: Record<stri
     `${FOLDER}/package.json`,
     JSON.stringify({ ...manifest, exports: Object.fromEntries(exports) }),
   );
-  cpSync("tests/fixtures", `${FOLDER}/tests/fixtures`, { recursive: true, force: true });
   return {
     files: globSync(`${FOLDER}/tests/*_test.js`).sort(),
     env: { NUMAKIT_LIBRARY: `${process.cwd()}/native/build/libnumakit.so` },
