@@ -36,9 +36,9 @@ export interface Row extends Cost {
   readonly raw: readonly number[];
   /** False when the thread was not where it was pinned. */
   readonly valid: boolean;
-  /** The subject that `ratio` compares with. */
+  /** Whom `ratio` compares with: numakit's subject has a row for each of its opponents, who have a row each. */
   readonly opponent?: string;
-  /** The opponent's cost over this subject's: above 1, this one is ahead. */
+  /** The opponent's cost over this subject's: above 1, numakit is ahead. */
   readonly ratio?: number;
 }
 
@@ -77,7 +77,7 @@ async function sample(
  * @param suite The suite's name.
  * @param comparison What to compare.
  * @param effort How long.
- * @returns A row per subject; ratios are of the first subject to each other one.
+ * @returns For the first subject, numakit's, a row per opponent with the ratio; then a row per opponent.
  */
 export async function compare(
   suite: string,
@@ -97,15 +97,18 @@ export async function compare(
     }
   }
   if (sink.value === undefined) throw new Error(`nothing was kept of ${name}`);
-  const costs = subjects.map((subject) => medians.get(subject) as number[]);
-  const [ours] = subjects as [Subject];
-  const best = summarizeSamples(costs[0] as number[]).median;
-  return subjects.map((subject, index): Row => {
-    const raw = costs[index] as number[];
+  const rows = subjects.map((subject): Row => {
+    const raw = medians.get(subject) as number[];
     const cost = summarizeSamples(raw);
-    const row: Row = { suite, name, subject: subject.name, unit: "ns", ...cost, raw, valid };
-    return index === 0 ? row : { ...row, opponent: ours.name, ratio: best / cost.median };
+    return { suite, name, subject: subject.name, unit: "ns", ...cost, raw, valid };
   });
+  const [ours, ...opponents] = rows as [Row, ...Row[]];
+  const ratios = opponents.map(({ subject, median }): Row => ({
+    ...ours,
+    opponent: subject,
+    ratio: median / ours.median,
+  }));
+  return [...ratios, ...opponents];
 }
 
 /** What the figures were measured on. */

@@ -11,15 +11,18 @@ import { comparisons as memory } from "./memory.ts";
 const SUITES = { memory };
 
 function table(name: string, rows: readonly Row[]): string {
+  const ratios = new Map(rows.map(({ opponent, ratio }) => [opponent, ratio]));
+  const ours = rows.find(({ opponent }) => opponent !== undefined) as Row;
+  const shown = [ours, ...rows.filter(({ opponent }) => opponent === undefined)];
   return section(
     name,
-    ["", "median", "p10 to p90", "against the first", "valid"],
-    rows.map(({ subject, median, p10, p90, ratio, valid }) => [
-      subject,
-      `${median.toFixed(2)} ns`,
-      `${p10.toFixed(2)} to ${p90.toFixed(2)}`,
-      ratio === undefined ? "" : `${(1 / ratio).toFixed(2)} times its cost`,
-      valid ? "yes" : "NO",
+    ["", "median", "p10 to p90", "of numakit's", "valid"],
+    shown.map((row) => [
+      row.subject,
+      `${row.median.toFixed(2)} ns`,
+      `${row.p10.toFixed(2)} to ${row.p90.toFixed(2)}`,
+      row === ours ? "" : `${ratios.get(row.subject)?.toFixed(2)} times`,
+      row.valid ? "yes" : "NO",
     ]),
   );
 }

@@ -20,7 +20,7 @@ export interface Cost {
  */
 export function summarizeSamples(samples: readonly number[]): Cost {
   const sorted = [...samples].sort((a, b) => a - b);
-  const at = (share: number): number => sorted[Math.floor((sorted.length - 1) * share)] as number;
+  const at = (share: number): number => sorted[Math.round((sorted.length - 1) * share)] as number;
   return { median: at(0.5), p10: at(0.1), p90: at(0.9), samples: sorted.length };
 }
 

@@ -1,6 +1,6 @@
 import { constants } from "node:buffer";
-import { setFlagsFromString } from "node:v8";
 import { type Backend, transferAway, translate } from "./backend.ts";
+import { builtin } from "./builtin.ts";
 import type { Calls, SymbolTable } from "./symbols.ts";
 
 /** The part of the `koffi` package that is used here. */
@@ -19,6 +19,7 @@ const TYPES = { i32: "int32", u64: "uint64", buffer: "void *" } as const;
  */
 function detacher(): (buffer: ArrayBuffer) => void {
   if ("transfer" in ArrayBuffer.prototype) return transferAway;
+  const { setFlagsFromString } = builtin("node:v8");
   setFlagsFromString("--allow-natives-syntax");
   try {
     return new Function("buffer", "%ArrayBufferDetach(buffer)") as (buffer: ArrayBuffer) => void;

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { builtin } from "./builtin.ts";
 
 /**
  * Whether bytes have a SHA-256.
@@ -8,5 +8,5 @@ import { createHash } from "node:crypto";
  * @returns True when they do.
  */
 export function hasSum(bytes: Uint8Array, sha256: string): boolean {
-  return createHash("sha256").update(bytes).digest("hex") === sha256;
+  return builtin("node:crypto").createHash("sha256").update(bytes).digest("hex") === sha256;
 }

@@ -57,6 +57,8 @@ async function run(birth: Birth, report: (message: FromWorker) => void): Promise
     settle(birth);
     report({ type: "started", tid: threadSelf().tid });
     const body = await loadBody(birth.url);
+    // Terminated while it was loading: its body must not begin.
+    if (Atomics.load(birth.control, CONTROL.stop) === 1) return;
     const value = encode(await body(decode(birth.args)));
     try {
       report({ type: "done", value });

@@ -1,5 +1,6 @@
 import process from "node:process";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
+import { builtin } from "../runtime/builtin.ts";
 import { checkInteger, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { decode, encode } from "../runtime/handle.ts";
@@ -296,6 +297,7 @@ function entryUrl(): URL {
 
 function startWorker(birth: Birth, name: string, action: string): Worker {
   try {
+    const { Worker } = builtin("node:worker_threads");
     return new Worker(entryUrl(), { workerData: { numakit: birth }, name });
   } catch (cause) {
     throw new NumaError("EINVAL", action, {
