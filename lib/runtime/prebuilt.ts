@@ -12,22 +12,22 @@
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
     bytes: 329808,
-    sha256: "7b90d9f91f20e5fd2f6d96fcab7adde47bd65efd8a3f7e2ee90e59fd7fe53693",
+    sha256: "46d9cfaf891751afee12de7181707ebfe8cca0e2e3eab1078c61b63b4927954e",
   },
   "linux-arm64-musl": {
     bytes: 264112,
-    sha256: "1d8b23d5bd705d856d40e355c7366e49fc669c413ad13eb9a4c0e8938daf0fc1",
+    sha256: "372e41475b78216326964dd8ba82926a51f4c12e37cdf61277c8f74d0bdc9d27",
   },
   "linux-x64-gnu": {
     bytes: 297264,
-    sha256: "9f5c790cc264127cf346f65ac92c4eca8b050eff349cfedef2af062277a578e0",
+    sha256: "8d394c9daf29696a7b0dce4a7bac4013d2ce37688851baab9257c8e97f5ec035",
   },
   "linux-x64-musl": {
     bytes: 293016,
-    sha256: "2c642ec6b9624a181cb4feb685dad8b52b1e1595b046c421b1c6c4b2f0135cac",
+    sha256: "ad6f34f942c547d44f46ab3bf6b7a758aa8a3203045663bb5249fb8c5cb2c97e",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "5a8a6b130fefbd98976670057a79bc29b26c53f797b317fbccb79c34be656777";
+  "027c6a7ad59344c77284a8f9164f23d8afd15fd2598f2e23352d462d4f1110b6";

@@ -53,6 +53,8 @@ export class Apt {
     fs.writeFileSync(join(this.#folder, "sources.list"), `${sources.join("\n")}\n`);
     fs.writeFileSync(join(this.#folder, "status"), "");
     const settings: Record<string, string> = {
+      "Dir::Etc::main": "/dev/null",
+      "Dir::Etc::parts": join(this.#folder, "parts"),
       "Dir::Etc::sourcelist": join(this.#folder, "sources.list"),
       "Dir::Etc::sourceparts": join(this.#folder, "parts"),
       "Dir::Etc::preferencesparts": join(this.#folder, "parts"),
@@ -64,6 +66,9 @@ export class Apt {
       "Acquire::Languages": "none",
     };
     const lines = Object.entries(settings).map(([name, value]) => `${name} "${value}";`);
+    // How the machine reaches the network, and nothing else: its apt may have hooks that run after every update.
+    const network = run("apt-config", ["dump", "Acquire"]).stdout;
+    lines.push(...network.match(/^Acquire::(https?|Check-|ForceIPv|Retries).*$/gm) ?? []);
     // As root apt would switch to a user who can't write here.
     if (process.getuid?.() === 0) lines.push('APT::Sandbox::User "root";');
     lines.push('APT::Architectures { "amd64"; "arm64"; };');
@@ -114,11 +119,14 @@ function fetchOnce(
   const stamp = `${packages.join("\n")}\n`;
   const mark = (of: string): string => join(of, ".packages");
   if (fs.existsSync(mark(folder)) && fs.readFileSync(mark(folder), "utf8") === stamp) return;
-  process.stderr.write(`build_native: fetching from ${MIRROR}: ${packages.join(" ")}\n`);
+  process.stderr.write(
+    `build_native: unpacking into ${folder}, from ${MIRROR}: ${packages.join(" ")}\n`,
+  );
   fs.mkdirSync(join(folder, ".."), { recursive: true });
   const partial = fs.mkdtempSync(`${folder}.`);
   try {
     fill(partial);
+    fs.chmodSync(partial, 0o755); // mkdtemp makes it the owner's alone
     fs.writeFileSync(mark(partial), stamp);
     fs.rmSync(folder, { recursive: true, force: true });
     fs.renameSync(partial, folder);

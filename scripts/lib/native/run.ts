@@ -19,6 +19,7 @@ export interface RunOptions {
 export interface RunResult {
   readonly status: number;
   readonly stdout: string;
+  readonly stderr: string;
 }
 
 /**
@@ -54,5 +55,5 @@ export function run(program: string, args: readonly string[], options: RunOption
     const tail = output.trimEnd().split("\n").slice(-TAIL_LINES).join("\n");
     throw new Error(`${program} ${args.join(" ")}: ${signal ?? `exit status ${status}`}\n${tail}`);
   }
-  return { status, stdout };
+  return { status, stdout, stderr };
 }

@@ -49,7 +49,8 @@ function flagsFor(source: string, name: string): string {
 }
 
 function buildHwloc(tools: Toolchain, source: string, folder: string, jobs: number): void {
-  const build = fs.mkdtempSync(`${folder}.hwloc.`);
+  const build = join(folder, "hwloc");
+  fs.mkdirSync(build);
   const configure = [
     ...HWLOC_OPTIONS,
     // "build" as the vendor makes it a cross build even for this machine: nothing built is run to find out things.
@@ -74,7 +75,8 @@ function buildHwloc(tools: Toolchain, source: string, folder: string, jobs: numb
 }
 
 function buildLibnuma(tools: Toolchain, source: string, folder: string): void {
-  const build = fs.mkdtempSync(`${folder}.numa.`);
+  const build = join(folder, "numa");
+  fs.mkdirSync(build);
   fs.writeFileSync(join(build, "config.h"), LIBNUMA_CONFIG);
   run(tools.cc, [
     ...flagsFor(source, "numactl").split(" "),

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import type { Apt } from "./apt.ts";
 import { COMPILERS, EMULATOR, sysrootPackages } from "./packages.ts";
-import { run } from "./run.ts";
+import { run, type RunOptions, type RunResult } from "./run.ts";
 import type { Target } from "./targets.ts";
 
 const GCC_MAJOR = 12;
@@ -94,25 +94,19 @@ export function makeToolchain(target: Target, cache: string, apt: Apt): Toolchai
   };
 }
 
-/**
- * Makes the command that runs a target's programs with the target's own C library.
- *
- * @returns The words to put before the program's path.
- */
-export function makeRunner({ target, sysroot }: Toolchain, cache: string, apt: Apt): string[] {
+/** Runs a target's program with the target's own C library. */
+export type Runner = (program: string, args: readonly string[], options?: RunOptions) => RunResult;
+
+/** Makes what runs a target's programs here. */
+export function makeRunner({ target, sysroot }: Toolchain, cache: string, apt: Apt): Runner {
   if (!target.emulated) {
-    return [
-      join(sysroot, target.loader),
-      "--library-path",
-      [`${sysroot}/lib/${target.multiarch}`, `${sysroot}/usr/lib/${target.multiarch}`].join(":"),
-    ];
+    const loader = join(sysroot, target.loader);
+    const libraries = `${sysroot}/lib/${target.multiarch}`;
+    return (program, args, options) =>
+      run(loader, ["--library-path", libraries, program, ...args], options);
   }
   const emulator = join(cache, "emulator");
   apt.unpack(EMULATOR, emulator);
-  return [join(emulator, "usr/bin/qemu-aarch64-static"), "-L", sysroot];
-}
-
-/** What a compiler calls itself. */
-export function compilerName({ cc }: Toolchain): string {
-  return run(cc, ["--version"]).stdout.split("\n", 1)[0] ?? "";
+  const qemu = join(emulator, "usr/bin/qemu-aarch64-static");
+  return (program, args, options) => run(qemu, ["-L", sysroot, program, ...args], options);
 }
