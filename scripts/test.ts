@@ -27,7 +27,10 @@ const numaTests = globSync("tests/numa/*_test.ts").sort();
 type Command = (report: string) => string[];
 
 /** How each runtime runs test files and writes a report. */
-function commandsFor(files: readonly string[]): Record<string, Command> {
+function commandsFor(
+  files: readonly string[],
+  nodeFlags: readonly string[] = [],
+): Record<string, Command> {
   return {
     Bun: (report) => [
       ".tools/bin/bun",
@@ -48,6 +51,7 @@ function commandsFor(files: readonly string[]): Record<string, Command> {
     ],
     "Node 26": (report) => [
       ".tools/bin/node",
+      ...nodeFlags,
       ...NODE_FLAGS,
       `--test-reporter-destination=${report}`,
       ...files,
@@ -68,14 +72,15 @@ async function runGuests(): Promise<SuiteResult[]> {
   const results: SuiteResult[] = [];
   for (const [guest, { shape, tests }] of Object.entries(GUESTS)) {
     const files = numaTests.filter((file) => tests.test(file));
-    for (const [runtime, command] of Object.entries(commandsFor(files))) {
+    // The engines' own threads touch heap pages before the thread they are for (docs/runtimes.md).
+    const commands = commandsFor(files, ["--single-threaded", "--test-isolation=none"]);
+    for (const [runtime, command] of Object.entries(commands)) {
       const inGuest: Command = (report) => [
         "scripts/numa_vm",
         ...shape,
         "--timeout=240",
-        // The engines' own threads touch heap pages before the thread they are for (docs/runtimes.md).
         "--env=BUN_JSC_useWarmUpMarkedBlocks=0",
-        "--env=DENO_V8_FLAGS=--single-threaded-gc",
+        "--env=DENO_V8_FLAGS=--single-threaded",
         "--out=build/reports",
         "--",
         ...command(report),
@@ -138,7 +143,15 @@ async function runAll(): Promise<SuiteResult[]> {
       "types (Deno)": [DENO, "check", ...checked],
       "types (Node)": ["node_modules/.bin/tsc", "-p", "tsconfig.json"],
       "types (Bun)": ["node_modules/.bin/tsc", "-p", "tsconfig.bun.json"],
-      "documentation lint": [DENO, "doc", "--lint", ...ENTRIES],
+      "documentation lint": [
+        DENO,
+        "doc",
+        "--lint",
+        ...ENTRIES,
+        "worker_entry.ts",
+        "lib/cli/main.ts",
+        "lib/cli/bin.ts",
+      ],
       "examples in the documentation": [
         DENO,
         "test",
@@ -160,6 +173,21 @@ async function runAll(): Promise<SuiteResult[]> {
         "--output-junit",
         `${process.cwd()}/${report}`,
       ]),
+  );
+  // One file for the packages' contract, one each for types, bundles and packers.
+  await add(
+    "npm package contract",
+    () =>
+      runJunit("npm package contract", (report) => [
+        ".tools/bin/node",
+        ...NODE_FLAGS,
+        `--test-reporter-destination=${report}`,
+        ...globSync("tests/packages/*_test.ts").sort(),
+      ]),
+  );
+  await add(
+    "package from JSR",
+    () => runJunit("package from JSR", commandsFor(["tests/jsr/jsr_test.ts"])["Deno"] as Command),
   );
   const runtimes: SuiteResult[] = [];
   for (const [runtime, command] of Object.entries(commandsFor(unitTests))) {

@@ -1,5 +1,5 @@
 /**
- * The `numakit` command.
+ * The `numakit` command, as a function; `bin.ts` is the program.
  *
  * @module
  */
@@ -51,5 +51,3 @@ export async function main(args: readonly string[]): Promise<number> {
     return 1;
   }
 }
-
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -95,6 +95,7 @@ export class Mapping {
       return new Mapping(out);
     } catch (cause) {
       native().calls.nk_mapping_release(Number(out[0]), 1);
+      if (cause instanceof NumaError) throw cause;
       throw new NumaError("ENOMEM", action, {
         why: "the runtime refused to make an ArrayBuffer of it",
         cause,

@@ -12,6 +12,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { Worker } from "node:worker_threads";
 import { NumaError } from "./error.ts";
+import { isPermissionError, permissionError } from "./permission.ts";
 import { hasSum } from "./verify.ts";
 
 const MOST_BYTES = 4 * 2 ** 20;
@@ -37,7 +38,7 @@ try {
   tell(${FAILED}, new TextEncoder().encode(String(error)).slice(0, 4096));
 }`;
 
-function fetchNow(url: URL): Uint8Array {
+function fetchNow(url: URL, action: string): Uint8Array {
   const shared = new SharedArrayBuffer(MOST_BYTES + 8);
   const words = new Int32Array(shared, 0, 2);
   const entry = new URL(`data:text/javascript,${encodeURIComponent(FETCHER)}`);
@@ -47,7 +48,9 @@ function fetchNow(url: URL): Uint8Array {
   const bytes = new Uint8Array(shared, 8, words[1]).slice();
   if (outcome !== "timed-out" && words[0] !== FAILED) return bytes;
   const reason = outcome === "timed-out" ? "it took too long" : new TextDecoder().decode(bytes);
-  throw new NumaError("ELIBRARY", `fetch the C helper from ${url.href}`, {
+  const refused = new Error(reason);
+  if (isPermissionError(refused)) throw permissionError(action, refused);
+  throw new NumaError("ELIBRARY", action, {
     why: reason,
     fix:
       `Go online once with --allow-net=${url.host}; from then on it is in the cache. Or name a build ` +
@@ -56,7 +59,9 @@ function fetchNow(url: URL): Uint8Array {
 }
 
 function cacheFolder(): string {
-  return join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "numakit");
+  const { env } = process;
+  // Deno wants a permission for each of them: none is asked that is not needed.
+  return join(env["XDG_CACHE_HOME"] || join(env["HOME"] || homedir(), ".cache"), "numakit");
 }
 
 /**
@@ -65,7 +70,8 @@ function cacheFolder(): string {
  * @param url Where it comes from.
  * @param sha256 What it has to hash to.
  * @returns The path.
- * @throws {NumaError} `ELIBRARY` when it cannot be fetched or is not the right one.
+ * @throws {NumaError} `ELIBRARY` when it cannot be fetched or is not the right one; `EPERM` when the runtime does not
+ * allow to fetch it. What it throws when the folder is out of bounds is for the caller to look at.
  */
 export function cachedLibrary(url: URL, sha256: string): string {
   const folder = join(cacheFolder(), sha256);
@@ -75,9 +81,10 @@ export function cachedLibrary(url: URL, sha256: string): string {
   } catch (error) {
     if ((error as { code?: unknown }).code !== "ENOENT") throw error;
   }
-  const bytes = fetchNow(url);
+  const action = `fetch the C helper from ${url.href}`;
+  const bytes = fetchNow(url, action);
   if (!hasSum(bytes, sha256)) {
-    throw new NumaError("ELIBRARY", `fetch the C helper from ${url.href}`, {
+    throw new NumaError("ELIBRARY", action, {
       why: "its SHA-256 is not the one that this version of numakit was built with",
       fix: "Something between here and there changed it; try another network.",
     });

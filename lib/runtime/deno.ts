@@ -1,4 +1,5 @@
 import { type Backend, transferAway, translate } from "./backend.ts";
+import { isPermissionError, permissionError } from "./permission.ts";
 import type { Calls, SymbolTable } from "./symbols.ts";
 
 /** The part of the `Deno` namespace that is used here. */
@@ -26,11 +27,17 @@ export function denoBackend(namespace: unknown): Backend {
       const symbols = translate(table, (parameters) => ({ parameters, result: "i32" }));
       return deno.dlopen(path, symbols).symbols as Calls<Table>;
     },
-    view: (address, byteLength) =>
-      deno.UnsafePointerView.getArrayBuffer(
-        deno.UnsafePointer.create(BigInt(address)),
-        byteLength,
-      ),
+    view(address, byteLength) {
+      try {
+        const pointer = deno.UnsafePointer.create(BigInt(address));
+        return deno.UnsafePointerView.getArrayBuffer(pointer, byteLength);
+      } catch (error) {
+        // The flag with a path opens that library, but gives no pointers.
+        throw isPermissionError(error)
+          ? permissionError("see the C helper's memory", error)
+          : error;
+      }
+    },
     detach: transferAway,
   };
 }

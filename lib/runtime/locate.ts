@@ -65,7 +65,9 @@ function candidates(): Candidate[] {
     return { origin: "npm package", place, find, sha256 };
   });
   const built = inFile(near("../../native/build/libnumakit.so"), "built in the checkout");
-  return [built, ...beside, ...installed];
+  // In a bundle this module's own place says nothing about where a checkout is, and what is built there has no sum.
+  const bundled = !/\/lib\/runtime\/locate\.[jt]s$/.test(import.meta.url);
+  return bundled ? installed : [built, ...beside, ...installed];
 }
 
 /** The path of a candidate, after its sum was checked. */
@@ -101,6 +103,7 @@ export function openLibrary<Table extends SymbolTable>(
 ): { path: string; calls: Calls<Table> } {
   const tried: string[] = [];
   let cause: unknown;
+  let denied: NumaError | undefined;
   for (const candidate of candidates()) {
     try {
       const path = checkedPath(candidate);
@@ -108,13 +111,16 @@ export function openLibrary<Table extends SymbolTable>(
     } catch (error) {
       if (error instanceof NumaError) throw error;
       if (isPermissionError(error)) {
-        throw permissionError(`load the C helper ${candidate.place}`, error);
+        // The flag may name another place, which is yet to come.
+        denied ??= permissionError(`load the C helper ${candidate.place}`, error);
+        continue;
       }
       cause = error;
       const [reason] = String(error instanceof Error ? error.message : error).split("\n");
       tried.push(`${candidate.place} (${candidate.origin}): ${reason}`);
     }
   }
+  if (denied !== undefined) throw denied;
   const why = tried.length === 0
     ? `there is none for ${process.platform}-${process.arch}`
     : `tried ${tried.join("; ")}`;

@@ -1,19 +1,21 @@
 import { NumaError } from "./error.ts";
 
 /**
- * Whether a runtime's permission model is what refused.
+ * Whether a runtime's permission model is what refused, rather than the system.
  *
  * @param error What was thrown.
- * @returns True for Deno's NotCapable and for Node's ERR_ACCESS_DENIED.
+ * @returns True for Deno's NotCapable, also when Deno reports it as a module that cannot be loaded, and for Node's
+ * ERR_ACCESS_DENIED.
  */
 export function isPermissionError(error: unknown): boolean {
-  const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown };
-  return name === "NotCapable" || name === "PermissionDenied" || code === "ERR_ACCESS_DENIED";
+  const { name, code, message } = (error ?? {}) as Record<string, unknown>;
+  return name === "NotCapable" || code === "ERR_ACCESS_DENIED" ||
+    /\brun again with the --allow-/.test(String(message));
 }
 
 /** Deno's messages name the flag; Node's name the permission. */
 function flagFor({ message, permission }: { message?: string; permission?: string }): string {
-  const named = /--allow-[a-z]+(=\S+)?/.exec(message ?? "")?.[0];
+  const named = /--allow-[a-z-]+/.exec(message ?? "")?.[0];
   const flags: Record<string, string> = {
     FFI: "--allow-ffi",
     FileSystemRead: "--allow-fs-read",

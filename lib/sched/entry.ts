@@ -8,10 +8,12 @@ import { Mapping } from "../memory/mapping.ts";
 import { show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { decode, encode } from "../runtime/handle.ts";
+import { isPermissionError, permissionError } from "../runtime/permission.ts";
 import { threadSelf } from "../runtime/thread.ts";
 import { CpuSet } from "../topology/cpu_set.ts";
 import { inheritTopology } from "../topology/load.ts";
 import { Topology } from "../topology/topology.ts";
+import { importModule } from "./import_module.ts";
 import { type Birth, CONTROL, flatten, type FromWorker } from "./message.ts";
 import { pinThread, setHeapPolicy } from "./pin.ts";
 import type { WorkerFunction } from "./worker.ts";
@@ -36,9 +38,10 @@ async function loadBody(url: string): Promise<WorkerFunction<unknown, unknown>> 
   const action = `load the worker module ${url}`;
   let module: { default?: unknown };
   try {
-    module = await import(url);
+    module = await importModule(url);
   } catch (cause) {
     if (!isMissing(cause)) throw cause;
+    if (isPermissionError(cause)) throw permissionError(action, cause);
     throw new NumaError("EMODULE", action, {
       why: cause instanceof Error ? cause.message : String(cause),
       fix: 'Check the path: new URL("./worker.ts", import.meta.url) is relative to the caller.',

@@ -1,9 +1,11 @@
+import { existsSync } from "node:fs";
 import process from "node:process";
 import type { Worker } from "node:worker_threads";
 import { builtin } from "../runtime/builtin.ts";
 import { checkInteger, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { decode, encode } from "../runtime/handle.ts";
+import { isPermissionError, permissionError } from "../runtime/permission.ts";
 import { threadAlive } from "../runtime/thread.ts";
 import { topology } from "../topology/load.ts";
 import { type Birth, CONTROL, type FromWorker, type Leave, unflatten } from "./message.ts";
@@ -239,7 +241,8 @@ let count = 0;
  * @param options Where it runs and what it gets.
  * @returns The thread.
  * @throws {NumaError} `ENODEV` no such node or CPU, or a node without CPUs; `EACCES` CPUs this process may not use;
- * `EINVAL` a bad argument or one that cannot be cloned. What goes wrong in the worker rejects `join()`.
+ * `EINVAL` a bad argument or one that cannot be cloned; `EPERM` on Node without `--allow-worker`;
+ * `EMODULE` in a bundle without `worker_entry`. What goes wrong in the worker rejects `join()`.
  *
  * @example
  * ```ts
@@ -285,10 +288,19 @@ export function launch<Result = unknown>(
   }
 }
 
-function entryUrl(): URL {
+function entryUrl(action: string): URL {
   // The entry has the ending of the module that asks: .ts in a checkout and on JSR, .js in the npm package.
   const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const entry = new URL(`../../worker_entry.${ending}`, import.meta.url);
+  // A bundle has no lib/sched: there the entry is expected beside it, as docs/packages.md says.
+  const bundled = !import.meta.url.endsWith(`/lib/sched/thread.${ending}`);
+  const entry = new URL(`${bundled ? "." : "../.."}/worker_entry.${ending}`, import.meta.url);
+  if (bundled && !existsSync(entry)) {
+    throw new NumaError("EMODULE", action, {
+      why: `numakit is in a bundle, and ${entry.href} is not there`,
+      fix:
+        "Make a module worker_entry that imports numakit/worker_entry another entry point of the bundle.",
+    });
+  }
   // Workers start from file: and data: only; a module that came over https is imported from there.
   return entry.protocol === "file:"
     ? entry
@@ -296,10 +308,12 @@ function entryUrl(): URL {
 }
 
 function startWorker(birth: Birth, name: string, action: string): Worker {
+  const entry = entryUrl(action);
   try {
     const { Worker } = builtin("node:worker_threads");
-    return new Worker(entryUrl(), { workerData: { numakit: birth }, name });
+    return new Worker(entry, { workerData: { numakit: birth }, name });
   } catch (cause) {
+    if (isPermissionError(cause)) throw permissionError(action, cause);
     throw new NumaError("EINVAL", action, {
       why: `its arguments cannot be sent (${cause instanceof Error ? cause.message : cause})`,
       fix: "Give values that structuredClone takes, and numakit's own objects.",

@@ -23,7 +23,9 @@ function untar(tar: Uint8Array): Map<string, Uint8Array> {
   for (let at = 0; text(at, 100) !== "";) {
     const bytes = parseInt(text(at + 124, 12), 8);
     const name = text(at, 100).replace(/^\.?\//, "");
-    if (text(at + 156, 1) === "0") files.set(name, tar.slice(at + BLOCK, at + BLOCK + bytes));
+    if (["", "0"].includes(text(at + 156, 1))) {
+      files.set(name, tar.slice(at + BLOCK, at + BLOCK + bytes));
+    }
     at += BLOCK + Math.ceil(bytes / BLOCK) * BLOCK;
   }
   return files;
@@ -48,17 +50,19 @@ export class Registry {
   /** The paths that were asked for. */
   requests: string[] = [];
   readonly #server = createServer((request, response) => void this.#serve(request, response));
+  #port = 0;
   #version = "";
   #exports: unknown = {};
 
   /** Its address, with a slash at the end: what the variable JSR_URL has to be. */
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
+    return `http://127.0.0.1:${this.#port}/`;
   }
 
-  /** Begins to answer, on a port of the system's choice unless one is given. */
-  start(port = 0): Promise<void> {
-    return new Promise((resolve) => this.#server.listen(port, "127.0.0.1", resolve));
+  /** Goes online, on the same port as before. */
+  async start(): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.listen(this.#port, "127.0.0.1", resolve));
+    this.#port = (this.#server.address() as AddressInfo).port;
   }
 
   /** Goes offline. */
@@ -77,9 +81,11 @@ export class Registry {
   }
 
   #publish(path: string, body: Uint8Array): Answer {
-    const version = /^\/api\/scopes\/numakit\/packages\/numakit\/versions\/([\d.]+)$/.exec(path)?.[1];
+    const version = /^\/api\/scopes\/numakit\/packages\/numakit\/versions\/([\d.]+)$/.exec(path)
+      ?.[1];
     if (version === undefined) return NOT_FOUND;
-    this.files = untar(gunzipSync(body));
+    // A Buffer's slices share its memory, a Uint8Array's are copies.
+    this.files = untar(new Uint8Array(gunzipSync(body)));
     this.#version = version;
     const config = JSON.parse(new TextDecoder().decode(this.files.get("deno.json")));
     this.#exports = (config as { exports: unknown }).exports;

@@ -1,0 +1,134 @@
+/**
+ * numakit in bundles and compiled programs, as docs/packages.md tells how.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { after, before, describe, it } from "node:test";
+import { checkoutFile } from "../support/checkout.ts";
+import { install, runArguments, writeProject } from "./consumers.ts";
+import { told, type Tool } from "./sandbox.ts";
+import { type Contract, setUp } from "./setup.ts";
+
+const RUNTIMES: readonly Tool[] = ["node20", "node22", "node24", "node", "bun", "deno"];
+const HELPER = `@numakit/linux-${process.arch}-gnu/libnumakit.so`;
+
+/** Why `deno compile` cannot be tried: it downloads the runtime that it puts into programs. */
+function compileRefusal(): string | false {
+  const folder = mkdtempSync(join(tmpdir(), "numakit-compile-"));
+  try {
+    writeFileSync(join(folder, "empty.js"), "");
+    const { status } = spawnSync(
+      checkoutFile(".tools/bin/deno"),
+      ["compile", "--quiet", "--no-config", "--output", "empty", "empty.js"],
+      { cwd: folder, timeout: 60_000 },
+    );
+    return status !== 0 && "Deno's runtime for compiled programs cannot be downloaded here";
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+let contract: Contract;
+let folder: string;
+
+/** Runs a step that has to succeed. */
+async function step(tool: Tool, args: readonly string[], program?: string): Promise<string> {
+  const options = program === undefined ? { cwd: folder } : { cwd: folder, program };
+  const ran = await contract.sandbox.run(tool, args, options);
+  assert.equal(ran.status, 0, told(ran));
+  return ran.stdout;
+}
+
+before(async () => {
+  contract = await setUp();
+  folder = contract.sandbox.folder("bundles");
+  await writeProject(folder);
+  const ran = await install(contract.sandbox, "npm", folder);
+  assert.equal(ran.status, 0, told(ran));
+  // In a bundle every module ends in .js.
+  const main = readFileSync(join(folder, "main.ts"), "utf8");
+  writeFileSync(join(folder, "main.ts"), main.replace("./worker.ts", "./worker.js"));
+  writeFileSync(join(folder, "worker_entry.ts"), 'import "numakit/worker_entry";\n');
+  for (const file of ["main.js", "worker.js"]) rmSync(join(folder, file));
+});
+after(() => contract.close());
+
+describe("a bundle made with esbuild", () => {
+  const flags = ["--bundle", "--splitting", "--platform=node", "--format=esm", "--target=node20"];
+  const bundle = (entries: readonly string[], out: string): Promise<string> =>
+    step(
+      "node",
+      [...entries, ...flags, `--outdir=${out}`],
+      checkoutFile("node_modules/.bin/esbuild"),
+    );
+
+  for (const tool of RUNTIMES) {
+    it(`runs the quick start with its worker on ${tool}`, async () => {
+      await bundle(["main.ts", "worker.ts", "worker_entry.ts"], "dist");
+      assert.match(await step(tool, runArguments(tool, "dist/main.js")), /\n1024\n$/);
+    });
+  }
+
+  it("says what is missing when worker_entry was left out", async () => {
+    await bundle(["main.ts", "worker.ts"], "without");
+    const ran = await contract.sandbox.run("node", ["without/main.js"], { cwd: folder });
+    assert.match(ran.stderr, /NumaError: .*in a bundle.*without\/worker_entry\.js.*entry point/);
+    assert.match(ran.stdout, /node 0/, "the rest works");
+  });
+});
+
+describe("a program compiled by bun build --compile", () => {
+  const compile = (main: string, out: string): Promise<string> =>
+    step("bun", [
+      ...["build", "--compile", "--splitting", "--outfile", out],
+      ...[main, "worker.ts", "worker_entry.ts"],
+    ]);
+
+  it("runs the quick start with the C helper that NUMAKIT_LIBRARY names", async () => {
+    await compile("main.ts", "program");
+    const cwd = contract.sandbox.folder("far");
+    for (const [from, to] of [["program", "program"], [`node_modules/${HELPER}`, "helper.so"]]) {
+      copyFileSync(join(folder, from as string), join(cwd, to as string));
+    }
+    const program = join(cwd, "program");
+    const env = { NUMAKIT_LIBRARY: join(cwd, "helper.so") };
+    const ran = await contract.sandbox.run("bun", [], { cwd, program, env });
+    assert.match(ran.stdout, /\n1024\n$/, told(ran));
+    const without = await contract.sandbox.run("bun", [], { cwd, program });
+    assert.match(without.stderr, /NumaError: .*C helper.*NUMAKIT_LIBRARY/, told(without));
+  });
+
+  it("runs the quick start with the C helper inside", async () => {
+    writeFileSync(
+      join(folder, "embedded.ts"),
+      `import helper from "${HELPER}" with { type: "file" };
+process.env["NUMAKIT_LIBRARY"] ??= helper;
+await import("./main.ts");
+`,
+    );
+    await compile("embedded.ts", "embedded");
+    const cwd = contract.sandbox.folder("alone");
+    copyFileSync(join(folder, "embedded"), join(cwd, "embedded"));
+    const ran = await contract.sandbox.run("bun", [], { cwd, program: join(cwd, "embedded") });
+    assert.match(ran.stdout, /\n1024\n$/, told(ran));
+  });
+});
+
+describe("a program compiled by deno compile", () => {
+  it("runs the quick start", { skip: compileRefusal() }, async () => {
+    const main = readFileSync(join(folder, "main.ts"), "utf8");
+    writeFileSync(join(folder, "deno_main.ts"), main.replace("./worker.js", "./worker.ts"));
+    const flags = ["--quiet", "--allow-all", "--include", "worker.ts", "--output", "program_deno"];
+    await step("deno", ["compile", ...flags, "deno_main.ts"]);
+    const cwd = contract.sandbox.folder("deno-alone");
+    copyFileSync(join(folder, "program_deno"), join(cwd, "program"));
+    const ran = await contract.sandbox.run("deno", [], { cwd, program: join(cwd, "program") });
+    assert.match(ran.stdout, /\n1024\n$/, told(ran));
+  });
+});
