@@ -2,6 +2,7 @@
  * Debian packages without installing any: an apt with lists, sources and a cache of its own, which needs no root and
  * leaves the machine's alone. Debian's signatures vouch for what comes.
  */
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -9,8 +10,8 @@ import { COMPILER_RELEASE, LIBC_RELEASE, SOURCES } from "./packages.ts";
 import { run } from "./run.ts";
 
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
-/** Old releases move from the mirrors to the archive one day: name that one then. */
-const MIRROR = process.env["NUMAKIT_DEBIAN_MIRROR"] ?? "the mirror";
+/** The mirror that this system's own apt uses, unless another is named: old releases move to Debian's archive one day. */
+const MIRROR = process.env["NUMAKIT_DEBIAN_MIRROR"] ?? configuredMirror();
 /** Most of what the packages hold and nobody here uses. */
 const UNUSED = [
   "./usr/share/*",
@@ -20,6 +21,20 @@ const UNUSED = [
   "*/libhwasan*",
   "*/gconv/*",
 ];
+
+function configuredMirror(): string {
+  const format = "$(CODENAME) $(REPO_URI)";
+  const targets = execFileSync("apt-get", ["indextargets", "--format", format], {
+    encoding: "utf8",
+  });
+  const uri = new RegExp(`^${COMPILER_RELEASE} (\\S+)$`, "m").exec(targets)?.[1];
+  if (uri === undefined) {
+    throw new Error(
+      `apt knows no mirror of ${COMPILER_RELEASE}: name one in NUMAKIT_DEBIAN_MIRROR`,
+    );
+  }
+  return uri;
+}
 
 /** Fetches packages. Its lists take 70 MB: {@linkcode Apt.close} it. */
 export class Apt {
@@ -132,8 +147,8 @@ function fetchOnce(
     fs.renameSync(partial, folder);
   } catch (cause) {
     const hint = "A version that is gone from the mirror has a successor: raise it in " +
-      "scripts/lib/native/packages.ts and build all helpers again. A release that is gone is in the archive: " +
-      "NUMAKIT_DEBIAN_MIRROR=the archive";
+      "scripts/lib/native/packages.ts and build all helpers again. A release that is gone is in Debian's archive: " +
+      "name that in NUMAKIT_DEBIAN_MIRROR.";
     throw new Error(`can't fetch ${packages.join(" ")}: ${String(cause)}\n${hint}`, { cause });
   } finally {
     fs.rmSync(partial, { recursive: true, force: true });
