@@ -161,6 +161,7 @@ async function runAll(): Promise<SuiteResult[]> {
         "lib/cli/main.ts",
         "lib/cli/bin.ts",
       ],
+      "sizes of what is shipped": [".tools/bin/bun", "scripts/check_size.ts"],
       "examples in the documentation": [
         DENO,
         "test",
