@@ -10,7 +10,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { Worker } from "node:worker_threads";
+import { builtin } from "./builtin.ts";
 import { NumaError } from "./error.ts";
 import { isPermissionError, permissionError } from "./permission.ts";
 import { hasSum } from "./verify.ts";
@@ -42,6 +42,7 @@ function fetchNow(url: URL, action: string): Uint8Array {
   const shared = new SharedArrayBuffer(MOST_BYTES + 8);
   const words = new Int32Array(shared, 0, 2);
   const entry = new URL(`data:text/javascript,${encodeURIComponent(FETCHER)}`);
+  const { Worker } = builtin("node:worker_threads");
   const worker = new Worker(entry, { workerData: { shared, url: url.href } });
   const outcome = Atomics.wait(words, 0, 0, TIMEOUT_MS);
   void worker.terminate();

@@ -16,8 +16,10 @@ function requireKoffi(): unknown {
   try {
     return loadNow("koffi");
   } catch (cause) {
+    const missing = (cause as { code?: unknown }).code === "MODULE_NOT_FOUND";
     throw new NumaError("ELIBRARY", "call the C helper", {
-      why: `Node ${process.versions.node} has no node:ffi and the package koffi is not installed`,
+      why: `Node ${process.versions.node} has no node:ffi and the package koffi ` +
+        (missing ? "is not installed" : `does not load (${cause})`),
       fix: "Run `npm install koffi`, or use Node 26 or later.",
       cause,
     });
