@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { markAsUntransferable } from "node:worker_threads";
 import { Arena, type ArenaMark, type ArenaOptions, type PageKind, topology } from "../mod.ts";
 import { native } from "../lib/runtime/native.ts";
 import { onNode20 } from "./support/checkout.ts";
@@ -304,6 +305,16 @@ describe("arena.destroy", () => {
     assert.equal(after.live, before.live);
     assert.ok(after.rss - before.rss < 32 * 2 ** 20, `RSS went from ${before.rss} to ${after.rss}`);
     assert.ok(after.maps - before.maps < 50, `mappings went from ${before.maps} to ${after.maps}`);
+  });
+
+  it("is final also where somebody keeps the buffer from being detached", () => {
+    const arena = Arena.create({ node: 0, size: 4096 });
+    arena.alloc(16);
+    markAsUntransferable(arena.bytes.buffer);
+    arena.destroy();
+    assert.equal(arena.destroyed, true);
+    throwsCode(() => arena.alloc(16), "EDESTROYED");
+    throwsCode(() => arena.bytes, "EDESTROYED");
   });
 
   it("leaves no file open", () => {

@@ -2,7 +2,7 @@ import { type ByteSize, formatBytes, parseBytes } from "../runtime/bytes.ts";
 import { checkInteger, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import { showAsText } from "../runtime/inspect.ts";
+import { showAs } from "../runtime/inspect.ts";
 import { threadSelf } from "../runtime/thread.ts";
 import {
   GRANULE_BYTES,
@@ -352,6 +352,7 @@ export class Arena implements Shareable {
 
   /** Ends this thread's use of the arena. Calling it twice is no fault. */
   destroy(): void {
+    this.#claimed = false;
     this.#mapping.release();
   }
 
@@ -431,6 +432,6 @@ export class Arena implements Shareable {
 
   static {
     registerKind(KIND, Arena, Arena.fromHandle);
-    showAsText(Arena);
+    showAs(Arena, String);
   }
 }

@@ -156,7 +156,7 @@ export class Mapping {
 
   /** Whether this thread has let go of it, or has lost its buffer to somebody else. */
   get released(): boolean {
-    return this.buffer.byteLength === 0;
+    return held.get(this.identity) !== this || this.buffer.byteLength === 0;
   }
 
   /**
@@ -195,7 +195,7 @@ export class Mapping {
   release(): void {
     if (held.get(this.identity) !== this) return;
     held.delete(this.identity);
-    const lost = this.released;
+    const lost = this.buffer.byteLength === 0;
     native().calls.nk_mapping_release(this.identity, !lost && detach(this.buffer) ? 1 : 0);
   }
 

@@ -1,13 +1,17 @@
 /**
- * Makes `console.log` show what `toString` says, on all three runtimes.
+ * Says what `console.log` shows of a class's objects, on all three runtimes.
  *
- * @param type A class whose `toString` is made for people.
+ * @param type The class.
+ * @param text What to show of one.
  */
-export function showAsText(type: { readonly prototype: { toString(): string } }): void {
+export function showAs<Type>(
+  type: { readonly prototype: Type },
+  text: (value: Type) => string,
+): void {
   Object.defineProperty(type.prototype, Symbol.for("nodejs.util.inspect.custom"), {
     configurable: true,
-    value(this: { toString(): string }): string {
-      return this.toString();
+    value(this: Type): string {
+      return text(this);
     },
   });
 }

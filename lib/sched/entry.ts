@@ -22,6 +22,7 @@ function settle(birth: Birth): void {
   const { identity } = threadSelf();
   Atomics.store(birth.control, CONTROL.identityLow, identity | 0);
   Atomics.store(birth.control, CONTROL.identityHigh, Math.floor(identity / 2 ** 32));
+  Atomics.store(birth.control, CONTROL.known, 1);
   if (birth.cpus !== null) pinThread(CpuSet.parse(birth.cpus));
   if (birth.node !== null) setHeapPolicy(birth.heap, birth.node);
   inheritTopology(Topology.from(birth.topology));

@@ -16,8 +16,8 @@ import { NumaError, type NumaErrorCode } from "../runtime/error.ts";
 import type { TopologySnapshot } from "../topology/snapshot.ts";
 import type { HeapPolicy } from "./pin.ts";
 
-/** Words of {@linkcode Birth.control}: shared between launcher and worker. */
-export const CONTROL = { stop: 0, identityLow: 1, identityHigh: 2, words: 3 } as const;
+/** Words of {@linkcode Birth.control}: shared between launcher and worker; `known` says that the identity is there. */
+export const CONTROL = { stop: 0, known: 1, identityLow: 2, identityHigh: 3, words: 4 } as const;
 
 /** What a worker is born with. */
 export interface Birth {

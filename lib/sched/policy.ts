@@ -1,3 +1,4 @@
+import { showAs } from "../runtime/inspect.ts";
 import { checkInteger, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { CpuSet } from "../topology/cpu_set.ts";
@@ -53,11 +54,7 @@ export interface Placement {
  */
 export class Policy {
   static {
-    Object.defineProperty(Policy.prototype, Symbol.for("nodejs.util.inspect.custom"), {
-      value(this: Policy): string {
-        return `Policy.${this}`;
-      },
-    });
+    showAs(Policy, (policy) => `Policy.${policy}`);
   }
 
   /** Which policy it is. */

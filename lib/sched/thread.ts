@@ -157,12 +157,10 @@ export class Thread<Result = unknown> {
 
   /** Whether its OS thread is past its last line of code. */
   get #isGone(): boolean {
-    const [low, high] = [CONTROL.identityLow, CONTROL.identityHigh].map((word) =>
-      Atomics.load(this.#control, word) >>> 0
-    ) as [number, number];
-    const identity = high * 2 ** 32 + low;
+    const word = (index: number): number => Atomics.load(this.#control, index) >>> 0;
     // Without an identity it never reached our first line, and the stop word keeps it from going beyond that.
-    return identity === 0 ? this.#exited : !threadAlive(identity);
+    if (word(CONTROL.known) === 0) return this.#exited;
+    return !threadAlive(word(CONTROL.identityHigh) * 2 ** 32 + word(CONTROL.identityLow));
   }
 
   async #gone(timeoutMs: number): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { showAs } from "../runtime/inspect.ts";
 import { checkInteger, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 
@@ -40,11 +41,7 @@ export class CpuSet implements Iterable<number> {
   static readonly empty: CpuSet = new CpuSet([]);
 
   static {
-    Object.defineProperty(CpuSet.prototype, Symbol.for("nodejs.util.inspect.custom"), {
-      value(this: CpuSet): string {
-        return `CpuSet(${this.size}) {${this.text === "" ? "" : ` ${this.text} `}}`;
-      },
-    });
+    showAs(CpuSet, ({ size, text }) => `CpuSet(${size}) {${text === "" ? "" : ` ${text} `}}`);
   }
 
   /** How many ids are in the set. */

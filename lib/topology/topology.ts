@@ -1,3 +1,4 @@
+import { showAs } from "../runtime/inspect.ts";
 import { checkInteger, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { CpuSet } from "./cpu_set.ts";
@@ -45,11 +46,10 @@ export type WithCpus<T extends { readonly cpus: string }> =
  */
 export class Topology {
   static {
-    Object.defineProperty(Topology.prototype, Symbol.for("nodejs.util.inspect.custom"), {
-      value(this: Topology): string {
-        return `Topology {\n  ${this.summary().replaceAll("\n", "\n  ")}\n}`;
-      },
-    });
+    showAs(
+      Topology,
+      (machine) => `Topology {\n  ${machine.summary().replaceAll("\n", "\n  ")}\n}`,
+    );
   }
 
   /** The data all of this is read from. */
