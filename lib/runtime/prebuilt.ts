@@ -12,22 +12,22 @@
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
     bytes: 329808,
-    sha256: "46d9cfaf891751afee12de7181707ebfe8cca0e2e3eab1078c61b63b4927954e",
+    sha256: "8d5a484ce44e9d4497f5dc75c412ef251c459c457100597c984678f25fa3f9f5",
   },
   "linux-arm64-musl": {
     bytes: 264112,
-    sha256: "372e41475b78216326964dd8ba82926a51f4c12e37cdf61277c8f74d0bdc9d27",
+    sha256: "a0f2fc053bbb7b7077f38b2494f8a3622e7528c9b1e8a82a89190686baef642c",
   },
   "linux-x64-gnu": {
     bytes: 297264,
-    sha256: "8d394c9daf29696a7b0dce4a7bac4013d2ce37688851baab9257c8e97f5ec035",
+    sha256: "d95c31628896cbe56ef78bca32b2fb10f3c7082175c8ffd2e2b9356ad606fb79",
   },
   "linux-x64-musl": {
     bytes: 293016,
-    sha256: "ad6f34f942c547d44f46ab3bf6b7a758aa8a3203045663bb5249fb8c5cb2c97e",
+    sha256: "7c4d763f27bd46fd65d0eefa3b2957d804935796e35d5754a72f55b9f2fa1bf7",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "027c6a7ad59344c77284a8f9164f23d8afd15fd2598f2e23352d462d4f1110b6";
+  "723ef0de05a5297428744f1abe1de5f8777feb6aa8a08a38108361c32e35946a";

@@ -34,6 +34,8 @@
 #define NODES_MAX 1024
 #define MARGIN_LEAST (UINT64_C(16) << 20)
 #define MARGIN_MOST (UINT64_C(512) << 20)
+/* Cache that never comes back: the code of what runs. A node filled up to that is where the OOM killer waits. */
+#define CACHE_KEPT (UINT64_C(128) << 20)
 #define QUERY_PAGES 1024
 
 static int power_of_two(uint64_t value)
@@ -80,7 +82,7 @@ static int check_node(int32_t node, int32_t kind, uint64_t page_bytes, uint64_t 
 
 static int has_room(const struct nk_range *range, uint64_t bytes)
 {
-    uint64_t memory[3], limit[2], margin;
+    uint64_t memory[3], limit[2], margin, reclaimable;
     int error = nk_node_memory(range->node, memory);
 
     if (error < 0)
@@ -90,8 +92,9 @@ static int has_room(const struct nk_range *range, uint64_t bytes)
         margin = MARGIN_LEAST;
     if (margin > MARGIN_MOST)
         margin = MARGIN_MOST;
+    reclaimable = memory[2] > CACHE_KEPT ? memory[2] - CACHE_KEPT : 0;
     /* Page tables take a 512th on top, wherever the kernel puts them. */
-    if (memory[1] + memory[2] < margin + bytes + bytes / 512)
+    if (memory[1] + reclaimable < margin + bytes + bytes / 512)
         return -ENOMEM;
     error = nk_memory_limit("", limit);
     if (error < 0)
