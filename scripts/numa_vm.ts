@@ -25,6 +25,12 @@ import {
 
 /** The statuses that are not the command's own. */
 const EXIT = { usage: 2, missing: 3, timeout: 124, guest: 125, killed: 137 } as const;
+/**
+ * A boot takes 3 to 11 s. About one in eighty never ends: emulated CPUs of QEMU 7.2 lose an interrupt when the host is
+ * busy. Nothing of the command has run by then, so such a guest is started again.
+ */
+const BOOT_LIMIT_S = 40;
+const MOST_BOOTS = 3;
 /** How much of the kernel's log is shown when a guest fails. */
 const LOG_TAIL_LINES = 20;
 /** QEMU inherits these; 0 to 2 are its own. */
@@ -49,6 +55,8 @@ interface Outcome {
   failed?: string;
   /** Why this side ended it. */
   stopped?: { reason: string; status: number };
+  /** The boot took too long, and there is time for another. */
+  hung: boolean;
   readonly oomKills: string[];
   log: string;
 }
@@ -250,8 +258,8 @@ function startQemu(
 }
 
 /** Passes on what the guest writes, collects what it reports, and ends it when it is time. */
-function watch(guest: ChildProcess, options: Options): Promise<Outcome> {
-  const outcome: Outcome = { ready: false, oomKills: [], log: "" };
+function watch(guest: ChildProcess, options: Options, deadline_ms: number): Promise<Outcome> {
+  const outcome: Outcome = { ready: false, hung: false, oomKills: [], log: "" };
   const stream = (fd: number) => guest.stdio[fd] as Readable;
   const started_ms = performance.now();
   const stop = (reason: string, status: number) => {
@@ -261,10 +269,8 @@ function watch(guest: ChildProcess, options: Options): Promise<Outcome> {
   stream(FD.stdout).pipe(process.stdout);
   stream(FD.stderr).pipe(process.stderr);
   // A reader that went away (`numa_vm … | head`) is the end of a command here as anywhere.
-  process.stdout.on(
-    "error",
-    () => stop("nobody reads the output", 128 + constants.signals.SIGPIPE),
-  );
+  const onReaderGone = () => stop("nobody reads the output", 128 + constants.signals.SIGPIPE);
+  process.stdout.on("error", onReaderGone);
   for (const fd of [FD.console, 2]) {
     stream(fd).setEncoding("utf8").on("data", (chunk: string) => {
       const text = chunk.replaceAll("\r", "");
@@ -285,21 +291,44 @@ function watch(guest: ChildProcess, options: Options): Promise<Outcome> {
     // All output was taken by the sockets before this was written, so nothing is lost.
     if (word === "failed" || word === "exit") guest.kill("SIGKILL");
   });
-  const limit_s = Number(options.timeout);
   const timer = setTimeout(() => {
     const when = outcome.ready ? "" : " before the command started";
-    stop(`time limit of ${limit_s} s reached${when}: guest stopped`, EXIT.timeout);
-  }, limit_s * 1000);
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => stop(`stopped by ${signal}`, 128 + constants.signals[signal]));
-  }
+    stop(`time limit of ${options.timeout} s reached${when}: guest stopped`, EXIT.timeout);
+  }, deadline_ms - started_ms);
+  const bootTimer = setTimeout(() => {
+    outcome.hung = !outcome.ready;
+    if (outcome.hung) guest.kill("SIGKILL");
+  }, BOOT_LIMIT_S * 1000);
+  const onSignal = (signal: NodeJS.Signals) =>
+    stop(`stopped by ${signal}`, 128 + constants.signals[signal]);
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.on(signal, onSignal);
   return new Promise((done, fail) => {
     guest.on("error", fail);
     guest.on("close", () => {
       clearTimeout(timer);
+      clearTimeout(bootTimer);
+      process.stdout.off("error", onReaderGone);
+      for (const signal of signals) process.off(signal, onSignal);
       done(outcome);
     });
   });
+}
+
+/** Runs the command in a guest, in another one when a guest does not boot. */
+async function run(start: () => ChildProcess, options: Options): Promise<Outcome> {
+  const deadline_ms = performance.now() + Number(options.timeout) * 1000;
+  for (let boot = 1;; boot++) {
+    const outcome = await watch(start(), options, deadline_ms);
+    if (!outcome.hung || outcome.stopped !== undefined) return outcome;
+    if (!options.verbose) showLog(outcome.log);
+    const silence = `no sign of life from the guest for ${BOOT_LIMIT_S} s`;
+    if (boot === MOST_BOOTS) {
+      outcome.stopped = { reason: `${silence} in each of ${boot} boots`, status: EXIT.guest };
+      return outcome;
+    }
+    say(`${silence}: starting it again`);
+  }
 }
 
 function showLog(log: string): void {
@@ -426,7 +455,8 @@ async function main(words: readonly string[]): Promise<number> {
     const shape = parseShape(options);
     const qemu = checkPrerequisites();
     const initramfs = openInitramfs(initScript(shape, cli.args, options));
-    return conclude(await watch(startQemu(qemu, shape, options, initramfs), options), options);
+    const start = () => startQemu(qemu, shape, options, initramfs);
+    return conclude(await run(start, options), options);
   } catch (error) {
     // Commander has already said what is wrong, or shown the help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
