@@ -1,19 +1,39 @@
 /**
- * What a user pays in bytes: the core's JavaScript and the prebuilt helpers, against their limits. Fails when one is
- * exceeded.
+ * What a user pays before numakit does anything: bytes of JavaScript, bytes of the prebuilt helpers, and the time that
+ * an import takes. Prints a table and fails where a limit is exceeded without a note.
  */
+import Table from "cli-table3";
 import { build } from "esbuild";
-import { globSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { globSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { gzipSync } from "node:zlib";
 
-interface Size {
+interface Cost {
   readonly name: string;
-  readonly bytes: number;
+  readonly value: number;
+  readonly unit: "B" | "ms";
   readonly limit: number;
 }
 
-async function coreSizes(): Promise<Size[]> {
+/** Costs that may exceed their limit: up to where, and what is had for it. */
+const NOTES: Readonly<Record<string, { readonly limit: number; readonly why: string }>> = {};
+
+const HELPERS = 4;
+/** Import times are noisy upwards only, so the fastest of these tells what the code costs. */
+const IMPORTS = 9;
+const RUNTIMES: Readonly<Record<string, readonly string[]>> = {
+  bun: [],
+  deno: ["run", "--allow-all"],
+  node: [],
+  node24: [],
+  node22: [],
+  node20: [],
+};
+
+async function coreSizes(): Promise<Cost[]> {
   const { outputFiles } = await build({
     entryPoints: ["mod.ts"],
     bundle: true,
@@ -24,24 +44,70 @@ async function coreSizes(): Promise<Size[]> {
     target: "es2024",
   });
   const { contents } = outputFiles[0] as { contents: Uint8Array };
+  const gzipped = gzipSync(contents, { level: 9 }).length;
   return [
-    { name: "core, minified", bytes: contents.length, limit: 60_000 },
-    {
-      name: "core, minified and gzipped",
-      bytes: gzipSync(contents, { level: 9 }).length,
-      limit: 20_000,
-    },
+    { name: "core, minified", value: contents.length, unit: "B", limit: 60_000 },
+    { name: "core, minified and gzipped", value: gzipped, unit: "B", limit: 20_000 },
   ];
 }
 
-const helpers = globSync("native/prebuilt/*/libnumakit.so").sort().map((file): Size => ({
-  name: file,
-  bytes: statSync(file).size,
-  limit: 400_000,
-}));
-const sizes = [...await coreSizes(), ...helpers];
-for (const { name, bytes, limit } of sizes) {
-  const verdict = bytes <= limit ? "" : "  TOO LARGE";
-  process.stdout.write(`${String(bytes).padStart(8)} of ${limit} bytes  ${name}${verdict}\n`);
+function helperSizes(): Cost[] {
+  const files = globSync("native/prebuilt/*/libnumakit.so").sort();
+  if (files.length !== HELPERS) throw new Error(`${files.length} helpers instead of ${HELPERS}`);
+  return files.map((name): Cost => ({
+    name,
+    value: statSync(name).size,
+    unit: "B",
+    limit: 400_000,
+  }));
 }
-if (helpers.length !== 4 || sizes.some(({ bytes, limit }) => bytes > limit)) process.exitCode = 1;
+
+function output(program: string, args: readonly string[]): string {
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`${program} ended with exit status ${status}:\n${stderr}`);
+  return stdout;
+}
+
+/** Times the import of the npm package as it is installed, in processes of their own. */
+function importTimes(): Cost[] {
+  const folder = mkdtempSync(join(tmpdir(), "numakit-costs-"));
+  try {
+    output(".tools/bin/bun", ["scripts/build_npm.ts", "--packer", "deno", "--out", folder]);
+    const module = JSON.stringify(join(folder, "numakit/mod.js"));
+    const program = join(folder, "import.mjs");
+    writeFileSync(
+      program,
+      `const start = performance.now();
+      await import(${module});
+      console.log(performance.now() - start);`,
+    );
+    return Object.entries(RUNTIMES).map(([runtime, args]): Cost => {
+      const once = (): number => Number(output(`.tools/bin/${runtime}`, [...args, program]));
+      const value = Math.min(...Array.from({ length: IMPORTS }, once));
+      return {
+        name: `import on ${runtime}`,
+        value,
+        unit: "ms",
+        limit: runtime === "bun" ? 15 : 30,
+      };
+    });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const costs = [...await coreSizes(), ...helperSizes(), ...importTimes()];
+const table = new Table({
+  head: ["", "is", "limit", ""],
+  colAligns: ["left", "right", "right", "left"],
+  style: { head: [], border: [], compact: true },
+});
+for (const { name, value, unit, limit } of costs) {
+  const note = NOTES[name];
+  const tooMuch = value > (note?.limit ?? limit);
+  if (tooMuch) process.exitCode = 1;
+  const shown = unit === "ms" ? value.toFixed(1) : String(value);
+  const verdict = tooMuch ? "EXCEEDED" : value > limit ? `up to ${note?.limit}: ${note?.why}` : "";
+  table.push([name, `${shown} ${unit}`, `${limit} ${unit}`, verdict]);
+}
+process.stdout.write(`${table}\n`);

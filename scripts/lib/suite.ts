@@ -48,10 +48,17 @@ export function runCommand(
   });
 }
 
-/** A suite of commands that pass or fail as a whole: each is one test. */
+/**
+ * Runs commands that pass or fail as a whole: each is one test.
+ *
+ * @param name The suite's name.
+ * @param commands The commands, by the tests' names.
+ * @param tables Those whose output is of interest when they pass, too.
+ */
 export async function runChecks(
   name: string,
   commands: Readonly<Record<string, readonly string[]>>,
+  tables: readonly string[] = [],
 ): Promise<SuiteResult> {
   const start = performance.now();
   const tests: TestCase[] = [];
@@ -59,6 +66,7 @@ export async function runChecks(
     const { status, output } = await runCommand(command);
     tests.push({ name: check, outcome: status === 0 ? "passed" : "failed", reason: undefined });
     if (status !== 0) process.stdout.write(`--- ${name}: ${check} failed\n${output}\n`);
+    else if (tables.includes(check)) process.stdout.write(`${check}:\n${output}\n`);
   }
   return { name, tests, seconds: (performance.now() - start) / 1000 };
 }

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { transform } from "esbuild";
+import { build } from "esbuild";
 import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, posix } from "node:path";
+import { basename, dirname, join, posix, relative } from "node:path";
 import { BIN, BY_URL, config } from "./manifest.ts";
 
 /** The oldest Node that numakit runs on; it cannot parse `using`, for one. */
@@ -15,6 +15,8 @@ const SHEBANG = "#!/usr/bin/env node\n";
 const PONYFILL =
   /globalThis\[Symbol\.for\(["']import-meta-ponyfill-esmodule["']\)\]\(import\.meta\)/g;
 const POLYFILL_IMPORT = /^import ["'][./]*_dnt\.polyfills\.js["'];\n/gm;
+/** What esbuild calls a file of shared code. */
+const SHARED = /shared-[A-Z0-9]{8}\.js/g;
 const POLYFILL_FILE = /^_dnt\./;
 
 /** The declarations that one imports. */
@@ -38,13 +40,65 @@ function publicDeclarations(files: ReadonlyMap<string, string>): Set<string> {
   return seen;
 }
 
-async function javascript(file: string, text: string): Promise<string> {
-  const { code } = await transform(text.replace(/^#!.*\n/, ""), {
+interface Output {
+  readonly path: string;
+  readonly text: string;
+}
+
+/**
+ * Numbers the files of shared code by the modules in them, as their hashes differ from packer to packer, and leaves out
+ * the empty ones, which stand for entry points that other entry points import.
+ */
+function tidied(outputs: readonly Output[]): Output[] {
+  const isEmpty = ({ text }: Output): boolean => text.trim() === "";
+  const firstModule = ({ text }: Output): string => /^\/\/ (\S+)/m.exec(text)?.[1] ?? "";
+  const full = outputs.filter((output) => !isEmpty(output));
+  const shared = full.filter(({ path }) => path.search(SHARED) >= 0)
+    .sort((a, b) => firstModule(a) < firstModule(b) ? -1 : 1);
+  const names = new Map(
+    shared.map(({ path }, index) => [basename(path), `shared-${index + 1}.js`]),
+  );
+  const renamed = (text: string): string =>
+    text.replaceAll(SHARED, (name) => names.get(name) ?? name);
+  const emptied = outputs.filter(isEmpty).map(({ path }) => basename(path)).join("|");
+  const importOfEmpty = new RegExp(`^import "[./]*(${emptied})";\\n`, "gm");
+  return full.map(({ path, text }) => ({
+    path: renamed(path),
+    text: renamed(text.replaceAll(importOfEmpty, "")),
+  }));
+}
+
+/**
+ * Puts the modules together that are only reached through others: a runtime opens each file at a price, and forty of
+ * them take Node twice as long to import as a few. Shared code goes beside `mod.js`, and nothing is minified.
+ *
+ * @param folder Where the packer's modules are, cleaned.
+ * @returns The JavaScript of the package, by path.
+ */
+async function bundled(folder: string): Promise<Map<string, string>> {
+  const { outputFiles } = await build({
+    entryPoints: MODULES.map((file) => join(folder, file)),
+    outdir: folder,
+    outbase: folder,
+    absWorkingDir: folder,
+    chunkNames: "shared-[hash]",
+    bundle: true,
+    splitting: true,
+    packages: "external",
+    // What a module imports from where it is has to stay in it.
+    external: ["data:*"],
     format: "esm",
+    platform: "node",
     target: TARGET,
-    sourcefile: file,
+    write: false,
   });
-  return file === BIN.replace(/\.ts$/, ".js") ? `${SHEBANG}${code}` : code;
+  return new Map(
+    tidied(outputFiles).map(({ path, text }) => {
+      const file = relative(folder, path);
+      const body = text.replace(/^#!.*\n/, "");
+      return [file, file === BIN.replace(/\.ts$/, ".js") ? `${SHEBANG}${body}` : body];
+    }),
+  );
 }
 
 /** Only TypeScript's own declarations say that a class has private fields; deno pack's do not. */
@@ -58,18 +112,24 @@ function declarations(text: string): string {
     : `${body}export {};\n`;
 }
 
-/** What every JavaScript file of the package has to be reached from. */
-function checkModules(files: ReadonlyMap<string, string>): void {
-  for (const source of [...Object.values(config.exports), ...BY_URL]) {
-    const file = posix.normalize(source).replace(/\.ts$/, ".js");
-    if (!files.has(file)) throw new Error(`the packer did not write ${file}`);
-  }
+/** The modules that keep their place: what is imported or found by its URL from outside. */
+const MODULES = [
+  ...new Set(
+    [...Object.values(config.exports), ...BY_URL].map((source) =>
+      posix.normalize(source).replace(/\.ts$/, ".js")
+    ),
+  ),
+];
+
+function write(folder: string, file: string, text: string): void {
+  mkdirSync(dirname(join(folder, file)), { recursive: true });
+  writeFileSync(join(folder, file), text);
 }
 
 /**
- * Copies what a packer wrote into a package's folder: JavaScript that Node 20 can parse, and the public declarations.
+ * Makes a package's folder from what a packer wrote: JavaScript that Node 20 can parse, and the public declarations.
  *
- * @param packed The packer's folder.
+ * @param packed The packer's folder; its files are cleaned in place.
  * @param folder The package's.
  */
 export async function finish(packed: string, folder: string): Promise<void> {
@@ -79,15 +139,12 @@ export async function finish(packed: string, folder: string): Promise<void> {
     const text = readFileSync(join(packed, file), "utf8");
     files.set(file, text.replaceAll(POLYFILL_IMPORT, "").replaceAll(PONYFILL, "import.meta"));
   }
-  checkModules(files);
-  const wanted = publicDeclarations(files);
-  for (const [file, text] of files) {
-    const isDeclaration = file.endsWith(".d.ts");
-    if (isDeclaration && !wanted.has(file)) continue;
-    mkdirSync(dirname(join(folder, file)), { recursive: true });
-    writeFileSync(
-      join(folder, file),
-      isDeclaration ? declarations(text) : await javascript(file, text),
-    );
+  for (const file of MODULES) {
+    if (!files.has(file)) throw new Error(`the packer did not write ${file}`);
+  }
+  for (const [file, text] of files) write(packed, file, text);
+  for (const [file, text] of await bundled(packed)) write(folder, file, text);
+  for (const file of publicDeclarations(files)) {
+    write(folder, file, declarations(files.get(file) as string));
   }
 }
