@@ -12,39 +12,36 @@ import {
   OWNER,
   TOP,
 } from "./layout.ts";
-import { checkSize, Mapping, type Residency } from "./mapping.ts";
-import { checkPages, pageFormat, type PageKind } from "./pages.ts";
+import { currentNode } from "../topology/current.ts";
+import { Mapping, type Residency } from "./mapping.ts";
+import { checkPages, type PageKind } from "./pages.ts";
+import { TypedAllocator } from "./typed_allocator.ts";
 
 /** What {@linkcode Arena.create} makes. */
 export interface ArenaOptions {
   /** The node whose memory it is. */
   readonly node: number;
-  /** Bytes, or a text such as `"1 MiB"`; rounded up to whole pages. */
+  /** Bytes, or a text such as `"1 MiB"`; rounded up to whole pages. All of them have pages from the start. */
   readonly size: ByteSize;
+  /** Bytes it may grow to. Only addresses are taken until it does. `size` unless given, at most 64 GiB. */
+  readonly reserve?: ByteSize;
   /** The pages, or kinds of pages to try in order. `"4k"` unless given. */
   readonly pages?: PageKind | readonly PageKind[];
+  /** Whether its pages are locked (mlock), so that they are never swapped out and come back elsewhere. */
+  readonly lock?: boolean;
 }
+
+/** What {@linkcode Arena.local} makes; the first call of a thread on a node decides. */
+export type LocalArenaOptions = Partial<Omit<ArenaOptions, "node">>;
 
 /** A point in an arena's life to go back to: what {@linkcode Arena.mark} gave. */
 export type ArenaMark = number & { readonly arenaMark: unique symbol };
 
-type TypedArrayConstructor<View> = {
-  new (buffer: ArrayBuffer, byteOffset: number, length: number): View;
-  readonly BYTES_PER_ELEMENT: number;
-  readonly name: string;
-};
-
 const KIND = "arena";
+const LOCAL: LocalArenaOptions = { size: "1 MiB", reserve: "1 GiB" };
 
-function checkLength(length: number, name: string): number {
-  return checkInteger(
-    length,
-    "length",
-    1,
-    2 ** 32,
-    `allocate a ${name} of ${show(length)} elements`,
-  );
-}
+/** This thread's own arenas, by node. */
+const locals = new Map<number, Arena>();
 
 /**
  * Memory on one NUMA node, given out front to back and taken back all at once.
@@ -68,33 +65,39 @@ function checkLength(length: number, name: string): number {
  * console.log(arena.used, arena.residency().nodes); // 8192 Map(1) { 0 => 256 }
  * ```
  */
-export class Arena implements Shareable {
+export class Arena extends TypedAllocator implements Shareable {
   /** The node it is on. */
   readonly node: number;
   /** The pages it got: the first kind of those asked for that could be had. */
   readonly pages: PageKind;
-  /** Bytes that can be allocated in all. */
+  /** Bytes that can be allocated in all, once it has grown to what it reserved. */
   readonly capacity: number;
+  /** Whether its pages are locked. */
+  readonly locked: boolean;
   /** One live arena a mapping and thread, so that a handle that comes twice gives the same object. */
   static readonly #live: WeakMap<Mapping, Arena> = new WeakMap();
 
   readonly #mapping: Mapping;
   readonly #header: Uint32Array;
-  readonly #granules: number;
   readonly #owner: number;
   /** Whether this thread allocates here. Only its own unclaim() changes that, so no shared word has to be asked. */
   #claimed = false;
   /** The header's bump pointer while claimed: reading it here is cheaper, and nobody else writes it. */
   #top = 0;
+  /** Bytes that have pages while claimed: nobody else grows or trims. */
+  #committed = 0;
+  /** The granule at which `alloc` has to think: where the pages end, or the window. */
+  #limit = 0;
 
-  private constructor(mapping: Mapping, node: number, pages: PageKind) {
+  private constructor(mapping: Mapping) {
+    super();
     this.#mapping = mapping;
     this.#header = new Uint32Array(mapping.buffer, 0, HEADER_WORDS);
-    this.#granules = mapping.dataBytes / GRANULE_BYTES;
     this.#owner = threadSelf().slot + 1;
     this.capacity = mapping.dataBytes;
-    this.node = node;
-    this.pages = pages;
+    this.node = mapping.node;
+    this.pages = mapping.pages;
+    this.locked = mapping.locked;
     Arena.#live.set(mapping, this);
   }
 
@@ -117,13 +120,21 @@ export class Arena implements Shareable {
         fix: 'Give { node: 0, size: "1 MiB" }.',
       });
     }
-    const { node, size, pages = "4k" } = options;
+    const { node, size, reserve = size, pages = "4k", lock = false } = options;
     checkInteger(node, "node", 0, 1023, bad);
-    const bytes = parseBytes(size, bad);
+    const committedBytes = parseBytes(size, bad);
+    const reservedBytes = parseBytes(reserve, bad);
+    checkInteger(reservedBytes, "reserve", committedBytes, MAX_DATA_BYTES, bad);
+    if (typeof lock !== "boolean") {
+      throw new NumaError("EINVAL", bad, { why: `lock is ${show(lock)}`, fix: "Give a boolean." });
+    }
     const failures: NumaError[] = [];
     for (const kind of checkPages(pages, bad)) {
+      const request = { node, pages: kind, committedBytes, reservedBytes, lock };
+      const text = formatBytes(committedBytes);
       try {
-        return Arena.#createWith(node, bytes, kind);
+        const action = `create an arena of ${text} in ${kind} pages on node ${node}`;
+        return new Arena(Mapping.create(request, action));
       } catch (error) {
         const missing = error instanceof NumaError &&
           (error.code === "ENOMEM" || error.code === "ENOTSUP");
@@ -135,12 +146,32 @@ export class Arena implements Shareable {
     throw failures[0];
   }
 
-  static #createWith(node: number, bytes: number, kind: PageKind): Arena {
-    const format = pageFormat(kind);
-    const dataBytes = Math.ceil(bytes / format.pageBytes) * format.pageBytes;
-    const action = `create an arena of ${formatBytes(dataBytes)} in ${kind} pages on node ${node}`;
-    checkSize(dataBytes, action);
-    return new Arena(Mapping.create({ node, format, dataBytes, action }), node, kind);
+  /**
+   * This thread's own arena on the node it runs on now: made on first use, and freed when the thread ends. It starts
+   * with 1 MiB and grows to 1 GiB, unless the options of the first call say otherwise.
+   *
+   * Cost: about what `currentNode()` costs, once it is there.
+   *
+   * @param options Size, reserve, pages and lock; looked at when the arena is made.
+   * @returns The same arena for every call on that node in this thread, until it is destroyed.
+   * @throws {NumaError} As `create`.
+   *
+   * @example
+   * ```ts
+   * import { Arena, currentNode } from "@numakit/numakit";
+   *
+   * const scratch = Arena.local().allocFloat64(1000);
+   * console.log(scratch.length, Arena.local().node === currentNode()); // 1000 true
+   * ```
+   */
+  static local(options: LocalArenaOptions = LOCAL): Arena {
+    const node = currentNode();
+    const known = locals.get(node);
+    if (known !== undefined && !known.destroyed) return known;
+    const given = options === LOCAL ? LOCAL : { ...LOCAL, ...options };
+    const arena = Arena.create({ ...given, node } as ArenaOptions);
+    locals.set(node, arena);
+    return arena;
   }
 
   /**
@@ -151,19 +182,19 @@ export class Arena implements Shareable {
    *
    * @param size Bytes, from 1 to 2^32 - 1 (`allocAligned` takes more); rounded up to 16.
    * @returns Their offset in {@linkcode bytes}, a multiple of 16.
-   * @throws {NumaError} `ENOMEM` when fewer bytes remain; `EBUSY` when another thread allocates here; `EINVAL`;
-   * `EDESTROYED`.
+   * @throws {NumaError} `ENOMEM` when fewer bytes remain, or it cannot grow; `EBUSY` when another thread allocates
+   * here; `EINVAL`; `EDESTROYED`.
    */
   alloc(size: number): number {
     if (typeof size !== "number" || size >>> 0 !== size || size === 0) {
-      return this.#refuse(size, 16);
+      return this.allocAligned(size, GRANULE_BYTES);
     }
     const header = this.#header;
     // An empty header is a destroyed arena's: claim() tells.
     if (!this.#claimed || header.length === 0) this.claim();
     const top = this.#top;
     const next = top + ((size - 1) >>> GRANULE_SHIFT) + 1;
-    if (next > this.#granules) return this.#refuse(size, 16);
+    if (next > this.#limit) return this.allocAligned(size, GRANULE_BYTES);
     this.#top = next;
     header[TOP] = next;
     return top * GRANULE_BYTES;
@@ -172,7 +203,7 @@ export class Arena implements Shareable {
   /**
    * Takes bytes at a multiple of an alignment.
    *
-   * @param size Bytes, from 1 to what remains.
+   * @param size Bytes, from 1 to what remains; on Bun and Node 20 at most 3 GiB, which is what one ArrayBuffer shows.
    * @param alignment A power of two from 16 to the page size of the arena.
    * @returns Their offset in {@linkcode bytes}, a multiple of the alignment.
    * @throws {NumaError} As `alloc`.
@@ -181,8 +212,7 @@ export class Arena implements Shareable {
     const action = `allocate ${show(size)} bytes aligned to ${show(alignment)}`;
     this.#check(action);
     checkInteger(size, "size", 1, MAX_DATA_BYTES, action);
-    const { pageBytes } = pageFormat(this.pages);
-    checkInteger(alignment, "alignment", GRANULE_BYTES, pageBytes, action);
+    checkInteger(alignment, "alignment", GRANULE_BYTES, this.#mapping.pageBytes, action);
     if ((alignment & (alignment - 1)) !== 0) {
       throw new NumaError("EINVAL", action, {
         why: `alignment is ${alignment}`,
@@ -190,73 +220,47 @@ export class Arena implements Shareable {
       });
     }
     this.claim();
-    const unit = alignment / GRANULE_BYTES;
-    const top = Math.ceil(this.#top / unit) * unit;
-    const next = top + Math.ceil(size / GRANULE_BYTES);
-    if (next > this.#granules) return this.#refuse(size, alignment);
-    this.#setTop(next);
-    return top * GRANULE_BYTES;
-  }
-
-  /** Takes room for `length` signed 8-bit numbers. Throws as {@linkcode alloc}; so do all below. */
-  allocInt8(length: number): Int8Array<ArrayBuffer> {
-    return this.#allocView(Int8Array, length);
-  }
-
-  /** Takes room for `length` bytes. */
-  allocUint8(length: number): Uint8Array<ArrayBuffer> {
-    return this.#allocView(Uint8Array, length);
-  }
-
-  /** Takes room for `length` signed 16-bit numbers. */
-  allocInt16(length: number): Int16Array<ArrayBuffer> {
-    return this.#allocView(Int16Array, length);
-  }
-
-  /** Takes room for `length` unsigned 16-bit numbers. */
-  allocUint16(length: number): Uint16Array<ArrayBuffer> {
-    return this.#allocView(Uint16Array, length);
-  }
-
-  /** Takes room for `length` signed 32-bit numbers. */
-  allocInt32(length: number): Int32Array<ArrayBuffer> {
-    return this.#allocView(Int32Array, length);
-  }
-
-  /** Takes room for `length` unsigned 32-bit numbers. */
-  allocUint32(length: number): Uint32Array<ArrayBuffer> {
-    return this.#allocView(Uint32Array, length);
-  }
-
-  /** Takes room for `length` 32-bit floats. */
-  allocFloat32(length: number): Float32Array<ArrayBuffer> {
-    return this.#allocView(Float32Array, length);
-  }
-
-  /** Takes room for `length` 64-bit floats. */
-  allocFloat64(length: number): Float64Array<ArrayBuffer> {
-    return this.#allocView(Float64Array, length);
-  }
-
-  /** Takes room for `length` signed 64-bit numbers. */
-  allocBigInt64(length: number): BigInt64Array<ArrayBuffer> {
-    return this.#allocView(BigInt64Array, length);
-  }
-
-  /** Takes room for `length` unsigned 64-bit numbers. */
-  allocBigUint64(length: number): BigUint64Array<ArrayBuffer> {
-    return this.#allocView(BigUint64Array, length);
+    const offset = this.#place(size, alignment, action);
+    if (offset + size > this.#committed) {
+      this.#committed = this.#mapping.grow(offset + size, action);
+    }
+    this.#setTop(Math.ceil((offset + size) / GRANULE_BYTES));
+    return offset;
   }
 
   /**
-   * All of the arena's bytes, allocated or not: `bytes.subarray(offset, offset + size)` is what `alloc` gave.
+   * All of the arena's bytes that have pages, allocated or not: `bytes.subarray(offset, offset + size)` is what `alloc`
+   * gave. An arena that grew has more of them the next time.
    *
-   * @throws {NumaError} `EDESTROYED`.
+   * @throws {NumaError} `EDESTROYED`; `EINVAL` for an arena that no single ArrayBuffer can show (see `view`).
    */
   get bytes(): Uint8Array<ArrayBuffer> {
     this.#check("view an arena");
-    const { buffer, headerBytes, dataBytes } = this.#mapping;
-    return new Uint8Array(buffer, headerBytes, dataBytes);
+    return this.view(0, this.committed);
+  }
+
+  /**
+   * Some of the arena's bytes: what `alloc(size)` gave is at `view(offset, size)`, also in arenas of more than one
+   * window (over 3 GiB, on Bun and Node 20).
+   *
+   * @param offset The first byte.
+   * @param size Bytes.
+   * @throws {NumaError} `EINVAL` outside of the arena, or in two windows; `EDESTROYED`.
+   */
+  view(offset: number, size: number): Uint8Array<ArrayBuffer> {
+    const action = "view an arena";
+    this.#check(action);
+    checkInteger(offset, "offset", 0, this.capacity, action);
+    checkInteger(size, "size", 0, this.capacity - offset, action);
+    const { windowBytes } = this.#mapping;
+    if ((offset % windowBytes) + size > windowBytes) {
+      throw new NumaError("EINVAL", action, {
+        why: `an ArrayBuffer of this runtime shows at most ${formatBytes(windowBytes)} of it`,
+        fix: "View what alloc() gave: it is never in two windows.",
+      });
+    }
+    const { buffer, byteOffset } = this.#mapping.window(offset);
+    return new Uint8Array(buffer, byteOffset, size);
   }
 
   /** Bytes given out, with what rounding and alignment took. */
@@ -265,9 +269,53 @@ export class Arena implements Shareable {
     return Atomics.load(this.#header, TOP) * GRANULE_BYTES;
   }
 
-  /** Bytes left. */
+  /** Bytes left, those it can grow by included. */
   get remaining(): number {
     return this.capacity - this.used;
+  }
+
+  /** Bytes that have pages now. */
+  get committed(): number {
+    this.#check("measure an arena");
+    return this.#mapping.committedBytes;
+  }
+
+  /**
+   * Gives pages to more of what was reserved, before they are needed. `alloc` does it by itself, in steps that double.
+   *
+   * Cost: what populating takes, about 0.2 s a GiB with small pages.
+   *
+   * @param size Bytes to grow by, rounded up to whole pages.
+   * @returns Bytes that have pages now.
+   * @throws {NumaError} As `create`, and the arena is as it was; `ENOMEM` beyond what was reserved; `EBUSY` when another
+   * thread allocates here; `EDESTROYED`.
+   */
+  grow(size: ByteSize): number {
+    const action = `grow an arena on node ${this.node}`;
+    this.#check(action);
+    this.claim();
+    this.#committed = this.#mapping.commit(this.#committed + parseBytes(size, action), action);
+    this.#setTop(this.#top);
+    return this.#committed;
+  }
+
+  /**
+   * Gives the pages behind what is allocated back to the system, hugepages to their pool. `alloc` and `grow` take them
+   * again when they are needed.
+   *
+   * @returns Bytes given back: whole pages, nothing of what is allocated.
+   * @throws {NumaError} `EBUSY` when another thread allocates here; `EDESTROYED`.
+   */
+  trim(): number {
+    const action = `trim an arena on node ${this.node}`;
+    this.#check(action);
+    this.claim();
+    const before = this.#committed;
+    if (this.#top * GRANULE_BYTES < before) {
+      this.#committed = this.#mapping.commit(this.#top * GRANULE_BYTES, action);
+      this.#setTop(this.#top);
+    }
+    return before - this.#committed;
   }
 
   /** Whether `destroy` was called in this thread. */
@@ -315,7 +363,8 @@ export class Arena implements Shareable {
     const owner = Atomics.compareExchange(this.#header, OWNER, 0, this.#owner);
     if (owner === 0 || owner === this.#owner) {
       this.#claimed = true;
-      this.#top = Atomics.load(this.#header, TOP);
+      this.#committed = this.#mapping.committedBytes;
+      this.#setTop(Atomics.load(this.#header, TOP));
       return;
     }
     throw new NumaError("EBUSY", `allocate from an arena on node ${this.node}`, {
@@ -370,26 +419,26 @@ export class Arena implements Shareable {
    */
   toHandle(): Handle {
     this.#check("send an arena to another thread");
-    const { identity } = this.#mapping;
-    return { numakitHandle: KIND, data: { identity, node: this.node, pages: this.pages } };
+    return { numakitHandle: KIND, data: { identity: this.#mapping.identity } };
   }
 
   /** Short text for logs. */
-  toString(): string {
+  override toString(): string {
     const state = this.destroyed ? "destroyed" : `${formatBytes(this.used)} used`;
     return `Arena(node ${this.node}, ${formatBytes(this.capacity)}, ${this.pages} pages, ${state})`;
   }
 
-  #allocView<View>(constructor: TypedArrayConstructor<View>, length: number): View {
-    const offset = this.alloc(
-      checkLength(length, constructor.name) * constructor.BYTES_PER_ELEMENT,
-    );
-    return new constructor(this.#mapping.buffer, this.#mapping.headerBytes + offset, length);
+  /** Where the typed arrays of {@linkcode TypedAllocator} begin. */
+  protected override place(size: number): { buffer: ArrayBuffer; byteOffset: number } {
+    return this.#mapping.window(this.alloc(size));
   }
 
   #setTop(top: number): void {
+    const { windowBytes } = this.#mapping;
+    const windowEnd = (Math.floor(top * GRANULE_BYTES / windowBytes) + 1) * windowBytes;
     this.#top = top;
     this.#header[TOP] = top;
+    this.#limit = Math.min(this.#committed, windowEnd) / GRANULE_BYTES;
   }
 
   #check(action: string): void {
@@ -401,14 +450,18 @@ export class Arena implements Shareable {
     });
   }
 
-  #refuse(size: number, alignment: number): never {
-    const action = `allocate ${show(size)} bytes from an arena on node ${this.node}`;
-    this.#check(action);
-    checkInteger(size, "size", 1, alignment > GRANULE_BYTES ? MAX_DATA_BYTES : 2 ** 32 - 1, action);
+  /** Where the next `size` bytes fit, which may be a window further on. */
+  #place(size: number, alignment: number, action: string): number {
+    const { windowBytes } = this.#mapping;
+    const top = this.#top * GRANULE_BYTES;
+    const aligned = Math.ceil(top / alignment) * alignment;
+    const fits = (aligned % windowBytes) + size <= windowBytes;
+    const offset = fits ? aligned : Math.ceil(aligned / windowBytes) * windowBytes;
+    if (size <= windowBytes && offset + size <= this.capacity) return offset;
     throw new NumaError("ENOMEM", action, {
-      why: `${this.remaining} of ${this.capacity} bytes remain` +
+      why: `${this.remaining} of ${this.capacity} bytes remain on node ${this.node}` +
         (alignment > GRANULE_BYTES ? `, aligned to ${alignment}` : ""),
-      fix: "Create a larger arena, or reset() this one.",
+      fix: "Create a larger arena, reserve more, or reset() this one.",
       node: this.node,
     });
   }
@@ -422,12 +475,10 @@ export class Arena implements Shareable {
    */
   static fromHandle(handle: Handle): Arena {
     const action = "attach an arena";
-    const { identity, node, pages } = handleData(handle, KIND, action);
+    const { identity } = handleData(handle, KIND, action);
     checkInteger(identity, "the handle's identity", 1, Number.MAX_SAFE_INTEGER, action);
-    checkInteger(node, "the handle's node", 0, 1023, action);
-    const [kind] = checkPages(pages as PageKind, action);
     const mapping = Mapping.attach(identity as number, action);
-    return Arena.#live.get(mapping) ?? new Arena(mapping, node as number, kind as PageKind);
+    return Arena.#live.get(mapping) ?? new Arena(mapping);
   }
 
   static {

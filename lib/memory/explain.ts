@@ -7,7 +7,19 @@ import { formatBytes } from "../runtime/bytes.ts";
 import { errnoError } from "../runtime/errno.ts";
 import type { NumaError, NumaErrorDetails } from "../runtime/error.ts";
 import { native } from "../runtime/native.ts";
-import type { MappingRequest } from "./mapping.ts";
+import { pageFormat, type PageKind } from "./pages.ts";
+
+/** What was refused. */
+export interface Refused {
+  /** The node. */
+  readonly node: number;
+  /** The pages. */
+  readonly pages: PageKind;
+  /** Bytes that were to get pages. */
+  readonly bytes: number;
+  /** What was asked, as it follows "Cannot". */
+  readonly action: string;
+}
 
 const ENOENT = 2;
 const ENOMEM = 12;
@@ -15,17 +27,19 @@ const EACCES = 13;
 const EFAULT = 14;
 const ENODEV = 19;
 const EINVAL = 22;
+const ENOLCK = 37;
 const ENOSYS = 38;
 const ENOTSUP = 95;
 const HUGE = 2;
 
 /** The pool of hugepages that a request needs, and how to fill it. */
-function explainPool(request: MappingRequest): Partial<NumaErrorDetails> {
-  const { node, format, dataBytes } = request;
+function explainPool(request: Refused): Partial<NumaErrorDetails> {
+  const { node, bytes } = request;
+  const format = pageFormat(request.pages);
   const pageKib = format.pageBytes / 1024;
   const file = `/sys/devices/system/node/node${node}/hugepages/hugepages-${pageKib}kB/nr_hugepages`;
   const pool = new BigUint64Array(2);
-  const needed = dataBytes / format.pageBytes;
+  const needed = Math.ceil(bytes / format.pageBytes);
   const result = native().calls.nk_node_hugepages(node, format.pageBytes, pool);
   if (result === -ENOENT) {
     return {
@@ -42,7 +56,7 @@ function explainPool(request: MappingRequest): Partial<NumaErrorDetails> {
   };
 }
 
-function explainRoom(request: MappingRequest): Partial<NumaErrorDetails> {
+function explainRoom(request: Refused): Partial<NumaErrorDetails> {
   const { node } = request;
   const memory = new BigUint64Array(3);
   const limit = new BigUint64Array(2);
@@ -62,7 +76,7 @@ function explainRoom(request: MappingRequest): Partial<NumaErrorDetails> {
   };
 }
 
-function explainNode(request: MappingRequest): Partial<NumaErrorDetails> {
+function explainNode(request: Refused): Partial<NumaErrorDetails> {
   const { calls } = native();
   const memory = new BigUint64Array(3);
   const nodes: number[] = [];
@@ -76,15 +90,21 @@ function explainNode(request: MappingRequest): Partial<NumaErrorDetails> {
   };
 }
 
+const LOCK_FIX: Partial<NumaErrorDetails> = {
+  fix: "Raise the limit (`ulimit -l unlimited`, LimitMEMLOCK=infinity in systemd, docker run " +
+    "--ulimit memlock=-1), or grant CAP_IPC_LOCK.",
+};
+
 /**
- * The error of a refused `nk_mapping_create`.
+ * The error of a refused `nk_mapping_create` or `nk_mapping_commit`.
  *
  * @param result Its `-errno`.
  * @param request What was asked.
  * @returns The error.
  */
-export function explainCreate(result: number, request: MappingRequest): NumaError {
-  const { node, action, format } = request;
+export function explainCreate(result: number, request: Refused): NumaError {
+  const { node, action } = request;
+  const format = pageFormat(request.pages);
   const known: Partial<NumaErrorDetails> = { node };
   const details: Record<number, () => Partial<NumaErrorDetails>> = {
     [ENODEV]: () => explainNode(request),
@@ -94,6 +114,7 @@ export function explainCreate(result: number, request: MappingRequest): NumaErro
       why: `node ${node} is not among the memory nodes of this process's cpuset`,
       fix: "Widen cpuset.mems of its cgroup, or choose a node in it (`numakit topo` lists them).",
     }),
+    [ENOLCK]: () => LOCK_FIX,
     [ENOSYS]: () => ({
       why: "this kernel has no NUMA memory policy, or is older than Linux 5.14",
       fix: "Use Linux 5.14 or later, built with CONFIG_NUMA.",
@@ -119,14 +140,17 @@ export function explainCreate(result: number, request: MappingRequest): NumaErro
  */
 export function explainPopulate(
   result: number,
-  request: MappingRequest,
+  request: Refused,
   doneBytes: number,
 ): NumaError {
-  const { node, action, format } = request;
-  const details = -result === EFAULT || format.kind === HUGE
+  const { node, action } = request;
+  const format = pageFormat(request.pages);
+  const details = -result === EFAULT || (format.kind === HUGE && -result !== ENOLCK)
     ? explainPool(request)
     : -result === ENOMEM
     ? explainRoom(request)
+    : -result === ENOLCK
+    ? LOCK_FIX
     : {};
   const why = details.why === undefined
     ? {}

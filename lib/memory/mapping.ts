@@ -1,21 +1,22 @@
 import { errnoError } from "../runtime/errno.ts";
 import { NumaError } from "../runtime/error.ts";
-import { formatBytes } from "../runtime/bytes.ts";
 import { native } from "../runtime/native.ts";
-import { explainCreate, explainPopulate } from "./explain.ts";
-import { MAX_DATA_BYTES } from "./layout.ts";
-import type { PageFormat } from "./pages.ts";
+import { formatBytes } from "../runtime/bytes.ts";
+import { explainCreate, explainPopulate, type Refused } from "./explain.ts";
+import { pageFormat, type PageKind, pageKind } from "./pages.ts";
 
 /** What a mapping is made of. */
 export interface MappingRequest {
   /** The node. */
   readonly node: number;
   /** Its pages. */
-  readonly format: PageFormat;
-  /** Bytes of data, a multiple of the page size. */
-  readonly dataBytes: number;
-  /** What was asked, as it follows "Cannot". */
-  readonly action: string;
+  readonly pages: PageKind;
+  /** Bytes that have pages from the start; rounded up to whole pages. */
+  readonly committedBytes: number;
+  /** Bytes that have addresses; rounded up to whole pages. */
+  readonly reservedBytes: number;
+  /** Whether its pages are locked. */
+  readonly lock: boolean;
 }
 
 /** Where the pages of a range are. */
@@ -33,6 +34,13 @@ export interface Residency {
 /** One call of populate stays well below the 50 ms that a thread may be out of reach inside C. */
 const STEP_BYTES = 2 ** 26;
 const NODES = 1024;
+/** `NK_LOCK`, `NK_RESERVE` and `NK_MAPPING_FACTS`. */
+const LOCK = 1;
+const RESERVE = 2;
+const FACTS = 9;
+/** How much a mapping grows by itself: as much as it has, within these bounds. */
+const LEAST_GROWTH_BYTES = 2 ** 20;
+const MOST_GROWTH_BYTES = 2 ** 26;
 
 /** This thread's mappings by identity: each has exactly one buffer, so that releasing it reaches every view. */
 const held = new Map<number, Mapping>();
@@ -49,44 +57,65 @@ function detach(buffer: ArrayBuffer): boolean {
 }
 
 /**
- * Refuses a size that cannot be had on this runtime, before anything is reserved.
- *
- * @param dataBytes Bytes of data.
- * @param action What was asked, as it follows "Cannot".
- * @throws {NumaError} `EINVAL`.
+ * Bytes of data that one ArrayBuffer shows; those of larger mappings have several. Whole GiB, so that no page of any
+ * size is in two of them.
  */
-export function checkSize(dataBytes: number, action: string): void {
-  const { maxBufferBytes, backend } = native();
-  const most = Math.min(MAX_DATA_BYTES, maxBufferBytes - 2 ** 16);
-  if (dataBytes <= most) return;
-  throw new NumaError("EINVAL", action, {
-    why: `the largest arena on ${backend} is ${formatBytes(most)}`,
-    fix: "Use several arenas.",
-  });
+export function windowBytes(): number {
+  return (Math.floor(native().maxBufferBytes / 2 ** 30) - 1) * 2 ** 30;
 }
 
 /**
- * Memory on a node, as one thread sees it: a header page and data, in one ArrayBuffer.
+ * Memory on a node, as one thread sees it: a header page and data, in one ArrayBuffer or one for each window.
  *
- * Identity, holders and unmapping are the C helper's (`native/include/numakit.h`); this class makes the views and sees
- * to it that they are dead before the thread lets go.
+ * Identity, holders, committed bytes and unmapping are the C helper's (`native/include/numakit.h`); this class makes the
+ * views and sees to it that they are dead before the thread lets go.
  */
 export class Mapping {
   /** The process-wide identity, never reused. */
   readonly identity: number;
   /** Bytes of the header page. */
   readonly headerBytes: number;
-  /** Bytes of data behind it. */
+  /** Bytes of data behind it that have addresses. */
   readonly dataBytes: number;
-  /** Header and data. */
+  /** The node it is on. */
+  readonly node: number;
+  /** Its pages. */
+  readonly pages: PageKind;
+  /** Bytes a page. */
+  readonly pageBytes: number;
+  /** Whether its pages are locked. */
+  readonly locked: boolean;
+  /** Bytes of data in a window; the last one has what is left. */
+  readonly windowBytes: number = windowBytes();
+  /** Header and first window. */
   readonly buffer: ArrayBuffer;
+  readonly #more: readonly ArrayBuffer[];
 
   private constructor(out: BigUint64Array) {
     this.identity = Number(out[0]);
+    const address = Number(out[1]);
     this.headerBytes = Number(out[2]);
     this.dataBytes = Number(out[3]);
-    this.buffer = native().view(Number(out[1]), this.headerBytes + this.dataBytes);
+    this.node = Number(out[5]);
+    this.pages = pageKind(Number(out[6]), Number(out[7]));
+    this.pageBytes = Number(out[7]);
+    this.locked = Number(out[8]) === LOCK;
+    const [first = 0, ...more] = this.#windows();
+    this.buffer = native().view(address, this.headerBytes + first);
+    const data = address + this.headerBytes;
+    this.#more = more.map((bytes, index) =>
+      native().view(data + (index + 1) * this.windowBytes, bytes)
+    );
     held.set(this.identity, this);
+  }
+
+  /** How long each window is. */
+  #windows(): number[] {
+    const count = Math.ceil(this.dataBytes / this.windowBytes);
+    return Array.from(
+      { length: count },
+      (_, index) => Math.min(this.windowBytes, this.dataBytes - index * this.windowBytes),
+    );
   }
 
   /** Views what the helper has just given this thread to hold. */
@@ -107,29 +136,27 @@ export class Mapping {
    * Makes a mapping on a node: bound, populated and verified, or not at all.
    *
    * @param request What to make.
+   * @param action What was asked, as it follows "Cannot".
    * @returns The mapping, held by this thread.
    * @throws {NumaError} See `docs/errors.md`.
    */
-  static create(request: MappingRequest): Mapping {
-    const { node, format, dataBytes, action } = request;
-    const out = new BigUint64Array(4);
-    const result = native().calls.nk_mapping_create(
-      node,
-      format.kind,
-      format.pageBytes,
-      dataBytes,
-      out,
-    );
-    if (result < 0) throw explainCreate(result, request);
+  static create(request: MappingRequest, action: string): Mapping {
+    const { node, pages, committedBytes, reservedBytes, lock } = request;
+    const { kind, pageBytes } = pageFormat(pages);
+    const dataBytes = Math.ceil(reservedBytes / pageBytes) * pageBytes;
+    const out = new BigUint64Array(FACTS);
+    const flags = (lock ? LOCK : 0) | RESERVE;
+    const { nk_mapping_create } = native().calls;
+    const result = nk_mapping_create(node, kind, flags, pageBytes, dataBytes, out);
+    if (result < 0) throw explainCreate(result, { node, pages, bytes: committedBytes, action });
     const mapping = Mapping.#open(out, action);
     try {
-      mapping.#populate(request);
-      mapping.#verify(request);
+      mapping.commit(committedBytes, action);
+      return mapping;
     } catch (error) {
       mapping.release();
       throw error;
     }
-    return mapping;
   }
 
   /**
@@ -143,7 +170,7 @@ export class Mapping {
   static attach(identity: number, action: string): Mapping {
     const known = held.get(identity);
     if (known !== undefined) return known;
-    const out = new BigUint64Array(4);
+    const out = new BigUint64Array(FACTS);
     const result = native().calls.nk_mapping_attach(identity, out);
     if (result < 0) {
       throw errnoError(result, "nk_mapping_attach", action, {
@@ -159,20 +186,94 @@ export class Mapping {
     return held.get(this.identity) !== this || this.buffer.byteLength === 0;
   }
 
+  /** Bytes of data that have pages now; every thread may have changed that. */
+  get committedBytes(): number {
+    const out = new BigUint64Array(FACTS);
+    native().calls.nk_mapping_attach(this.identity, out);
+    return Number(out[4]);
+  }
+
+  /**
+   * The buffer that shows some data, and where in it they begin.
+   *
+   * @param offset The first byte's offset in the data.
+   * @returns The buffer of the window it is in.
+   */
+  window(offset: number): { readonly buffer: ArrayBuffer; readonly byteOffset: number } {
+    const index = Math.floor(offset / this.windowBytes);
+    if (index === 0) return { buffer: this.buffer, byteOffset: this.headerBytes + offset };
+    const buffer = this.#more[index - 1] as ArrayBuffer;
+    return { buffer, byteOffset: offset - index * this.windowBytes };
+  }
+
+  /**
+   * Gives data pages, or takes them: the first bytes are bound, populated and verified, or all stays as it was.
+   *
+   * @param bytes How many bytes have pages afterwards; rounded up to whole pages.
+   * @param action What was asked, as it follows "Cannot".
+   * @returns Bytes that have pages now.
+   * @throws {NumaError} As `create`; `ENOMEM` beyond what is reserved; `EBUSY` while another thread does the same.
+   */
+  commit(bytes: number, action: string): number {
+    const before = this.committedBytes;
+    const whole = Math.ceil(bytes / this.pageBytes) * this.pageBytes;
+    if (whole > this.dataBytes) {
+      throw new NumaError("ENOMEM", action, {
+        why: `${formatBytes(this.dataBytes)} are reserved, and it would take ${formatBytes(whole)}`,
+        fix: "Reserve more.",
+        node: this.node,
+      });
+    }
+    const refused: Refused = { node: this.node, pages: this.pages, bytes: whole - before, action };
+    const { nk_mapping_commit } = native().calls;
+    const result = nk_mapping_commit(this.identity, whole);
+    if (result < 0) throw explainCreate(result, refused);
+    try {
+      this.#populate(before, whole, refused);
+      this.#verify(before, whole, action);
+    } catch (error) {
+      nk_mapping_commit(this.identity, before);
+      throw error;
+    }
+    return whole;
+  }
+
+  /**
+   * Grows by a good step, or, where the node has no room for that, by what is needed.
+   *
+   * @param least Bytes that have to have pages afterwards, more than have now.
+   * @param action What was asked, as it follows "Cannot".
+   * @returns Bytes that have pages now.
+   * @throws {NumaError} As `commit`.
+   */
+  grow(least: number, action: string): number {
+    const before = this.committedBytes;
+    const step = Math.min(Math.max(before, LEAST_GROWTH_BYTES), MOST_GROWTH_BYTES);
+    const wanted = Math.min(Math.max(before + step, least), this.dataBytes);
+    try {
+      return this.commit(wanted, action);
+    } catch (error) {
+      if (!(error instanceof NumaError && error.code === "ENOMEM") || wanted <= least) throw error;
+      return this.commit(least, action);
+    }
+  }
+
   /**
    * Asks the kernel where the pages are.
    *
    * @param action What was asked, as it follows "Cannot".
+   * @param from The first byte asked about.
+   * @param to The byte behind the last; all that has pages unless given.
    * @returns Pages by node.
    * @throws {NumaError} `ESTALE`, `EPERM`.
    */
-  residency(action: string): Residency {
+  residency(action: string, from = 0, to: number = this.committedBytes): Residency {
     const counts = new Int32Array(NODES + 1);
     const nodes = new Map<number, number>();
     let pages = 0;
     let absent = 0;
-    for (let offset = 0; offset < this.dataBytes; offset += STEP_BYTES * 16) {
-      const bytes = Math.min(STEP_BYTES * 16, this.dataBytes - offset);
+    for (let offset = from; offset < to; offset += STEP_BYTES * 16) {
+      const bytes = Math.min(STEP_BYTES * 16, to - offset);
       const { nk_mapping_residency } = native().calls;
       const result = nk_mapping_residency(this.identity, offset, bytes, counts, NODES);
       if (result < 0) throw errnoError(result, "nk_mapping_residency", action);
@@ -183,7 +284,7 @@ export class Mapping {
         if (count > 0) nodes.set(node, (nodes.get(node) ?? 0) + count);
       }
     }
-    return { pageBytes: this.dataBytes / pages, pages, nodes, absent };
+    return { pageBytes: pages === 0 ? 0 : (to - from) / pages, pages, nodes, absent };
   }
 
   /**
@@ -195,8 +296,10 @@ export class Mapping {
   release(): void {
     if (held.get(this.identity) !== this) return;
     held.delete(this.identity);
-    const lost = this.buffer.byteLength === 0;
-    native().calls.nk_mapping_release(this.identity, !lost && detach(this.buffer) ? 1 : 0);
+    const buffers = [this.buffer, ...this.#more];
+    const lost = buffers.some(({ byteLength }) => byteLength === 0);
+    const detached = buffers.map(detach).every((done) => done);
+    native().calls.nk_mapping_release(this.identity, !lost && detached ? 1 : 0);
   }
 
   /** Lets go of everything this thread holds: the last act of a worker. */
@@ -204,20 +307,20 @@ export class Mapping {
     for (const mapping of [...held.values()]) mapping.release();
   }
 
-  #populate(request: MappingRequest): void {
+  #populate(from: number, to: number, refused: Refused): void {
     const { nk_mapping_populate } = native().calls;
-    const stepBytes = Math.max(STEP_BYTES, request.format.pageBytes);
-    for (let offset = 0; offset < this.dataBytes; offset += stepBytes) {
-      const bytes = Math.min(stepBytes, this.dataBytes - offset);
+    const stepBytes = Math.max(STEP_BYTES, this.pageBytes);
+    for (let offset = from; offset < to; offset += stepBytes) {
+      const bytes = Math.min(stepBytes, to - offset);
       const result = nk_mapping_populate(this.identity, offset, bytes);
-      if (result < 0) throw explainPopulate(result, request, offset);
+      if (result < 0) throw explainPopulate(result, refused, offset - from);
     }
   }
 
   /** Nothing is believed: the kernel says where each page is, and how many are huge. */
-  #verify(request: MappingRequest): void {
-    const { node, format, action } = request;
-    const { nodes, pages } = this.residency(action);
+  #verify(from: number, to: number, action: string): void {
+    const { node } = this;
+    const { nodes, pages } = this.residency(action, from, to);
     const right = nodes.get(node) ?? 0;
     if (right !== pages) {
       throw new NumaError("ESTRICT", action, {
@@ -227,14 +330,14 @@ export class Mapping {
         node,
       });
     }
-    if (format.kind !== 1) return;
+    if (this.pages !== "thp" || to <= from) return;
     const out = new BigUint64Array(1);
     const result = native().calls.nk_mapping_huge_bytes(this.identity, 1, out);
     if (result < 0) throw errnoError(result, "nk_mapping_huge_bytes", action, { node });
     const hugeBytes = Number(out[0]);
-    if (hugeBytes === this.dataBytes) return;
+    if (hugeBytes === to) return;
     throw new NumaError("ENOMEM", action, {
-      why: `only ${hugeBytes} of ${this.dataBytes} bytes came in transparent hugepages`,
+      why: `only ${hugeBytes} of ${to} bytes came in transparent hugepages`,
       fix: 'Memory is fragmented: `echo 1 > /proc/sys/vm/compact_memory`, or pages: ["thp", "4k"].',
       node,
     });

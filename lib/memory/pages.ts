@@ -36,6 +36,20 @@ export function pageFormat(kind: PageKind): PageFormat {
 }
 
 /**
+ * The kind of a format, the other way round.
+ *
+ * @param kind `NK_PAGES_*`.
+ * @param pageBytes Bytes a page.
+ * @returns The kind.
+ */
+export function pageKind(kind: number, pageBytes: number): PageKind {
+  const found = Object.entries(FORMATS).find(([, format]) =>
+    format.kind === kind && format.pageBytes === pageBytes
+  );
+  return (found as [PageKind, PageFormat])[0];
+}
+
+/**
  * Checks the `pages` option.
  *
  * @param pages A kind, or kinds to try in order.

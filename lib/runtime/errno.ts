@@ -10,9 +10,12 @@ const ERRNO: Readonly<Record<number, { code: NumaErrorCode; why: string }>> = {
   13: { code: "EACCES", why: "it is outside this process's cpuset (EACCES)" },
   14: { code: "ENOMEM", why: "the kernel ran out of pages on the way (EFAULT)" },
   19: { code: "ENODEV", why: "there is no such node with memory (ENODEV)" },
+  16: { code: "EBUSY", why: "another thread is doing the same (EBUSY)" },
   22: { code: "EINVAL", why: "the kernel does not accept the request (EINVAL)" },
   24: { code: "EAGAIN", why: "the system is out of mappings (EMFILE)" },
+  37: { code: "EPERM", why: "this process may not lock so much memory (RLIMIT_MEMLOCK)" },
   38: { code: "ENOSYS", why: "this kernel cannot do it (ENOSYS)" },
+  61: { code: "EINVAL", why: "there is no whole page in it (ENODATA)" },
   95: { code: "ENOTSUP", why: "it is switched off on this system (ENOTSUP)" },
   116: { code: "ESTALE", why: "it is gone (ESTALE)" },
 };

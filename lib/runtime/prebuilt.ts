@@ -12,22 +12,22 @@
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
     bytes: 329808,
-    sha256: "8d5a484ce44e9d4497f5dc75c412ef251c459c457100597c984678f25fa3f9f5",
+    sha256: "0a2ed35ca27e430e3cdac3d060cbfa2a6902c6a5a7b7ae55c86d25bb3299f50d",
   },
   "linux-arm64-musl": {
-    bytes: 264112,
-    sha256: "a0f2fc053bbb7b7077f38b2494f8a3622e7528c9b1e8a82a89190686baef642c",
+    bytes: 329648,
+    sha256: "88760323770536f3d2a67b9cd401a835854a1df96afdb020c2dd105321a6c9ba",
   },
   "linux-x64-gnu": {
-    bytes: 297264,
-    sha256: "d95c31628896cbe56ef78bca32b2fb10f3c7082175c8ffd2e2b9356ad606fb79",
+    bytes: 301360,
+    sha256: "22287a2913089ff34738e97c239e97cb766c1066af32f71db4720021de2c3c52",
   },
   "linux-x64-musl": {
-    bytes: 293016,
-    sha256: "7c4d763f27bd46fd65d0eefa3b2957d804935796e35d5754a72f55b9f2fa1bf7",
+    bytes: 297112,
+    sha256: "1eeb19253ce2b9128f463c4f23d3ad032f71e410121db6b142dbbf01c367019f",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "723ef0de05a5297428744f1abe1de5f8777feb6aa8a08a38108361c32e35946a";
+  "e85a0d00921ea5adc3bb4aaed18f11d48deffea0e6fa28f27fd05f830002295c";

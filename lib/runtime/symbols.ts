@@ -35,17 +35,24 @@ export type Calls<Table extends SymbolTable> = {
 };
 
 /** The ABI version these signatures belong to: `NK_ABI_VERSION` of the header. */
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 2;
 
 /** The functions of the C helper. */
 export const SYMBOLS = {
   nk_abi_version: { args: [], returns: "i32" },
   nk_affinity_get: { args: ["buffer", "i32"], returns: "i32" },
   nk_affinity_set: { args: ["buffer", "i32"], returns: "i32" },
+  nk_buffer_advise_huge: { args: ["buffer", "u64"], returns: "i32" },
+  nk_buffer_move: { args: ["buffer", "u64", "buffer", "i32", "u64"], returns: "i32" },
+  nk_buffer_pages: { args: ["buffer", "u64", "buffer"], returns: "i32" },
+  nk_buffer_policy: { args: ["buffer", "u64", "i32", "buffer", "i32"], returns: "i32" },
+  nk_buffer_populate: { args: ["buffer", "u64", "i32"], returns: "i32" },
+  nk_buffer_residency: { args: ["buffer", "u64", "buffer", "i32"], returns: "i32" },
   nk_cpu_current: { args: [], returns: "i32" },
   nk_cpu_quota: { args: ["buffer", "buffer"], returns: "i32" },
   nk_mapping_attach: { args: ["u64", "buffer"], returns: "i32" },
-  nk_mapping_create: { args: ["i32", "i32", "u64", "u64", "buffer"], returns: "i32" },
+  nk_mapping_commit: { args: ["u64", "u64"], returns: "i32" },
+  nk_mapping_create: { args: ["i32", "i32", "i32", "u64", "u64", "buffer"], returns: "i32" },
   nk_mapping_huge_bytes: { args: ["u64", "i32", "buffer"], returns: "i32" },
   nk_mapping_populate: { args: ["u64", "u64", "u64"], returns: "i32" },
   nk_mapping_release: { args: ["u64", "i32"], returns: "i32" },

@@ -28,7 +28,7 @@ extern "C" {
 #define NK_API __attribute__((visibility("default")))
 
 /* Raised with every incompatible change of this file. */
-#define NK_ABI_VERSION 1
+#define NK_ABI_VERSION 2
 
 /* Affinity and node masks: little-endian arrays of 64-bit words, bit i of word w is CPU (or node) 64 * w + i. */
 #define NK_MASK_WORDS_MAX 1024
@@ -149,12 +149,13 @@ NK_API int32_t nk_thread_rseq(uint64_t *out);
  * A mapping is a header page (an ordinary small page) and behind it, page-aligned, the data:
  *
  *   address            address + small page
- *   | header page      | data: a whole number of pages of page_bytes                |
+ *   | header page      | committed data, whole pages of page_bytes | reserved data |
  *
- * Both are bound to one node. Threads hold a mapping at most once each. When the last holder lets go it is unmapped,
- * unless some holder could not vouch for its views (it ended without nk_mapping_release, or said so): then the pages
- * go back to the system but the range stays reserved, so that a stray view reads zeros instead of faulting or of
- * seeing somebody else's bytes.
+ * Header and committed data are bound to one node. The rest is only reserved: a stray access there meets ordinary
+ * memory that commit replaces, never a fault. Threads hold a mapping at most once each. When the last holder lets go it
+ * is unmapped, unless some holder could not vouch for its views (it ended without nk_mapping_release, or said so): then
+ * the pages go back to the system but the range stays reserved, so that a stray view reads zeros instead of faulting or
+ * of seeing somebody else's bytes.
  *
  * The first 32-bit word of the header is the slot + 1 of the thread that allocates from the mapping (0: nobody).
  * The helper clears it when that thread lets go; it never trusts anything else in there.
@@ -164,29 +165,43 @@ NK_API int32_t nk_thread_rseq(uint64_t *out);
 #define NK_PAGES_THP 1   /* transparent hugepages */
 #define NK_PAGES_HUGE 2  /* hugetlb pages of page_bytes from the node's pool */
 
-/*
- * Reserve a mapping of data_bytes (a multiple of page_bytes) and bind it to node; only the header page is resident
- * afterwards. The calling thread holds it. page_bytes is the small page for NK_PAGES_SMALL, the PMD size for
- * NK_PAGES_THP, a hugetlb size for NK_PAGES_HUGE.
- *
- * out[0] identity (never reused), out[1] address, out[2] header bytes, out[3] data bytes. Returns 4.
- * -EINVAL kind, sizes; -ENODEV no such node or one without memory; -EACCES not in the cpuset; -EPERM mbind forbidden
- * (seccomp); -ENOSYS no NUMA in the kernel; -ENOTSUP THP switched off; -ENOMEM less room on the node or under
- * the cgroup's limit than asked (nk_mapping_populate), or for NK_PAGES_HUGE fewer free pages in the node's pool, or no
- * address space; -EMFILE too many mappings.
- */
-NK_API int32_t nk_mapping_create(int32_t node, int32_t kind, uint64_t page_bytes, uint64_t data_bytes, uint64_t *out);
+#define NK_LOCK 1    /* populated pages are locked: never swapped out */
+#define NK_RESERVE 2 /* commit nothing yet */
+
+#define NK_MAPPING_FACTS 9 /* what out has to have room for below */
 
 /*
- * Make data bytes [offset, offset + bytes) resident. The node must have the room (free and reclaimable memory less a
+ * Reserve a mapping of data_bytes (a multiple of page_bytes), bind it to node and commit it, without NK_RESERVE all of
+ * it; only the header page is resident afterwards. The calling thread holds it. page_bytes is the small page for
+ * NK_PAGES_SMALL, the PMD size for NK_PAGES_THP, a hugetlb size for NK_PAGES_HUGE.
+ *
+ * out[0] identity (never reused), out[1] address, out[2] header bytes, out[3] data bytes, out[4] committed bytes,
+ * out[5] node, out[6] kind, out[7] page bytes, out[8] NK_LOCK or 0. Returns NK_MAPPING_FACTS.
+ * -EINVAL kind, flags, sizes; -ENODEV no such node or one without memory; -EACCES not in the cpuset; -EPERM mbind
+ * forbidden (seccomp); -ENOLCK locking beyond RLIMIT_MEMLOCK; -ENOSYS no NUMA in the kernel; -ENOTSUP THP switched off;
+ * -ENOMEM less room on the node or under the cgroup's limit than asked (nk_mapping_populate), or for NK_PAGES_HUGE fewer
+ * free pages in the node's pool, or no address space; -EMFILE too many mappings.
+ */
+NK_API int32_t nk_mapping_create(int32_t node, int32_t kind, int32_t flags, uint64_t page_bytes, uint64_t data_bytes,
+                                 uint64_t *out);
+
+/*
+ * Make the first bytes of the data the committed ones (a multiple of the page size). What is new has to be populated;
+ * what is committed no more goes back to the system. Returns 0. Errors as for nk_mapping_create, and -ESTALE not held
+ * by this thread, -EBUSY while another thread does the same; the committed bytes are then as before.
+ */
+NK_API int32_t nk_mapping_commit(uint64_t mapping, uint64_t bytes);
+
+/*
+ * Make committed data bytes [offset, offset + bytes) resident. The node must have the room (free and reclaimable memory less a
  * margin, and the cgroup's limit), or nothing is touched: -ENOMEM. -EFAULT the kernel ran out of hugepages on the
- * way. -ESTALE not held by this thread. -EINVAL range. -ENOSYS before Linux 5.14. Callers populate large mappings in
+ * way. -ENOLCK locking beyond RLIMIT_MEMLOCK. -ESTALE not held by this thread. -EINVAL range. -ENOSYS before Linux 5.14. Callers populate large mappings in
  * steps, so that no call runs long.
  */
 NK_API int32_t nk_mapping_populate(uint64_t mapping, uint64_t offset, uint64_t bytes);
 
 /*
- * Where data bytes [offset, offset + bytes) are, asked of the kernel (move_pages): counts[n] becomes the pages of
+ * Where committed data bytes [offset, offset + bytes) are, asked of the kernel (move_pages): counts[n] becomes the pages of
  * page_bytes (small pages for THP) on node n for n < nodes, counts[nodes] those not resident or elsewhere.
  * Returns the pages asked about. -ESTALE, -EINVAL, -EPERM, -ENOSYS.
  */
@@ -196,7 +211,7 @@ NK_API int32_t nk_mapping_residency(uint64_t mapping, uint64_t offset, uint64_t 
  * so (MADV_COLLAPSE, Linux 6.1; older kernels just report). -ESTALE. */
 NK_API int32_t nk_mapping_huge_bytes(uint64_t mapping, int32_t collapse, uint64_t *out);
 
-/* Hold a mapping from this thread too. out as for nk_mapping_create. Returns 4. -ESTALE gone or never was. */
+/* Hold a mapping from this thread too. out as for nk_mapping_create. Returns NK_MAPPING_FACTS. -ESTALE gone or never was. */
 NK_API int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out);
 
 /*
@@ -208,6 +223,45 @@ NK_API int32_t nk_mapping_release(uint64_t mapping, int32_t detached);
 /* out[0] live mappings, out[1] their bytes, out[2] ranges that stay reserved without pages, out[3] their bytes.
  * Returns 4. */
 NK_API int32_t nk_mapping_stats(uint64_t *out);
+
+/* ---- buffer.c: memory that the runtime owns ----------------------------------------------------------------------- */
+
+/*
+ * These see a buffer of the caller's, whose memory is the runtime's own. Placement works on whole small pages, so they
+ * work on the whole pages inside and leave the edges alone. -ENODATA: there is no whole page inside.
+ */
+
+/* out[0] offset of the first whole page, out[1] bytes of whole pages, out[2] bytes a page. Returns 3. -ENODATA. */
+NK_API int32_t nk_buffer_pages(const void *buffer, uint64_t bytes, uint64_t *out);
+
+#define NK_POLICY_INTERLEAVE 3 /* page by page over the nodes of the mask */
+
+/*
+ * Set the policy of a buffer's pages: NK_POLICY_DEFAULT (nodes is ignored), _PREFER, _BIND or _INTERLEAVE with a mask of
+ * nodes. Pages that are there stay where they are. Returns 0. -EINVAL policy, empty mask; -EACCES not in the cpuset;
+ * -EPERM, -ENOSYS, -ENODATA.
+ */
+NK_API int32_t nk_buffer_policy(const void *buffer, uint64_t bytes, int32_t policy, const uint64_t *nodes,
+                                int32_t words);
+
+/* Ask for transparent hugepages in a buffer. Returns 0. -ENOTSUP a kernel without them, or switched off; -ENODATA. */
+NK_API int32_t nk_buffer_advise_huge(const void *buffer, uint64_t bytes);
+
+/*
+ * Make a buffer's pages resident, by its policy. Node has to have room for those that are not (or, with node -1, the
+ * cgroup alone): -ENOMEM. Returns 0. -ENODEV, -ENOSYS, -ENODATA.
+ */
+NK_API int32_t nk_buffer_populate(const void *buffer, uint64_t bytes, int32_t node);
+
+/*
+ * Move a buffer's resident pages: page i to nodes[(first + i) % count]. A target that lacks the room for them all
+ * refuses: -ENOMEM. Returns how many are not there afterwards (not resident, busy, or the kernel refused).
+ * -EINVAL count; -ENODEV no such node; -EACCES, -EPERM, -ENOSYS, -ENODATA.
+ */
+NK_API int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes, int32_t count, uint64_t first);
+
+/* Where a buffer's whole pages are: counts as for nk_mapping_residency. Returns the pages asked about. -ENODATA. */
+NK_API int32_t nk_buffer_residency(const void *buffer, uint64_t bytes, int32_t *counts, int32_t nodes);
 
 #ifdef __cplusplus
 }

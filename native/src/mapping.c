@@ -13,7 +13,8 @@
 struct mapping {
     struct nk_range range;
     uint32_t holders;
-    int retire; /* some holder could not vouch for its views: the range must never be reused */
+    int committing; /* a thread is changing the range's committed bytes */
+    int retire;     /* some holder could not vouch for its views: the range must never be reused */
 };
 
 static struct nk_slots identities;
@@ -67,6 +68,11 @@ static void describe(uint64_t identity, const struct nk_range *range, uint64_t *
     out[1] = (uint64_t)(uintptr_t)range->header;
     out[2] = range->header_bytes;
     out[3] = range->data_bytes;
+    out[4] = range->committed_bytes;
+    out[5] = (uint64_t)range->node;
+    out[6] = (uint64_t)range->kind;
+    out[7] = range->page_bytes;
+    out[8] = (uint64_t)range->flags & NK_LOCK;
 }
 
 /* Registry locked. Returns 0 when there is no memory or no slot. */
@@ -92,8 +98,11 @@ static uint64_t enter(const struct nk_range *range)
     return identity;
 }
 
-int32_t nk_mapping_create(int32_t node, int32_t kind, uint64_t page_bytes, uint64_t data_bytes, uint64_t *out)
+int32_t nk_mapping_create(int32_t node, int32_t kind, int32_t flags, uint64_t page_bytes, uint64_t data_bytes,
+                          uint64_t *out)
 {
+    const struct nk_range wanted = {.data_bytes = data_bytes, .page_bytes = page_bytes, .kind = kind, .flags = flags,
+                                    .node = node};
     struct nk_thread *thread = nk_thread_record();
     struct nk_range range;
     uint64_t identity;
@@ -101,7 +110,7 @@ int32_t nk_mapping_create(int32_t node, int32_t kind, uint64_t page_bytes, uint6
 
     if (thread == NULL)
         return -EAGAIN;
-    error = nk_range_make(node, kind, page_bytes, data_bytes, &range);
+    error = nk_range_make(&wanted, &range);
     if (error < 0)
         return error;
     nk_registry_lock();
@@ -121,7 +130,7 @@ int32_t nk_mapping_create(int32_t node, int32_t kind, uint64_t page_bytes, uint6
         return -ENOMEM;
     }
     describe(identity, &range, out);
-    return 4;
+    return NK_MAPPING_FACTS;
 }
 
 int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out)
@@ -146,7 +155,7 @@ int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out)
         mappings[nk_slot_of(mapping)].holders++;
     nk_registry_unlock();
     describe(mapping, &range, out);
-    return 4;
+    return NK_MAPPING_FACTS;
 }
 
 /* One holder less; the last one unmaps, outside the lock, because that can take long. Returns the holders left. */
@@ -196,6 +205,38 @@ void nk_mapping_release_all(struct nk_thread *thread)
 {
     while (thread->held_count > 0)
         let_go(thread, thread->held[--thread->held_count], 0);
+}
+
+/* The range of a mapping that the calling thread holds, for it alone to commit. */
+static int begin_commit(uint64_t identity, struct nk_range *range)
+{
+    struct mapping *entry;
+    int error = held_range(identity, range);
+
+    if (error < 0)
+        return error;
+    nk_registry_lock();
+    entry = &mappings[nk_slot_of(identity)];
+    error = entry->committing ? -EBUSY : 0;
+    entry->committing = 1;
+    *range = entry->range;
+    nk_registry_unlock();
+    return error;
+}
+
+int32_t nk_mapping_commit(uint64_t mapping, uint64_t bytes)
+{
+    struct nk_range range;
+    int error = begin_commit(mapping, &range);
+
+    if (error < 0)
+        return error;
+    error = nk_range_commit(&range, bytes);
+    nk_registry_lock();
+    mappings[nk_slot_of(mapping)].range = range;
+    mappings[nk_slot_of(mapping)].committing = 0;
+    nk_registry_unlock();
+    return error;
 }
 
 int32_t nk_mapping_populate(uint64_t mapping, uint64_t offset, uint64_t bytes)

@@ -18,9 +18,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
@@ -32,6 +29,7 @@
 #endif
 
 #define NODES_MAX 1024
+#define DATA_BYTES_MAX (UINT64_C(1) << 46)
 #define MARGIN_LEAST (UINT64_C(16) << 20)
 #define MARGIN_MOST (UINT64_C(512) << 20)
 /* Cache that never comes back: the code of what runs. A node filled up to that is where the OOM killer waits. */
@@ -43,15 +41,15 @@ static int power_of_two(uint64_t value)
     return value != 0 && (value & (value - 1)) == 0;
 }
 
-static int check_kind(int32_t kind, uint64_t page_bytes, uint64_t small)
+static int check_kind(const struct nk_range *range)
 {
     char text[128];
 
-    if (kind == NK_PAGES_SMALL)
-        return page_bytes == small ? 0 : -EINVAL;
-    if (kind == NK_PAGES_HUGE)
-        return page_bytes > small ? 0 : -EINVAL;
-    if (kind != NK_PAGES_THP)
+    if (range->kind == NK_PAGES_SMALL)
+        return range->page_bytes == range->header_bytes ? 0 : -EINVAL;
+    if (range->kind == NK_PAGES_HUGE)
+        return range->page_bytes > range->header_bytes ? 0 : -EINVAL;
+    if (range->kind != NK_PAGES_THP)
         return -EINVAL;
     if (nk_read_text("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text) < 0 ||
         strstr(text, "[never]") != NULL)
@@ -59,10 +57,9 @@ static int check_kind(int32_t kind, uint64_t page_bytes, uint64_t small)
     return 0;
 }
 
-/* The node has memory and, for hugetlb pages, enough free ones in its pool. */
-static int check_node(int32_t node, int32_t kind, uint64_t page_bytes, uint64_t data_bytes)
+static int check_node(int32_t node)
 {
-    uint64_t memory[3], pool[2];
+    uint64_t memory[3];
     int error;
 
     if (node < 0 || node >= NODES_MAX)
@@ -70,20 +67,24 @@ static int check_node(int32_t node, int32_t kind, uint64_t page_bytes, uint64_t 
     error = nk_node_memory(node, memory);
     if (error < 0)
         return error;
-    if (memory[0] == 0)
-        return -ENODEV;
-    if (kind != NK_PAGES_HUGE)
-        return 0;
-    error = nk_node_hugepages(node, page_bytes, pool);
-    if (error < 0)
-        return error == -ENOENT ? -EINVAL : error;
-    return pool[1] < data_bytes / page_bytes ? -ENOMEM : 0;
+    return memory[0] == 0 ? -ENODEV : 0;
 }
 
-static int has_room(const struct nk_range *range, uint64_t bytes)
+/* The node's pool has free pages for so many bytes more. */
+static int has_hugepages(const struct nk_range *range, uint64_t bytes)
+{
+    uint64_t pool[2];
+    int error = nk_node_hugepages(range->node, range->page_bytes, pool);
+
+    if (error < 0)
+        return error == -ENOENT ? -EINVAL : error;
+    return pool[1] < bytes / range->page_bytes ? -ENOMEM : 0;
+}
+
+int nk_node_has_room(int32_t node, uint64_t bytes)
 {
     uint64_t memory[3], limit[2], margin, reclaimable;
-    int error = nk_node_memory(range->node, memory);
+    int error = nk_node_memory(node, memory);
 
     if (error < 0)
         return error;
@@ -102,6 +103,23 @@ static int has_room(const struct nk_range *range, uint64_t bytes)
     return error > 0 && limit[0] < bytes + bytes / 512 ? -ENOMEM : 0;
 }
 
+/* All of it has to fit now, not only the first step: filling a node to find out is no answer. */
+static int has_room(const struct nk_range *range, uint64_t bytes)
+{
+    return range->kind == NK_PAGES_HUGE ? has_hugepages(range, bytes) : nk_node_has_room(range->node, bytes);
+}
+
+/* Ordinary memory in place of whatever was there: reads as zeros, and is nobody's promise. */
+static int fill_in(char *start, uint64_t bytes)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+
+    if (mmap(start, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
+        return -errno;
+    (void)madvise(start, bytes, MADV_DONTFORK);
+    return 0;
+}
+
 /* Addresses for header and data, the data aligned to page_bytes. */
 static int reserve(struct nk_range *range)
 {
@@ -110,7 +128,7 @@ static int reserve(struct nk_range *range)
     uint64_t slack;
     char *base, *end;
 
-    base = mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    base = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return -errno;
     slack = (alignment - ((uint64_t)(uintptr_t)base + range->header_bytes) % alignment) % alignment;
@@ -120,82 +138,113 @@ static int reserve(struct nk_range *range)
         munmap(base, slack);
     if (base + span != end)
         munmap(end, (size_t)(base + span - end));
-    return 0;
+    return madvise(range->header, range->header_bytes + range->data_bytes, MADV_DONTFORK) < 0 ? -errno : 0;
 }
 
-static int map_data(const struct nk_range *range)
-{
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-    char *data = range->header + range->header_bytes;
-
-    if (range->kind == NK_PAGES_HUGE)
-        flags |= MAP_HUGETLB | (__builtin_ctzll(range->page_bytes) << MAP_HUGE_SHIFT);
-    if (mmap(data, range->data_bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
-        return -errno;
-    return 0;
-}
-
-static int bind(const struct nk_range *range)
+static int bind(const struct nk_range *range, char *start, uint64_t bytes)
 {
     unsigned long nodes[NODES_MAX / (8 * sizeof(unsigned long))] = {0};
     size_t word = (size_t)range->node / (8 * sizeof *nodes);
 
     nodes[word] |= 1ul << ((size_t)range->node % (8 * sizeof *nodes));
     /* Static: should the cpuset change later, the kernel must not move the binding to another node. */
-    if (mbind(range->header, range->header_bytes + range->data_bytes, MPOL_BIND | MPOL_F_STATIC_NODES, nodes,
-              NODES_MAX + 1, 0) < 0)
+    if (mbind(start, bytes, MPOL_BIND | MPOL_F_STATIC_NODES, nodes, NODES_MAX + 1, 0) < 0)
         return errno == EINVAL ? -EACCES : -errno;
     return 0;
 }
 
-static int prepare(const struct nk_range *range)
+static int lock(const struct nk_range *range, char *start, uint64_t bytes)
 {
-    char *data = range->header + range->header_bytes;
+    if ((range->flags & NK_LOCK) == 0 || mlock(start, bytes) == 0)
+        return 0;
+    /* All of them mean the limit here; room was looked for before. */
+    return errno == ENOMEM || errno == EAGAIN || errno == EPERM ? -ENOLCK : -errno;
+}
+
+static int populate(const struct nk_range *range, char *start, uint64_t bytes)
+{
+    if (madvise(start, bytes, MADV_POPULATE_WRITE) < 0)
+        return errno == EINVAL ? -ENOSYS : -errno;
+    return lock(range, start, bytes);
+}
+
+static int prepare_header(const struct nk_range *range)
+{
+    int error = bind(range, range->header, range->header_bytes);
+
+    return error < 0 ? error : populate(range, range->header, range->header_bytes);
+}
+
+static int prepare_data(const struct nk_range *range, char *start, uint64_t bytes)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
     int error;
 
-    if (mprotect(range->header, range->header_bytes, PROT_READ | PROT_WRITE) < 0)
+    if (range->kind == NK_PAGES_HUGE)
+        flags |= MAP_HUGETLB | (__builtin_ctzll(range->page_bytes) << MAP_HUGE_SHIFT);
+    if (mmap(start, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
         return -errno;
-    error = map_data(range);
-    if (error < 0)
-        return error;
-    error = bind(range);
+    error = bind(range, start, bytes);
     if (error < 0)
         return error;
     /* A child process would share these pages copy-on-write; with hugetlb pages that ends in SIGBUS. */
-    if (madvise(range->header, range->header_bytes + range->data_bytes, MADV_DONTFORK) < 0)
+    if (madvise(start, bytes, MADV_DONTFORK) < 0)
         return -errno;
-    if (range->kind == NK_PAGES_THP && madvise(data, range->data_bytes, MADV_HUGEPAGE) < 0)
+    if (range->kind == NK_PAGES_THP && madvise(start, bytes, MADV_HUGEPAGE) < 0)
         return errno == EINVAL ? -ENOTSUP : -errno;
     /* EINVAL: a kernel without THP has nothing to be kept from. */
-    if (range->kind == NK_PAGES_SMALL && madvise(data, range->data_bytes, MADV_NOHUGEPAGE) < 0 && errno != EINVAL)
+    if (range->kind == NK_PAGES_SMALL && madvise(start, bytes, MADV_NOHUGEPAGE) < 0 && errno != EINVAL)
         return -errno;
-    if (madvise(range->header, range->header_bytes, MADV_POPULATE_WRITE) < 0)
-        return errno == EINVAL ? -ENOSYS : -errno;
     return 0;
 }
 
-int nk_range_make(int32_t node, int32_t kind, uint64_t page_bytes, uint64_t data_bytes, struct nk_range *range)
+int nk_range_commit(struct nk_range *range, uint64_t bytes)
 {
-    uint64_t small = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t before = range->committed_bytes;
+    char *data = range->header + range->header_bytes;
     int error;
 
-    if (!power_of_two(page_bytes) || data_bytes == 0 || data_bytes % page_bytes != 0 ||
-        data_bytes > (UINT64_C(1) << 46))
+    if (bytes % range->page_bytes != 0 || bytes > range->data_bytes)
         return -EINVAL;
-    error = check_kind(kind, page_bytes, small);
+    if (bytes == before)
+        return 0;
+    if (bytes < before) {
+        error = fill_in(data + bytes, before - bytes);
+    } else {
+        error = has_room(range, bytes - before);
+        if (error == 0) {
+            error = prepare_data(range, data + before, bytes - before);
+            if (error < 0)
+                (void)fill_in(data + before, bytes - before);
+        }
+    }
     if (error == 0)
-        error = check_node(node, kind, page_bytes, data_bytes);
-    if (error < 0)
-        return error;
-    *range = (struct nk_range){.header_bytes = small, .data_bytes = data_bytes, .page_bytes = page_bytes,
-                               .kind = kind, .node = node};
-    /* All of it has to fit now, not only the first step: filling a node to find out is no answer. */
-    error = has_room(range, range->header_bytes + (kind == NK_PAGES_HUGE ? 0 : data_bytes));
+        range->committed_bytes = bytes;
+    return error;
+}
+
+int nk_range_make(const struct nk_range *wanted, struct nk_range *range)
+{
+    int error;
+
+    *range = *wanted;
+    range->header_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    range->committed_bytes = 0;
+    if (!power_of_two(range->page_bytes) || range->data_bytes == 0 || range->data_bytes % range->page_bytes != 0 ||
+        range->data_bytes > DATA_BYTES_MAX || (range->flags & ~(NK_LOCK | NK_RESERVE)) != 0)
+        return -EINVAL;
+    error = check_kind(range);
+    if (error == 0)
+        error = check_node(range->node);
+    if (error == 0)
+        error = nk_node_has_room(range->node, range->header_bytes);
     if (error == 0)
         error = reserve(range);
     if (error < 0)
         return error;
-    error = prepare(range);
+    error = prepare_header(range);
+    if (error == 0 && (range->flags & NK_RESERVE) == 0)
+        error = nk_range_commit(range, range->data_bytes);
     if (error < 0)
         nk_range_unmap(range);
     return error;
@@ -204,7 +253,7 @@ int nk_range_make(int32_t node, int32_t kind, uint64_t page_bytes, uint64_t data
 static int in_range(const struct nk_range *range, uint64_t offset, uint64_t bytes)
 {
     return bytes > 0 && offset % range->page_bytes == 0 && bytes % range->page_bytes == 0 &&
-           offset < range->data_bytes && bytes <= range->data_bytes - offset;
+           offset < range->committed_bytes && bytes <= range->committed_bytes - offset;
 }
 
 int nk_range_populate(const struct nk_range *range, uint64_t offset, uint64_t bytes)
@@ -218,9 +267,7 @@ int nk_range_populate(const struct nk_range *range, uint64_t offset, uint64_t by
         if (error < 0)
             return error;
     }
-    if (madvise(range->header + range->header_bytes + offset, bytes, MADV_POPULATE_WRITE) < 0)
-        return errno == EINVAL ? -ENOSYS : -errno;
-    return 0;
+    return populate(range, range->header + range->header_bytes + offset, bytes);
 }
 
 int nk_range_residency(const struct nk_range *range, uint64_t offset, uint64_t bytes, int32_t *counts, int32_t nodes)
@@ -252,7 +299,7 @@ int nk_range_residency(const struct nk_range *range, uint64_t offset, uint64_t b
  * them have other advice. */
 static int read_huge_bytes(const struct nk_range *range, uint64_t *huge_bytes)
 {
-    unsigned long data = (unsigned long)range->header + range->header_bytes, end = data + range->data_bytes;
+    unsigned long data = (unsigned long)range->header + range->header_bytes, end = data + range->committed_bytes;
     unsigned long from, to, kib;
     int inside = 0;
     char line[512];
@@ -275,15 +322,15 @@ int nk_range_huge_bytes(const struct nk_range *range, int collapse, uint64_t *ou
 {
     int error;
 
-    out[0] = range->kind == NK_PAGES_HUGE ? range->data_bytes : 0;
+    out[0] = range->kind == NK_PAGES_HUGE ? range->committed_bytes : 0;
     if (range->kind != NK_PAGES_THP)
         return 1;
     error = read_huge_bytes(range, out);
     if (error < 0)
         return error;
-    if (collapse && out[0] < range->data_bytes) {
+    if (collapse && out[0] < range->committed_bytes) {
         /* Best effort by design: what counts is what smaps says afterwards. */
-        (void)madvise(range->header + range->header_bytes, range->data_bytes, MADV_COLLAPSE);
+        (void)madvise(range->header + range->header_bytes, range->committed_bytes, MADV_COLLAPSE);
         error = read_huge_bytes(range, out);
     }
     return error < 0 ? error : 1;
@@ -301,10 +348,6 @@ void nk_range_unmap(const struct nk_range *range)
 
 void nk_range_retire(const struct nk_range *range)
 {
-    uint64_t bytes = range->header_bytes + range->data_bytes;
-
-    if (mmap(range->header, bytes, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
-        return; /* no memory even for that: the pages stay where they are, which is safe too */
-    (void)madvise(range->header, bytes, MADV_DONTFORK);
+    /* No memory even for that: the pages stay where they are, which is safe too. */
+    (void)fill_in(range->header, range->header_bytes + range->data_bytes);
 }

@@ -4,23 +4,34 @@
 #define NK_PAGES_H
 
 #include <stdint.h>
+#include <sys/mman.h>
+
+#ifndef MADV_POPULATE_WRITE /* before glibc 2.35 */
+#define MADV_POPULATE_WRITE 23
+#endif
 
 struct nk_range {
     char *header; /* one small page; the data begins right behind it */
     uint64_t header_bytes;
     uint64_t data_bytes;
+    uint64_t committed_bytes; /* from the start of the data; the rest is only reserved */
     uint64_t page_bytes;
     int32_t kind;
+    int32_t flags;
     int32_t node;
 };
 
-/* As nk_mapping_create says. On failure nothing stays mapped. */
-int nk_range_make(int32_t node, int32_t kind, uint64_t page_bytes, uint64_t data_bytes, struct nk_range *range);
+/* As nk_mapping_create says: node, kind, flags, page_bytes and data_bytes are wanted. On failure nothing stays mapped. */
+int nk_range_make(const struct nk_range *wanted, struct nk_range *range);
 
 /* As the nk_mapping_* function of the same name says. */
+int nk_range_commit(struct nk_range *range, uint64_t bytes);
 int nk_range_populate(const struct nk_range *range, uint64_t offset, uint64_t bytes);
 int nk_range_residency(const struct nk_range *range, uint64_t offset, uint64_t bytes, int32_t *counts, int32_t nodes);
 int nk_range_huge_bytes(const struct nk_range *range, int collapse, uint64_t *out);
+
+/* Whether the node, and the cgroup's limit, have room for so many bytes more: 0, or -ENOMEM. */
+int nk_node_has_room(int32_t node, uint64_t bytes);
 
 /* Clear the header's owner word if it holds this owner. */
 void nk_range_disown(const struct nk_range *range, uint32_t owner);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define MIB (UINT64_C(1) << 20)
@@ -16,7 +17,7 @@ static uint64_t small_page(void)
 
 static void create(uint64_t bytes, uint64_t *out)
 {
-    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, small_page(), bytes, out), 4);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, small_page(), bytes, out), NK_MAPPING_FACTS);
 }
 
 static int mapped(uint64_t address)
@@ -33,9 +34,23 @@ static int mapped(uint64_t address)
     return found;
 }
 
+/* VmLck of the process. */
+__attribute__((unused)) static uint64_t locked_kib(void)
+{
+    unsigned long kib = 0;
+    char line[512];
+    FILE *status = fopen("/proc/self/status", "re");
+
+    CHECK(status != NULL);
+    while (fgets(line, sizeof line, status) != NULL)
+        (void)sscanf(line, "VmLck: %lu kB", &kib);
+    fclose(status);
+    return kib;
+}
+
 static void test_pages_are_on_the_node(void)
 {
-    uint64_t out[4];
+    uint64_t out[NK_MAPPING_FACTS];
     int32_t counts[3];
 
     create(4 * MIB, out);
@@ -54,26 +69,26 @@ static void test_pages_are_on_the_node(void)
 
 static void test_bad_requests(void)
 {
-    uint64_t out[4], page = small_page();
+    uint64_t out[NK_MAPPING_FACTS], page = small_page();
 
-    CHECK_EQ(nk_mapping_create(-1, NK_PAGES_SMALL, page, page, out), -ENODEV);
-    CHECK_EQ(nk_mapping_create(64, NK_PAGES_SMALL, page, page, out), -ENODEV);
-    CHECK_EQ(nk_mapping_create(1000000, NK_PAGES_SMALL, page, page, out), -ENODEV);
-    CHECK_EQ(nk_mapping_create(0, 3, page, page, out), -EINVAL);
-    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, page, 0, out), -EINVAL);
-    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, page, page + 1, out), -EINVAL);
-    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, page * 2, page * 2, out), -EINVAL);
-    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, page, out), -EINVAL);
-    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, page, UINT64_MAX - page + 1, out), -EINVAL);
-    CHECK_EQ(nk_mapping_create(0, NK_PAGES_HUGE, page, page, out), -EINVAL);
-    CHECK_EQ(nk_mapping_create(0, NK_PAGES_HUGE, 1 << 13, 1 << 13, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(-1, NK_PAGES_SMALL, 0, page, page, out), -ENODEV);
+    CHECK_EQ(nk_mapping_create(64, NK_PAGES_SMALL, 0, page, page, out), -ENODEV);
+    CHECK_EQ(nk_mapping_create(1000000, NK_PAGES_SMALL, 0, page, page, out), -ENODEV);
+    CHECK_EQ(nk_mapping_create(0, 3, 0, page, page, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, page, 0, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, page, page + 1, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, page * 2, page * 2, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, 0, page, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, page, UINT64_MAX - page + 1, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_HUGE, 0, page, page, out), -EINVAL);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_HUGE, 0, 1 << 13, 1 << 13, out), -EINVAL);
     /* More hugepages than any pool has. */
-    CHECK_EQ(nk_mapping_create(0, NK_PAGES_HUGE, 2 * MIB, UINT64_C(1) << 45, out), -ENOMEM);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_HUGE, 0, 2 * MIB, UINT64_C(1) << 45, out), -ENOMEM);
 }
 
 static void test_ranges_and_identities_are_checked(void)
 {
-    uint64_t out[4], page = small_page();
+    uint64_t out[NK_MAPPING_FACTS], page = small_page();
     int32_t counts[2];
 
     create(MIB, out);
@@ -95,10 +110,10 @@ static void test_ranges_and_identities_are_checked(void)
 
 static void test_more_than_the_node_has_is_refused_untouched(void)
 {
-    uint64_t out[4], memory[3], stats[4];
+    uint64_t out[NK_MAPPING_FACTS], memory[3], stats[4];
 
     CHECK_EQ(nk_node_memory(0, memory), 3);
-    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, small_page(), (memory[0] / MIB + 1) * MIB, out), -ENOMEM);
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, small_page(), (memory[0] / MIB + 1) * MIB, out), -ENOMEM);
     CHECK_EQ(nk_mapping_stats(stats), 4);
     CHECK_EQ(stats[0], 0);
     CHECK_EQ(stats[1], 0);
@@ -112,10 +127,10 @@ struct shared {
 static void *use(void *argument)
 {
     const struct shared *shared = argument;
-    uint64_t out[4], self[3];
+    uint64_t out[NK_MAPPING_FACTS], self[3];
 
-    CHECK_EQ(nk_mapping_attach(shared->identity, out), 4);
-    CHECK_EQ(nk_mapping_attach(shared->identity, out), 4);
+    CHECK_EQ(nk_mapping_attach(shared->identity, out), NK_MAPPING_FACTS);
+    CHECK_EQ(nk_mapping_attach(shared->identity, out), NK_MAPPING_FACTS);
     CHECK_EQ(nk_thread_self(self), 3);
     *(volatile uint32_t *)(uintptr_t)out[1] = (uint32_t)self[1] + 1;
     if (shared->detached >= 0) {
@@ -136,7 +151,7 @@ static void run_thread(uint64_t identity, int32_t detached)
 
 static void test_a_thread_that_releases_gives_the_owner_word_back(void)
 {
-    uint64_t out[4], stats[4];
+    uint64_t out[NK_MAPPING_FACTS], stats[4];
 
     create(MIB, out);
     run_thread(out[0], 1);
@@ -149,7 +164,7 @@ static void test_a_thread_that_releases_gives_the_owner_word_back(void)
 
 static void test_a_thread_that_just_ends_is_accounted_for(void)
 {
-    uint64_t out[4], stats[4];
+    uint64_t out[NK_MAPPING_FACTS], stats[4];
 
     create(MIB, out);
     run_thread(out[0], -1);
@@ -168,9 +183,9 @@ static void test_a_thread_that_just_ends_is_accounted_for(void)
 
 static void *let_go_last(void *argument)
 {
-    uint64_t out[4];
+    uint64_t out[NK_MAPPING_FACTS];
 
-    CHECK_EQ(nk_mapping_attach(*(uint64_t *)argument, out), 4);
+    CHECK_EQ(nk_mapping_attach(*(uint64_t *)argument, out), NK_MAPPING_FACTS);
     CHECK_EQ(nk_mapping_release(*(uint64_t *)argument, 1), 1);
     return NULL;
 }
@@ -178,7 +193,7 @@ static void *let_go_last(void *argument)
 static void test_many_threads_attach_and_release(void)
 {
     enum { THREADS = 8, ROUNDS = 50 };
-    uint64_t out[4], stats[4], retired;
+    uint64_t out[NK_MAPPING_FACTS], stats[4], retired;
 
     nk_mapping_stats(stats);
     retired = stats[2];
@@ -201,16 +216,76 @@ static void test_many_threads_attach_and_release(void)
     CHECK_EQ(stats[2], retired);
 }
 
+static void test_a_reservation_is_committed_in_steps(void)
+{
+    uint64_t out[NK_MAPPING_FACTS], page = small_page();
+    int32_t counts[2];
+    volatile char *data;
+
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, NK_RESERVE, page, MIB, out), NK_MAPPING_FACTS);
+    CHECK_EQ(out[3], MIB);
+    CHECK_EQ(out[4], 0);
+    data = (char *)(uintptr_t)out[1] + out[2];
+    CHECK_EQ(nk_mapping_populate(out[0], 0, page), -EINVAL);
+    CHECK_EQ(nk_mapping_residency(out[0], 0, page, counts, 1), -EINVAL);
+    /* A stray access is harmless, and leaves nothing behind in what is committed later. */
+    data[MIB - 1] = 1;
+    CHECK_EQ(nk_mapping_commit(out[0], MIB + page), -EINVAL);
+    CHECK_EQ(nk_mapping_commit(out[0], 1), -EINVAL);
+    CHECK_EQ(nk_mapping_commit(out[0], 16 * page), 0);
+    CHECK_EQ(nk_mapping_populate(out[0], 0, 16 * page), 0);
+    CHECK_EQ(nk_mapping_populate(out[0], 16 * page, page), -EINVAL);
+    data[0] = 7;
+    CHECK_EQ(nk_mapping_commit(out[0], MIB), 0);
+    CHECK_EQ(nk_mapping_populate(out[0], 16 * page, MIB - 16 * page), 0);
+    CHECK_EQ(nk_mapping_residency(out[0], 0, MIB, counts, 1), (int32_t)(MIB / page));
+    CHECK_EQ(counts[0], (int32_t)(MIB / page));
+    CHECK_EQ(data[MIB - 1], 0);
+    CHECK_EQ(nk_mapping_commit(out[0], page), 0);
+    CHECK_EQ(nk_mapping_attach(out[0], out), NK_MAPPING_FACTS);
+    CHECK_EQ(out[4], page);
+    CHECK_EQ(data[0], 7);
+    data[MIB - 1] = 1;
+    CHECK_EQ(nk_mapping_commit(out[0], (UINT64_C(1) << 46)), -EINVAL);
+    CHECK_EQ(nk_mapping_commit(out[0] + 65536, page), -ESTALE);
+    CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+}
+
+static void test_locked_pages(void)
+{
+    uint64_t out[NK_MAPPING_FACTS], page = small_page();
+    struct rlimit limit, none = {0, 0};
+    int32_t result;
+
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 4, page, page, out), -EINVAL);
+    CHECK_EQ(getrlimit(RLIMIT_MEMLOCK, &limit), 0);
+    result = nk_mapping_create(0, NK_PAGES_SMALL, NK_LOCK, page, 8 * page, out);
+    CHECK(result == NK_MAPPING_FACTS || result == -ENOLCK);
+    if (result == NK_MAPPING_FACTS) {
+        CHECK_EQ(nk_mapping_populate(out[0], 0, 8 * page), 0);
+#ifndef __SANITIZE_ADDRESS__ /* which turns mlock into nothing */
+        CHECK(locked_kib() >= 9 * page / 1024);
+#endif
+        CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+    }
+    none.rlim_max = limit.rlim_max;
+    CHECK_EQ(setrlimit(RLIMIT_MEMLOCK, &none), 0);
+    /* Root may lock beyond any limit. */
+    result = nk_mapping_create(0, NK_PAGES_SMALL, NK_LOCK, page, page, out);
+    CHECK(result == -ENOLCK || (result == NK_MAPPING_FACTS && nk_mapping_release(out[0], 1) == 0));
+    CHECK_EQ(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+}
+
 static void test_transparent_hugepages(void)
 {
-    uint64_t out[4], huge;
-    int32_t result = nk_mapping_create(0, NK_PAGES_THP, 2 * MIB, 8 * MIB, out);
+    uint64_t out[NK_MAPPING_FACTS], huge;
+    int32_t result = nk_mapping_create(0, NK_PAGES_THP, 0, 2 * MIB, 8 * MIB, out);
 
     if (result == -ENOTSUP) {
         printf("# transparent hugepages are switched off\n");
         return;
     }
-    CHECK_EQ(result, 4);
+    CHECK_EQ(result, NK_MAPPING_FACTS);
     CHECK_EQ((out[1] + out[2]) % (2 * MIB), 0);
     CHECK_EQ(nk_mapping_populate(out[0], 0, 8 * MIB), 0);
     CHECK_EQ(nk_mapping_huge_bytes(out[0], 1, &huge), 1);
@@ -228,6 +303,8 @@ int main(void)
     RUN(test_a_thread_that_releases_gives_the_owner_word_back);
     RUN(test_a_thread_that_just_ends_is_accounted_for);
     RUN(test_many_threads_attach_and_release);
+    RUN(test_a_reservation_is_committed_in_steps);
+    RUN(test_locked_pages);
     RUN(test_transparent_hugepages);
     return 0;
 }

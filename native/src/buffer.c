@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Placement of memory that the runtime owns. Its pages may be shared with other objects at the edges, so only whole
+ * pages are touched, and nothing here changes what is mapped: policies, advice and moves only.
+ */
+#include "numakit.h"
+#include "pages.h"
+
+#include <errno.h>
+#include <numaif.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define NODES_MAX 1024
+#define MASK_BITS (8 * sizeof(unsigned long))
+#define QUERY_PAGES 1024
+
+struct pages {
+    char *start;
+    uint64_t bytes;
+    uint64_t page_bytes;
+};
+
+static int whole_pages(const void *buffer, uint64_t bytes, struct pages *pages)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t start = (uint64_t)(uintptr_t)buffer, lead = (page - start % page) % page;
+
+    if (bytes < lead + page)
+        return -ENODATA;
+    *pages = (struct pages){.start = (char *)(uintptr_t)(start + lead), .bytes = (bytes - lead) / page * page,
+                            .page_bytes = page};
+    return 0;
+}
+
+int32_t nk_buffer_pages(const void *buffer, uint64_t bytes, uint64_t *out)
+{
+    struct pages pages;
+    int error = whole_pages(buffer, bytes, &pages);
+
+    if (error < 0)
+        return error;
+    out[0] = (uint64_t)(pages.start - (const char *)buffer);
+    out[1] = pages.bytes;
+    out[2] = pages.page_bytes;
+    return 3;
+}
+
+static int read_mask(const uint64_t *nodes, int32_t words, unsigned long *mask)
+{
+    int any = 0;
+
+    if (nodes == NULL || words <= 0 || words > NK_MASK_WORDS_MAX)
+        return -EINVAL;
+    for (int32_t word = 0; word < words; word++) {
+        if (nodes[word] != 0 && word >= (int32_t)(NODES_MAX / MASK_BITS))
+            return -ENODEV;
+        any |= nodes[word] != 0;
+        if (nodes[word] != 0)
+            mask[word] = nodes[word];
+    }
+    return any ? 0 : -EINVAL;
+}
+
+int32_t nk_buffer_policy(const void *buffer, uint64_t bytes, int32_t policy, const uint64_t *nodes, int32_t words)
+{
+    static const int modes[] = {MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND, MPOL_INTERLEAVE};
+    unsigned long mask[NODES_MAX / MASK_BITS] = {0};
+    struct pages pages;
+    int error = whole_pages(buffer, bytes, &pages);
+
+    if (error < 0)
+        return error;
+    if (policy < NK_POLICY_DEFAULT || policy > NK_POLICY_INTERLEAVE)
+        return -EINVAL;
+    if (policy == NK_POLICY_DEFAULT)
+        return mbind(pages.start, pages.bytes, MPOL_DEFAULT, NULL, 0, 0) < 0 ? -errno : 0;
+    error = read_mask(nodes, words, mask);
+    if (error < 0)
+        return error;
+    if (mbind(pages.start, pages.bytes, modes[policy], mask, NODES_MAX + 1, 0) < 0)
+        return errno == EINVAL ? -EACCES : -errno;
+    return 0;
+}
+
+int32_t nk_buffer_advise_huge(const void *buffer, uint64_t bytes)
+{
+    struct pages pages;
+    int error = whole_pages(buffer, bytes, &pages);
+
+    if (error < 0)
+        return error;
+    if (madvise(pages.start, pages.bytes, MADV_HUGEPAGE) < 0)
+        return errno == EINVAL ? -ENOTSUP : -errno;
+    return 0;
+}
+
+/* Asks the kernel about some pages (targets NULL), or moves them. Returns how many it was about. */
+static int32_t ask(const struct pages *pages, uint64_t offset, const int *targets, int *status)
+{
+    void *addresses[QUERY_PAGES];
+    unsigned long count = 0;
+
+    while (count < QUERY_PAGES && offset + count * pages->page_bytes < pages->bytes) {
+        addresses[count] = pages->start + offset + count * pages->page_bytes;
+        count++;
+    }
+    if (move_pages(0, count, addresses, targets, status, targets == NULL ? 0 : MPOL_MF_MOVE) < 0)
+        return -errno;
+    return (int32_t)count;
+}
+
+int32_t nk_buffer_residency(const void *buffer, uint64_t bytes, int32_t *counts, int32_t nodes)
+{
+    struct pages pages;
+    int status[QUERY_PAGES];
+    int error = whole_pages(buffer, bytes, &pages);
+
+    if (error < 0)
+        return error;
+    if (counts == NULL || nodes <= 0 || pages.bytes / pages.page_bytes > INT32_MAX)
+        return -EINVAL;
+    memset(counts, 0, ((size_t)nodes + 1) * sizeof *counts);
+    for (uint64_t offset = 0; offset < pages.bytes; offset += QUERY_PAGES * pages.page_bytes) {
+        int32_t asked = ask(&pages, offset, NULL, status);
+
+        if (asked < 0)
+            return asked;
+        for (int32_t i = 0; i < asked; i++)
+            counts[status[i] >= 0 && status[i] < nodes ? status[i] : nodes]++;
+    }
+    return (int32_t)(pages.bytes / pages.page_bytes);
+}
+
+int32_t nk_buffer_populate(const void *buffer, uint64_t bytes, int32_t node)
+{
+    int32_t counts[2];
+    struct pages pages;
+    int32_t asked = whole_pages(buffer, bytes, &pages);
+
+    if (asked < 0)
+        return asked;
+    asked = nk_buffer_residency(buffer, bytes, counts, 1);
+    if (asked < 0)
+        return asked;
+    if (node >= 0) {
+        /* On node 0, or elsewhere: what is resident at all needs no room, and counting it as absent errs safely. */
+        int error = nk_node_has_room(node, (uint64_t)counts[1] * pages.page_bytes);
+
+        if (error < 0)
+            return error;
+    }
+    if (madvise(pages.start, pages.bytes, MADV_POPULATE_WRITE) < 0)
+        return errno == EINVAL ? -ENOSYS : -errno;
+    return 0;
+}
+
+/* Every target has room for all that may come to it. */
+static int targets_have_room(const struct pages *pages, const int32_t *nodes, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++) {
+        int error = nodes[i] < 0 || nodes[i] >= NODES_MAX
+                        ? -ENODEV
+                        : nk_node_has_room(nodes[i], pages->bytes / (uint64_t)count);
+
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes, int32_t count, uint64_t first)
+{
+    int targets[QUERY_PAGES], status[QUERY_PAGES];
+    struct pages pages;
+    int32_t elsewhere = 0;
+    int error = whole_pages(buffer, bytes, &pages);
+
+    if (error < 0)
+        return error;
+    if (nodes == NULL || count <= 0 || count > 65536 || pages.bytes / pages.page_bytes > INT32_MAX)
+        return -EINVAL;
+    error = targets_have_room(&pages, nodes, count);
+    if (error < 0)
+        return error;
+    for (uint64_t offset = 0; offset < pages.bytes; offset += QUERY_PAGES * pages.page_bytes) {
+        uint64_t at = first + offset / pages.page_bytes;
+        int32_t asked;
+
+        for (uint64_t i = 0; i < QUERY_PAGES; i++)
+            targets[i] = nodes[(at + i) % (uint64_t)count];
+        asked = ask(&pages, offset, targets, status);
+        if (asked < 0)
+            return asked;
+        for (int32_t i = 0; i < asked; i++)
+            elsewhere += status[i] != targets[i];
+    }
+    return elsewhere;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "check.h"
+#include "numakit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGES 64
+
+static const uint64_t node_zero[] = {1};
+
+static uint64_t small_page(void)
+{
+    return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Fresh pages, none of them resident. */
+static char *map_pages(void)
+{
+    char *start = mmap(NULL, PAGES * small_page(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(start != MAP_FAILED);
+    return start;
+}
+
+static void test_edges_are_left_alone(void)
+{
+    uint64_t out[3], page = small_page();
+    char *start = map_pages();
+
+    CHECK_EQ(nk_buffer_pages(start, PAGES * page, out), 3);
+    CHECK_EQ(out[0], 0);
+    CHECK_EQ(out[1], PAGES * page);
+    CHECK_EQ(out[2], page);
+    CHECK_EQ(nk_buffer_pages(start + 16, 3 * page, out), 3);
+    CHECK_EQ(out[0], page - 16);
+    CHECK_EQ(out[1], 2 * page);
+    CHECK_EQ(nk_buffer_pages(start + 1, 2 * page - 2, out), -ENODATA);
+    CHECK_EQ(nk_buffer_pages(start, page - 1, out), -ENODATA);
+    munmap(start, PAGES * page);
+}
+
+static void test_pages_go_where_the_policy_says(void)
+{
+    uint64_t page = small_page();
+    int32_t counts[2], target = 0;
+    char *start = map_pages();
+
+    CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_BIND, node_zero, 1), 0);
+    CHECK_EQ(nk_buffer_residency(start, PAGES * page, counts, 1), PAGES);
+    CHECK_EQ(counts[1], PAGES);
+    /* Nothing is there to be moved. */
+    CHECK_EQ(nk_buffer_move(start, PAGES * page, &target, 1, 0), PAGES);
+    CHECK_EQ(nk_buffer_populate(start, PAGES * page, 0), 0);
+    CHECK_EQ(nk_buffer_residency(start, PAGES * page, counts, 1), PAGES);
+    CHECK_EQ(counts[0], PAGES);
+    CHECK_EQ(nk_buffer_move(start, PAGES * page, &target, 1, 0), 0);
+    CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_INTERLEAVE, node_zero, 1), 0);
+    CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_PREFER, node_zero, 1), 0);
+    CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_DEFAULT, NULL, 0), 0);
+    munmap(start, PAGES * page);
+}
+
+static void test_bad_requests(void)
+{
+    const uint64_t nobody[] = {0}, missing[] = {UINT64_C(1) << 63};
+    uint64_t page = small_page(), far[NK_MASK_WORDS_MAX] = {0};
+    int32_t counts[2], none = 900, wrong = -1;
+    char *start = map_pages();
+
+    far[20] = 1;
+    CHECK_EQ(nk_buffer_policy(start, page, 4, node_zero, 1), -EINVAL);
+    CHECK_EQ(nk_buffer_policy(start, page, -1, node_zero, 1), -EINVAL);
+    CHECK_EQ(nk_buffer_policy(start, page, NK_POLICY_BIND, nobody, 1), -EINVAL);
+    CHECK_EQ(nk_buffer_policy(start, page, NK_POLICY_BIND, node_zero, 0), -EINVAL);
+    CHECK_EQ(nk_buffer_policy(start, page, NK_POLICY_BIND, NULL, 1), -EINVAL);
+    CHECK_EQ(nk_buffer_policy(start, page, NK_POLICY_BIND, missing, 1), -EACCES);
+    CHECK_EQ(nk_buffer_policy(start, page, NK_POLICY_BIND, far, 21), -ENODEV);
+    CHECK_EQ(nk_buffer_policy(start, page - 1, NK_POLICY_BIND, node_zero, 1), -ENODATA);
+    CHECK_EQ(nk_buffer_move(start, page, &none, 1, 0), -ENODEV);
+    CHECK_EQ(nk_buffer_move(start, page, &wrong, 1, 0), -ENODEV);
+    CHECK_EQ(nk_buffer_move(start, page, &wrong, 0, 0), -EINVAL);
+    CHECK_EQ(nk_buffer_move(start, page, NULL, 1, 0), -EINVAL);
+    CHECK_EQ(nk_buffer_populate(start, page, 900), -ENODEV);
+    CHECK_EQ(nk_buffer_residency(start, page, NULL, 1), -EINVAL);
+    CHECK_EQ(nk_buffer_residency(start, page, counts, 0), -EINVAL);
+    munmap(start, PAGES * page);
+}
+
+static void test_hugepages_can_be_asked_for(void)
+{
+    char *start = map_pages();
+    int32_t result = nk_buffer_advise_huge(start, PAGES * small_page());
+
+    CHECK(result == 0 || result == -ENOTSUP);
+    munmap(start, PAGES * small_page());
+}
+
+int main(void)
+{
+    RUN(test_edges_are_left_alone);
+    RUN(test_pages_go_where_the_policy_says);
+    RUN(test_bad_requests);
+    RUN(test_hugepages_can_be_asked_for);
+    return 0;
+}
