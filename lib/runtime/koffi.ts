@@ -20,12 +20,15 @@ const TYPES = { i32: "int32", u64: "uint64", buffer: "void *" } as const;
 function detacher(): (buffer: ArrayBuffer) => void {
   if ("transfer" in ArrayBuffer.prototype) return transferAway;
   const { setFlagsFromString } = builtin("node:v8");
-  setFlagsFromString("--allow-natives-syntax");
-  try {
-    return new Function("buffer", "%ArrayBufferDetach(buffer)") as (buffer: ArrayBuffer) => void;
-  } finally {
-    setFlagsFromString("--no-allow-natives-syntax");
-  }
+  return (buffer) => {
+    setFlagsFromString("--allow-natives-syntax");
+    try {
+      // Made anew each time: V8 throws away bytecode that it has not run for a while, and could not compile it again.
+      new Function("buffer", "%ArrayBufferDetach(buffer)")(buffer);
+    } finally {
+      setFlagsFromString("--no-allow-natives-syntax");
+    }
+  };
 }
 
 /**
