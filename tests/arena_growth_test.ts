@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { Arena, type ArenaOptions, launch, NumaError } from "../mod.ts";
 import { native } from "../lib/runtime/native.ts";
+import { sibling } from "./support/checkout.ts";
 import { throwsCode } from "./support/errors.ts";
 import { smapsBytes } from "./support/smaps.ts";
 
@@ -51,7 +52,7 @@ describe("an arena that starts small", () => {
   it("is the same for a thread that came before it grew", async () => {
     using arena = Arena.create({ node: 0, size: 4096, reserve: "8 MiB" });
     const thread = launch<number>(
-      new URL("./workers/grow.ts", import.meta.url),
+      sibling(import.meta.url, "./workers/grow"),
       { args: { arena } },
     );
     const offset = await thread.join();
@@ -186,7 +187,7 @@ describe("Arena.local", () => {
     assert.equal(arena.committed, MIB);
     arena.allocUint8(4 * MIB).fill(1);
     const thread = launch<{ handle: number; used: number }>(
-      new URL("./workers/local.ts", import.meta.url),
+      sibling(import.meta.url, "./workers/local"),
       { args: null },
     );
     const { handle, used } = await thread.join();

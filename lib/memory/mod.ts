@@ -1,9 +1,20 @@
 /**
- * Memory on a NUMA node: arenas.
+ * Memory on a NUMA node: arenas, and placement of what the runtime owns.
  *
  * @module
  */
 export { Arena, type ArenaMark, type ArenaOptions, type LocalArenaOptions } from "./arena.ts";
+export {
+  bind,
+  Binding,
+  type BindOptions,
+  interleave,
+  type InterleaveOptions,
+  migrate,
+  sharedBuffer,
+  type SharedBufferOptions,
+} from "./binding.ts";
+export { type BufferPlacement, type OwnedMemory, placement } from "./owned.ts";
 export type { Residency } from "./mapping.ts";
 export type { PageKind } from "./pages.ts";
 export type { TypedAllocator } from "./typed_allocator.ts";

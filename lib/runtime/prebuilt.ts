@@ -12,22 +12,22 @@
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
     bytes: 329808,
-    sha256: "0a2ed35ca27e430e3cdac3d060cbfa2a6902c6a5a7b7ae55c86d25bb3299f50d",
+    sha256: "f03f26433969d3718c580151018ee81f838987be9d3102f696aa0985816d5a70",
   },
   "linux-arm64-musl": {
     bytes: 329648,
-    sha256: "88760323770536f3d2a67b9cd401a835854a1df96afdb020c2dd105321a6c9ba",
+    sha256: "fb1c3bdc4f1c28f96a0fd854bf93bbba7e1a174b92892b5d8a6baeb96661ce5e",
   },
   "linux-x64-gnu": {
     bytes: 301360,
-    sha256: "22287a2913089ff34738e97c239e97cb766c1066af32f71db4720021de2c3c52",
+    sha256: "407a56968acd1ad2275fce37d9b8b65070e936bd908b6f37b7cb1675016fd868",
   },
   "linux-x64-musl": {
     bytes: 297112,
-    sha256: "1eeb19253ce2b9128f463c4f23d3ad032f71e410121db6b142dbbf01c367019f",
+    sha256: "aaf16f5d4cce5c302f19c4c4a8d61896ed134eb5d24c04a056f786e93eba8601",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "e85a0d00921ea5adc3bb4aaed18f11d48deffea0e6fa28f27fd05f830002295c";
+  "976aed38e2b1ccfa3c23bf5bdd0f213d382abe1598bcce626726872c072694bc";

@@ -92,6 +92,12 @@ NK_API int32_t nk_node_memory(int32_t node, uint64_t *out);
 NK_API int32_t nk_node_hugepages(int32_t node, uint64_t page_bytes, uint64_t *out);
 
 /*
+ * Whether a node has room for so many bytes more: free and reclaimable memory less a margin, and the cgroup's limit.
+ * Returns 0, or -ENOMEM. -ENODEV no such node.
+ */
+NK_API int32_t nk_node_room(int32_t node, uint64_t bytes);
+
+/*
  * The tightest CPU quota among the calling process's cgroup and its ancestors (v2 cpu.max, v1 cpu.cfs_*):
  * out[0] quota and out[1] period in microseconds. Returns 2, or 0 when there is no limit.
  * root is prefixed to every path read ("" for the real system; tests give a folder). -ENAMETOOLONG a root too long;
@@ -248,20 +254,23 @@ NK_API int32_t nk_buffer_policy(const void *buffer, uint64_t bytes, int32_t poli
 NK_API int32_t nk_buffer_advise_huge(const void *buffer, uint64_t bytes);
 
 /*
- * Make a buffer's pages resident, by its policy. Node has to have room for those that are not (or, with node -1, the
- * cgroup alone): -ENOMEM. Returns 0. -ENODEV, -ENOSYS, -ENODATA.
+ * Make a buffer's pages resident, by its policy. Before anything is touched, node has to have the room for those that
+ * are not on it (-1: no such question): -ENOMEM. Returns 0. -ENODEV, -ENOSYS, -ENODATA.
  */
 NK_API int32_t nk_buffer_populate(const void *buffer, uint64_t bytes, int32_t node);
 
 /*
- * Move a buffer's resident pages: page i to nodes[(first + i) % count]. A target that lacks the room for them all
- * refuses: -ENOMEM. Returns how many are not there afterwards (not resident, busy, or the kernel refused).
- * -EINVAL count; -ENODEV no such node; -EACCES, -EPERM, -ENOSYS, -ENODATA.
+ * Move a buffer's resident pages: page i to nodes[(first + i) % count]. The kernel leaves a page where it is when the
+ * target has no room. Returns how many are not where they should be afterwards, or not resident. -EINVAL count; -ENODEV
+ * no such node; -EACCES, -EPERM, -ENOSYS, -ENODATA.
  */
 NK_API int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes, int32_t count, uint64_t first);
 
-/* Where a buffer's whole pages are: counts as for nk_mapping_residency. Returns the pages asked about. -ENODATA. */
-NK_API int32_t nk_buffer_residency(const void *buffer, uint64_t bytes, int32_t *counts, int32_t nodes);
+/*
+ * Where a buffer's whole pages are, asked of the kernel: nodes[i] becomes the node of page i, or -1 when it is not
+ * resident. Returns the pages asked about. -EINVAL more pages than capacity; -ENODATA.
+ */
+NK_API int32_t nk_buffer_locate(const void *buffer, uint64_t bytes, int32_t *nodes, uint64_t capacity);
 
 #ifdef __cplusplus
 }

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <numaif.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -111,7 +110,7 @@ static int32_t ask(const struct pages *pages, uint64_t offset, const int *target
     return (int32_t)count;
 }
 
-int32_t nk_buffer_residency(const void *buffer, uint64_t bytes, int32_t *counts, int32_t nodes)
+int32_t nk_buffer_locate(const void *buffer, uint64_t bytes, int32_t *nodes, uint64_t capacity)
 {
     struct pages pages;
     int status[QUERY_PAGES];
@@ -119,54 +118,52 @@ int32_t nk_buffer_residency(const void *buffer, uint64_t bytes, int32_t *counts,
 
     if (error < 0)
         return error;
-    if (counts == NULL || nodes <= 0 || pages.bytes / pages.page_bytes > INT32_MAX)
+    if (nodes == NULL || pages.bytes / pages.page_bytes > capacity || capacity > INT32_MAX)
         return -EINVAL;
-    memset(counts, 0, ((size_t)nodes + 1) * sizeof *counts);
     for (uint64_t offset = 0; offset < pages.bytes; offset += QUERY_PAGES * pages.page_bytes) {
         int32_t asked = ask(&pages, offset, NULL, status);
 
         if (asked < 0)
             return asked;
         for (int32_t i = 0; i < asked; i++)
-            counts[status[i] >= 0 && status[i] < nodes ? status[i] : nodes]++;
+            *nodes++ = status[i] < 0 ? -1 : status[i];
     }
     return (int32_t)(pages.bytes / pages.page_bytes);
 }
 
+/* Pages that are not on the node yet. */
+static int64_t pages_elsewhere(const struct pages *pages, int32_t node)
+{
+    int status[QUERY_PAGES];
+    int64_t elsewhere = 0;
+
+    for (uint64_t offset = 0; offset < pages->bytes; offset += QUERY_PAGES * pages->page_bytes) {
+        int32_t asked = ask(pages, offset, NULL, status);
+
+        if (asked < 0)
+            return asked;
+        for (int32_t i = 0; i < asked; i++)
+            elsewhere += status[i] != node;
+    }
+    return elsewhere;
+}
+
 int32_t nk_buffer_populate(const void *buffer, uint64_t bytes, int32_t node)
 {
-    int32_t counts[2];
     struct pages pages;
-    int32_t asked = whole_pages(buffer, bytes, &pages);
+    int64_t elsewhere;
+    int error = whole_pages(buffer, bytes, &pages);
 
-    if (asked < 0)
-        return asked;
-    asked = nk_buffer_residency(buffer, bytes, counts, 1);
-    if (asked < 0)
-        return asked;
+    if (error < 0)
+        return error;
     if (node >= 0) {
-        /* On node 0, or elsewhere: what is resident at all needs no room, and counting it as absent errs safely. */
-        int error = nk_node_has_room(node, (uint64_t)counts[1] * pages.page_bytes);
-
+        elsewhere = pages_elsewhere(&pages, node);
+        error = elsewhere < 0 ? (int)elsewhere : nk_node_room(node, (uint64_t)elsewhere * pages.page_bytes);
         if (error < 0)
             return error;
     }
     if (madvise(pages.start, pages.bytes, MADV_POPULATE_WRITE) < 0)
         return errno == EINVAL ? -ENOSYS : -errno;
-    return 0;
-}
-
-/* Every target has room for all that may come to it. */
-static int targets_have_room(const struct pages *pages, const int32_t *nodes, int32_t count)
-{
-    for (int32_t i = 0; i < count; i++) {
-        int error = nodes[i] < 0 || nodes[i] >= NODES_MAX
-                        ? -ENODEV
-                        : nk_node_has_room(nodes[i], pages->bytes / (uint64_t)count);
-
-        if (error < 0)
-            return error;
-    }
     return 0;
 }
 
@@ -179,11 +176,11 @@ int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes,
 
     if (error < 0)
         return error;
-    if (nodes == NULL || count <= 0 || count > 65536 || pages.bytes / pages.page_bytes > INT32_MAX)
+    if (nodes == NULL || count <= 0 || pages.bytes / pages.page_bytes > INT32_MAX)
         return -EINVAL;
-    error = targets_have_room(&pages, nodes, count);
-    if (error < 0)
-        return error;
+    for (int32_t i = 0; i < count; i++)
+        if (nodes[i] < 0 || nodes[i] >= NODES_MAX)
+            return -ENODEV;
     for (uint64_t offset = 0; offset < pages.bytes; offset += QUERY_PAGES * pages.page_bytes) {
         uint64_t at = first + offset / pages.page_bytes;
         int32_t asked;

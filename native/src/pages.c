@@ -81,7 +81,7 @@ static int has_hugepages(const struct nk_range *range, uint64_t bytes)
     return pool[1] < bytes / range->page_bytes ? -ENOMEM : 0;
 }
 
-int nk_node_has_room(int32_t node, uint64_t bytes)
+int32_t nk_node_room(int32_t node, uint64_t bytes)
 {
     uint64_t memory[3], limit[2], margin, reclaimable;
     int error = nk_node_memory(node, memory);
@@ -106,7 +106,7 @@ int nk_node_has_room(int32_t node, uint64_t bytes)
 /* All of it has to fit now, not only the first step: filling a node to find out is no answer. */
 static int has_room(const struct nk_range *range, uint64_t bytes)
 {
-    return range->kind == NK_PAGES_HUGE ? has_hugepages(range, bytes) : nk_node_has_room(range->node, bytes);
+    return range->kind == NK_PAGES_HUGE ? has_hugepages(range, bytes) : nk_node_room(range->node, bytes);
 }
 
 /* Ordinary memory in place of whatever was there: reads as zeros, and is nobody's promise. */
@@ -237,7 +237,7 @@ int nk_range_make(const struct nk_range *wanted, struct nk_range *range)
     if (error == 0)
         error = check_node(range->node);
     if (error == 0)
-        error = nk_node_has_room(range->node, range->header_bytes);
+        error = nk_node_room(range->node, range->header_bytes);
     if (error == 0)
         error = reserve(range);
     if (error < 0)

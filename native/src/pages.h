@@ -30,9 +30,6 @@ int nk_range_populate(const struct nk_range *range, uint64_t offset, uint64_t by
 int nk_range_residency(const struct nk_range *range, uint64_t offset, uint64_t bytes, int32_t *counts, int32_t nodes);
 int nk_range_huge_bytes(const struct nk_range *range, int collapse, uint64_t *out);
 
-/* Whether the node, and the cgroup's limit, have room for so many bytes more: 0, or -ENOMEM. */
-int nk_node_has_room(int32_t node, uint64_t bytes);
-
 /* Clear the header's owner word if it holds this owner. */
 void nk_range_disown(const struct nk_range *range, uint32_t owner);
 

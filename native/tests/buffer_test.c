@@ -3,8 +3,6 @@
 #include "numakit.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -46,17 +44,17 @@ static void test_edges_are_left_alone(void)
 static void test_pages_go_where_the_policy_says(void)
 {
     uint64_t page = small_page();
-    int32_t counts[2], target = 0;
+    int32_t nodes[PAGES], target = 0;
     char *start = map_pages();
 
     CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_BIND, node_zero, 1), 0);
-    CHECK_EQ(nk_buffer_residency(start, PAGES * page, counts, 1), PAGES);
-    CHECK_EQ(counts[1], PAGES);
+    CHECK_EQ(nk_buffer_locate(start, PAGES * page, nodes, PAGES), PAGES);
+    CHECK(nodes[0] == -1 && nodes[PAGES - 1] == -1);
     /* Nothing is there to be moved. */
     CHECK_EQ(nk_buffer_move(start, PAGES * page, &target, 1, 0), PAGES);
     CHECK_EQ(nk_buffer_populate(start, PAGES * page, 0), 0);
-    CHECK_EQ(nk_buffer_residency(start, PAGES * page, counts, 1), PAGES);
-    CHECK_EQ(counts[0], PAGES);
+    CHECK_EQ(nk_buffer_locate(start, PAGES * page, nodes, PAGES), PAGES);
+    CHECK(nodes[0] == 0 && nodes[PAGES - 1] == 0);
     CHECK_EQ(nk_buffer_move(start, PAGES * page, &target, 1, 0), 0);
     CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_INTERLEAVE, node_zero, 1), 0);
     CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_PREFER, node_zero, 1), 0);
@@ -68,7 +66,7 @@ static void test_bad_requests(void)
 {
     const uint64_t nobody[] = {0}, missing[] = {UINT64_C(1) << 63};
     uint64_t page = small_page(), far[NK_MASK_WORDS_MAX] = {0};
-    int32_t counts[2], none = 900, wrong = -1;
+    int32_t located[1], none = 900, wrong = -1;
     char *start = map_pages();
 
     far[20] = 1;
@@ -85,8 +83,11 @@ static void test_bad_requests(void)
     CHECK_EQ(nk_buffer_move(start, page, &wrong, 0, 0), -EINVAL);
     CHECK_EQ(nk_buffer_move(start, page, NULL, 1, 0), -EINVAL);
     CHECK_EQ(nk_buffer_populate(start, page, 900), -ENODEV);
-    CHECK_EQ(nk_buffer_residency(start, page, NULL, 1), -EINVAL);
-    CHECK_EQ(nk_buffer_residency(start, page, counts, 0), -EINVAL);
+    CHECK_EQ(nk_node_room(900, page), -ENODEV);
+    CHECK_EQ(nk_node_room(0, UINT64_C(1) << 50), -ENOMEM);
+    CHECK_EQ(nk_node_room(0, page), 0);
+    CHECK_EQ(nk_buffer_locate(start, page, NULL, 1), -EINVAL);
+    CHECK_EQ(nk_buffer_locate(start, 2 * page, located, 1), -EINVAL);
     munmap(start, PAGES * page);
 }
 

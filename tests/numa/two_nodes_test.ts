@@ -2,7 +2,17 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { Arena, launch, Policy, topology } from "../../mod.ts";
+import {
+  Arena,
+  bind,
+  interleave,
+  launch,
+  migrate,
+  placement,
+  Policy,
+  sharedBuffer,
+  topology,
+} from "../../mod.ts";
 import { native } from "../../lib/runtime/native.ts";
 import { sibling } from "../support/checkout.ts";
 import { throwsCode } from "../support/errors.ts";
@@ -91,6 +101,73 @@ describe("a machine with two nodes", () => {
       if (round === 0) assert.equal(free(), 0);
     }
     assert.equal(free(), before);
+  });
+
+  it("gives a pool its hugepages back on trim, and takes them again", () => {
+    const free = () => topology({ refresh: true }).nodes[0]?.hugepages[0]?.free ?? 0;
+    const before = free();
+    using arena = Arena.create({ node: 0, size: "2 MiB", reserve: "16 MiB", pages: "2m" });
+    const kept = arena.allocUint8(2 ** 20).fill(1);
+    arena.grow("8 MiB");
+    assert.equal(free(), before - 5);
+    assert.equal(arena.trim(), 8 * 2 ** 20);
+    assert.equal(free(), before - 1);
+    const all = arena.view(0, arena.capacity);
+    all.fill(2, 2 ** 21);
+    {
+      using _rest = Arena.create({ node: 0, size: free() * 2 ** 21, pages: "2m" });
+      throwsCode(() => arena.grow("2 MiB"), "ENOMEM", /0 free of/);
+      all.fill(3, 2 ** 21);
+    }
+    arena.allocUint8(4 * 2 ** 20).fill(4);
+    assert.deepEqual([...arena.residency().nodes], [[0, arena.committed / 2 ** 21]]);
+    assert.ok(kept.every((byte) => byte === 1));
+  });
+
+  it("has a growing arena's every page on node 1, and a thread's own on its node", async () => {
+    using arena = Arena.create({ node: 1, size: 4096, reserve: "64 MiB" });
+    for (let count = 0; count < 20; count++) arena.allocUint8(2 ** 20).fill(count);
+    const { nodes, pages } = arena.residency();
+    assert.deepEqual([...nodes], [[1, pages]]);
+    assert.equal(pages * 4096, arena.committed);
+    const thread = launch<{ node: number }>(sibling(import.meta.url, "../workers/local"), {
+      policy: Policy.bindNode(1),
+    });
+    assert.equal((await thread.join()).node, 1);
+  });
+
+  it("has memory of the runtime's own where it was bound, moved and spread", () => {
+    const words = new Int32Array(new SharedArrayBuffer(4 * 2 ** 20)).map((_, index) => index);
+    const total = placement(words).pageNodes.length;
+    {
+      using binding = bind(words, { node: 1 });
+      assert.deepEqual([...binding.placement().nodes], [[1, total]]);
+      assert.ok((bytesByNode(bound(1)).get(1) ?? 0) >= total * 4096);
+      // Moving is an act, a policy is for pages to come: the last word counts.
+      assert.deepEqual([...migrate(words, 0).nodes], [[0, total]]);
+      assert.deepEqual([...binding.placement().nodes], [[0, total]]);
+      migrate(words, 1);
+    }
+    assert.equal(bound(1).length, 0, "no policy stays behind");
+    assert.deepEqual([...migrate(words, 0).nodes], [[0, total]]);
+    {
+      using binding = interleave(words, { nodes: [0, 1], weights: [1, 3] });
+      const { nodes, pageNodes } = binding.placement();
+      assert.ok(pageNodes.every((node, page) => node === (page % 4 === 1 ? 0 : 1)));
+      assert.equal((nodes.get(0) ?? 0) + (nodes.get(1) ?? 0), total);
+    }
+    assert.ok(words.every((word, index) => word === index));
+    using shared = sharedBuffer({ node: 1, size: "4 MiB", huge: true });
+    assert.deepEqual([...shared.placement().nodes.keys()], [1]);
+    assert.equal(shared.placement().absent, 0);
+  });
+
+  it("refuses to bind more than a node has free, and nobody is killed for it", () => {
+    const kills = oomKills();
+    const buffer = new SharedArrayBuffer(topology().nodes[1]?.totalBytes ?? 0);
+    throwsCode(() => bind(buffer, { node: 1 }), "ENOMEM", /node 1/);
+    assert.equal(bound(1).length, 0);
+    assert.equal(oomKills(), kills);
   });
 
   it("refuses more than a node has free, and nobody is killed for it", () => {

@@ -1,0 +1,414 @@
+import { type ByteSize, formatBytes, parseBytes } from "../runtime/bytes.ts";
+import { checkInteger, show } from "../runtime/check.ts";
+import { errnoError } from "../runtime/errno.ts";
+import { NumaError } from "../runtime/error.ts";
+import { showAs } from "../runtime/inspect.ts";
+import { native } from "../runtime/native.ts";
+import { explainCreate } from "./explain.ts";
+import {
+  type BufferPlacement,
+  bytesOf,
+  checkNode,
+  locate,
+  type OwnedMemory,
+  type WholePages,
+  wholePages,
+} from "./owned.ts";
+
+/** What {@linkcode bind} needs. */
+export interface BindOptions {
+  /** The node. */
+  readonly node: number;
+  /** Whether to ask for transparent hugepages before the first touch; {@linkcode BufferPlacement} tells small pages all the same. */
+  readonly huge?: boolean;
+}
+
+/** What {@linkcode interleave} needs. */
+export interface InterleaveOptions {
+  /** The nodes, in the order in which pages go to them. */
+  readonly nodes: readonly number[];
+  /** How many pages of a round each of them gets; one each unless given. At most 1,000 each. */
+  readonly weights?: readonly number[];
+}
+
+/** What {@linkcode sharedBuffer} makes. */
+export interface SharedBufferOptions extends BindOptions {
+  /** Bytes, or a text such as `"1 MiB"`. */
+  readonly size: ByteSize;
+}
+
+const POLICY = { default: 0, bind: 2, interleave: 3 } as const;
+const MASK_WORDS = 16;
+const MOST_WEIGHT = 1000;
+
+/** Buffers whose policy somebody forgot to undo: engines use the same pages for other objects later. */
+const forgotten = new FinalizationRegistry<OwnedMemory>((memory) => {
+  try {
+    setPolicy(wholePages(bytesOf(memory, "unbind memory"), "unbind memory"), "default", []);
+  } catch {
+    // Transferred away by now: it is somebody else's.
+  }
+});
+
+function maskOf(nodes: readonly number[]): BigUint64Array {
+  const mask = new BigUint64Array(MASK_WORDS);
+  for (const node of nodes) {
+    mask[node >> 6] = (mask[node >> 6] as bigint) | (1n << BigInt(node & 63));
+  }
+  return mask;
+}
+
+/** Sets the policy of pages, and returns the first `-errno` there was. */
+function setPolicy(
+  { steps }: WholePages,
+  policy: keyof typeof POLICY,
+  nodes: readonly number[],
+): number {
+  const { nk_buffer_policy } = native().calls;
+  const mask = maskOf(nodes);
+  const results = steps.map((step) =>
+    nk_buffer_policy(step, step.length, POLICY[policy], mask, MASK_WORDS)
+  );
+  return results.find((result) => result < 0) ?? 0;
+}
+
+function refusal(
+  result: number,
+  syscall: string,
+  nodes: readonly number[],
+  pages: WholePages,
+  action: string,
+): NumaError {
+  const [node] = nodes;
+  if (nodes.length !== 1 || node === undefined) return errnoError(result, syscall, action);
+  return explainCreate(result, { node, pages: "4k", bytes: pages.bytes, action });
+}
+
+/** All of it has to fit before the first page is touched, because nothing could take the others back. */
+function checkRoom(pages: WholePages, nodes: readonly number[], action: string): void {
+  const [node] = nodes;
+  if (nodes.length !== 1 || node === undefined) return;
+  const { pageNodes, nodes: counts } = locate(pages, action);
+  const missing = pageNodes.length - (counts.get(node) ?? 0);
+  const result = native().calls.nk_node_room(node, missing * pages.pageBytes);
+  if (result < 0) throw refusal(result, "nk_node_room", nodes, pages, action);
+}
+
+function populate(pages: WholePages, nodes: readonly number[], action: string): void {
+  const { nk_buffer_populate } = native().calls;
+  const room = nodes.length === 1 ? nodes[0] as number : -1;
+  for (const step of pages.steps) {
+    const result = nk_buffer_populate(step, step.length, room);
+    if (result < 0) throw refusal(result, "nk_buffer_populate", nodes, pages, action);
+  }
+}
+
+/** Moves page after page to the nodes of a pattern, and returns how many did not get there. */
+function move(pages: WholePages, pattern: readonly number[], action: string): number {
+  const targets = Int32Array.from(pattern);
+  let elsewhere = 0;
+  let first = 0;
+  for (const step of pages.steps) {
+    const { nk_buffer_move } = native().calls;
+    const result = nk_buffer_move(step, step.length, targets, targets.length, first);
+    if (result < 0) throw refusal(result, "nk_buffer_move", [...new Set(pattern)], pages, action);
+    elsewhere += result;
+    first += step.length / pages.pageBytes;
+  }
+  return elsewhere;
+}
+
+function place(
+  pages: WholePages,
+  policy: "bind" | "interleave",
+  pattern: readonly number[],
+  action: string,
+): void {
+  const nodes = [...new Set(pattern)];
+  const result = setPolicy(pages, policy, nodes);
+  if (result < 0) throw refusal(result, "nk_buffer_policy", nodes, pages, action);
+  checkRoom(pages, nodes, action);
+  populate(pages, nodes, action);
+  // The kernel gives up on a page that is in use just then; most can be moved a moment later.
+  const elsewhere = move(pages, pattern, action) === 0 ? 0 : move(pages, pattern, action);
+  if (elsewhere === 0) return;
+  throw new NumaError("ESTRICT", action, {
+    why: `the kernel left ${elsewhere} of ${pages.bytes / pages.pageBytes} pages elsewhere`,
+    fix:
+      "Look whether the nodes have free memory and whether something pins the pages, and try again.",
+    syscall: "move_pages",
+  });
+}
+
+/**
+ * A memory policy on a buffer that the runtime owns. Undone by `dispose` or `using`, and at the latest when the binding
+ * is garbage-collected: the pages stay where they are, and the engine may use them for other objects later.
+ */
+export class Binding<Memory extends OwnedMemory = OwnedMemory> {
+  /** What was bound. */
+  readonly buffer: Memory;
+  /** The nodes. */
+  readonly nodes: readonly number[];
+  /** Bytes of whole pages that were bound. */
+  readonly boundBytes: number;
+  /** Bytes at the edges that were not, as their pages are shared with other objects. */
+  readonly edgeBytes: number;
+  #disposed = false;
+
+  private constructor(buffer: Memory, pages: WholePages, nodes: readonly number[]) {
+    this.buffer = buffer;
+    this.nodes = nodes;
+    this.boundBytes = pages.bytes;
+    this.edgeBytes = pages.edgeBytes;
+    forgotten.register(this, buffer, this);
+  }
+
+  /** Places the pages of a buffer, or leaves its policy as it was. */
+  static #make<Memory extends OwnedMemory>(
+    buffer: Memory,
+    policy: "bind" | "interleave",
+    pattern: readonly number[],
+    action: string,
+    huge = false,
+  ): Binding<Memory> {
+    const pages = wholePages(bytesOf(buffer, action), action);
+    try {
+      if (huge) Binding.#adviseHuge(pages, action);
+      place(pages, policy, pattern, action);
+    } catch (error) {
+      setPolicy(pages, "default", []);
+      throw error;
+    }
+    return new Binding(buffer, pages, [...new Set(pattern)]);
+  }
+
+  static #adviseHuge({ steps }: WholePages, action: string): void {
+    for (const step of steps) {
+      const result = native().calls.nk_buffer_advise_huge(step, step.length);
+      if (result < 0) throw errnoError(result, "nk_buffer_advise_huge", action);
+    }
+  }
+
+  /** @ignore What {@linkcode bind} does. */
+  static bind<Memory extends OwnedMemory>(buffer: Memory, options: BindOptions): Binding<Memory> {
+    const { node, huge = false } = checkOptions(options, "bind memory", "{ node: 0 }");
+    const action = `bind memory to node ${show(node)}`;
+    checkNode(node, action);
+    if (typeof huge !== "boolean") {
+      throw new NumaError("EINVAL", action, {
+        why: `huge is ${show(huge)}`,
+        fix: "Give a boolean.",
+      });
+    }
+    return Binding.#make(buffer, "bind", [node], action, huge);
+  }
+
+  /** @ignore What {@linkcode interleave} does. */
+  static interleave<Memory extends OwnedMemory>(
+    buffer: Memory,
+    options: InterleaveOptions,
+  ): Binding<Memory> {
+    const action = "interleave memory";
+    const checked = checkOptions(options, action, "{ nodes: [0, 1] }");
+    return Binding.#make(buffer, "interleave", patternOf(checked, action), action);
+  }
+
+  /** Whether the policy was undone. */
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /**
+   * Asks the kernel where the pages are now.
+   *
+   * @throws {NumaError} As {@linkcode placement}.
+   */
+  placement(): BufferPlacement {
+    const action = "ask where bound memory is";
+    return locate(wholePages(bytesOf(this.buffer, action), action), action);
+  }
+
+  /** Undoes the policy. Calling it twice is no fault. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    forgotten.unregister(this);
+    const action = "unbind memory";
+    let pages: WholePages;
+    try {
+      pages = wholePages(bytesOf(this.buffer, action), action);
+    } catch {
+      return; // Transferred away: it is somebody else's.
+    }
+    setPolicy(pages, "default", []);
+  }
+
+  /** {@linkcode dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Short text for logs. */
+  toString(): string {
+    const state = this.#disposed
+      ? "undone"
+      : `${formatBytes(this.edgeBytes)} at the edges not bound`;
+    return `Binding(${formatBytes(this.boundBytes)} on nodes ${this.nodes.join(", ")}; ${state})`;
+  }
+
+  static {
+    showAs(Binding, String);
+  }
+}
+
+function checkOptions<Options>(options: Options, action: string, example: string): Options {
+  if (typeof options === "object" && options !== null) return options;
+  throw new NumaError("EINVAL", action, {
+    why: `the options are ${show(options)}`,
+    fix: `Give ${example}.`,
+  });
+}
+
+/** Which node each page of a round goes to: each node's pages spread over the round (smooth weighted round-robin). */
+function patternOf({ nodes, weights }: InterleaveOptions, action: string): number[] {
+  if (!Array.isArray(nodes) || nodes.length === 0 || new Set(nodes).size !== nodes.length) {
+    throw new NumaError("EINVAL", action, {
+      why: `nodes is ${show(nodes)}`,
+      fix: "Give a list of different nodes.",
+    });
+  }
+  for (const node of nodes) checkNode(node, action);
+  const shares: readonly number[] = weights ?? nodes.map(() => 1);
+  if (!Array.isArray(shares) || shares.length !== nodes.length) {
+    throw new NumaError("EINVAL", action, {
+      why: `weights is ${show(weights)} for ${nodes.length} nodes`,
+      fix: "Give one weight for each node.",
+    });
+  }
+  for (const share of shares) checkInteger(share, "a weight", 0, MOST_WEIGHT, action);
+  const round = shares.reduce((sum, share) => sum + share, 0);
+  checkInteger(round, "the sum of the weights", 1, MOST_WEIGHT * nodes.length, action);
+  const credit = shares.map(() => 0);
+  return Array.from({ length: round }, () => {
+    for (const [index, share] of shares.entries()) {
+      credit[index] = (credit[index] as number) + share;
+    }
+    const richest = credit.indexOf(Math.max(...credit));
+    credit[richest] = (credit[richest] as number) - round;
+    return nodes[richest] as number;
+  });
+}
+
+/**
+ * Puts memory that the runtime owns on a node, strictly: the whole pages inside it are moved or made there, and stay
+ * bound to it until the binding is disposed.
+ *
+ * Cost: about 0.2 s a GiB, and as much again for pages that have to move.
+ *
+ * @param buffer The memory. Of a view only its own part is bound.
+ * @param options The node.
+ * @returns What was bound and what was not.
+ * @throws {NumaError} `EINVAL` no memory, or no whole page in it; `ENODEV` no such node; `ENOMEM` no room there;
+ * `EACCES` not in the cpuset; `EPERM` memory policy forbidden; `ESTRICT` a page would not move.
+ *
+ * @example
+ * ```ts
+ * import { bind } from "@numakit/numakit";
+ *
+ * const words = new Int32Array(new SharedArrayBuffer(2 ** 20));
+ * using binding = bind(words, { node: 0 });
+ * console.log(binding.placement().nodes.get(0), binding.edgeBytes);
+ * ```
+ */
+export function bind<Memory extends OwnedMemory>(
+  buffer: Memory,
+  options: BindOptions,
+): Binding<Memory> {
+  return Binding.bind(buffer, options);
+}
+
+/**
+ * Spreads memory that the runtime owns over nodes, page by page: what is read by all and written by few.
+ *
+ * @param buffer The memory. Of a view only its own part is spread.
+ * @param options The nodes, and how many pages of a round each of them gets.
+ * @returns What was spread and what was not.
+ * @throws {NumaError} As {@linkcode bind}.
+ *
+ * @example
+ * ```ts
+ * import { interleave, topology } from "@numakit/numakit";
+ *
+ * const nodes = topology().nodes.filter(({ totalBytes }) => totalBytes > 0).map(({ id }) => id);
+ * using binding = interleave(new SharedArrayBuffer(2 ** 20), { nodes });
+ * console.log(binding.placement().nodes);
+ * ```
+ */
+export function interleave<Memory extends OwnedMemory>(
+  buffer: Memory,
+  options: InterleaveOptions,
+): Binding<Memory> {
+  return Binding.interleave(buffer, options);
+}
+
+/**
+ * Moves memory that the runtime owns to a node, once: no policy stays behind.
+ *
+ * Cost: about 0.4 s a GiB.
+ *
+ * @param buffer The memory. Of a view only its own part is moved.
+ * @param node The node.
+ * @returns Where each page is afterwards; pages that were never touched are still absent.
+ * @throws {NumaError} As {@linkcode bind}.
+ */
+export function migrate(buffer: OwnedMemory, node: number): BufferPlacement {
+  const action = `move memory to node ${show(node)}`;
+  checkNode(node, action);
+  const pages = wholePages(bytesOf(buffer, action), action);
+  const { absent } = locate(pages, action);
+  const wrong = (): number => move(pages, [node], action) - absent;
+  if (wrong() <= 0 || wrong() <= 0) return locate(pages, action);
+  const after = locate(pages, action);
+  throw new NumaError("ESTRICT", action, {
+    why:
+      `the kernel left ${after.pageNodes.length - after.absent - (after.nodes.get(node) ?? 0)} ` +
+      `of ${after.pageNodes.length} pages elsewhere`,
+    fix:
+      "Look whether the node has free memory and whether something pins the pages, and try again.",
+    syscall: "move_pages",
+    node,
+  });
+}
+
+/**
+ * Makes a SharedArrayBuffer that is on a node: allocated, advised, bound and populated, in this order.
+ *
+ * @param options Node and size; `huge` asks for transparent hugepages before the first touch.
+ * @returns The binding; its `buffer` is the SharedArrayBuffer.
+ * @throws {NumaError} As {@linkcode bind}.
+ *
+ * @example
+ * ```ts
+ * import { sharedBuffer } from "@numakit/numakit";
+ *
+ * using shared = sharedBuffer({ node: 0, size: "4 MiB", huge: true });
+ * const words = new Int32Array(shared.buffer);
+ * console.log(words.length, shared.placement().absent); // 1048576 0
+ * ```
+ */
+export function sharedBuffer(options: SharedBufferOptions): Binding<SharedArrayBuffer> {
+  const action = "make a shared buffer";
+  const { size } = checkOptions(options, action, '{ node: 0, size: "1 MiB" }');
+  const bytes = parseBytes(size, action);
+  let buffer: SharedArrayBuffer;
+  try {
+    buffer = new SharedArrayBuffer(bytes);
+  } catch (cause) {
+    throw new NumaError("ENOMEM", action, {
+      why: `the runtime refused to make a SharedArrayBuffer of ${formatBytes(bytes)}`,
+      fix: "Ask for less, or use an Arena.",
+      cause,
+    });
+  }
+  return bind(buffer, options);
+}

@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import {
+  bind,
+  type Binding,
+  type BindOptions,
+  interleave,
+  type InterleaveOptions,
+  migrate,
+  NumaError,
+  type OwnedMemory,
+  placement,
+  sharedBuffer,
+  type SharedBufferOptions,
+} from "../mod.ts";
+import { throwsCode } from "./support/errors.ts";
+import { readNumaMaps } from "./support/numa_maps.ts";
+
+const MIB = 2 ** 20;
+const wasm = (shared: boolean): WebAssembly.Memory =>
+  new WebAssembly.Memory({ initial: 32, maximum: 64, shared });
+
+/** Bytes of memory with a policy of its own that is not an arena's, as the kernel tells. */
+function boundPages(policy: RegExp): number {
+  return readNumaMaps().filter((entry) => policy.test(entry.policy)).length;
+}
+
+const kinds: Record<string, () => OwnedMemory> = {
+  "a SharedArrayBuffer": () => new SharedArrayBuffer(2 * MIB),
+  "an ArrayBuffer": () => new ArrayBuffer(2 * MIB),
+  "a resizable ArrayBuffer": () => new ArrayBuffer(2 * MIB, { maxByteLength: 4 * MIB }),
+  "a typed array": () => new Float64Array(MIB / 4),
+  "a part of a buffer": () => new Uint8Array(new SharedArrayBuffer(4 * MIB), 12345, 2 * MIB),
+  "a DataView": () => new DataView(new ArrayBuffer(2 * MIB)),
+  "a WebAssembly.Memory": () => wasm(false),
+  "a shared WebAssembly.Memory": () => wasm(true),
+};
+
+describe("bind", () => {
+  for (const [kind, make] of Object.entries(kinds)) {
+    it(`puts ${kind} on a node, and undoes its policy`, () => {
+      const memory = make();
+      const before = boundPages(/^bind/);
+      const binding = bind(memory, { node: 0 });
+      assert.equal(boundPages(/^bind/) > before, true, "the kernel knows the policy");
+      const { nodes, absent, bytes, edgeBytes, pageBytes, offset, pageNodes } = binding.placement();
+      assert.equal(bytes + edgeBytes, 2 * MIB);
+      assert.ok(edgeBytes < 2 * pageBytes && offset <= edgeBytes && bytes % pageBytes === 0);
+      assert.deepEqual([...nodes], [[0, bytes / pageBytes]]);
+      assert.equal(absent, 0);
+      assert.equal(pageNodes.length, bytes / pageBytes);
+      assert.deepEqual([binding.boundBytes, binding.edgeBytes], [bytes, edgeBytes]);
+      assert.match(String(binding), /^Binding\(.* on nodes 0; .* not bound\)$/);
+      binding.dispose();
+      binding.dispose();
+      assert.ok(binding.disposed);
+      assert.match(String(binding), /undone/);
+      assert.equal(boundPages(/^bind/), before);
+      assert.equal(placement(memory).absent, 0, "the pages stay");
+    });
+  }
+
+  it("keeps what was in it", () => {
+    const words = new Int32Array(MIB).map((_, index) => index);
+    using _binding = bind(words, { node: 0 });
+    migrate(words, 0);
+    assert.ok(words.every((word, index) => word === index));
+  });
+
+  it("holds on to a WebAssembly.Memory that grows", () => {
+    const memory = wasm(false);
+    const binding = bind(memory, { node: 0 });
+    memory.grow(1);
+    assert.equal(binding.placement().bytes + binding.placement().edgeBytes, 2 * MIB + 65536);
+    binding.dispose();
+  });
+
+  it("leaves a buffer alone that was transferred away", () => {
+    const buffer = new ArrayBuffer(MIB);
+    const binding = bind(buffer, { node: 0 });
+    structuredClone(buffer, { transfer: [buffer] });
+    throwsCode(() => binding.placement(), "EINVAL");
+    binding.dispose();
+  });
+
+  it("refuses what is no memory, and what has no whole page", () => {
+    for (const wrong of [null, undefined, 1, "x", {}, [], new Map(), { buffer: 1 }, 2n ** 64n]) {
+      throwsCode(
+        () => bind(wrong as unknown as OwnedMemory, { node: 0 }),
+        "EINVAL",
+        /is no memory/,
+      );
+    }
+    const gone = new ArrayBuffer(MIB);
+    structuredClone(gone, { transfer: [gone] });
+    throwsCode(() => bind(gone, { node: 0 }), "EINVAL");
+    for (const bytes of [1, 100, 4095]) {
+      throwsCode(() => bind(new ArrayBuffer(bytes), { node: 0 }), "EINVAL", /no whole page/);
+    }
+    throwsCode(() => bind(new ArrayBuffer(0), { node: 0 }), "EINVAL");
+  });
+
+  it("refuses nodes and options that are none, and leaves no policy behind", () => {
+    const buffer = new SharedArrayBuffer(MIB);
+    const before = boundPages(/^bind/);
+    for (const node of [-1, 0.5, NaN, 1024, 2 ** 53, "0", null, undefined, {}, 0n]) {
+      throwsCode(() => bind(buffer, { node: node as number }), "EINVAL");
+      throwsCode(() => migrate(buffer, node as number), "EINVAL");
+    }
+    for (const node of [64, 1023]) {
+      assert.throws(() => bind(buffer, { node }), NumaError);
+      assert.throws(() => migrate(buffer, node), NumaError);
+    }
+    for (const options of [null, undefined, 1, "x"]) {
+      throwsCode(() => bind(buffer, options as unknown as BindOptions), "EINVAL");
+    }
+    throwsCode(() => bind(buffer, { node: 0, huge: 1 } as unknown as BindOptions), "EINVAL");
+    // Fewer when what an earlier test gave away is collected meanwhile.
+    assert.ok(boundPages(/^bind/) <= before);
+  });
+});
+
+describe("interleave", () => {
+  it("gives the kernel the policy, and undoes it", () => {
+    const buffer = new SharedArrayBuffer(MIB);
+    const before = boundPages(/^interleave/);
+    {
+      using binding: Binding<SharedArrayBuffer> = interleave(buffer, { nodes: [0], weights: [3] });
+      assert.equal(binding.buffer, buffer);
+      assert.ok(boundPages(/^interleave/) > before);
+      assert.equal(binding.placement().absent, 0);
+    }
+    assert.equal(boundPages(/^interleave/), before);
+  });
+
+  it("refuses nodes and weights that are none", () => {
+    const buffer = new SharedArrayBuffer(MIB);
+    const wrong = [
+      ...[null, undefined, 1, {}, { nodes: [] }, { nodes: 0 }, { nodes: [0, 0] }],
+      ...[{ nodes: ["0"] }, { nodes: [-1] }, { nodes: [0], weights: [] }],
+      ...[{ nodes: [0], weights: [0] }, { nodes: [0], weights: [1001] }],
+      ...[{ nodes: [0], weights: [NaN] }, { nodes: [0], weights: 1 }, {
+        nodes: [0],
+        weights: [1, 1],
+      }],
+    ];
+    for (const options of wrong) {
+      throwsCode(() => interleave(buffer, options as InterleaveOptions), "EINVAL");
+    }
+  });
+});
+
+describe("sharedBuffer", () => {
+  it("is on its node from the first byte", () => {
+    using shared = sharedBuffer({ node: 0, size: "2 MiB", huge: true });
+    assert.ok(shared.buffer instanceof SharedArrayBuffer);
+    assert.equal(shared.buffer.byteLength, 2 * MIB);
+    const { absent, nodes, pageNodes } = shared.placement();
+    assert.equal(absent, 0);
+    assert.deepEqual([...nodes], [[0, pageNodes.length]]);
+    assert.ok(new Uint8Array(shared.buffer).every((byte) => byte === 0));
+  });
+
+  it("refuses sizes that cannot be had", () => {
+    for (const size of [0, -1, NaN, "x", null]) {
+      throwsCode(() => sharedBuffer({ node: 0, size: size as number }), "EINVAL");
+    }
+    throwsCode(() => sharedBuffer({ node: 0, size: 2 ** 52 }), "ENOMEM", /refused/);
+    throwsCode(() => sharedBuffer(null as unknown as SharedBufferOptions), "EINVAL");
+  });
+});
+
+describe("placement", () => {
+  it("tells of any part of any buffer", () => {
+    const buffer = new SharedArrayBuffer(MIB);
+    fc.assert(fc.property(
+      fc.integer({ min: 0, max: MIB }),
+      fc.integer({ min: 0, max: MIB }),
+      (start, length) => {
+        const view = new Uint8Array(buffer, start, Math.min(length, MIB - start));
+        let told;
+        try {
+          told = placement(view);
+        } catch (error) {
+          assert.ok(error instanceof NumaError && error.code === "EINVAL");
+          assert.ok(view.length < 2 * 4096);
+          return;
+        }
+        const { offset, bytes, edgeBytes, pageBytes, pageNodes } = told;
+        assert.equal(bytes + edgeBytes, view.length);
+        assert.ok(offset < pageBytes && edgeBytes < 2 * pageBytes);
+        assert.equal(pageNodes.length, bytes / pageBytes);
+      },
+    ));
+  });
+});
