@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Every system call that places memory is made to fail, at every place where it is made and with every error that its
+ * manual page documents: the helper has to report an error and leave nothing behind. The linker's --wrap puts the
+ * functions below between the helper and the C library.
+ */
+#include "check.h"
+#include "numakit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+enum call { MMAP, MBIND, MADVISE, MOVE_PAGES, MLOCK, CALLS };
+
+static const char *const names[CALLS] = {"mmap", "mbind", "madvise", "move_pages", "mlock"};
+static const int errors[CALLS][12] = {
+    [MMAP] = {EACCES, EAGAIN, EBADF, EEXIST, EINVAL, ENFILE, ENODEV, ENOMEM, EOVERFLOW, EPERM, ETXTBSY},
+    [MBIND] = {EFAULT, EINVAL, EIO, ENOMEM, EPERM, ENOSYS},
+    [MADVISE] = {EACCES, EAGAIN, EBADF, EFAULT, EHWPOISON, EINVAL, EIO, ENOMEM, EPERM},
+    [MOVE_PAGES] = {E2BIG, EACCES, EFAULT, EINVAL, ENODEV, ENOENT, EPERM, ESRCH, ENOSYS},
+    [MLOCK] = {EAGAIN, EINVAL, ENOMEM, EPERM},
+};
+
+/* The fault: the countdown-th call of that kind fails. */
+static enum call faulty;
+static int countdown, fault;
+
+static int fails(enum call call)
+{
+    if (call != faulty || countdown == 0 || --countdown > 0)
+        return 0;
+    errno = fault;
+    return 1;
+}
+
+void *__real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
+int __real_madvise(void *address, size_t bytes, int advice);
+int __wrap_madvise(void *address, size_t bytes, int advice);
+int __real_mlock(const void *address, size_t bytes);
+int __wrap_mlock(const void *address, size_t bytes);
+long __real_mbind(void *start, unsigned long bytes, int mode, const unsigned long *nodes, unsigned long most,
+                  unsigned flags);
+long __wrap_mbind(void *start, unsigned long bytes, int mode, const unsigned long *nodes, unsigned long most,
+                  unsigned flags);
+long __real_move_pages(int pid, unsigned long count, void **pages, const int *nodes, int *status, int flags);
+long __wrap_move_pages(int pid, unsigned long count, void **pages, const int *nodes, int *status, int flags);
+
+void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+    return fails(MMAP) ? MAP_FAILED : __real_mmap(address, bytes, protection, flags, fd, offset);
+}
+
+int __wrap_madvise(void *address, size_t bytes, int advice)
+{
+    return fails(MADVISE) ? -1 : __real_madvise(address, bytes, advice);
+}
+
+int __wrap_mlock(const void *address, size_t bytes)
+{
+    return fails(MLOCK) ? -1 : __real_mlock(address, bytes);
+}
+
+long __wrap_mbind(void *start, unsigned long bytes, int mode, const unsigned long *nodes, unsigned long most,
+                  unsigned flags)
+{
+    return fails(MBIND) ? -1 : __real_mbind(start, bytes, mode, nodes, most, flags);
+}
+
+long __wrap_move_pages(int pid, unsigned long count, void **pages, const int *nodes, int *status, int flags)
+{
+    return fails(MOVE_PAGES) ? -1 : __real_move_pages(pid, count, pages, nodes, status, flags);
+}
+
+static const uint64_t node_zero[] = {1};
+
+/* A mapping's whole life. */
+static int32_t use_mapping(void)
+{
+    uint64_t out[NK_MAPPING_FACTS], page = (uint64_t)sysconf(_SC_PAGESIZE), mapping;
+    int32_t counts[2], result;
+
+    result = nk_mapping_create(0, NK_PAGES_SMALL, NK_RESERVE | NK_LOCK, page, MIB, out);
+    if (result < 0)
+        return result;
+    mapping = out[0];
+    result = nk_mapping_commit(mapping, 16 * page);
+    if (result >= 0)
+        result = nk_mapping_populate(mapping, 0, 16 * page);
+    if (result >= 0)
+        result = nk_mapping_residency(mapping, 0, 16 * page, counts, 1);
+    if (result >= 0)
+        result = nk_mapping_commit(mapping, page);
+    CHECK_EQ(nk_mapping_attach(mapping, out), NK_MAPPING_FACTS);
+    CHECK(out[4] == 0 || out[4] == page || out[4] == 16 * page);
+    CHECK_EQ(nk_mapping_release(mapping, 1), 0);
+    return result;
+}
+
+static int32_t use_hugepages(void)
+{
+    uint64_t out[NK_MAPPING_FACTS], huge;
+    int32_t result = nk_mapping_create(0, NK_PAGES_THP, 0, 2 * MIB, 4 * MIB, out);
+
+    if (result == -ENOTSUP && countdown > 0)
+        return 0; /* switched off on this machine */
+    if (result < 0)
+        return result;
+    result = nk_mapping_populate(out[0], 0, 4 * MIB);
+    if (result >= 0)
+        result = nk_mapping_huge_bytes(out[0], 1, &huge);
+    CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+    return result;
+}
+
+static int32_t use_buffer(void)
+{
+    uint64_t bytes = 16 * (uint64_t)sysconf(_SC_PAGESIZE);
+    char *buffer = __real_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int32_t nodes[16], target = 0, result;
+
+    CHECK(buffer != MAP_FAILED);
+    result = nk_buffer_policy(buffer, bytes, NK_POLICY_BIND, node_zero, 1);
+    if (result >= 0)
+        result = nk_buffer_populate(buffer, bytes, 0);
+    if (result >= 0)
+        result = nk_buffer_move(buffer, bytes, &target, 1, 0);
+    if (result >= 0)
+        result = nk_buffer_locate(buffer, bytes, nodes, 16);
+    if (result >= 0)
+        result = nk_buffer_policy(buffer, bytes, NK_POLICY_DEFAULT, NULL, 0);
+    munmap(buffer, bytes);
+    return result;
+}
+
+static int count_maps(void)
+{
+    int lines = 0;
+    char line[512];
+    FILE *maps = fopen("/proc/self/maps", "re");
+
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof line, maps) != NULL)
+        lines++;
+    fclose(maps);
+    return lines;
+}
+
+/* Runs a use with the fault at its first place, its second, and so on until it meets none. Returns the places. */
+static int fail_everywhere(int32_t (*use)(void), enum call call, int error, int maps)
+{
+    uint64_t before[4], after[4];
+    int place = 0;
+
+    for (;;) {
+        int32_t result;
+
+        nk_mapping_stats(before);
+        faulty = call;
+        fault = error;
+        countdown = ++place;
+        result = use();
+        nk_mapping_stats(after);
+        CHECK(memcmp(before, after, sizeof before) == 0);
+        /* The allocator's and the sanitizer's own maps come and go by a few. */
+        CHECK(count_maps() <= maps + 4);
+        if (countdown > 0) {
+            countdown = 0;
+            CHECK(result >= 0);
+            return place - 1;
+        }
+        /* Advice may be refused where it is only advice; placement may not. */
+        CHECK(result < 0 || call == MADVISE);
+        CHECK(result > -200);
+    }
+}
+
+static void fail_all(int32_t (*use)(void), const char *name)
+{
+    int maps;
+
+    /* What the first run maps for good is no leak. */
+    CHECK(use() >= 0);
+    maps = count_maps();
+    for (enum call call = MMAP; call < CALLS; call++) {
+        int places = 0, kinds = 0;
+
+        for (; errors[call][kinds] != 0; kinds++)
+            places += fail_everywhere(use, call, errors[call][kinds], maps);
+        printf("# %s: %s failed in %d ways at %d places\n", name, names[call], kinds, places);
+    }
+}
+
+static void test_mappings(void)
+{
+    fail_all(use_mapping, "a mapping");
+}
+
+static void test_hugepages(void)
+{
+    fail_all(use_hugepages, "transparent hugepages");
+}
+
+static void test_buffers(void)
+{
+    fail_all(use_buffer, "a buffer");
+}
+
+int main(void)
+{
+    RUN(test_mappings);
+    RUN(test_hugepages);
+    RUN(test_buffers);
+    return 0;
+}
