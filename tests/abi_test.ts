@@ -47,9 +47,9 @@ describe("the C helper's interface", () => {
 
   it("takes numbers beyond 32 bits unharmed", () => {
     // A mapping's identity is serial * 65536 + slot; one that was cut to 32 bits would be found.
-    const out = new BigUint64Array(9);
+    const out = new BigUint64Array(10);
     const { calls } = native();
-    assert.equal(calls.nk_mapping_create(0, 0, 0, 4096, 4096, out), 9);
+    assert.equal(calls.nk_mapping_create(0, 0, 0, 4096, 4096, out), 10);
     const identity = Number(out[0]);
     assert.equal(calls.nk_mapping_attach(identity + 2 ** 48, out), -116);
     assert.equal(calls.nk_mapping_release(identity, 1), 0);

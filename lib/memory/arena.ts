@@ -29,6 +29,8 @@ export interface ArenaOptions {
   readonly pages?: PageKind | readonly PageKind[];
   /** Whether its pages are locked (mlock), so that they are never swapped out and come back elsewhere. */
   readonly lock?: boolean;
+  /** What it is called in {@linkcode memoryReport} and in events: 1 to 40 characters. `"arena"` unless given. */
+  readonly label?: string;
 }
 
 /** What {@linkcode Arena.local} makes; the first call of a thread on a node decides. */
@@ -38,7 +40,8 @@ export type LocalArenaOptions = Partial<Omit<ArenaOptions, "node">>;
 export type ArenaMark = number & { readonly arenaMark: unique symbol };
 
 const KIND = "arena";
-const LOCAL: LocalArenaOptions = { size: "1 MiB", reserve: "1 GiB" };
+const LABEL_LENGTH = 40;
+const LOCAL: LocalArenaOptions = { size: "1 MiB", reserve: "1 GiB", label: "local arena" };
 
 /** This thread's own arenas, by node. */
 const locals = new Map<number, Arena>();
@@ -74,6 +77,8 @@ export class Arena extends TypedAllocator implements Shareable {
   readonly capacity: number;
   /** Whether its pages are locked. */
   readonly locked: boolean;
+  /** What it is called in reports. */
+  readonly label: string;
   /** One live arena a mapping and thread, so that a handle that comes twice gives the same object. */
   static readonly #live: WeakMap<Mapping, Arena> = new WeakMap();
 
@@ -98,6 +103,7 @@ export class Arena extends TypedAllocator implements Shareable {
     this.node = mapping.node;
     this.pages = mapping.pages;
     this.locked = mapping.locked;
+    this.label = mapping.label;
     Arena.#live.set(mapping, this);
   }
 
@@ -120,7 +126,7 @@ export class Arena extends TypedAllocator implements Shareable {
         fix: 'Give { node: 0, size: "1 MiB" }.',
       });
     }
-    const { node, size, reserve = size, pages = "4k", lock = false } = options;
+    const { node, size, reserve = size, pages = "4k", lock = false, label = "arena" } = options;
     checkInteger(node, "node", 0, 1023, bad);
     const committedBytes = parseBytes(size, bad);
     const reservedBytes = parseBytes(reserve, bad);
@@ -128,9 +134,15 @@ export class Arena extends TypedAllocator implements Shareable {
     if (typeof lock !== "boolean") {
       throw new NumaError("EINVAL", bad, { why: `lock is ${show(lock)}`, fix: "Give a boolean." });
     }
+    if (typeof label !== "string" || label === "" || label.length > LABEL_LENGTH) {
+      throw new NumaError("EINVAL", bad, {
+        why: `label is ${show(label)}`,
+        fix: `Give a text of 1 to ${LABEL_LENGTH} characters.`,
+      });
+    }
     const failures: NumaError[] = [];
     for (const kind of checkPages(pages, bad)) {
-      const request = { node, pages: kind, committedBytes, reservedBytes, lock };
+      const request = { node, pages: kind, committedBytes, reservedBytes, lock, label };
       const text = formatBytes(committedBytes);
       try {
         const action = `create an arena of ${text} in ${kind} pages on node ${node}`;
@@ -458,6 +470,7 @@ export class Arena extends TypedAllocator implements Shareable {
     const fits = (aligned % windowBytes) + size <= windowBytes;
     const offset = fits ? aligned : Math.ceil(aligned / windowBytes) * windowBytes;
     if (size <= windowBytes && offset + size <= this.capacity) return offset;
+    this.#mapping.exhausted(size);
     throw new NumaError("ENOMEM", action, {
       why: `${this.remaining} of ${this.capacity} bytes remain on node ${this.node}` +
         (alignment > GRANULE_BYTES ? `, aligned to ${alignment}` : ""),

@@ -4,6 +4,7 @@ import { errnoError } from "../runtime/errno.ts";
 import { NumaError } from "../runtime/error.ts";
 import { showAs } from "../runtime/inspect.ts";
 import { native } from "../runtime/native.ts";
+import { publish } from "./events.ts";
 import { explainCreate } from "./explain.ts";
 import {
   type BufferPlacement,
@@ -118,6 +119,11 @@ function move(pages: WholePages, pattern: readonly number[], action: string): nu
   return elsewhere;
 }
 
+function tellMoved({ bytes }: WholePages, nodes: readonly number[]): void {
+  const node = nodes.length === 1 ? nodes[0] : undefined;
+  publish("migrated", () => ({ label: "buffer", identity: undefined, node, bytes }));
+}
+
 function place(
   pages: WholePages,
   policy: "bind" | "interleave",
@@ -131,7 +137,10 @@ function place(
   populate(pages, nodes, action);
   // The kernel gives up on a page that is in use just then; most can be moved a moment later.
   const elsewhere = move(pages, pattern, action) === 0 ? 0 : move(pages, pattern, action);
-  if (elsewhere === 0) return;
+  if (elsewhere === 0) {
+    tellMoved(pages, nodes);
+    return;
+  }
   throw new NumaError("ESTRICT", action, {
     why: `the kernel left ${elsewhere} of ${pages.bytes / pages.pageBytes} pages elsewhere`,
     fix:
@@ -367,7 +376,10 @@ export function migrate(buffer: OwnedMemory, node: number): BufferPlacement {
   const pages = wholePages(bytesOf(buffer, action), action);
   const { absent } = locate(pages, action);
   const wrong = (): number => move(pages, [node], action) - absent;
-  if (wrong() <= 0 || wrong() <= 0) return locate(pages, action);
+  if (wrong() <= 0 || wrong() <= 0) {
+    tellMoved(pages, [node]);
+    return locate(pages, action);
+  }
   const after = locate(pages, action);
   throw new NumaError("ESTRICT", action, {
     why:

@@ -3,16 +3,20 @@
  *
  * ```
  *   small page (4 KiB)              data, aligned to its page size
- *   +------------------------------+------------------------------------------------+
- *   | 0: owner | 1: top | unused … | allocated …              | free …             |
- *   +------------------------------+--------------------------^---------------------+
- *   int32 words                                               top * 16
+ *   +------------------------------+------------------------+-----------+-----------+
+ *   | owner | top | label | stack  | allocated …            | committed | reserved  |
+ *   +------------------------------+------------------------^-----------+-----------+
+ *   0       4     64      256                               top * 16
  * ```
  *
  * - `owner`: slot + 1 of the thread that allocates here, 0 for nobody. Taken with a compare-exchange; the C helper
  *   clears it when its owner lets go or dies.
  * - `top`: the bump pointer in granules of 16 bytes. A plain word: only the owner writes it (and reads its own copy),
  *   and taking ownership orders it. A 32-bit word, because a Float64 costs four times as much on Bun, and 16 bytes a unit reach 64 GiB.
+ *
+ * - `label`: what the creator called it, UTF-8 up to the first zero byte, so that any thread's report can name it.
+ * - `stack`: where it was made, likewise, in debug mode only.
+ * - committed: has pages; reserved: has addresses only. How many bytes are committed is known to the C helper.
  *
  * JavaScript may scribble over the header through `arena.bytes.buffer`. That garbles this arena's bookkeeping and
  * nothing else: limits are kept outside, and every view is checked by the runtime.
@@ -26,6 +30,14 @@ export const OWNER = 0;
 export const TOP = 1;
 /** Words of the header that are in use. */
 export const HEADER_WORDS = 2;
+/** Where the label is in the header, in bytes. */
+export const LABEL_OFFSET = 64;
+/** The longest label, with its zero byte. */
+export const LABEL_BYTES = 64;
+/** Where the creator's stack is in the header, in bytes. */
+export const STACK_OFFSET = 256;
+/** The longest stack, with its zero byte. */
+export const STACK_BYTES = 3840;
 /** Bytes a unit of the bump pointer. */
 export const GRANULE_BYTES = 16;
 /** log2 of {@linkcode GRANULE_BYTES}. */

@@ -3,6 +3,18 @@ import { NumaError } from "../runtime/error.ts";
 import { native } from "../runtime/native.ts";
 import { formatBytes } from "../runtime/bytes.ts";
 import { explainCreate, explainPopulate, type Refused } from "./explain.ts";
+import { callerStack, inDebugMode, reportAtExit } from "./debug.ts";
+import { type MemoryEvent, publish } from "./events.ts";
+import { readText, writeText } from "./header.ts";
+import {
+  GRANULE_BYTES,
+  HEADER_WORDS,
+  LABEL_BYTES,
+  LABEL_OFFSET,
+  STACK_BYTES,
+  STACK_OFFSET,
+  TOP,
+} from "./layout.ts";
 import { pageFormat, type PageKind, pageKind } from "./pages.ts";
 
 /** What a mapping is made of. */
@@ -17,6 +29,8 @@ export interface MappingRequest {
   readonly reservedBytes: number;
   /** Whether its pages are locked. */
   readonly lock: boolean;
+  /** What it is called in reports. */
+  readonly label: string;
 }
 
 /** Where the pages of a range are. */
@@ -37,7 +51,7 @@ const NODES = 1024;
 /** `NK_LOCK`, `NK_RESERVE` and `NK_MAPPING_FACTS`. */
 const LOCK = 1;
 const RESERVE = 2;
-const FACTS = 9;
+const FACTS = 10;
 /** How much a mapping grows by itself: as much as it has, within these bounds. */
 const LEAST_GROWTH_BYTES = 2 ** 20;
 const MOST_GROWTH_BYTES = 2 ** 26;
@@ -141,7 +155,7 @@ export class Mapping {
    * @throws {NumaError} See `docs/errors.md`.
    */
   static create(request: MappingRequest, action: string): Mapping {
-    const { node, pages, committedBytes, reservedBytes, lock } = request;
+    const { node, pages, committedBytes, reservedBytes, lock, label } = request;
     const { kind, pageBytes } = pageFormat(pages);
     const dataBytes = Math.ceil(reservedBytes / pageBytes) * pageBytes;
     const out = new BigUint64Array(FACTS);
@@ -152,6 +166,7 @@ export class Mapping {
     const mapping = Mapping.#open(out, action);
     try {
       mapping.commit(committedBytes, action);
+      mapping.#describe(label);
       return mapping;
     } catch (error) {
       mapping.release();
@@ -188,9 +203,72 @@ export class Mapping {
 
   /** Bytes of data that have pages now; every thread may have changed that. */
   get committedBytes(): number {
+    return Number(this.#facts()[4]);
+  }
+
+  /** What its creator called it. */
+  get label(): string {
+    return readText(this.buffer, LABEL_OFFSET, LABEL_BYTES);
+  }
+
+  /** Where it was made; empty outside of debug mode. */
+  get stack(): string {
+    return readText(this.buffer, STACK_OFFSET, STACK_BYTES);
+  }
+
+  /** Bytes that are allocated, as its header says. */
+  get usedBytes(): number {
+    const words = new Uint32Array(this.buffer, 0, HEADER_WORDS);
+    return Math.min(Atomics.load(words, TOP) * GRANULE_BYTES, this.dataBytes);
+  }
+
+  /** Bytes that are in hugepages now. */
+  get hugeBytes(): number {
+    const out = new BigUint64Array(1);
+    const result = native().calls.nk_mapping_huge_bytes(this.identity, 0, out);
+    return result < 0 ? 0 : Number(out[0]);
+  }
+
+  /** How many threads hold it. */
+  get holders(): number {
+    return Number(this.#facts()[9]);
+  }
+
+  /** The identities of all live mappings of the process. */
+  static identities(): number[] {
+    let out = new BigUint64Array(64);
+    let count = native().calls.nk_mapping_list(out, out.length);
+    while (count > out.length) {
+      out = new BigUint64Array(count * 2);
+      count = native().calls.nk_mapping_list(out, out.length);
+    }
+    return [...out.subarray(0, count)].map(Number);
+  }
+
+  /** Whether this thread holds a mapping. */
+  static holds(identity: number): boolean {
+    return held.has(identity);
+  }
+
+  #facts(): BigUint64Array {
     const out = new BigUint64Array(FACTS);
     native().calls.nk_mapping_attach(this.identity, out);
-    return Number(out[4]);
+    return out;
+  }
+
+  /** Says in the header what it is, and tells whoever listens. */
+  #describe(label: string): void {
+    writeText(this.buffer, LABEL_OFFSET, LABEL_BYTES, label);
+    if (inDebugMode()) {
+      writeText(this.buffer, STACK_OFFSET, STACK_BYTES, callerStack());
+      reportAtExit(() => [...held.values()].filter(({ buffer }) => buffer.byteLength > 0));
+    }
+    publish("create", () => this.#event(this.dataBytes));
+  }
+
+  #event(bytes: number): MemoryEvent {
+    const { label, identity, node } = this;
+    return { label, identity, node, bytes };
   }
 
   /**
@@ -218,6 +296,7 @@ export class Mapping {
     const before = this.committedBytes;
     const whole = Math.ceil(bytes / this.pageBytes) * this.pageBytes;
     if (whole > this.dataBytes) {
+      this.exhausted(whole);
       throw new NumaError("ENOMEM", action, {
         why: `${formatBytes(this.dataBytes)} are reserved, and it would take ${formatBytes(whole)}`,
         fix: "Reserve more.",
@@ -236,6 +315,11 @@ export class Mapping {
       throw error;
     }
     return whole;
+  }
+
+  /** Tells whoever listens that a request could not be met. */
+  exhausted(bytes: number): void {
+    publish("exhausted", () => this.#event(bytes));
   }
 
   /**
@@ -295,6 +379,7 @@ export class Mapping {
    */
   release(): void {
     if (held.get(this.identity) !== this) return;
+    if (this.buffer.byteLength > 0) publish("destroy", () => this.#event(this.dataBytes));
     held.delete(this.identity);
     const buffers = [this.buffer, ...this.#more];
     const lost = buffers.some(({ byteLength }) => byteLength === 0);

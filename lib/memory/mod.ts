@@ -15,6 +15,8 @@ export {
   type SharedBufferOptions,
 } from "./binding.ts";
 export { type BufferPlacement, type OwnedMemory, placement } from "./owned.ts";
+export type { MemoryEvent, MemoryEventName } from "./events.ts";
+export { type ArenaReport, type MemoryReport, memoryReport } from "./report.ts";
 export type { Residency } from "./mapping.ts";
 export type { PageKind } from "./pages.ts";
 export type { TypedAllocator } from "./typed_allocator.ts";

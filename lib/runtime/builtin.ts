@@ -3,6 +3,7 @@ import process from "node:process";
 /** The runtime's own modules that are too slow to load for a program that may never need them. */
 interface Builtins {
   "node:crypto": typeof import("node:crypto");
+  "node:diagnostics_channel": typeof import("node:diagnostics_channel");
   "node:v8": typeof import("node:v8");
   "node:worker_threads": typeof import("node:worker_threads");
 }

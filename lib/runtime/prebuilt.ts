@@ -12,22 +12,22 @@
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
     bytes: 329808,
-    sha256: "f03f26433969d3718c580151018ee81f838987be9d3102f696aa0985816d5a70",
+    sha256: "26e52ed62572c205b02b3440a1bcb170f0a9037a18ace44d00f4032b0dd1bab8",
   },
   "linux-arm64-musl": {
     bytes: 329648,
-    sha256: "fb1c3bdc4f1c28f96a0fd854bf93bbba7e1a174b92892b5d8a6baeb96661ce5e",
+    sha256: "5b0253fe7ce613cb47ee321b2860a927660994c20af902d1f95dfd485c8b5fc6",
   },
   "linux-x64-gnu": {
     bytes: 301360,
-    sha256: "407a56968acd1ad2275fce37d9b8b65070e936bd908b6f37b7cb1675016fd868",
+    sha256: "811413d97395ff61366ed50d55a6534ff2b9d147057c22f5bcc7693682c1bb04",
   },
   "linux-x64-musl": {
     bytes: 297112,
-    sha256: "aaf16f5d4cce5c302f19c4c4a8d61896ed134eb5d24c04a056f786e93eba8601",
+    sha256: "0a40f1696c81023c922fd8d24066999911bf4bc30aefdaa7044766b8dc4d78b9",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "976aed38e2b1ccfa3c23bf5bdd0f213d382abe1598bcce626726872c072694bc";
+  "1c2424098787b33484d32a249d2d1421be18a177192fe249344267530ce20f9b";

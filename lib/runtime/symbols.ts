@@ -54,6 +54,7 @@ export const SYMBOLS = {
   nk_mapping_commit: { args: ["u64", "u64"], returns: "i32" },
   nk_mapping_create: { args: ["i32", "i32", "i32", "u64", "u64", "buffer"], returns: "i32" },
   nk_mapping_huge_bytes: { args: ["u64", "i32", "buffer"], returns: "i32" },
+  nk_mapping_list: { args: ["buffer", "u64"], returns: "i32" },
   nk_mapping_populate: { args: ["u64", "u64", "u64"], returns: "i32" },
   nk_mapping_release: { args: ["u64", "i32"], returns: "i32" },
   nk_mapping_residency: { args: ["u64", "u64", "u64", "buffer", "i32"], returns: "i32" },

@@ -174,7 +174,7 @@ NK_API int32_t nk_thread_rseq(uint64_t *out);
 #define NK_LOCK 1    /* populated pages are locked: never swapped out */
 #define NK_RESERVE 2 /* commit nothing yet */
 
-#define NK_MAPPING_FACTS 9 /* what out has to have room for below */
+#define NK_MAPPING_FACTS 10 /* what out has to have room for below */
 
 /*
  * Reserve a mapping of data_bytes (a multiple of page_bytes), bind it to node and commit it, without NK_RESERVE all of
@@ -182,7 +182,8 @@ NK_API int32_t nk_thread_rseq(uint64_t *out);
  * NK_PAGES_SMALL, the PMD size for NK_PAGES_THP, a hugetlb size for NK_PAGES_HUGE.
  *
  * out[0] identity (never reused), out[1] address, out[2] header bytes, out[3] data bytes, out[4] committed bytes,
- * out[5] node, out[6] kind, out[7] page bytes, out[8] NK_LOCK or 0. Returns NK_MAPPING_FACTS.
+ * out[5] node, out[6] kind, out[7] page bytes, out[8] NK_LOCK or 0, out[9] threads that hold it. Returns
+ * NK_MAPPING_FACTS.
  * -EINVAL kind, flags, sizes; -ENODEV no such node or one without memory; -EACCES not in the cpuset; -EPERM mbind
  * forbidden (seccomp); -ENOLCK locking beyond RLIMIT_MEMLOCK; -ENOSYS no NUMA in the kernel; -ENOTSUP THP switched off;
  * -ENOMEM less room on the node or under the cgroup's limit than asked (nk_mapping_populate), or for NK_PAGES_HUGE fewer
@@ -225,6 +226,9 @@ NK_API int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out);
  * Returns the holders left. -ESTALE not held by this thread.
  */
 NK_API int32_t nk_mapping_release(uint64_t mapping, int32_t detached);
+
+/* The identities of all live mappings, whoever holds them: as many as fit. Returns how many there are. */
+NK_API int32_t nk_mapping_list(uint64_t *out, uint64_t capacity);
 
 /* out[0] live mappings, out[1] their bytes, out[2] ranges that stay reserved without pages, out[3] their bytes.
  * Returns 4. */

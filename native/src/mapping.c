@@ -62,7 +62,7 @@ static int held_range(uint64_t identity, struct nk_range *range)
     return 0;
 }
 
-static void describe(uint64_t identity, const struct nk_range *range, uint64_t *out)
+static void describe(uint64_t identity, const struct nk_range *range, uint32_t holders, uint64_t *out)
 {
     out[0] = identity;
     out[1] = (uint64_t)(uintptr_t)range->header;
@@ -73,6 +73,7 @@ static void describe(uint64_t identity, const struct nk_range *range, uint64_t *
     out[6] = (uint64_t)range->kind;
     out[7] = range->page_bytes;
     out[8] = (uint64_t)range->flags & NK_LOCK;
+    out[9] = holders;
 }
 
 /* Registry locked. Returns 0 when there is no memory or no slot. */
@@ -129,7 +130,7 @@ int32_t nk_mapping_create(int32_t node, int32_t kind, int32_t flags, uint64_t pa
         nk_range_unmap(&range);
         return -ENOMEM;
     }
-    describe(identity, &range, out);
+    describe(identity, &range, 1, out);
     return NK_MAPPING_FACTS;
 }
 
@@ -137,6 +138,7 @@ int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out)
 {
     struct nk_thread *thread = nk_thread_record();
     struct nk_range range;
+    uint32_t holders;
     int again;
 
     if (thread == NULL)
@@ -153,8 +155,9 @@ int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out)
     range = mappings[nk_slot_of(mapping)].range;
     if (!again)
         mappings[nk_slot_of(mapping)].holders++;
+    holders = mappings[nk_slot_of(mapping)].holders;
     nk_registry_unlock();
-    describe(mapping, &range, out);
+    describe(mapping, &range, holders, out);
     return NK_MAPPING_FACTS;
 }
 
@@ -261,6 +264,22 @@ int32_t nk_mapping_huge_bytes(uint64_t mapping, int32_t collapse, uint64_t *out)
     int error = held_range(mapping, &range);
 
     return error < 0 ? error : nk_range_huge_bytes(&range, collapse, out);
+}
+
+int32_t nk_mapping_list(uint64_t *out, uint64_t capacity)
+{
+    uint64_t count = 0;
+
+    nk_registry_lock();
+    for (uint32_t slot = 0; slot < identities.capacity; slot++) {
+        if (identities.identities[slot] == 0)
+            continue;
+        if (count < capacity)
+            out[count] = identities.identities[slot];
+        count++;
+    }
+    nk_registry_unlock();
+    return (int32_t)count;
 }
 
 int32_t nk_mapping_stats(uint64_t *out)

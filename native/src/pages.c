@@ -138,7 +138,7 @@ static int reserve(struct nk_range *range)
         munmap(base, slack);
     if (base + span != end)
         munmap(end, (size_t)(base + span - end));
-    return madvise(range->header, range->header_bytes + range->data_bytes, MADV_DONTFORK) < 0 ? -errno : 0;
+    return 0;
 }
 
 static int bind(const struct nk_range *range, char *start, uint64_t bytes)
@@ -170,8 +170,12 @@ static int populate(const struct nk_range *range, char *start, uint64_t bytes)
 
 static int prepare_header(const struct nk_range *range)
 {
-    int error = bind(range, range->header, range->header_bytes);
+    int error;
 
+    /* A child process would share these pages copy-on-write; with hugetlb pages that ends in SIGBUS. */
+    if (madvise(range->header, range->header_bytes + range->data_bytes, MADV_DONTFORK) < 0)
+        return -errno;
+    error = bind(range, range->header, range->header_bytes);
     return error < 0 ? error : populate(range, range->header, range->header_bytes);
 }
 
@@ -187,7 +191,6 @@ static int prepare_data(const struct nk_range *range, char *start, uint64_t byte
     error = bind(range, start, bytes);
     if (error < 0)
         return error;
-    /* A child process would share these pages copy-on-write; with hugetlb pages that ends in SIGBUS. */
     if (madvise(start, bytes, MADV_DONTFORK) < 0)
         return -errno;
     if (range->kind == NK_PAGES_THP && madvise(start, bytes, MADV_HUGEPAGE) < 0)

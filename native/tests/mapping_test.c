@@ -131,6 +131,11 @@ static void *use(void *argument)
 
     CHECK_EQ(nk_mapping_attach(shared->identity, out), NK_MAPPING_FACTS);
     CHECK_EQ(nk_mapping_attach(shared->identity, out), NK_MAPPING_FACTS);
+    CHECK_EQ(out[9], 2);
+    CHECK_EQ(nk_mapping_list(out, 0), 1);
+    CHECK_EQ(nk_mapping_list(out, NK_MAPPING_FACTS), 1);
+    CHECK_EQ(out[0], shared->identity);
+    CHECK_EQ(nk_mapping_attach(shared->identity, out), NK_MAPPING_FACTS);
     CHECK_EQ(nk_thread_self(self), 3);
     *(volatile uint32_t *)(uintptr_t)out[1] = (uint32_t)self[1] + 1;
     if (shared->detached >= 0) {
