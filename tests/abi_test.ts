@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { native } from "../lib/runtime/native.ts";
-import { ABI_VERSION, type Signature, SYMBOLS } from "../lib/runtime/symbols.ts";
+import { ABI_VERSION, MAPPING_FACTS, type Signature, SYMBOLS } from "../lib/runtime/symbols.ts";
 import { checkoutFile } from "./support/checkout.ts";
 
 const ARGS: Record<string, string> = { int32_t: "i32", uint64_t: "u64" };
@@ -47,9 +47,9 @@ describe("the C helper's interface", () => {
 
   it("takes numbers beyond 32 bits unharmed", () => {
     // A mapping's identity is serial * 65536 + slot; one that was cut to 32 bits would be found.
-    const out = new BigUint64Array(10);
+    const out = new BigUint64Array(MAPPING_FACTS);
     const { calls } = native();
-    assert.equal(calls.nk_mapping_create(0, 0, 0, 4096, 4096, out), 10);
+    assert.equal(calls.nk_mapping_create(0, 0, 0, 4096, 4096, out), MAPPING_FACTS);
     const identity = Number(out[0]);
     assert.equal(calls.nk_mapping_attach(identity + 2 ** 48, out), -116);
     assert.equal(calls.nk_mapping_release(identity, 1), 0);

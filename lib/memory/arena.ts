@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { type ByteSize, formatBytes, parseBytes } from "../runtime/bytes.ts";
 import { checkInteger, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
@@ -14,33 +15,14 @@ import {
 } from "./layout.ts";
 import { currentNode } from "../topology/current.ts";
 import { Mapping, type Residency } from "./mapping.ts";
-import { checkPages, type PageKind } from "./pages.ts";
+import { type ArenaOptions, checkName, checkOptions, type LocalArenaOptions } from "./options.ts";
+import type { PageKind } from "./pages.ts";
 import { TypedAllocator } from "./typed_allocator.ts";
-
-/** What {@linkcode Arena.create} makes. */
-export interface ArenaOptions {
-  /** The node whose memory it is. */
-  readonly node: number;
-  /** Bytes, or a text such as `"1 MiB"`; rounded up to whole pages. All of them have pages from the start. */
-  readonly size: ByteSize;
-  /** Bytes it may grow to. Only addresses are taken until it does. `size` unless given, at most 64 GiB. */
-  readonly reserve?: ByteSize;
-  /** The pages, or kinds of pages to try in order. `"4k"` unless given. */
-  readonly pages?: PageKind | readonly PageKind[];
-  /** Whether its pages are locked (mlock), so that they are never swapped out and come back elsewhere. */
-  readonly lock?: boolean;
-  /** What it is called in {@linkcode memoryReport} and in events: 1 to 40 characters. `"arena"` unless given. */
-  readonly label?: string;
-}
-
-/** What {@linkcode Arena.local} makes; the first call of a thread on a node decides. */
-export type LocalArenaOptions = Partial<Omit<ArenaOptions, "node">>;
 
 /** A point in an arena's life to go back to: what {@linkcode Arena.mark} gave. */
 export type ArenaMark = number & { readonly arenaMark: unique symbol };
 
 const KIND = "arena";
-const LABEL_LENGTH = 40;
 const LOCAL: LocalArenaOptions = { size: "1 MiB", reserve: "1 GiB", label: "local arena" };
 
 /** This thread's own arenas, by node. */
@@ -98,7 +80,8 @@ export class Arena extends TypedAllocator implements Shareable {
     super();
     this.#mapping = mapping;
     this.#header = new Uint32Array(mapping.buffer, 0, HEADER_WORDS);
-    this.#owner = threadSelf().slot + 1;
+    // Slots repeat from process to process.
+    this.#owner = mapping.shared ? threadSelf().tid : threadSelf().slot + 1;
     this.capacity = mapping.dataBytes;
     this.node = mapping.node;
     this.pages = mapping.pages;
@@ -119,34 +102,13 @@ export class Arena extends TypedAllocator implements Shareable {
    * the kernel put a page elsewhere; `EINVAL` a bad argument.
    */
   static create(options: ArenaOptions): Arena {
-    const bad = "create an arena";
-    if (typeof options !== "object" || options === null) {
-      throw new NumaError("EINVAL", bad, {
-        why: `the options are ${show(options)}`,
-        fix: 'Give { node: 0, size: "1 MiB" }.',
-      });
-    }
-    const { node, size, reserve = size, pages = "4k", lock = false, label = "arena" } = options;
-    checkInteger(node, "node", 0, 1023, bad);
-    const committedBytes = parseBytes(size, bad);
-    const reservedBytes = parseBytes(reserve, bad);
-    checkInteger(reservedBytes, "reserve", committedBytes, MAX_DATA_BYTES, bad);
-    if (typeof lock !== "boolean") {
-      throw new NumaError("EINVAL", bad, { why: `lock is ${show(lock)}`, fix: "Give a boolean." });
-    }
-    if (typeof label !== "string" || label === "" || label.length > LABEL_LENGTH) {
-      throw new NumaError("EINVAL", bad, {
-        why: `label is ${show(label)}`,
-        fix: `Give a text of 1 to ${LABEL_LENGTH} characters.`,
-      });
-    }
+    const { kinds, ...rest } = checkOptions(options);
     const failures: NumaError[] = [];
-    for (const kind of checkPages(pages, bad)) {
-      const request = { node, pages: kind, committedBytes, reservedBytes, lock, label };
-      const text = formatBytes(committedBytes);
+    for (const pages of kinds) {
+      const size = formatBytes(rest.committedBytes);
       try {
-        const action = `create an arena of ${text} in ${kind} pages on node ${node}`;
-        return new Arena(Mapping.create(request, action));
+        const action = `create an arena of ${size} in ${pages} pages on node ${rest.node}`;
+        return new Arena(Mapping.create({ ...rest, pages }, action));
       } catch (error) {
         const missing = error instanceof NumaError &&
           (error.code === "ENOMEM" || error.code === "ENOTSUP");
@@ -372,7 +334,13 @@ export class Arena extends TypedAllocator implements Shareable {
   claim(): void {
     this.#check("allocate from an arena");
     if (this.#claimed) return;
-    const owner = Atomics.compareExchange(this.#header, OWNER, 0, this.#owner);
+    let owner = Atomics.compareExchange(this.#header, OWNER, 0, this.#owner);
+    if (owner !== 0 && this.#mapping.shared && !existsSync(`/proc/${owner}`)) {
+      // It died in another process, where nobody could say so.
+      owner = Atomics.compareExchange(this.#header, OWNER, owner, this.#owner) === owner
+        ? 0
+        : owner;
+    }
     if (owner === 0 || owner === this.#owner) {
       this.#claimed = true;
       this.#committed = this.#mapping.committedBytes;
@@ -380,7 +348,9 @@ export class Arena extends TypedAllocator implements Shareable {
       return;
     }
     throw new NumaError("EBUSY", `allocate from an arena on node ${this.node}`, {
-      why: `the thread in slot ${owner - 1} allocates from it`,
+      why: this.#mapping.shared
+        ? `the thread with id ${owner} allocates from it`
+        : `the thread in slot ${owner - 1} allocates from it`,
       fix: "Call unclaim() there, or give each thread an arena of its own.",
       node: this.node,
     });
@@ -477,6 +447,30 @@ export class Arena extends TypedAllocator implements Shareable {
       fix: "Create a larger arena, reserve more, or reset() this one.",
       node: this.node,
     });
+  }
+
+  /**
+   * Attaches an arena that another process of the same user made with a `name`. It lives as long as any process has it;
+   * its name as long as the process that made it.
+   *
+   * @param name Its name.
+   * @returns The arena, verified to be where it was asked for.
+   * @throws {NumaError} `ESTALE` nobody has that name; `EABI` it was made by another version of numakit; `EACCES` the
+   * process that made it may not be looked at; `EINVAL` no name; `ENOMEM`; `ESTRICT`.
+   *
+   * @example
+   * ```ts
+   * import { Arena } from "@numakit/numakit";
+   *
+   * using made = Arena.create({ node: 0, size: "1 MiB", name: "example.prices" });
+   * const prices = made.allocFloat64(100).fill(1.5);
+   * using found = Arena.open("example.prices"); // as another process would
+   * console.log(new Float64Array(found.bytes.buffer, prices.byteOffset, 100)[99]); // 1.5
+   * ```
+   */
+  static open(name: string): Arena {
+    const action = `open the arena ${show(name)}`;
+    return new Arena(Mapping.openNamed(checkName(name, action), action));
   }
 
   /**

@@ -1,8 +1,9 @@
 import { errnoError } from "../runtime/errno.ts";
 import { NumaError } from "../runtime/error.ts";
 import { native } from "../runtime/native.ts";
+import { MAPPING_FACTS } from "../runtime/symbols.ts";
 import { formatBytes } from "../runtime/bytes.ts";
-import { explainCreate, explainPopulate, type Refused } from "./explain.ts";
+import { explainCreate, explainName, explainPopulate, type Refused } from "./explain.ts";
 import { callerStack, inDebugMode, reportAtExit } from "./debug.ts";
 import { type MemoryEvent, publish } from "./events.ts";
 import { readText, writeText } from "./header.ts";
@@ -31,6 +32,8 @@ export interface MappingRequest {
   readonly lock: boolean;
   /** What it is called in reports. */
   readonly label: string;
+  /** By which other processes find it; undefined for memory of this process alone. */
+  readonly name?: string | undefined;
 }
 
 /** Where the pages of a range are. */
@@ -48,16 +51,21 @@ export interface Residency {
 /** One call of populate stays well below the 50 ms that a thread may be out of reach inside C. */
 const STEP_BYTES = 2 ** 26;
 const NODES = 1024;
-/** `NK_LOCK`, `NK_RESERVE` and `NK_MAPPING_FACTS`. */
+/** `NK_LOCK` and `NK_RESERVE`. */
 const LOCK = 1;
 const RESERVE = 2;
-const FACTS = 10;
 /** How much a mapping grows by itself: as much as it has, within these bounds. */
 const LEAST_GROWTH_BYTES = 2 ** 20;
 const MOST_GROWTH_BYTES = 2 ** 26;
 
 /** This thread's mappings by identity: each has exactly one buffer, so that releasing it reaches every view. */
 const held = new Map<number, Mapping>();
+
+const encoder = new TextEncoder();
+
+function nulTerminated(text: string): Uint8Array {
+  return encoder.encode(`${text}\0`);
+}
 
 /** Detaches a buffer from its memory: every view of it is dead from now on, on all runtimes. */
 function detach(buffer: ArrayBuffer): boolean {
@@ -99,6 +107,8 @@ export class Mapping {
   readonly pageBytes: number;
   /** Whether its pages are locked. */
   readonly locked: boolean;
+  /** Whether other processes may have it, too. */
+  readonly shared: boolean;
   /** Bytes of data in a window; the last one has what is left. */
   readonly windowBytes: number = windowBytes();
   /** Header and first window. */
@@ -114,6 +124,7 @@ export class Mapping {
     this.pages = pageKind(Number(out[6]), Number(out[7]));
     this.pageBytes = Number(out[7]);
     this.locked = Number(out[8]) === LOCK;
+    this.shared = Number(out[10]) === 1;
     const [first = 0, ...more] = this.#windows();
     this.buffer = native().view(address, this.headerBytes + first);
     const data = address + this.headerBytes;
@@ -155,18 +166,50 @@ export class Mapping {
    * @throws {NumaError} See `docs/errors.md`.
    */
   static create(request: MappingRequest, action: string): Mapping {
-    const { node, pages, committedBytes, reservedBytes, lock, label } = request;
+    const { node, pages, committedBytes, reservedBytes, lock, label, name } = request;
+    if (name !== undefined && pages === "thp") {
+      throw new NumaError("ENOTSUP", action, {
+        why: "the kernel does not promise transparent hugepages to memory with a name",
+        fix: 'Use pages: ["2m", "4k"].',
+        node,
+      });
+    }
     const { kind, pageBytes } = pageFormat(pages);
     const dataBytes = Math.ceil(reservedBytes / pageBytes) * pageBytes;
-    const out = new BigUint64Array(FACTS);
-    const flags = (lock ? LOCK : 0) | RESERVE;
-    const { nk_mapping_create } = native().calls;
-    const result = nk_mapping_create(node, kind, flags, pageBytes, dataBytes, out);
+    const out = new BigUint64Array(MAPPING_FACTS);
+    const flags = lock ? LOCK : 0;
+    const { nk_mapping_create, nk_mapping_share } = native().calls;
+    const result = name === undefined
+      ? nk_mapping_create(node, kind, flags | RESERVE, pageBytes, dataBytes, out)
+      : nk_mapping_share(nulTerminated(name), node, kind, flags, pageBytes, dataBytes, out);
     if (result < 0) throw explainCreate(result, { node, pages, bytes: committedBytes, action });
     const mapping = Mapping.#open(out, action);
     try {
-      mapping.commit(committedBytes, action);
+      mapping.#fill(committedBytes, action);
       mapping.#describe(label);
+      if (name !== undefined) mapping.#publish(name, action);
+      return mapping;
+    } catch (error) {
+      mapping.release();
+      throw error;
+    }
+  }
+
+  /**
+   * Maps what another process published, and verifies where it is.
+   *
+   * @param name Its name.
+   * @param action What was asked, as it follows "Cannot".
+   * @returns The mapping, held by this thread.
+   * @throws {NumaError} `ESTALE` nobody has that name; `EABI`, `EACCES`, `ENOMEM`; `ESTRICT` as `create`.
+   */
+  static openNamed(name: string, action: string): Mapping {
+    const out = new BigUint64Array(MAPPING_FACTS);
+    const result = native().calls.nk_mapping_open(nulTerminated(name), out);
+    if (result < 0) throw explainName(result, "nk_mapping_open", name, action);
+    const mapping = Mapping.#open(out, action);
+    try {
+      mapping.#verify(0, mapping.dataBytes, action);
       return mapping;
     } catch (error) {
       mapping.release();
@@ -185,7 +228,7 @@ export class Mapping {
   static attach(identity: number, action: string): Mapping {
     const known = held.get(identity);
     if (known !== undefined) return known;
-    const out = new BigUint64Array(FACTS);
+    const out = new BigUint64Array(MAPPING_FACTS);
     const result = native().calls.nk_mapping_attach(identity, out);
     if (result < 0) {
       throw errnoError(result, "nk_mapping_attach", action, {
@@ -251,7 +294,7 @@ export class Mapping {
   }
 
   #facts(): BigUint64Array {
-    const out = new BigUint64Array(FACTS);
+    const out = new BigUint64Array(MAPPING_FACTS);
     native().calls.nk_mapping_attach(this.identity, out);
     return out;
   }
@@ -264,6 +307,22 @@ export class Mapping {
       reportAtExit(() => [...held.values()].filter(({ buffer }) => buffer.byteLength > 0));
     }
     publish("create", () => this.#event(this.dataBytes));
+  }
+
+  /** Populates a fresh mapping: what has a name is committed whole. */
+  #fill(bytes: number, action: string): void {
+    if (!this.shared) {
+      this.commit(bytes, action);
+      return;
+    }
+    const { node, pages, dataBytes } = this;
+    this.#populate(0, dataBytes, { node, pages, bytes: dataBytes, action });
+    this.#verify(0, dataBytes, action);
+  }
+
+  #publish(name: string, action: string): void {
+    const result = native().calls.nk_mapping_publish(this.identity, nulTerminated(name));
+    if (result < 0) throw explainName(result, "nk_mapping_publish", name, action);
   }
 
   #event(bytes: number): MemoryEvent {
@@ -295,6 +354,13 @@ export class Mapping {
   commit(bytes: number, action: string): number {
     const before = this.committedBytes;
     const whole = Math.ceil(bytes / this.pageBytes) * this.pageBytes;
+    if (this.shared && whole !== before) {
+      throw new NumaError("ENOTSUP", action, {
+        why: "other processes have it mapped as it is",
+        fix: "Make named arenas as large as they have to be.",
+        node: this.node,
+      });
+    }
     if (whole > this.dataBytes) {
       this.exhausted(whole);
       throw new NumaError("ENOMEM", action, {

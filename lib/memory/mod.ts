@@ -3,7 +3,8 @@
  *
  * @module
  */
-export { Arena, type ArenaMark, type ArenaOptions, type LocalArenaOptions } from "./arena.ts";
+export { Arena, type ArenaMark } from "./arena.ts";
+export type { ArenaOptions, LocalArenaOptions } from "./options.ts";
 export {
   bind,
   Binding,

@@ -9,6 +9,7 @@ const ERRNO: Readonly<Record<number, { code: NumaErrorCode; why: string }>> = {
   12: { code: "ENOMEM", why: "there is not enough memory (ENOMEM)" },
   13: { code: "EACCES", why: "it is outside this process's cpuset (EACCES)" },
   14: { code: "ENOMEM", why: "the kernel ran out of pages on the way (EFAULT)" },
+  17: { code: "EBUSY", why: "the name is taken (EEXIST)" },
   19: { code: "ENODEV", why: "there is no such node with memory (ENODEV)" },
   16: { code: "EBUSY", why: "another thread is doing the same (EBUSY)" },
   22: { code: "EINVAL", why: "the kernel does not accept the request (EINVAL)" },
@@ -16,6 +17,10 @@ const ERRNO: Readonly<Record<number, { code: NumaErrorCode; why: string }>> = {
   37: { code: "EPERM", why: "this process may not lock so much memory (RLIMIT_MEMLOCK)" },
   38: { code: "ENOSYS", why: "this kernel cannot do it (ENOSYS)" },
   61: { code: "EINVAL", why: "there is no whole page in it (ENODATA)" },
+  71: {
+    code: "EABI",
+    why: "it was made by another version of numakit, or is none of its own (EPROTO)",
+  },
   95: { code: "ENOTSUP", why: "it is switched off on this system (ENOTSUP)" },
   116: { code: "ESTALE", why: "it is gone (ESTALE)" },
 };

@@ -12,22 +12,22 @@
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
     bytes: 329808,
-    sha256: "26e52ed62572c205b02b3440a1bcb170f0a9037a18ace44d00f4032b0dd1bab8",
+    sha256: "cd8dd896c592f5233679715ff2296060be2201e04a7bf036b4a303f0989df53c",
   },
   "linux-arm64-musl": {
     bytes: 329648,
-    sha256: "5b0253fe7ce613cb47ee321b2860a927660994c20af902d1f95dfd485c8b5fc6",
+    sha256: "5dd288b4f1b72b3cfec653afd382ea1966d090b8a1d4951df311dede4f3ee521",
   },
   "linux-x64-gnu": {
-    bytes: 301360,
-    sha256: "811413d97395ff61366ed50d55a6534ff2b9d147057c22f5bcc7693682c1bb04",
+    bytes: 309552,
+    sha256: "a566008946029280f5e15cb2bbd0abe7026a718a10ada10bda69db0e20e2cf69",
   },
   "linux-x64-musl": {
-    bytes: 297112,
-    sha256: "0a40f1696c81023c922fd8d24066999911bf4bc30aefdaa7044766b8dc4d78b9",
+    bytes: 305304,
+    sha256: "026d1e9acfff2fb7abfdd831620c14b5ac9e075af322494f538936a8e7dc398b",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "1c2424098787b33484d32a249d2d1421be18a177192fe249344267530ce20f9b";
+  "4bde598b562ef37c2ac986746207759f02decd49404645f2650e6d551efff15e";

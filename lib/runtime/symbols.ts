@@ -37,6 +37,9 @@ export type Calls<Table extends SymbolTable> = {
 /** The ABI version these signatures belong to: `NK_ABI_VERSION` of the header. */
 export const ABI_VERSION = 2;
 
+/** What the helper tells of a mapping, as 64-bit words: `NK_MAPPING_FACTS`. It writes them all, whatever has room. */
+export const MAPPING_FACTS = 11;
+
 /** The functions of the C helper. */
 export const SYMBOLS = {
   nk_abi_version: { args: [], returns: "i32" },
@@ -55,9 +58,15 @@ export const SYMBOLS = {
   nk_mapping_create: { args: ["i32", "i32", "i32", "u64", "u64", "buffer"], returns: "i32" },
   nk_mapping_huge_bytes: { args: ["u64", "i32", "buffer"], returns: "i32" },
   nk_mapping_list: { args: ["buffer", "u64"], returns: "i32" },
+  nk_mapping_open: { args: ["buffer", "buffer"], returns: "i32" },
   nk_mapping_populate: { args: ["u64", "u64", "u64"], returns: "i32" },
+  nk_mapping_publish: { args: ["u64", "buffer"], returns: "i32" },
   nk_mapping_release: { args: ["u64", "i32"], returns: "i32" },
   nk_mapping_residency: { args: ["u64", "u64", "u64", "buffer", "i32"], returns: "i32" },
+  nk_mapping_share: {
+    args: ["buffer", "i32", "i32", "i32", "u64", "u64", "buffer"],
+    returns: "i32",
+  },
   nk_mapping_stats: { args: ["buffer"], returns: "i32" },
   nk_memory_limit: { args: ["buffer", "buffer"], returns: "i32" },
   nk_node_hugepages: { args: ["i32", "u64", "buffer"], returns: "i32" },

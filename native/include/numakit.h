@@ -163,7 +163,8 @@ NK_API int32_t nk_thread_rseq(uint64_t *out);
  * the pages go back to the system but the range stays reserved, so that a stray view reads zeros instead of faulting or
  * of seeing somebody else's bytes.
  *
- * The first 32-bit word of the header is the slot + 1 of the thread that allocates from the mapping (0: nobody).
+ * The first 32-bit word of the header is the slot + 1 of the thread that allocates from the mapping (0: nobody), or its
+ * OS thread id in a mapping with a name.
  * The helper clears it when that thread lets go; it never trusts anything else in there.
  */
 
@@ -174,7 +175,7 @@ NK_API int32_t nk_thread_rseq(uint64_t *out);
 #define NK_LOCK 1    /* populated pages are locked: never swapped out */
 #define NK_RESERVE 2 /* commit nothing yet */
 
-#define NK_MAPPING_FACTS 10 /* what out has to have room for below */
+#define NK_MAPPING_FACTS 11 /* what out has to have room for below */
 
 /*
  * Reserve a mapping of data_bytes (a multiple of page_bytes), bind it to node and commit it, without NK_RESERVE all of
@@ -182,8 +183,8 @@ NK_API int32_t nk_thread_rseq(uint64_t *out);
  * NK_PAGES_SMALL, the PMD size for NK_PAGES_THP, a hugetlb size for NK_PAGES_HUGE.
  *
  * out[0] identity (never reused), out[1] address, out[2] header bytes, out[3] data bytes, out[4] committed bytes,
- * out[5] node, out[6] kind, out[7] page bytes, out[8] NK_LOCK or 0, out[9] threads that hold it. Returns
- * NK_MAPPING_FACTS.
+ * out[5] node, out[6] kind, out[7] page bytes, out[8] NK_LOCK or 0, out[9] threads that hold it,
+ * out[10] 1 for one that other processes may have, too. Returns NK_MAPPING_FACTS.
  * -EINVAL kind, flags, sizes; -ENODEV no such node or one without memory; -EACCES not in the cpuset; -EPERM mbind
  * forbidden (seccomp); -ENOLCK locking beyond RLIMIT_MEMLOCK; -ENOSYS no NUMA in the kernel; -ENOTSUP THP switched off;
  * -ENOMEM less room on the node or under the cgroup's limit than asked (nk_mapping_populate), or for NK_PAGES_HUGE fewer
@@ -217,6 +218,28 @@ NK_API int32_t nk_mapping_residency(uint64_t mapping, uint64_t offset, uint64_t 
 /* Data bytes that are in hugepages now: out[0]. Returns 1. With collapse = 1 the kernel is first asked to make them
  * so (MADV_COLLAPSE, Linux 6.1; older kernels just report). -ESTALE. */
 NK_API int32_t nk_mapping_huge_bytes(uint64_t mapping, int32_t collapse, uint64_t *out);
+
+/*
+ * As nk_mapping_create, of memory that other processes can map: not NK_PAGES_THP, not NK_RESERVE (-ENOTSUP), and its
+ * committed bytes stay what they are. Nobody finds it yet. name is NUL-terminated: 1 to 64 of A-Z a-z 0-9 . _ -
+ * (-EINVAL).
+ */
+NK_API int32_t nk_mapping_share(const char *name, int32_t node, int32_t kind, int32_t flags, uint64_t page_bytes,
+                                uint64_t data_bytes, uint64_t *out);
+
+/*
+ * Let the user's other processes find a mapping of nk_mapping_share by the name it was made with, until the last thread
+ * of this process lets go of it or the process ends. Returns 0. -EEXIST the name is taken; -EINVAL not such a mapping,
+ * or published before; -ESTALE.
+ */
+NK_API int32_t nk_mapping_publish(uint64_t mapping, const char *name);
+
+/*
+ * Map what another process (or this one) published. The calling thread holds it. out as for nk_mapping_create. Returns
+ * NK_MAPPING_FACTS. -EINVAL name; -ENOENT nobody has it; -EPROTO it was made by another version of this file, or is none
+ * of ours; -EACCES that process may not be looked at; -ENOMEM, -EMFILE.
+ */
+NK_API int32_t nk_mapping_open(const char *name, uint64_t *out);
 
 /* Hold a mapping from this thread too. out as for nk_mapping_create. Returns NK_MAPPING_FACTS. -ESTALE gone or never was. */
 NK_API int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out);

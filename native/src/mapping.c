@@ -6,6 +6,7 @@
 #include "numakit.h"
 #include "pages.h"
 #include "registry.h"
+#include "shared.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -74,6 +75,7 @@ static void describe(uint64_t identity, const struct nk_range *range, uint32_t h
     out[7] = range->page_bytes;
     out[8] = (uint64_t)range->flags & NK_LOCK;
     out[9] = holders;
+    out[10] = range->files[NK_DATA_FILE] >= 0;
 }
 
 /* Registry locked. Returns 0 when there is no memory or no slot. */
@@ -99,39 +101,112 @@ static uint64_t enter(const struct nk_range *range)
     return identity;
 }
 
-int32_t nk_mapping_create(int32_t node, int32_t kind, int32_t flags, uint64_t page_bytes, uint64_t data_bytes,
-                          uint64_t *out)
+/* Give a range an identity, held by the calling thread; or give it back. */
+static int32_t adopt(struct nk_thread *thread, const struct nk_range *range, uint64_t *out)
 {
-    const struct nk_range wanted = {.data_bytes = data_bytes, .page_bytes = page_bytes, .kind = kind, .flags = flags,
-                                    .node = node};
-    struct nk_thread *thread = nk_thread_record();
-    struct nk_range range;
     uint64_t identity;
-    int error;
 
-    if (thread == NULL)
-        return -EAGAIN;
-    error = nk_range_make(&wanted, &range);
-    if (error < 0)
-        return error;
     nk_registry_lock();
-    identity = enter(&range);
+    identity = enter(range);
     nk_registry_unlock();
-    if (identity == 0) {
-        nk_range_unmap(&range);
+    if (identity == 0)
         return -EMFILE;
-    }
     if (hold(thread, identity) < 0) {
         nk_registry_lock();
         nk_slot_give(&identities, identity);
         live_count--;
-        live_bytes -= range.header_bytes + range.data_bytes;
+        live_bytes -= range->header_bytes + range->data_bytes;
         nk_registry_unlock();
-        nk_range_unmap(&range);
         return -ENOMEM;
     }
-    describe(identity, &range, 1, out);
+    describe(identity, range, 1, out);
     return NK_MAPPING_FACTS;
+}
+
+int32_t nk_mapping_create(int32_t node, int32_t kind, int32_t flags, uint64_t page_bytes, uint64_t data_bytes,
+                          uint64_t *out)
+{
+    const struct nk_range wanted = {.data_bytes = data_bytes, .page_bytes = page_bytes, .kind = kind, .flags = flags,
+                                    .node = node, .files = {-1, -1, -1}};
+    struct nk_thread *thread = nk_thread_record();
+    struct nk_range range;
+    int32_t result;
+
+    if (thread == NULL)
+        return -EAGAIN;
+    result = nk_range_make(&wanted, &range);
+    if (result < 0)
+        return result;
+    result = adopt(thread, &range, out);
+    if (result < 0)
+        nk_range_unmap(&range);
+    return result;
+}
+
+int32_t nk_mapping_share(const char *name, int32_t node, int32_t kind, int32_t flags, uint64_t page_bytes,
+                         uint64_t data_bytes, uint64_t *out)
+{
+    struct nk_range wanted = {.data_bytes = data_bytes, .page_bytes = page_bytes, .kind = kind, .flags = flags,
+                              .node = node, .files = {-1, -1, -1}};
+    struct nk_thread *thread = nk_thread_record();
+    struct nk_range range;
+    int32_t result;
+
+    if (thread == NULL)
+        return -EAGAIN;
+    result = nk_shared_make(name, &wanted);
+    if (result == 0)
+        result = nk_range_make(&wanted, &range);
+    if (result < 0) {
+        nk_shared_close(&wanted);
+        return result;
+    }
+    result = adopt(thread, &range, out);
+    if (result < 0) {
+        nk_range_unmap(&range);
+        nk_shared_close(&range);
+    }
+    return result;
+}
+
+int32_t nk_mapping_publish(uint64_t mapping, const char *name)
+{
+    struct nk_range range;
+    int error = held_range(mapping, &range);
+
+    if (error < 0)
+        return error;
+    if (range.files[NK_DATA_FILE] < 0 || range.files[NK_SOCKET] >= 0)
+        return -EINVAL;
+    error = nk_shared_publish(name, &range);
+    nk_registry_lock();
+    mappings[nk_slot_of(mapping)].range.files[NK_SOCKET] = range.files[NK_SOCKET];
+    nk_registry_unlock();
+    return error;
+}
+
+int32_t nk_mapping_open(const char *name, uint64_t *out)
+{
+    struct nk_range wanted = {.files = {-1, -1, -1}};
+    struct nk_thread *thread = nk_thread_record();
+    struct nk_range range;
+    int32_t result;
+
+    if (thread == NULL)
+        return -EAGAIN;
+    result = nk_shared_find(name, &wanted);
+    if (result == 0)
+        result = nk_range_open(&wanted, &range);
+    if (result < 0) {
+        nk_shared_close(&wanted);
+        return result;
+    }
+    result = adopt(thread, &range, out);
+    if (result < 0) {
+        nk_range_unmap(&range);
+        nk_shared_close(&range);
+    }
+    return result;
 }
 
 int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out)
@@ -169,7 +244,8 @@ static int32_t let_go(const struct nk_thread *thread, uint64_t identity, int det
 
     nk_registry_lock();
     gone = mappings[nk_slot_of(identity)];
-    nk_range_disown(&gone.range, thread->slot + 1);
+    /* Slots repeat from process to process. */
+    nk_range_disown(&gone.range, gone.range.files[NK_DATA_FILE] >= 0 ? (uint32_t)thread->tid : thread->slot + 1);
     gone.retire |= !detached;
     left = (int32_t)--gone.holders;
     mappings[nk_slot_of(identity)] = gone;
@@ -183,6 +259,8 @@ static int32_t let_go(const struct nk_thread *thread, uint64_t identity, int det
         }
     }
     nk_registry_unlock();
+    if (left == 0)
+        nk_shared_close(&gone.range);
     if (left == 0 && gone.retire)
         nk_range_retire(&gone.range);
     else if (left == 0)

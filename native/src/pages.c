@@ -168,10 +168,20 @@ static int populate(const struct nk_range *range, char *start, uint64_t bytes)
     return lock(range, start, bytes);
 }
 
+/* The pages of a file in place of reserved ones. */
+static int map_file(char *start, uint64_t bytes, int fd)
+{
+    return mmap(start, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ? -errno : 0;
+}
+
 static int prepare_header(const struct nk_range *range)
 {
-    int error;
+    int error = 0;
 
+    if (range->files[NK_HEADER_FILE] >= 0)
+        error = map_file(range->header, range->header_bytes, range->files[NK_HEADER_FILE]);
+    if (error < 0)
+        return error;
     /* A child process would share these pages copy-on-write; with hugetlb pages that ends in SIGBUS. */
     if (madvise(range->header, range->header_bytes + range->data_bytes, MADV_DONTFORK) < 0)
         return -errno;
@@ -179,16 +189,23 @@ static int prepare_header(const struct nk_range *range)
     return error < 0 ? error : populate(range, range->header, range->header_bytes);
 }
 
-static int prepare_data(const struct nk_range *range, char *start, uint64_t bytes)
+static int map_data(const struct nk_range *range, char *start, uint64_t bytes)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-    int error;
 
+    if (range->files[NK_DATA_FILE] >= 0)
+        return map_file(start, bytes, range->files[NK_DATA_FILE]);
     if (range->kind == NK_PAGES_HUGE)
         flags |= MAP_HUGETLB | (__builtin_ctzll(range->page_bytes) << MAP_HUGE_SHIFT);
-    if (mmap(start, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
-        return -errno;
-    error = bind(range, start, bytes);
+    return mmap(start, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED ? -errno : 0;
+}
+
+static int prepare_data(const struct nk_range *range, char *start, uint64_t bytes)
+{
+    int error = map_data(range, start, bytes);
+
+    if (error == 0)
+        error = bind(range, start, bytes);
     if (error < 0)
         return error;
     if (madvise(start, bytes, MADV_DONTFORK) < 0)
@@ -211,6 +228,9 @@ int nk_range_commit(struct nk_range *range, uint64_t bytes)
         return -EINVAL;
     if (bytes == before)
         return 0;
+    /* What others have mapped is as large as it is. */
+    if (range->files[NK_DATA_FILE] >= 0 && before != 0)
+        return -ENOTSUP;
     if (bytes < before) {
         error = fill_in(data + bytes, before - bytes);
     } else {
@@ -250,6 +270,36 @@ int nk_range_make(const struct nk_range *wanted, struct nk_range *range)
         error = nk_range_commit(range, range->data_bytes);
     if (error < 0)
         nk_range_unmap(range);
+    return error;
+}
+
+int nk_range_open(const struct nk_range *wanted, struct nk_range *range)
+{
+    char *data;
+    int error;
+
+    *range = *wanted;
+    range->header_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    if (!power_of_two(range->page_bytes) || range->data_bytes == 0 || range->data_bytes % range->page_bytes != 0 ||
+        range->data_bytes > DATA_BYTES_MAX || range->node < 0 || range->node >= NODES_MAX || check_kind(range) < 0)
+        return -EPROTO;
+    error = reserve(range);
+    if (error < 0)
+        return error;
+    data = range->header + range->header_bytes;
+    error = map_file(range->header, range->header_bytes, range->files[NK_HEADER_FILE]);
+    if (error == 0)
+        error = map_data(range, data, range->data_bytes);
+    if (error == 0 && madvise(range->header, range->header_bytes + range->data_bytes, MADV_DONTFORK) < 0)
+        error = -errno;
+    /* Its pages are there; this only makes them this process's, too. */
+    if (error == 0)
+        error = populate(range, range->header, range->header_bytes);
+    if (error == 0)
+        error = populate(range, data, range->data_bytes);
+    if (error < 0)
+        nk_range_unmap(range);
+    range->committed_bytes = range->data_bytes;
     return error;
 }
 

@@ -10,6 +10,9 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+/* What a mapping with a name keeps open: -1 each without one. */
+enum { NK_HEADER_FILE, NK_DATA_FILE, NK_SOCKET, NK_FILES };
+
 struct nk_range {
     char *header; /* one small page; the data begins right behind it */
     uint64_t header_bytes;
@@ -19,6 +22,7 @@ struct nk_range {
     int32_t kind;
     int32_t flags;
     int32_t node;
+    int files[NK_FILES];
 };
 
 /* As nk_mapping_create says: node, kind, flags, page_bytes and data_bytes are wanted. On failure nothing stays mapped. */
@@ -32,6 +36,9 @@ int nk_range_huge_bytes(const struct nk_range *range, int collapse, uint64_t *ou
 
 /* Clear the header's owner word if it holds this owner. */
 void nk_range_disown(const struct nk_range *range, uint32_t owner);
+
+/* Map what another process made: files, sizes and node are wanted. */
+int nk_range_open(const struct nk_range *wanted, struct nk_range *range);
 
 /* Give pages and addresses back. */
 void nk_range_unmap(const struct nk_range *range);
