@@ -19,6 +19,23 @@ export { type BufferPlacement, type OwnedMemory, placement } from "./owned.ts";
 export type { MemoryEvent, MemoryEventName } from "./events.ts";
 export { type ArenaReport, type MemoryReport, memoryReport } from "./report.ts";
 export type { Residency } from "./mapping.ts";
+export type { Element, ElementType, ElementViews } from "./elements.ts";
+export {
+  NodeArray,
+  type NodeArrayLayout,
+  type NodeArrayOptions,
+  type NodePart,
+  type NodePlace,
+} from "./node_array.ts";
+export { Snapshot } from "./replica_snapshot.ts";
+export {
+  Replicated,
+  type ReplicatedOptions,
+  type UpdateAsyncOptions,
+  type UpdateFunction,
+  type UpdateOptions,
+  type UpdateSource,
+} from "./replicated.ts";
 export type { PageKind } from "./pages.ts";
 export type { TypedAllocator } from "./typed_allocator.ts";
 export type { ByteSize } from "../runtime/bytes.ts";

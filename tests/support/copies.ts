@@ -12,7 +12,8 @@ export function arenasOf(object: Shareable, field: string): Arena[] {
 /** The nodes that an arena's pages are on, as numa_maps has them at its address. */
 export function nodesInMaps(arena: Arena): number[] {
   const { identity } = arena.toHandle().data as { identity: number };
-  const out = new BigUint64Array(4);
+  // Longer than what the helper writes: no runtime would notice if it were shorter.
+  const out = new BigUint64Array(64);
   // The thread holds it already: this tells the address once more.
   native().calls.nk_mapping_attach(identity, out);
   const begin = Number(out[1]);
