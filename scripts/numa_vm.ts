@@ -2,8 +2,9 @@
  * Runs a command in an emulated machine with several NUMA nodes. The kernel, its placement and its errors are real;
  * only the hardware is not, so there is nothing to learn here about time.
  *
- * The guest's root is the host's, read-only, under a tmpfs that takes the writes. The command never sees a terminal:
- * its stdout, its stderr and its exit status each have a virtio port, and each port is a socket that QEMU inherits.
+ * The guest's root is the host's, read-only, under a tmpfs that takes the writes. A guest with another processor has a
+ * small root of its own (see numa_vm_fetch) and the checkout in it, at its path. The command never sees a terminal: its
+ * stdout, its stderr and its exit status each have a virtio port, and each port is a socket that QEMU inherits.
  * The initramfs is an open file without a name. So there is nothing on the host to clean up, however this ends.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -16,6 +17,7 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import {
+  type Architecture,
   type GuestShape,
   parseShape,
   qemuArguments,
@@ -37,7 +39,12 @@ const LOG_TAIL_LINES = 20;
 const FD = { stdout: 3, stderr: 4, report: 5, console: 6, initramfs: 7 } as const;
 
 const checkout = fs.realpathSync(fileURLToPath(new URL("..", import.meta.url)));
-const cache = join(checkout, ".tools/vm");
+
+/** What a guest of each processor is made of: QEMU, and the folder that numa_vm_fetch fills. */
+const GUESTS = {
+  x64: { qemu: "qemu-system-x86_64", cache: join(checkout, ".tools/vm") },
+  arm64: { qemu: "qemu-system-aarch64", cache: join(checkout, ".tools/arm64") },
+} as const satisfies Record<Architecture, unknown>;
 
 interface Options extends ShapeWords {
   readonly timeout: string;
@@ -84,7 +91,7 @@ function findProgram(name: string): string | undefined {
 }
 
 /**
- * The guest's `init`, for busybox, after the three functions that differ from guest to guest. It reports in lines:
+ * The guest's `init`, for busybox, after the four functions that differ from guest to guest. It reports in lines:
  * `ready` before the command starts, `oom` with what the kernel logged, `failed` with a reason, and at last `exit`
  * with the command's status; then the host ends the guest.
  *
@@ -94,6 +101,10 @@ function findProgram(name: string): string | undefined {
 const INIT = `
 export PATH=/bin
 share() { mount -t 9p -o "trans=virtio,version=9p2000.L,msize=512000,$3" "$1" "$2"; }
+share_below() { # a share under a tmpfs
+  mkdir -p /$1 /writes/$1/upper /writes/$1/work && share $1 /$1 ro,cache=loose &&
+    mount -t overlay -o lowerdir=/$1,upperdir=/writes/$1/upper,workdir=/writes/$1/work overlay "$2"
+}
 failed() { echo "failed $*" >&3; sleep 60; }
 pool() {
   file=sys/devices/system/node/node$1/hugepages/hugepages-$3kB/nr_hugepages
@@ -117,11 +128,9 @@ until [ -c /dev/vport0p3 ]; do
 done
 exec 3>/dev/vport0p3
 
-share host /host ro,cache=loose &&
-  mount -t tmpfs tmpfs /writes && mkdir /writes/upper /writes/work &&
-  mount -t overlay -o lowerdir=/host,upperdir=/writes/upper,workdir=/writes/work overlay /root ||
-  failed "the host's files can't be mounted"
+mount -t tmpfs tmpfs /writes && share_below host /root || failed "the host's files can't be mounted"
 cd /root
+share_checkout || failed "the checkout can't be mounted"
 mkdir -p proc sys dev tmp run
 mount -t proc proc proc
 mount -t sysfs sysfs sys
@@ -170,6 +179,20 @@ echo "exit $status" >&3
 sleep 60
 `;
 
+/**
+ * Puts the checkout in its place in a root that is not the host's. What was built for the host gives way to what was
+ * built for the guest: the runtimes, and the helper that packages carry.
+ */
+function shareCheckout(): string {
+  const place = quoted(`.${checkout}`);
+  return [
+    `chroot . /bin/busybox --install -s && mkdir -p ${place} && share_below checkout ${place} && cd ${place}`,
+    "rm -r .tools/bin && ln -s arm64/bin .tools/bin",
+    "mkdir -p native/build && cp native/prebuilt/linux-arm64-gnu/libnumakit.so native/build",
+    "cd /root",
+  ].join(" && ");
+}
+
 /** The `init` of one guest. The command is found in the PATH it is given, and starts in the checkout. */
 function initScript(shape: GuestShape, command: readonly string[], options: Options): string {
   const environment = [
@@ -186,10 +209,11 @@ function initScript(shape: GuestShape, command: readonly string[], options: Opti
   ]);
   const out = quoted(`.${options.out}`);
   const outSteps =
-    `case $1 in mount) share out ${out} cache=mmap ;; *) sync; umount ${out} ;; esac`;
+    `case $1 in mount) mkdir -p ${out}; share out ${out} cache=mmap ;; *) sync; umount ${out} ;; esac`;
   return `#!/bin/busybox sh
 run() { exec env -i ${[...environment, ...words].map(quoted).join(" ")}; }
 pools() { ${["true", ...pools].join("; ")}; }
+share_checkout() { ${shape.arch === "x64" ? "true" : shareCheckout()}; }
 share_out() { ${options.out === undefined ? "true" : outSteps}; }
 ${INIT}`;
 }
@@ -211,11 +235,11 @@ function member(path: string, mode: number, contents: Uint8Array): Uint8Array {
 }
 
 /** Builds the initramfs; the file is gone from its folder before anything can go wrong. */
-function openInitramfs(init: string): number {
+function openInitramfs(cache: string, init: string): number {
   const text = (value: string) => Buffer.from(value);
   const folders = ["bin", "dev", "host", "modules", "proc", "root", "writes"];
   const applets =
-    "cat chroot dmesg env grep hostname insmod ip ln mkdir mkfifo mount sed sleep sync umount usleep";
+    "cat chroot cp dmesg env grep hostname insmod ip ln mkdir mkfifo mount rm sed sleep sync umount usleep";
   const modules = fs.readdirSync(join(cache, "modules")).sort();
   const archive = Buffer.concat([
     ...folders.map((path) => member(path, 0o040755, text(""))),
@@ -237,6 +261,15 @@ function openInitramfs(init: string): number {
   }
 }
 
+/** The host's folders that a guest sees, by tag. */
+function sharesOf({ arch }: GuestShape, { out }: Options): Record<string, string> {
+  const own = join(GUESTS[arch].cache, "root");
+  return {
+    ...(arch === "x64" ? { host: "/" } : { host: own, checkout }),
+    ...(out === undefined ? {} : { out }),
+  };
+}
+
 /** Starts QEMU. It dies with this process, even when that is killed with SIGKILL. */
 function startQemu(
   qemu: string,
@@ -246,7 +279,8 @@ function startQemu(
 ): ChildProcess {
   const args = qemuArguments(shape, {
     ...options,
-    kernel: join(cache, "kernel"),
+    shares: sharesOf(shape, options),
+    kernel: join(GUESTS[shape.arch].cache, "kernel"),
     initramfs: `/proc/self/fd/${FD.initramfs}`,
     console_fd: FD.console,
     ports: (["stdout", "stderr", "report"] as const).map((name) => ({ name, fd: FD[name] })),
@@ -362,18 +396,19 @@ function conclude(outcome: Outcome, options: Options): number {
   return EXIT.guest;
 }
 
-function checkPrerequisites(): string {
+function checkPrerequisites(arch: Architecture): string {
+  const { qemu: name, cache } = GUESTS[arch];
   if (process.platform !== "linux" || process.arch !== "x64") {
     throw new Failure(
       EXIT.missing,
-      `guests are x86-64 Linux only for now and this is ${process.platform} on ${process.arch}`,
+      `guests run on x86-64 Linux only for now and this is ${process.platform} on ${process.arch}`,
     );
   }
-  const qemu = findProgram("qemu-system-x86_64");
+  const qemu = findProgram(name);
   const missing = [
-    ...(qemu === undefined ? ["qemu-system-x86_64"] : []),
+    ...(qemu === undefined ? [name] : []),
     ...(findProgram("setpriv") === undefined ? ["setpriv"] : []),
-    ...(fs.existsSync(join(cache, "complete")) ? [] : ["the guests' kernel"]),
+    ...(fs.existsSync(join(cache, "complete")) ? [] : [`the kernel of ${arch} guests`]),
   ];
   if (qemu !== undefined && missing.length === 0) return qemu;
   throw new Failure(
@@ -424,6 +459,7 @@ function program(): Command {
     .usage("--nodes N [options] -- COMMAND ARG...")
     .argument("<command...>", "what to run, with its arguments")
     .requiredOption("--nodes <n>", "number of nodes")
+    .option("--arch <name>", "the processor: x64 or arm64", "x64")
     .option(
       "--cpus <list>",
       "CPUs per node: one number, or one for each node (0: memory only)",
@@ -453,8 +489,9 @@ async function main(words: readonly string[]): Promise<number> {
     const cli = program().parse(words, { from: "user" });
     const options = checkOptions(cli.opts<Options>());
     const shape = parseShape(options);
-    const qemu = checkPrerequisites();
-    const initramfs = openInitramfs(initScript(shape, cli.args, options));
+    const qemu = checkPrerequisites(shape.arch);
+    const init = initScript(shape, cli.args, options);
+    const initramfs = openInitramfs(GUESTS[shape.arch].cache, init);
     const start = () => startQemu(qemu, shape, options, initramfs);
     return conclude(await run(start, options), options);
   } catch (error) {

@@ -47,7 +47,10 @@ const tag = `v${version}`;
 const tagged = read(["git", "tag", "--points-at", "HEAD"]).split("\n").includes(tag);
 if (options.publish && !tagged) fail(`HEAD is not tagged ${tag}`);
 
-if (!options["skip-tests"]) run("tests", ["scripts/test"]);
+if (!options["skip-tests"]) {
+  run("tests", ["scripts/test"]);
+  run("tests on arm64", ["scripts/test_arm64"]);
+}
 run("helpers and their sums", ["scripts/build_native", "--check"]);
 run("npm packages", ["scripts/build_npm", "--out", OUT]);
 run("JSR package", [".tools/bin/deno", "publish", "--dry-run"]);

@@ -1,63 +1,30 @@
 /**
  * The gate: every check and every suite, one line each at the end.
  *
- * scripts/test [--quick] [--only NAME]
+ * scripts/test [--quick] [--arm64] [--only NAME]
  */
 import { globSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { arm64Suites, type Extent } from "./lib/arm64.ts";
 import type { TestCase } from "./lib/junit.ts";
 import { buildNode20 } from "./lib/node20.ts";
+import { type Command, commandsFor, NODE_FLAGS } from "./lib/runtimes.ts";
 import { runChecks, runJunit, type SuiteResult } from "./lib/suite.ts";
 
 const { values: options } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
+    arm64: { type: "boolean", default: false },
     only: { type: "string", multiple: true, default: [] },
     help: { type: "boolean", short: "h", default: false },
   },
 });
 
 const DENO = ".tools/bin/deno";
-const NODE_FLAGS = ["--disable-warning=ExperimentalWarning", "--test", "--test-reporter=junit"];
 const ENTRIES = ["mod.ts", "lib/topology/mod.ts", "lib/memory/mod.ts", "lib/sched/mod.ts"];
 const unitTests = globSync("tests/*_test.ts").sort();
 const numaTests = globSync("tests/numa/*_test.ts").sort();
-
-type Command = (report: string) => string[];
-
-/** How each runtime runs test files and writes a report. */
-function commandsFor(
-  files: readonly string[],
-  nodeFlags: readonly string[] = [],
-): Record<string, Command> {
-  return {
-    Bun: (report) => [
-      ".tools/bin/bun",
-      "test",
-      "--timeout=120000",
-      "--reporter=junit",
-      `--reporter-outfile=${report}`,
-      ...files.map((file) => `./${file}`),
-    ],
-    Deno: (report) => [
-      DENO,
-      "test",
-      "--allow-all",
-      "--no-check",
-      "--quiet",
-      `--junit-path=${report}`,
-      ...files,
-    ],
-    "Node 26": (report) => [
-      ".tools/bin/node",
-      ...nodeFlags,
-      ...NODE_FLAGS,
-      `--test-reporter-destination=${report}`,
-      ...files,
-    ],
-  };
-}
 
 /** A guest's shape, and the tests that fit it. */
 const GUESTS: Record<string, { readonly shape: readonly string[]; readonly tests: RegExp }> = {
@@ -80,7 +47,7 @@ async function runGuests(): Promise<SuiteResult[]> {
     const nodeFlags = ["--single-threaded", "--test-isolation=none"];
     const commands = {
       ...commandsFor(files),
-      "Node 26": commandsFor(compiled, nodeFlags)["Node 26"] as Command,
+      "Node 26": commandsFor(compiled, { node: nodeFlags })["Node 26"],
     };
     for (const [runtime, command] of Object.entries(commands)) {
       const inGuest: Command = (report) => [
@@ -94,8 +61,17 @@ async function runGuests(): Promise<SuiteResult[]> {
         "--",
         ...command(report),
       ];
-      results.push(await step(() => runJunit(`guest with ${guest}, ${runtime}`, inGuest)));
+      const name = `guest with ${guest}, ${runtime}`;
+      if (wants(name)) results.push(await step(() => runJunit(name, inGuest)));
     }
+  }
+  return results;
+}
+
+async function runArm64(extent: Extent): Promise<SuiteResult[]> {
+  const results: SuiteResult[] = [];
+  for (const [name, run] of arm64Suites(extent)) {
+    if (wants(name)) results.push(await step(run));
   }
   return results;
 }
@@ -133,6 +109,12 @@ function compareCounts(results: readonly SuiteResult[]): SuiteResult {
 function wants(name: string): boolean {
   return options.only.length === 0 ||
     options.only.some((part) => name.toLowerCase().includes(part.toLowerCase()));
+}
+
+/** Guests take minutes, so the name of a runtime alone does not start them. */
+function wantsGuests(): boolean {
+  return !options.quick &&
+    (options.only.length === 0 || options.only.some((part) => /guest|arm64/i.test(part)));
 }
 
 async function runAll(): Promise<SuiteResult[]> {
@@ -197,7 +179,7 @@ async function runAll(): Promise<SuiteResult[]> {
   );
   await add(
     "package from JSR",
-    () => runJunit("package from JSR", commandsFor(["tests/jsr/jsr_test.ts"])["Deno"] as Command),
+    () => runJunit("package from JSR", commandsFor(["tests/jsr/jsr_test.ts"]).Deno),
   );
   const runtimes: SuiteResult[] = [];
   for (const [runtime, command] of Object.entries(commandsFor(unitTests))) {
@@ -216,7 +198,7 @@ async function runAll(): Promise<SuiteResult[]> {
   }
   results.push(...runtimes);
   if (runtimes.length > 1) results.push(compareCounts(runtimes));
-  if (!options.quick && wants("guest")) results.push(...await runGuests());
+  if (wantsGuests()) results.push(...await runGuests(), ...await runArm64("gate"));
   return results;
 }
 
@@ -252,10 +234,12 @@ function summarize(results: readonly SuiteResult[]): number {
 
 if (options.help) {
   process.stdout.write(
-    "scripts/test [--quick] [--only NAME]...\n\n" +
+    "scripts/test [--quick | --arm64] [--only NAME]...\n\n" +
       "  --quick      leave out the multi-node guests\n" +
-      "  --only NAME  only the suites whose name has NAME in it (Bun, Deno, Node 26, guest, C helper …)\n",
+      "  --arm64      only the arm64 guest, with all that can run there (scripts/test_arm64)\n" +
+      "  --only NAME  only the suites whose name has NAME in it (Bun, Deno, Node 26, guest, C helper …);\n" +
+      "               of the guests only where NAME has guest or arm64 in it\n",
   );
 } else {
-  process.exitCode = summarize(await runAll());
+  process.exitCode = summarize(await (options.arm64 ? runArm64("full") : runAll()));
 }

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { Arena, type ArenaOptions, launch, NumaError } from "../mod.ts";
+import { Arena, type ArenaOptions, currentNode, launch, NumaError, topology } from "../mod.ts";
 import { native } from "../lib/runtime/native.ts";
+import { pinThread } from "../lib/sched/pin.ts";
+import { threadAffinity } from "../lib/topology/load.ts";
 import { sibling } from "./support/checkout.ts";
 import { throwsCode } from "./support/errors.ts";
 import { smapsBytes } from "./support/smaps.ts";
@@ -181,26 +183,33 @@ describe("a locked arena", () => {
 
 describe("Arena.local", () => {
   it("is the same arena for a thread, and freed with it", async () => {
-    const arena = Arena.local();
-    assert.equal(Arena.local(), arena);
-    assert.equal(arena.node, 0);
-    assert.equal(arena.committed, MIB);
-    arena.allocUint8(4 * MIB).fill(1);
-    const thread = launch<{ handle: number; used: number }>(
-      sibling(import.meta.url, "./workers/local"),
-      { args: null },
-    );
-    const { handle, used } = await thread.join();
-    assert.equal(used, 1024);
-    throwsCode(
-      () => Arena.fromHandle({ numakitHandle: "arena", data: { identity: handle } }),
-      "ESTALE",
-    );
-    arena.destroy();
-    const next = Arena.local({ size: 4096, reserve: 8192 });
-    assert.notEqual(next, arena);
-    assert.equal(next.capacity, 8192);
-    next.destroy();
+    const before = threadAffinity();
+    // Where there are several nodes, the thread must not wander between them.
+    pinThread(topology().cpusOfNode(currentNode()));
+    try {
+      const arena = Arena.local();
+      assert.equal(Arena.local(), arena);
+      assert.equal(arena.node, currentNode());
+      assert.equal(arena.committed, MIB);
+      arena.allocUint8(4 * MIB).fill(1);
+      const thread = launch<{ handle: number; used: number }>(
+        sibling(import.meta.url, "./workers/local"),
+        { args: null },
+      );
+      const { handle, used } = await thread.join();
+      assert.equal(used, 1024);
+      throwsCode(
+        () => Arena.fromHandle({ numakitHandle: "arena", data: { identity: handle } }),
+        "ESTALE",
+      );
+      arena.destroy();
+      const next = Arena.local({ size: 4096, reserve: 8192 });
+      assert.notEqual(next, arena);
+      assert.equal(next.capacity, 8192);
+      next.destroy();
+    } finally {
+      pinThread(before);
+    }
   });
 });
 

@@ -7,6 +7,12 @@
  * Everything here is pure: no file is read and no process started.
  */
 
+/** The processors that a guest can have. */
+export const ARCHITECTURES = ["x64", "arm64"] as const;
+
+/** A guest's processor. */
+export type Architecture = typeof ARCHITECTURES[number];
+
 /** The shape asked for is not one that a guest can have. */
 export class ShapeError extends Error {
   override readonly name = "ShapeError";
@@ -14,6 +20,7 @@ export class ShapeError extends Error {
 
 /** The shape in the user's words: the values of the options of the same names. */
 export interface ShapeWords {
+  readonly arch: string;
   readonly nodes: string;
   readonly cpus: string;
   readonly memory: string;
@@ -34,6 +41,7 @@ export interface GuestNode {
 
 /** A shape that was checked. */
 export interface GuestShape {
+  readonly arch: Architecture;
   readonly nodes: readonly GuestNode[];
   /** `distances[from][to]` as in the ACPI SLIT: 10 is local. */
   readonly distances: readonly (readonly number[])[];
@@ -51,10 +59,24 @@ const LEAST_TOTAL_MIB = 256;
 const LEAST_NODE_MIB = 32;
 
 /**
- * All that can be emulated, without five-level page tables, which would make each page walk longer. An Intel server,
- * because it shows its threads and dies to the guest; the emulated AMD has no TOPOEXT to do so.
+ * What differs from processor to processor.
+ *
+ * x64: all that can be emulated, without five-level page tables, which would make each page walk longer. An Intel
+ * server, because it shows its threads and dies to the guest; the emulated AMD has no TOPOEXT to do so. The clock is
+ * read without leaving the guest's code, and no CPU's delay loop is calibrated (0.2 s each; the figure is right for
+ * 2.5 GHz and near enough for others).
+ *
+ * arm64: the server core that is in most clouds. It has the atomic instructions of ARMv8.1, and not the pointer
+ * authentication of later ones, which takes most of the time when it is emulated.
  */
-const CPU_MODEL = "max,la57=off,vendor=GenuineIntel,family=6,model=85,stepping=7";
+const PROCESSORS = {
+  x64: {
+    cpu: "max,la57=off,vendor=GenuineIntel,family=6,model=85,stepping=7",
+    console: "ttyS0",
+    kernelArgs: "tsc=reliable no_timer_check lpj=10000000",
+  },
+  arm64: { cpu: "neoverse-n1", console: "ttyAMA0", kernelArgs: "" },
+} as const satisfies Record<Architecture, unknown>;
 
 function integer(word: string, what: string, least: number, most: number): number {
   const value = /^\d{1,9}$/.test(word) ? Number(word) : NaN;
@@ -101,6 +123,12 @@ function parseDistances(words: string, count: number): number[][] {
       return from === to ? integer(word, what, 10, 10) : integer(word, what, 11, 254);
     })
   );
+}
+
+function parseArchitecture(word: string): Architecture {
+  const arch = ARCHITECTURES.find((name) => name === word);
+  if (arch !== undefined) return arch;
+  throw new ShapeError(`--arch is "${word}": there are ${ARCHITECTURES.join(" and ")}`);
 }
 
 /** "0:2m=64,1:1g=1" into the nodes' page counts. */
@@ -166,6 +194,17 @@ function checkCpus(shape: GuestShape): void {
   }
 }
 
+/** The emulated arm64 machine describes itself by a device tree, without caches; QEMU plugs no CPUs into it. */
+function checkArm64({ nodes, l3PerNode, hmat }: GuestShape): void {
+  const refuse = (what: string): never => {
+    throw new ShapeError(`${what} with --arch arm64: QEMU's machine for it has no such thing`);
+  };
+  if (hmat) refuse("--hmat");
+  if (l3PerNode > 1) refuse(`--l3 ${l3PerNode}`);
+  const sizes = new Set(nodes.map(({ cpus }) => cpus).filter((cpus) => cpus > 0));
+  if (sizes.size > 1) refuse("--cpus with nodes of different sizes");
+}
+
 /**
  * Reads and checks a shape.
  *
@@ -197,6 +236,7 @@ export function parseShape(words: ShapeWords): GuestShape {
   }
   if (words.hugepages !== undefined) setPools(nodes, words.hugepages);
   const shape: GuestShape = {
+    arch: parseArchitecture(words.arch),
     nodes,
     distances: parseDistances(words.distances, count),
     l3PerNode: integer(words.l3, "--l3", 1, MOST_CPUS),
@@ -204,6 +244,7 @@ export function parseShape(words: ShapeWords): GuestShape {
     hmat: words.hmat ?? false,
   };
   checkCpus(shape);
+  if (shape.arch === "arm64") checkArm64(shape);
   return shape;
 }
 
@@ -243,7 +284,9 @@ function cpuArguments(shape: GuestShape): string[] {
       gap ||= present < mostCores;
     }
   }
-  const layout = `sockets=${coresPerDie.length},dies=${l3PerNode},cores=${mostCores}`;
+  // The arm64 machine knows no dies.
+  const dies = shape.arch === "x64" ? `dies=${l3PerNode},` : "";
+  const layout = `sockets=${coresPerDie.length},${dies}cores=${mostCores}`;
   return [
     "-smp",
     `cpus=${started},maxcpus=${places},${layout},threads=${threadsPerCore}`,
@@ -312,25 +355,26 @@ export interface GuestParts {
   readonly initramfs: string;
   readonly kernelArgs?: string | undefined;
   readonly verbose?: boolean | undefined;
-  /** A folder of the host that the guest may write to. */
-  readonly out?: string | undefined;
+  /** The folders of the host that the guest sees by their tags, read-only but for `out`. */
+  readonly shares: Readonly<Record<string, string>>;
   /** Connected sockets by name, as file descriptors: the kernel's `console`, and the guest's ports in order. */
   readonly console_fd: number;
   readonly ports: readonly { readonly name: string; readonly fd: number }[];
 }
 
 /**
- * The kernel's command line. Emulation makes the rest worth their letters: no mitigations and no self-tests, a clock
- * that is read without leaving the guest's code, no calibration of each CPU's delay loop (0.2 s each; the figure is
- * right for 2.5 GHz and near enough for others), no watchdogs (the host may be busy), and a panic ends the guest.
+ * The kernel's command line. Emulation makes the rest worth their letters: no mitigations and no self-tests, no
+ * watchdogs (the host may be busy), and a panic ends the guest.
  */
 function kernelArguments(shape: GuestShape, parts: GuestParts): string {
   // Gigantic pages are taken while the memory is still whole; the 2 MiB pools are filled after boot.
   const gigantic = shape.nodes.flatMap(({ pages_1g }, id) => pages_1g ? [`${id}:${pages_1g}`] : []);
+  const processor = PROCESSORS[shape.arch];
   const words = [
-    "console=ttyS0 panic=-1 oops=panic mitigations=off cryptomgr.notests audit=0 nowatchdog",
-    "rcupdate.rcu_expedited=1 rcupdate.rcu_cpu_stall_suppress=1 tsc=reliable no_timer_check lpj=10000000",
-    losesInterrupts(shape) ? "possible_cpus=9" : "",
+    `console=${processor.console} panic=-1 oops=panic mitigations=off cryptomgr.notests audit=0 nowatchdog`,
+    "rcupdate.rcu_expedited=1 rcupdate.rcu_cpu_stall_suppress=1",
+    processor.kernelArgs,
+    shape.arch === "x64" && losesInterrupts(shape) ? "possible_cpus=9" : "",
     parts.verbose ? "" : "quiet",
     gigantic.length > 0 ? `hugepagesz=1G hugepages=${gigantic.join(",")}` : "",
     parts.kernelArgs ?? "",
@@ -343,12 +387,17 @@ function escaped(path: string): string {
   return path.replaceAll(",", ",,");
 }
 
+function machineOf({ arch, hmat }: GuestShape): string {
+  // The older interrupt controller of `virt` serves eight CPUs.
+  return arch === "arm64" ? "virt,gic-version=3" : `pc,hmat=${hmat ? "on" : "off"}`;
+}
+
 /**
  * Builds QEMU's command line.
  *
  * @param shape The machine.
  * @param parts What runs in it.
- * @returns The arguments of `qemu-system-x86_64`.
+ * @returns The arguments of QEMU for that processor.
  */
 export function qemuArguments(shape: GuestShape, parts: GuestParts): string[] {
   const total = shape.nodes.reduce((sum, node) => sum + node.memory_mib, 0);
@@ -356,8 +405,8 @@ export function qemuArguments(shape: GuestShape, parts: GuestParts): string[] {
   const share = "local,security_model=none,multidevs=remap";
   return [
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
-    ...["-machine", `pc,hmat=${shape.hmat ? "on" : "off"}`, "-accel", "tcg,thread=multi"],
-    ...["-cpu", CPU_MODEL, "-m", `${total}M`],
+    ...["-machine", machineOf(shape), "-accel", "tcg,thread=multi"],
+    ...["-cpu", PROCESSORS[shape.arch].cpu, "-m", `${total}M`],
     ...nodeArguments(shape),
     ...cpuArguments(shape),
     ...(shape.hmat ? hmatArguments(shape) : []),
@@ -368,9 +417,9 @@ export function qemuArguments(shape: GuestShape, parts: GuestParts): string[] {
       ...["-chardev", `socket,id=${name},fd=${fd}`],
       ...["-device", `virtserialport,bus=ports.0,nr=${index + 1},chardev=${name},name=${name}`],
     ]),
-    ...["-virtfs", `${share},path=/,mount_tag=host,readonly=on`],
-    ...(parts.out === undefined
-      ? []
-      : ["-virtfs", `${share},path=${escaped(parts.out)},mount_tag=out`]),
+    ...Object.entries(parts.shares).flatMap(([tag, path]) => {
+      const readonly = tag === "out" ? "off" : "on";
+      return ["-virtfs", `${share},path=${escaped(path)},mount_tag=${tag},readonly=${readonly}`];
+    }),
   ];
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
 import {
@@ -32,6 +32,11 @@ function oomKills(): number {
 const bound = (node: number) =>
   readNumaMaps().filter(({ policy }) => new RegExp(`^bind(=static)?:${node}$`).test(policy));
 
+/** Free pages in node 0's pool of 2 MiB pages, which on arm64 is one of several. */
+const free2m = (): number =>
+  topology({ refresh: true }).nodes[0]?.hugepages.find(({ pageBytes }) => pageBytes === 2 ** 21)
+    ?.free ?? 0;
+
 describe("a machine with two nodes", () => {
   it("is seen as one", () => {
     const machine = topology();
@@ -39,7 +44,9 @@ describe("a machine with two nodes", () => {
     assert.equal(machine.isNuma, true);
     assert.deepEqual(machine.snapshot.distances, { nodes: [0, 1], matrix: [[10, 21], [21, 10]] });
     assert.deepEqual(machine.nearestNodes(1), [1, 0]);
-    assert.equal(machine.l3Domains.length, 2, "an L3 a node");
+    // The emulated arm64 machine describes no caches.
+    const told = existsSync("/sys/devices/system/cpu/cpu0/cache/index3");
+    assert.equal(machine.l3Domains.length, told ? 2 : 0, "an L3 a node");
   });
 
   it("has an arena's every page on node 1", () => {
@@ -93,29 +100,27 @@ describe("a machine with two nodes", () => {
   });
 
   it("takes hugepages from the pool and gives them back", () => {
-    const free = () => topology({ refresh: true }).nodes[0]?.hugepages[0]?.free;
-    const before = free() ?? 0;
+    const before = free2m();
     for (let round = 0; round < 50; round++) {
       using arena = Arena.create({ node: 0, size: before * 2 ** 21, pages: "2m" });
       arena.allocInt32(1).fill(1);
-      if (round === 0) assert.equal(free(), 0);
+      if (round === 0) assert.equal(free2m(), 0);
     }
-    assert.equal(free(), before);
+    assert.equal(free2m(), before);
   });
 
   it("gives a pool its hugepages back on trim, and takes them again", () => {
-    const free = () => topology({ refresh: true }).nodes[0]?.hugepages[0]?.free ?? 0;
-    const before = free();
+    const before = free2m();
     using arena = Arena.create({ node: 0, size: "2 MiB", reserve: "16 MiB", pages: "2m" });
     const kept = arena.allocUint8(2 ** 20).fill(1);
     arena.grow("8 MiB");
-    assert.equal(free(), before - 5);
+    assert.equal(free2m(), before - 5);
     assert.equal(arena.trim(), 8 * 2 ** 20);
-    assert.equal(free(), before - 1);
+    assert.equal(free2m(), before - 1);
     const all = arena.view(0, arena.capacity);
     all.fill(2, 2 ** 21);
     {
-      using _rest = Arena.create({ node: 0, size: free() * 2 ** 21, pages: "2m" });
+      using _rest = Arena.create({ node: 0, size: free2m() * 2 ** 21, pages: "2m" });
       throwsCode(() => arena.grow("2 MiB"), "ENOMEM", /0 free of/);
       all.fill(3, 2 ** 21);
     }

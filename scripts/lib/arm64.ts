@@ -1,0 +1,134 @@
+/**
+ * The tests that run on arm64: in an emulated machine with two nodes, with the arm64 builds of Bun and Deno and the
+ * helper for arm64 that packages carry. The C tests are compiled for it from `native` (scripts/bootstrap).
+ *
+ * Emulated, all of it takes ten times as long as on hardware. The gate runs what depends on the processor.
+ */
+import { globSync } from "node:fs";
+import process from "node:process";
+import type { TestCase } from "./junit.ts";
+import { type Command, commandsFor, type RuntimeFlags } from "./runtimes.ts";
+import { runCommand, runJunit, type SuiteResult } from "./suite.ts";
+
+/** `gate`: the C tests, and the tests of what goes through the helper. `full`: all that can run there. */
+export type Extent = "gate" | "full";
+
+/** What is left out, with the reasons: files that say nothing about a processor, or what takes too long. */
+const LEFT_OUT: Readonly<Record<Extent, Readonly<Record<string, string>>>> = {
+  gate: { "the other tests": "take minutes in emulation: scripts/test_arm64 runs them" },
+  full: {
+    "tests/layers_test.ts": "reads the sources' imports, the same on every processor",
+    "tests/tidy_test.ts": "reads the sources, the same on every processor; needs git",
+  },
+};
+
+/** The files in the gate, by runtime: Deno takes two seconds to start a worker there. */
+const GATE_FILES = {
+  Bun: ["abi", "arena", "current", "handle", "machine", "thread"],
+  Deno: ["abi", "arena", "current", "handle", "machine"],
+} as const;
+/**
+ * The tests in these files that are not in the gate: cycles of arenas that clear 64 GiB, which takes 80 s there, and
+ * what waits for the end of workers. Deno runs groups as a whole, and its patterns can't say "not".
+ */
+const GATE_FLAGS: RuntimeFlags = {
+  bun: ["--test-name-pattern=^(?!.*1,000 cycles|thread\\.terminate)"],
+  deno: ["--filter=/^([^a]|a[^r]|arena[^.]|arena\\.[^d])/"],
+};
+const NOT_IN_GATE = /1,000 cycles|^thread\.terminate|^arena\.destroy/;
+/** Bun's limit for one test: those cycles take more than the usual 120 s on a busy machine. Deno has no limit. */
+const FULL_FLAGS: RuntimeFlags = { bun: ["--timeout=900000"] };
+
+/** The engines' own threads touch heap pages before the thread they are for (docs/runtimes.md). */
+const GUEST = [
+  ...["scripts/numa_vm", "--arch=arm64", "--nodes=2", "--memory=1G", "--hugepages=0:2m=16"],
+  ...["--timeout=1800", "--out=build/reports"],
+  ...["--env=BUN_JSC_useWarmUpMarkedBlocks=0", "--env=DENO_V8_FLAGS=--single-threaded", "--"],
+];
+
+const SKIPPED = 77;
+/** Runs the C tests one after the other, and says where each begins and how it ends. */
+const C_TESTS = `exec 2>&1
+for test in build/arm64/*_test; do
+  echo "begin \${test##*/}"
+  "$test" native/tests
+  echo "end $?"
+done`;
+
+/** What the C tests printed, as tests: each `RUN` of check.h that came back, and the one that did not. */
+function readCTests(output: string): TestCase[] {
+  const tests: TestCase[] = [];
+  let program = "";
+  for (const line of output.split("\n")) {
+    const [, word, rest = ""] = /^(begin|end|ok -) (.*)$/.exec(line) ?? [];
+    const add = (name: string, outcome: TestCase["outcome"]) =>
+      tests.push({ name: `${program} > ${name}`, outcome, reason: undefined });
+    if (word === "begin") program = rest;
+    if (word === "ok -") add(rest, "passed");
+    if (word !== "end" || rest === "0") continue;
+    if (Number(rest) === SKIPPED) add("the rest", "skipped");
+    else add(`exit status ${rest}`, "failed");
+  }
+  return tests;
+}
+
+async function runCTests(name: string): Promise<SuiteResult> {
+  const start = performance.now();
+  const { status, output } = await runCommand([...GUEST, "sh", "-c", C_TESTS]);
+  const tests = readCTests(output);
+  const ended = output.match(/^end \d+$/gm)?.length ?? 0;
+  const all = globSync("native/tests/*_test.c").length;
+  if (status !== 0 || ended !== all) {
+    const reason = `${ended} of ${all} programs ended, exit status ${status}`;
+    tests.push({ name: `the whole suite: ${reason}`, outcome: "failed", reason: undefined });
+  }
+  if (tests.some(({ outcome }) => outcome === "failed")) {
+    process.stdout.write(`--- ${name} failed\n${output}\n`);
+  }
+  return { name, tests, seconds: (performance.now() - start) / 1000 };
+}
+
+/** The files of the suites by what their names end with. Placement is told from all mappings of a process. */
+function filesFor(runtime: "Bun" | "Deno", extent: Extent): Record<string, string[]> {
+  if (extent === "gate") return { "": GATE_FILES[runtime].map((name) => `tests/${name}_test.ts`) };
+  const tests = globSync("tests/*_test.ts").sort().filter((file) => !(file in LEFT_OUT.full));
+  return { "": tests, " placement": globSync("tests/numa/{two_nodes,any_*}_test.ts").sort() };
+}
+
+/** The tests of a report and what was left out. One where nothing passed is a pattern or a path gone wrong. */
+function withLeftOut(reported: readonly TestCase[], extent: Extent): TestCase[] {
+  const slow = "takes too long in emulation for the gate: scripts/test_arm64 runs it";
+  const tests = reported.map((test): TestCase =>
+    extent === "gate" && test.outcome === "skipped" && NOT_IN_GATE.test(test.name)
+      ? { ...test, reason: slow }
+      : test
+  );
+  if (!tests.some(({ outcome }) => outcome === "passed")) {
+    tests.push({ name: "the whole suite: no test passed", outcome: "failed", reason: undefined });
+  }
+  const others = Object.entries(LEFT_OUT[extent]);
+  return [
+    ...tests,
+    ...others.map(([name, reason]): TestCase => ({ name, outcome: "skipped", reason })),
+  ];
+}
+
+/** The suites by name. */
+export function arm64Suites(extent: Extent): Map<string, () => Promise<SuiteResult>> {
+  const suites = new Map<string, () => Promise<SuiteResult>>();
+  const cTests = "arm64 guest, C helper";
+  suites.set(cTests, () => runCTests(cTests));
+  for (const runtime of ["Bun", "Deno"] as const) {
+    const flags = extent === "gate" ? GATE_FLAGS : FULL_FLAGS;
+    for (const [suffix, files] of Object.entries(filesFor(runtime, extent))) {
+      const command = commandsFor(files, flags)[runtime];
+      const inGuest: Command = (report) => [...GUEST, ...command(report)];
+      const name = `arm64 guest, ${runtime}${suffix}`;
+      suites.set(name, async () => {
+        const { tests, seconds } = await runJunit(name, inGuest);
+        return { name, tests: suffix === "" ? withLeftOut(tests, extent) : tests, seconds };
+      });
+    }
+  }
+  return suites;
+}
