@@ -19,6 +19,8 @@ export interface Subject {
   readonly operations?: number;
   /** Times itself: nanoseconds an operation, measured where the work is (in C). */
   readonly self?: () => number;
+  /** How often `self` is asked a round. 10 unless given: fewer for what takes long. */
+  readonly repeats?: number;
 }
 
 /** A comparison: the first subject is ours, the others are what a user would write instead. */
@@ -64,11 +66,11 @@ function shuffled<Item>(items: readonly Item[]): Item[] {
 }
 
 async function sample(
-  { batch, operations = 1, self }: Subject,
+  { batch, operations = 1, self, repeats = 10 }: Subject,
   leastMs: number,
 ): Promise<number[]> {
   if (batch !== undefined) return await timeBatch(batch, operations, leastMs);
-  return Array.from({ length: 10 }, () => self?.() ?? NaN);
+  return Array.from({ length: repeats }, () => self?.() ?? NaN);
 }
 
 /**

@@ -9,6 +9,9 @@ import { type Comparison, sink, type Subject } from "./harness.ts";
 const BATCH = 4000;
 const C_COUNT = 400_000;
 const ALIVE = 1000;
+const CREATE_BYTES = 2 ** 30;
+/** A GiB takes a good part of a second. */
+const CREATE_REPEATS = 2;
 
 function inC(name: string, call: (out: BigUint64Array) => number): Subject {
   const out = new BigUint64Array(1);
@@ -53,6 +56,21 @@ function arrayAlive(size: number): Subject {
     at = at + 1 === ALIVE ? 0 : at + 1;
     return alive[at] = new Uint8Array(size);
   });
+}
+
+/** Makes a large arena, and unmaps it outside of the time. */
+function createSubject(bytes: number): Subject {
+  return {
+    name: `Arena.create(${bytes / 2 ** 20} MiB)`,
+    repeats: CREATE_REPEATS,
+    self(): number {
+      const start_ms = performance.now();
+      const arena = Arena.create({ node: 0, size: bytes });
+      const taken_ms = performance.now() - start_ms;
+      arena.destroy();
+      return taken_ms * 1e6;
+    },
+  };
 }
 
 /**
@@ -116,5 +134,15 @@ export function comparisons(): Comparison[] {
       inC("C sched_getcpu()", (out) => c.bench_getcpu(C_COUNT, out)),
     ],
   };
-  return [...sizes, views, where];
+  const create: Comparison = {
+    name: "make an arena of 1 GiB in small pages, bound and populated",
+    subjects: [
+      createSubject(CREATE_BYTES),
+      {
+        ...inC("C mmap+mbind+populate", (out) => c.bench_create(CREATE_BYTES, out)),
+        repeats: CREATE_REPEATS,
+      },
+    ],
+  };
+  return [...sizes, views, where, create];
 }

@@ -5,6 +5,7 @@ import type { Calls } from "../lib/runtime/symbols.ts";
 /** The functions of bench/native. */
 const SYMBOLS = {
   bench_bump: { args: ["i32", "i32", "buffer"], returns: "i32" },
+  bench_create: { args: ["u64", "buffer"], returns: "i32" },
   bench_getcpu: { args: ["i32", "buffer"], returns: "i32" },
   bench_malloc_pair: { args: ["i32", "i32", "buffer"], returns: "i32" },
   bench_malloc_alive: { args: ["i32", "i32", "i32", "buffer"], returns: "i32" },

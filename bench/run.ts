@@ -7,8 +7,9 @@ import { parseArgs } from "node:util";
 import { section } from "../lib/cli/topo.ts";
 import { compare, describeRun, FULL, QUICK, type Row } from "./harness.ts";
 import { comparisons as memory } from "./memory.ts";
+import { comparisons as slab } from "./slab.ts";
 
-const SUITES = { memory };
+const SUITES = { memory, slab };
 
 function table(name: string, rows: readonly Row[]): string {
   const ratios = new Map(rows.map(({ opponent, ratio }) => [opponent, ratio]));

@@ -15,7 +15,12 @@ import {
 } from "./layout.ts";
 import { currentNode } from "../topology/current.ts";
 import { Mapping, type Residency } from "./mapping.ts";
-import { type ArenaOptions, checkName, checkOptions, type LocalArenaOptions } from "./options.ts";
+import {
+  type ArenaOptions,
+  checkArenaOptions,
+  checkName,
+  type LocalArenaOptions,
+} from "./options.ts";
 import type { PageKind } from "./pages.ts";
 import { TypedAllocator } from "./typed_allocator.ts";
 
@@ -102,7 +107,7 @@ export class Arena extends TypedAllocator implements Shareable {
    * the kernel put a page elsewhere; `EINVAL` a bad argument.
    */
   static create(options: ArenaOptions): Arena {
-    const { kinds, ...rest } = checkOptions(options);
+    const { kinds, ...rest } = checkArenaOptions(options);
     const failures: NumaError[] = [];
     for (const pages of kinds) {
       const size = formatBytes(rest.committedBytes);

@@ -1,5 +1,5 @@
 import { type ByteSize, formatBytes, parseBytes } from "../runtime/bytes.ts";
-import { checkInteger, show } from "../runtime/check.ts";
+import { checkInteger, checkOptions, show } from "../runtime/check.ts";
 import { errnoError } from "../runtime/errno.ts";
 import { NumaError } from "../runtime/error.ts";
 import { showAs } from "../runtime/inspect.ts";
@@ -200,7 +200,8 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
 
   /** @ignore What {@linkcode bind} does. */
   static bind<Memory extends OwnedMemory>(buffer: Memory, options: BindOptions): Binding<Memory> {
-    const { node, huge = false } = checkOptions(options, "bind memory", "{ node: 0 }");
+    checkOptions(options, "{ node: 0 }", "bind memory");
+    const { node, huge = false } = options;
     const action = `bind memory to node ${show(node)}`;
     checkNode(node, action);
     if (typeof huge !== "boolean") {
@@ -218,8 +219,8 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
     options: InterleaveOptions,
   ): Binding<Memory> {
     const action = "interleave memory";
-    const checked = checkOptions(options, action, "{ nodes: [0, 1] }");
-    return Binding.#make(buffer, "interleave", patternOf(checked, action), action);
+    checkOptions(options, "{ nodes: [0, 1] }", action);
+    return Binding.#make(buffer, "interleave", patternOf(options, action), action);
   }
 
   /** Whether the policy was undone. */
@@ -268,14 +269,6 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
   static {
     showAs(Binding, String);
   }
-}
-
-function checkOptions<Options>(options: Options, action: string, example: string): Options {
-  if (typeof options === "object" && options !== null) return options;
-  throw new NumaError("EINVAL", action, {
-    why: `the options are ${show(options)}`,
-    fix: `Give ${example}.`,
-  });
 }
 
 /** Which node each page of a round goes to: each node's pages spread over the round (smooth weighted round-robin). */
@@ -410,8 +403,8 @@ export function migrate(buffer: OwnedMemory, node: number): BufferPlacement {
  */
 export function sharedBuffer(options: SharedBufferOptions): Binding<SharedArrayBuffer> {
   const action = "make a shared buffer";
-  const { size } = checkOptions(options, action, '{ node: 0, size: "1 MiB" }');
-  const bytes = parseBytes(size, action);
+  checkOptions(options, '{ node: 0, size: "1 MiB" }', action);
+  const bytes = parseBytes(options.size, action);
   let buffer: SharedArrayBuffer;
   try {
     buffer = new SharedArrayBuffer(bytes);

@@ -27,6 +27,13 @@ export {
   type NodePart,
   type NodePlace,
 } from "./node_array.ts";
+export {
+  type ClassUsage,
+  NodePool,
+  type NodePoolOptions,
+  type NodePoolUsage,
+} from "./node_pool.ts";
+export { Slab, type SlabOptions } from "./slab.ts";
 export { Snapshot } from "./replica_snapshot.ts";
 export {
   Replicated,

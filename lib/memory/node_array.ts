@@ -1,4 +1,4 @@
-import { checkInteger, show } from "../runtime/check.ts";
+import { checkInteger, checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
 import { showAs } from "../runtime/inspect.ts";
@@ -16,7 +16,6 @@ import { Partition } from "./partition.ts";
 import {
   attachArenas,
   checkNodes,
-  checkOptions,
   checkRoom,
   createOver,
   destroyArenas,
@@ -183,7 +182,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
     // An empty part has an arena, too, so that parts and arenas correspond.
     const bytesOf = (part: number): number => partition.lengthOf(part) * BYTES_PER_ELEMENT || 1;
     return createOver(
-      { nodes, bytesOf, pages },
+      { nodes, bytesOf, label: "node array", pages },
       (arenas) => new NodeArray(arenas, type, partition),
     );
   }

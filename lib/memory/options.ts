@@ -4,7 +4,7 @@
  * @module
  */
 import { type ByteSize, parseBytes } from "../runtime/bytes.ts";
-import { checkInteger, show } from "../runtime/check.ts";
+import { checkInteger, checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { MAX_DATA_BYTES } from "./layout.ts";
 import type { MappingRequest } from "./mapping.ts";
@@ -67,16 +67,11 @@ function checkLabel(label: unknown, action: string): string {
  * @returns What to ask of a mapping, and the kinds of pages to try.
  * @throws {NumaError} `EINVAL`; `ENOTSUP` for what does not go together.
  */
-export function checkOptions(
+export function checkArenaOptions(
   options: ArenaOptions,
 ): Omit<MappingRequest, "pages"> & { readonly kinds: readonly PageKind[] } {
   const bad = "create an arena";
-  if (typeof options !== "object" || options === null) {
-    throw new NumaError("EINVAL", bad, {
-      why: `the options are ${show(options)}`,
-      fix: 'Give { node: 0, size: "1 MiB" }.',
-    });
-  }
+  checkOptions(options, '{ node: 0, size: "1 MiB" }', bad);
   const { node, size, reserve = size, pages = "4k", lock = false, name } = options;
   const { label = name ?? "arena" } = options;
   checkInteger(node, "node", 0, 1023, bad);

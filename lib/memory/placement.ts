@@ -62,28 +62,14 @@ export function checkNodes(nodes: unknown, action: string): readonly number[] {
   });
 }
 
-/**
- * Checks that options are an object.
- *
- * @param options What the caller gave.
- * @param example What to give instead.
- * @param action What was asked, as it follows "Cannot".
- * @throws {NumaError} `EINVAL`.
- */
-export function checkOptions(options: unknown, example: string, action: string): void {
-  if (typeof options === "object" && options !== null) return;
-  throw new NumaError("EINVAL", action, {
-    why: `the options are ${show(options)}`,
-    fix: `Give ${example}.`,
-  });
-}
-
 /** An arena on each node. */
 export interface ArenasRequest {
   /** The nodes. */
   readonly nodes: readonly number[];
   /** Bytes on the node of that index. */
   readonly bytesOf: (index: number) => number;
+  /** What they are called in reports. */
+  readonly label: string;
   /** As for `Arena.create`. */
   readonly pages: PageKind | readonly PageKind[];
 }
@@ -97,13 +83,13 @@ export interface ArenasRequest {
  * @throws {NumaError} As {@linkcode Arena.create}. What `make` throws.
  */
 export function createOver<Made>(
-  { nodes, bytesOf, pages }: ArenasRequest,
+  { nodes, bytesOf, label, pages }: ArenasRequest,
   make: (arenas: readonly Arena[]) => Made,
 ): Made {
   const arenas: Arena[] = [];
   try {
     for (const [index, node] of nodes.entries()) {
-      arenas.push(Arena.create({ node, size: bytesOf(index), pages }));
+      arenas.push(Arena.create({ node, size: bytesOf(index), label, pages }));
     }
     return make(arenas);
   } catch (error) {

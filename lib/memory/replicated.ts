@@ -1,5 +1,5 @@
 import { type ByteSize, formatBytes, parseBytes } from "../runtime/bytes.ts";
-import { checkInteger, show } from "../runtime/check.ts";
+import { checkInteger, checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
 import { showAs } from "../runtime/inspect.ts";
@@ -11,7 +11,6 @@ import type { PageKind } from "./pages.ts";
 import {
   attachArenas,
   checkNodes,
-  checkOptions,
   checkRoom,
   createOver,
   destroyArenas,
@@ -202,7 +201,7 @@ export class Replicated implements Shareable {
     const size = parseBytes(data?.byteLength ?? wanted as ByteSize, action);
     const shape = Replicated.#checkShape(size, threads, action);
     const homes = nodes === undefined ? readerNodes() : checkNodes(nodes, action);
-    const request = { nodes: homes, bytesOf: () => layout(shape).end, pages };
+    const request = { nodes: homes, bytesOf: () => layout(shape).end, label: "replicated", pages };
     return createOver(request, (arenas) => {
       for (const [index, arena] of arenas.entries()) {
         const { buffer, byteOffset } = arena.bytes;

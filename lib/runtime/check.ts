@@ -20,6 +20,22 @@ export function show(value: unknown): string {
 }
 
 /**
+ * Checks that options are an object, before anything looks into them.
+ *
+ * @param options What the caller gave.
+ * @param example What it should look like.
+ * @param action What was asked, as it follows "Cannot".
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkOptions(options: unknown, example: string, action: string): void {
+  if (typeof options === "object" && options !== null) return;
+  throw new NumaError("EINVAL", action, {
+    why: `the options are ${show(options)}`,
+    fix: `Give ${example}.`,
+  });
+}
+
+/**
  * Checks a whole number from a caller before anything else looks at it.
  *
  * @param value What the caller gave.
