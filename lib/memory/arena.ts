@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { builtin } from "../runtime/builtin.ts";
 import { type ByteSize, formatBytes, parseBytes } from "../runtime/bytes.ts";
 import { checkInteger, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
@@ -340,7 +340,7 @@ export class Arena extends TypedAllocator implements Shareable {
     this.#check("allocate from an arena");
     if (this.#claimed) return;
     let owner = Atomics.compareExchange(this.#header, OWNER, 0, this.#owner);
-    if (owner !== 0 && this.#mapping.shared && !existsSync(`/proc/${owner}`)) {
+    if (owner !== 0 && this.#mapping.shared && !builtin("node:fs").existsSync(`/proc/${owner}`)) {
       // It died in another process, where nobody could say so.
       owner = Atomics.compareExchange(this.#header, OWNER, owner, this.#owner) === owner
         ? 0

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import process from "node:process";
+import { builtin } from "../runtime/builtin.ts";
 import { formatBytes } from "../runtime/bytes.ts";
 import { readEnv } from "../runtime/env.ts";
 
@@ -48,6 +48,7 @@ let watched = false;
 export function reportAtExit(leftovers: () => readonly Leftover[]): void {
   if (watched) return;
   watched = true;
+  const process = builtin("node:process");
   process.on("exit", () => {
     for (const { label, node, dataBytes, stack } of leftovers()) {
       const text = `numakit: ${label} of ${

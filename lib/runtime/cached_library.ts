@@ -6,10 +6,6 @@
  *
  * @module
  */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
-import process from "node:process";
 import { builtin } from "./builtin.ts";
 import { NumaError } from "./error.ts";
 import { isPermissionError, permissionError } from "./permission.ts";
@@ -60,9 +56,13 @@ function fetchNow(url: URL, action: string): Uint8Array {
 }
 
 function cacheFolder(): string {
-  const { env } = process;
+  const { env } = builtin("node:process");
+  const { join } = builtin("node:path");
   // Deno wants a permission for each of them: none is asked that is not needed.
-  return join(env["XDG_CACHE_HOME"] || join(env["HOME"] || homedir(), ".cache"), "numakit");
+  return join(
+    env["XDG_CACHE_HOME"] || join(env["HOME"] || builtin("node:os").homedir(), ".cache"),
+    "numakit",
+  );
 }
 
 /**
@@ -75,6 +75,8 @@ function cacheFolder(): string {
  * allow to fetch it. What it throws when the folder is out of bounds is for the caller to look at.
  */
 export function cachedLibrary(url: URL, sha256: string): string {
+  const { mkdirSync, readFileSync, renameSync, writeFileSync } = builtin("node:fs");
+  const { join } = builtin("node:path");
   const folder = join(cacheFolder(), sha256);
   const path = join(folder, "libnumakit.so");
   try {
@@ -92,7 +94,7 @@ export function cachedLibrary(url: URL, sha256: string): string {
   }
   mkdirSync(folder, { recursive: true });
   // Written aside and moved, so that another process never loads half a file.
-  const part = join(folder, `${process.pid}.part`);
+  const part = join(folder, `${builtin("node:process").pid}.part`);
   writeFileSync(part, bytes, { mode: 0o755 });
   renameSync(part, path);
   return path;

@@ -1,6 +1,5 @@
-import { createRequire } from "node:module";
-import process from "node:process";
 import type { Backend } from "./backend.ts";
+import { builtin } from "./builtin.ts";
 import { bunBackend } from "./bun.ts";
 import { denoBackend } from "./deno.ts";
 import { NumaError } from "./error.ts";
@@ -9,7 +8,7 @@ import { nodeBackend } from "./node.ts";
 
 /** Loads a module now, not when this file is imported: `mod.ts` has to load everywhere. */
 function loadNow(specifier: string): unknown {
-  return createRequire(import.meta.url)(specifier);
+  return builtin("node:module").createRequire(import.meta.url)(specifier);
 }
 
 function requireKoffi(): unknown {
@@ -18,7 +17,7 @@ function requireKoffi(): unknown {
   } catch (cause) {
     const missing = (cause as { code?: unknown }).code === "MODULE_NOT_FOUND";
     throw new NumaError("ELIBRARY", "call the C helper", {
-      why: `Node ${process.versions.node} has no node:ffi and the package koffi ` +
+      why: `Node ${builtin("node:process").versions.node} has no node:ffi and the package koffi ` +
         (missing ? "is not installed" : `does not load (${cause})`),
       fix: "Run `npm install koffi`, or use Node 26 or later.",
       cause,
@@ -33,6 +32,7 @@ function requireKoffi(): unknown {
  * @throws {NumaError} `EPLATFORM` when this is not Linux; `ELIBRARY` when the runtime has no such interface.
  */
 export function detectBackend(): Backend {
+  const process = builtin("node:process");
   if (process.platform !== "linux") {
     throw new NumaError("EPLATFORM", "use NUMA", {
       why: `numakit talks to the Linux kernel and this is ${process.platform}`,

@@ -1,4 +1,4 @@
-import process from "node:process";
+import { builtin } from "./builtin.ts";
 
 /** The part of Deno's permission interface that is used here. */
 interface DenoPermissions {
@@ -18,5 +18,5 @@ export function readEnv(name: `NUMAKIT_${string}`): string | undefined {
     const { state } = Deno.permissions.querySync({ name: "env", variable: name });
     if (state !== "granted") return undefined;
   }
-  return process.env[name] || undefined;
+  return builtin("node:process").env[name] || undefined;
 }

@@ -1,4 +1,3 @@
-import { constants } from "node:buffer";
 import { type Backend, transferAway, translate } from "./backend.ts";
 import { builtin } from "./builtin.ts";
 import type { Calls, SymbolTable } from "./symbols.ts";
@@ -42,7 +41,7 @@ export function koffiBackend(module: unknown): Backend {
   return {
     name: "koffi",
     // 4 GiB on Node 20, where asking for more ends the process.
-    maxBufferBytes: constants.MAX_LENGTH,
+    maxBufferBytes: builtin("node:buffer").constants.MAX_LENGTH,
     open<Table extends SymbolTable>(path: string, table: Table): Calls<Table> {
       const library = koffi.load(path);
       const definitions = translate(table, (args) => args.map((arg) => TYPES[arg]));

@@ -12,11 +12,8 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import process from "node:process";
-import { fileURLToPath } from "node:url";
 import type { Backend } from "./backend.ts";
+import { builtin } from "./builtin.ts";
 import { cachedLibrary } from "./cached_library.ts";
 import { readEnv } from "./env.ts";
 import { NumaError } from "./error.ts";
@@ -42,9 +39,8 @@ function inFile(place: string, origin: string, sha256?: string): Candidate {
 
 /** The prebuilt libraries for this processor, by C library: the dynamic loader refuses the wrong one. */
 function targets(): [string, { readonly sha256: string }][] {
-  return Object.entries(PREBUILT).filter(([target]) =>
-    target.startsWith(`${process.platform}-${process.arch}-`)
-  );
+  const { platform, arch } = builtin("node:process");
+  return Object.entries(PREBUILT).filter(([target]) => target.startsWith(`${platform}-${arch}-`));
 }
 
 function candidates(): Candidate[] {
@@ -55,12 +51,14 @@ function candidates(): Candidate[] {
     return { origin: "fetched", place: url.href, find: () => cachedLibrary(url, sha256), sha256 };
   });
   if (!import.meta.url.startsWith("file:")) return fetched;
+  const { fileURLToPath } = builtin("node:url");
   const near = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
   const beside = targets().map(([target, { sha256 }]) =>
     inFile(near(`../../native/prebuilt/${target}/libnumakit.so`), "beside the sources", sha256)
   );
   const installed = targets().map(([target, { sha256 }]): Candidate => {
     const place = `@numakit/${target}/libnumakit.so`;
+    const { createRequire } = builtin("node:module");
     const find = (): string => createRequire(import.meta.url).resolve(place);
     return { origin: "npm package", place, find, sha256 };
   });
@@ -73,7 +71,7 @@ function candidates(): Candidate[] {
 /** The path of a candidate, after its sum was checked. */
 function checkedPath({ find, sha256, place }: Candidate): string {
   const path = find();
-  if (sha256 !== undefined && !hasSum(readFileSync(path), sha256)) {
+  if (sha256 !== undefined && !hasSum(builtin("node:fs").readFileSync(path), sha256)) {
     throw new NumaError("ELIBRARY", `load the C helper ${place}`, {
       why: "it is damaged: its SHA-256 is not the one that this version of numakit was built with",
       fix: "Install numakit anew, or name a build of your own in NUMAKIT_LIBRARY.",
@@ -121,8 +119,9 @@ export function openLibrary<Table extends SymbolTable>(
     }
   }
   if (denied !== undefined) throw denied;
+  const { platform, arch } = builtin("node:process");
   const why = tried.length === 0
-    ? `there is none for ${process.platform}-${process.arch}`
+    ? `there is none for ${platform}-${arch}`
     : `tried ${tried.join("; ")}`;
   throw new NumaError("ELIBRARY", "load the C helper", { why, fix: fixFor(why), cause });
 }

@@ -1,4 +1,4 @@
-import process from "node:process";
+import { builtin } from "./builtin.ts";
 import type { Calls, SymbolTable } from "./symbols.ts";
 
 function showArg(value: unknown): string {
@@ -17,7 +17,7 @@ export function traced<Table extends SymbolTable>(calls: Calls<Table>): Calls<Ta
     const start = performance.now();
     const result = call(...args);
     const elapsed_us = (performance.now() - start) * 1000;
-    process.stderr.write(
+    builtin("node:process").stderr.write(
       `numakit: ${name}(${args.map(showArg).join(", ")}) = ${result} in ${
         elapsed_us.toFixed(1)
       } us\n`,

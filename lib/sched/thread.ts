@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import process from "node:process";
 import type { Worker } from "node:worker_threads";
 import { builtin } from "../runtime/builtin.ts";
 import { checkInteger, show } from "../runtime/check.ts";
@@ -96,7 +94,9 @@ export class Thread<Result = unknown> {
     });
     this.#ended.catch((error) => {
       if (!this.#joined) {
-        process.emitWarning(`thread "${name}" failed and has not been joined: ${error}`);
+        builtin("node:process").emitWarning(
+          `thread "${name}" failed and has not been joined: ${error}`,
+        );
       }
     });
     unjoined.add(this);
@@ -292,7 +292,7 @@ function entryUrl(action: string): URL {
   // A bundle has no lib/sched: there the entry is expected beside it, as docs/packages.md says.
   const bundled = !import.meta.url.endsWith(`/lib/sched/thread.${ending}`);
   const entry = new URL(`${bundled ? "." : "../.."}/worker_entry.${ending}`, import.meta.url);
-  if (bundled && !existsSync(entry)) {
+  if (bundled && !builtin("node:fs").existsSync(entry)) {
     throw new NumaError("EMODULE", action, {
       why: `numakit is in a bundle, and ${entry.href} is not there`,
       fix:
