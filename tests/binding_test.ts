@@ -18,8 +18,17 @@ import { throwsCode } from "./support/errors.ts";
 import { readNumaMaps } from "./support/numa_maps.ts";
 
 const MIB = 2 ** 20;
-const wasm = (shared: boolean): WebAssembly.Memory =>
-  new WebAssembly.Memory({ initial: 32, maximum: 64, shared });
+/** The part of WebAssembly.Memory that is used here: the types of Node do not have it. */
+interface WasmMemory {
+  readonly buffer: ArrayBufferLike;
+  grow(pages: number): number;
+}
+const { WebAssembly: { Memory } } = globalThis as unknown as {
+  WebAssembly: {
+    Memory: new (options: { initial: number; maximum: number; shared: boolean }) => WasmMemory;
+  };
+};
+const wasm = (shared: boolean): WasmMemory => new Memory({ initial: 32, maximum: 64, shared });
 
 /** Bytes of memory with a policy of its own that is not an arena's, as the kernel tells. */
 function boundPages(policy: RegExp): number {

@@ -119,6 +119,14 @@ function move(pages: WholePages, pattern: readonly number[], action: string): nu
   return elsewhere;
 }
 
+/** A hugepage is on one node as a whole, so pages that go to different nodes have to be small. */
+function split({ steps }: WholePages, action: string): void {
+  for (const step of steps) {
+    const result = native().calls.nk_buffer_split(step, step.length);
+    if (result < 0) throw errnoError(result, "nk_buffer_split", action);
+  }
+}
+
 function tellMoved({ bytes }: WholePages, nodes: readonly number[]): void {
   const node = nodes.length === 1 ? nodes[0] : undefined;
   publish("migrated", () => ({ label: "buffer", identity: undefined, node, bytes }));
@@ -133,6 +141,7 @@ function place(
   const nodes = [...new Set(pattern)];
   const result = setPolicy(pages, policy, nodes);
   if (result < 0) throw refusal(result, "nk_buffer_policy", nodes, pages, action);
+  if (nodes.length > 1) split(pages, action);
   checkRoom(pages, nodes, action);
   populate(pages, nodes, action);
   // The kernel gives up on a page that is in use just then; most can be moved a moment later.
@@ -330,7 +339,8 @@ export function bind<Memory extends OwnedMemory>(
 }
 
 /**
- * Spreads memory that the runtime owns over nodes, page by page: what is read by all and written by few.
+ * Spreads memory that the runtime owns over nodes, page by page: what is read by all and written by few. Over more than
+ * one node its transparent hugepages become small pages, and stay so.
  *
  * @param buffer The memory. Of a view only its own part is spread.
  * @param options The nodes, and how many pages of a round each of them gets.

@@ -12,22 +12,22 @@
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
     bytes: 329808,
-    sha256: "cd8dd896c592f5233679715ff2296060be2201e04a7bf036b4a303f0989df53c",
+    sha256: "ffd9ff394879ddbdf8b5fd1cc4022247bb27d653956da14f35ef55f4f351fed6",
   },
   "linux-arm64-musl": {
     bytes: 329648,
-    sha256: "5dd288b4f1b72b3cfec653afd382ea1966d090b8a1d4951df311dede4f3ee521",
+    sha256: "4e9f44945d8f6045ea438b97716f0fab34beaa085949296e4fa8c705eac10a1b",
   },
   "linux-x64-gnu": {
     bytes: 309552,
-    sha256: "a566008946029280f5e15cb2bbd0abe7026a718a10ada10bda69db0e20e2cf69",
+    sha256: "8cabb2af1266d234781ef2850939df4f642a1d122769f6c1c46918182be15d36",
   },
   "linux-x64-musl": {
     bytes: 305304,
-    sha256: "026d1e9acfff2fb7abfdd831620c14b5ac9e075af322494f538936a8e7dc398b",
+    sha256: "e20511347d658d22631d9a1cecfdbcf3c82d8f39f4bee1f23cde83a7a6b069e0",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "4bde598b562ef37c2ac986746207759f02decd49404645f2650e6d551efff15e";
+  "04c5fcba3eaa74929d02fc2c6578ef0a6a06296bee54e74b4843599691cece45";

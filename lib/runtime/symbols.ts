@@ -51,6 +51,7 @@ export const SYMBOLS = {
   nk_buffer_pages: { args: ["buffer", "u64", "buffer"], returns: "i32" },
   nk_buffer_policy: { args: ["buffer", "u64", "i32", "buffer", "i32"], returns: "i32" },
   nk_buffer_populate: { args: ["buffer", "u64", "i32"], returns: "i32" },
+  nk_buffer_split: { args: ["buffer", "u64"], returns: "i32" },
   nk_cpu_current: { args: [], returns: "i32" },
   nk_cpu_quota: { args: ["buffer", "buffer"], returns: "i32" },
   nk_mapping_attach: { args: ["u64", "buffer"], returns: "i32" },

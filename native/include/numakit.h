@@ -281,6 +281,12 @@ NK_API int32_t nk_buffer_policy(const void *buffer, uint64_t bytes, int32_t poli
 NK_API int32_t nk_buffer_advise_huge(const void *buffer, uint64_t bytes);
 
 /*
+ * Make a buffer's transparent hugepages small, and keep them so: a hugepage is on one node as a whole. Best effort: the
+ * kernel leaves a hugepage whole that is in use just then. Returns 0. -ENODATA.
+ */
+NK_API int32_t nk_buffer_split(const void *buffer, uint64_t bytes);
+
+/*
  * Make a buffer's pages resident, by its policy. Before anything is touched, node has to have the room for those that
  * are not on it (-1: no such question): -ENOMEM. Returns 0. -ENODEV, -ENOSYS, -ENODATA.
  */

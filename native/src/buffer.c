@@ -11,7 +11,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifndef MADV_COLD /* before glibc 2.32 */
+#define MADV_COLD 20
+#endif
+
 #define NODES_MAX 1024
+/* What a transparent hugepage covers, aligned, with small pages of 4 KiB. */
+#define HUGE_BYTES (UINT64_C(1) << 21)
 #define MASK_BITS (8 * sizeof(unsigned long))
 #define QUERY_PAGES 1024
 
@@ -92,6 +98,25 @@ int32_t nk_buffer_advise_huge(const void *buffer, uint64_t bytes)
         return error;
     if (madvise(pages.start, pages.bytes, MADV_HUGEPAGE) < 0)
         return errno == EINVAL ? -ENOTSUP : -errno;
+    return 0;
+}
+
+int32_t nk_buffer_split(const void *buffer, uint64_t bytes)
+{
+    struct pages pages;
+    int error = whole_pages(buffer, bytes, &pages);
+    uint64_t at, end;
+
+    if (error < 0)
+        return error;
+    /* EINVAL: a kernel without transparent hugepages has none to split. */
+    if (madvise(pages.start, pages.bytes, MADV_NOHUGEPAGE) < 0)
+        return errno == EINVAL ? 0 : -errno;
+    /* Advice about a part of a hugepage splits it. Nothing is lost: the page only counts as used less lately. */
+    end = (uint64_t)(uintptr_t)pages.start + pages.bytes;
+    for (at = (uint64_t)(uintptr_t)pages.start; at < end; at = (at / HUGE_BYTES + 1) * HUGE_BYTES)
+        if (madvise((void *)(uintptr_t)at, pages.page_bytes, MADV_COLD) < 0 && errno != EINVAL)
+            return -errno;
     return 0;
 }
 

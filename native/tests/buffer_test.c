@@ -3,6 +3,7 @@
 #include "numakit.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -97,6 +98,10 @@ static void test_hugepages_can_be_asked_for(void)
     int32_t result = nk_buffer_advise_huge(start, PAGES * small_page());
 
     CHECK(result == 0 || result == -ENOTSUP);
+    memset(start, 1, PAGES * small_page());
+    CHECK_EQ(nk_buffer_split(start, PAGES * small_page()), 0);
+    CHECK(start[0] == 1 && start[PAGES * small_page() - 1] == 1);
+    CHECK_EQ(nk_buffer_split(start, 1), -ENODATA);
     munmap(start, PAGES * small_page());
 }
 

@@ -129,6 +129,8 @@ static int32_t use_buffer(void)
     if (result >= 0)
         result = nk_buffer_populate(buffer, bytes, 0);
     if (result >= 0)
+        result = nk_buffer_split(buffer, bytes);
+    if (result >= 0)
         result = nk_buffer_move(buffer, bytes, &target, 1, 0);
     if (result >= 0)
         result = nk_buffer_locate(buffer, bytes, nodes, 16);
