@@ -8,8 +8,8 @@ import { random, runProgram } from "./support/fuzz.ts";
 import type { FuzzTask } from "./workers/fuzz.ts";
 
 /** Programs on the main thread, and in workers of which every other one is terminated. */
-const ALONE = 600;
-const WORKERS = 16;
+const ALONE = 400;
+const WORKERS = 12;
 const EACH = 50;
 
 function liveMappings(): number {
