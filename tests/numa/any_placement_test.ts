@@ -76,7 +76,7 @@ describe("Replicated on several nodes", () => {
     while (Atomics.load(control, 0) < threads.length) await sleep(5);
     // As many as it takes: an emulated machine's readers may need half a second for one.
     let version = 0;
-    while (version < 12) {
+    while (version < 6) {
       version = await replicated.updateAsync((next, number) => {
         new Int32Array(next.buffer, next.byteOffset, next.length / 4).fill(number);
       });
