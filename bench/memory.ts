@@ -3,7 +3,7 @@
  */
 import { Buffer } from "node:buffer";
 import { Arena, currentCpu, currentNode } from "../mod.ts";
-import { benchLibrary } from "./native.ts";
+import { benchLibrary, inC } from "./native.ts";
 import { type Comparison, sink, type Subject } from "./harness.ts";
 
 const BATCH = 4000;
@@ -12,18 +12,6 @@ const ALIVE = 1000;
 const CREATE_BYTES = 2 ** 30;
 /** A GiB takes a good part of a second. */
 const CREATE_REPEATS = 2;
-
-function inC(name: string, call: (out: BigUint64Array) => number): Subject {
-  const out = new BigUint64Array(1);
-  return {
-    name,
-    self(): number {
-      const result = call(out);
-      if (result < 0) throw new Error(`${name} failed with errno ${-result}`);
-      return Number(out[0]) / 1000;
-    },
-  };
-}
 
 function repeat(name: string, operation: () => unknown): Subject {
   return {

@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { detectBackend } from "../lib/runtime/detect.ts";
 import type { Calls } from "../lib/runtime/symbols.ts";
+import type { Subject } from "./harness.ts";
 
 /** The functions of bench/native. */
 const SYMBOLS = {
@@ -15,4 +16,17 @@ const SYMBOLS = {
 export function benchLibrary(): Calls<typeof SYMBOLS> {
   const path = new URL("../build/bench/libnumakit_bench.so", import.meta.url);
   return detectBackend().open(fileURLToPath(path), SYMBOLS);
+}
+
+/** A subject that is timed in C: `call` writes nanoseconds an operation, times 1000, to its argument. */
+export function inC(name: string, call: (out: BigUint64Array) => number): Subject {
+  const out = new BigUint64Array(1);
+  return {
+    name,
+    self(): number {
+      const result = call(out);
+      if (result < 0) throw new Error(`${name} failed with errno ${-result}`);
+      return Number(out[0]) / 1000;
+    },
+  };
 }

@@ -4,23 +4,11 @@
 import { NodePool } from "../lib/memory/node_pool.ts";
 import { Slab } from "../lib/memory/slab.ts";
 import { type Comparison, sink, type Subject } from "./harness.ts";
-import { benchLibrary } from "./native.ts";
+import { benchLibrary, inC } from "./native.ts";
 
 const PAIRS = 4000;
 const C_COUNT = 400_000;
 const ALIVE = 1000;
-
-function inC(name: string, call: (out: BigUint64Array) => number): Subject {
-  const out = new BigUint64Array(1);
-  return {
-    name,
-    self(): number {
-      const result = call(out);
-      if (result < 0) throw new Error(`${name} failed with errno ${-result}`);
-      return Number(out[0]) / 1000;
-    },
-  };
-}
 
 /** The loops are written out for each class, as a user's would be. */
 function slabPairs(slab: Slab): Subject {

@@ -159,7 +159,7 @@ export class Arena extends TypedAllocator implements Shareable {
    * Cost: O(1), no system call, no allocation. The bytes are zero the first time they are given out, and whatever
    * was there before after `reset` or `rewind`.
    *
-   * @param size Bytes, from 1 to 2^32 - 1 (`allocAligned` takes more); rounded up to 16.
+   * @param size Bytes, from 1 to what remains, as for `allocAligned`; rounded up to 16.
    * @returns Their offset in {@linkcode bytes}, a multiple of 16.
    * @throws {NumaError} `ENOMEM` when fewer bytes remain, or it cannot grow; `EBUSY` when another thread allocates
    * here; `EINVAL`; `EDESTROYED`.
@@ -256,7 +256,7 @@ export class Arena extends TypedAllocator implements Shareable {
   /** Bytes that have pages now. */
   get committed(): number {
     this.#check("measure an arena");
-    return this.#mapping.committedBytes;
+    return this.#claimed ? this.#committed : this.#mapping.committedBytes;
   }
 
   /**

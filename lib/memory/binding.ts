@@ -15,6 +15,7 @@ import {
   type WholePages,
   wholePages,
 } from "./owned.ts";
+import { checkNodes } from "./placement.ts";
 
 /** What {@linkcode bind} needs. */
 export interface BindOptions {
@@ -282,13 +283,7 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
 
 /** Which node each page of a round goes to: each node's pages spread over the round (smooth weighted round-robin). */
 function patternOf({ nodes, weights }: InterleaveOptions, action: string): number[] {
-  if (!Array.isArray(nodes) || nodes.length === 0 || new Set(nodes).size !== nodes.length) {
-    throw new NumaError("EINVAL", action, {
-      why: `nodes is ${show(nodes)}`,
-      fix: "Give a list of different nodes.",
-    });
-  }
-  for (const node of nodes) checkNode(node, action);
+  checkNodes(nodes, action);
   const shares: readonly number[] = weights ?? nodes.map(() => 1);
   if (!Array.isArray(shares) || shares.length !== nodes.length) {
     throw new NumaError("EINVAL", action, {

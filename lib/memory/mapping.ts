@@ -58,7 +58,7 @@ const RESERVE = 2;
 const LEAST_GROWTH_BYTES = 2 ** 20;
 const MOST_GROWTH_BYTES = 2 ** 26;
 
-/** This thread's mappings by identity: each has exactly one buffer, so that releasing it reaches every view. */
+/** This thread's mappings by identity: each has exactly one buffer a window, so that releasing it reaches every view. */
 const held = new Map<number, Mapping>();
 
 const encoder = new TextEncoder();
@@ -239,9 +239,10 @@ export class Mapping {
     return Mapping.#open(out, action);
   }
 
-  /** Whether this thread has let go of it, or has lost its buffer to somebody else. */
+  /** Whether this thread has let go of it, or has lost a buffer to somebody else. */
   get released(): boolean {
-    return held.get(this.identity) !== this || this.buffer.byteLength === 0;
+    return held.get(this.identity) !== this || this.buffer.byteLength === 0 ||
+      this.#more.some(({ byteLength }) => byteLength === 0);
   }
 
   /** Bytes of data that have pages now; every thread may have changed that. */
