@@ -18,4 +18,5 @@
  */
 export * from "./lib/topology/mod.ts";
 export * from "./lib/memory/mod.ts";
+export * from "./lib/sync/mod.ts";
 export * from "./lib/sched/mod.ts";

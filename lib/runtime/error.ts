@@ -12,6 +12,8 @@ export type NumaErrorCode =
   | "EAGAIN"
   /** In use by another thread. */
   | "EBUSY"
+  /** A thread would wait for itself. */
+  | "EDEADLK"
   /** Used after `destroy()`. */
   | "EDESTROYED"
   /** An argument of the wrong type or out of range. */
@@ -28,6 +30,10 @@ export type NumaErrorCode =
   | "ENOSYS"
   /** Switched off on this system. */
   | "ENOTSUP"
+  /** Given back by somebody who does not hold it. */
+  | "EOWNER"
+  /** A thread died and left something in an unknown state. */
+  | "EOWNERDEAD"
   /** Forbidden by the system or the runtime's permissions. */
   | "EPERM"
   /** Not Linux. */
@@ -37,7 +43,11 @@ export type NumaErrorCode =
   /** Memory or a thread is not where it was asked for. */
   | "ESTRICT"
   /** A thread was terminated. */
-  | "ETERMINATED";
+  | "ETERMINATED"
+  /** What was waited for did not come in time. */
+  | "ETIMEDOUT"
+  /** It would have to block a thread that must not be blocked. */
+  | "EWOULDBLOCK";
 
 /** The facts behind a {@linkcode NumaError}. */
 export interface NumaErrorDetails {

@@ -10,19 +10,19 @@ import { NumaError } from "../runtime/error.ts";
 import { decode, encode } from "../runtime/handle.ts";
 import { isPermissionError, permissionError } from "../runtime/permission.ts";
 import { threadSelf } from "../runtime/thread.ts";
+import { ParkingLot } from "../sync/parking_lot.ts";
+import { joinLot, parkingLot } from "../sync/thread_waiter.ts";
 import { CpuSet } from "../topology/cpu_set.ts";
 import { inheritTopology } from "../topology/load.ts";
 import { Topology } from "../topology/topology.ts";
 import { importModule } from "./import_module.ts";
-import { type Birth, CONTROL, flatten, type FromWorker } from "./message.ts";
+import { type Birth, flatten, type FromWorker } from "./message.ts";
 import { pinThread, setHeapPolicy } from "./pin.ts";
 import type { WorkerFunction } from "./worker.ts";
 
 function settle(birth: Birth): void {
-  const { identity } = threadSelf();
-  Atomics.store(birth.control, CONTROL.identityLow, identity | 0);
-  Atomics.store(birth.control, CONTROL.identityHigh, Math.floor(identity / 2 ** 32));
-  Atomics.store(birth.control, CONTROL.known, 1);
+  joinLot(birth.lot, "start a thread", birth.id);
+  parkingLot().setIdentity(birth.id, threadSelf().identity);
   if (birth.cpus !== null) pinThread(CpuSet.parse(birth.cpus));
   if (birth.node !== null) setHeapPolicy(birth.heap, birth.node);
   inheritTopology(Topology.from(birth.topology));
@@ -62,7 +62,7 @@ async function run(birth: Birth, report: (message: FromWorker) => void): Promise
     report({ type: "started", tid: threadSelf().tid });
     const body = await loadBody(birth.url);
     // Terminated while it was loading: its body must not begin.
-    if (Atomics.load(birth.control, CONTROL.stop) === 1) return;
+    if (parkingLot().stopped(birth.id)) return;
     const value = encode(await body(decode(birth.args)));
     try {
       report({ type: "done", value });
@@ -103,7 +103,7 @@ export function runEntry(): void {
       fix: "Import numakit's main module instead.",
     });
   }
-  if (Atomics.load(birth.control, CONTROL.stop) === 1) return;
+  if (ParkingLot.from(birth.lot, "start a thread").stopped(birth.id)) return;
   const port = parentPort;
   port.on("message", () => leave(port));
   void run(birth, (message) => port.postMessage(message));

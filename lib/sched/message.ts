@@ -16,9 +16,6 @@ import { NumaError, type NumaErrorCode } from "../runtime/error.ts";
 import type { TopologySnapshot } from "../topology/snapshot.ts";
 import type { HeapPolicy } from "./pin.ts";
 
-/** Words of {@linkcode Birth.control}: shared between launcher and worker; `known` says that the identity is there. */
-export const CONTROL = { stop: 0, known: 1, identityLow: 2, identityHigh: 3, words: 4 } as const;
-
 /** What a worker is born with. */
 export interface Birth {
   /** The user's module. */
@@ -33,8 +30,10 @@ export interface Birth {
   readonly heap: HeapPolicy;
   /** What the launcher sees of the machine. */
   readonly topology: TopologySnapshot;
-  /** {@linkcode CONTROL} words. */
-  readonly control: Int32Array<SharedArrayBuffer>;
+  /** The process's parking lot. */
+  readonly lot: SharedArrayBuffer;
+  /** The id that was claimed for it there: launcher and worker share what the lot says of it. */
+  readonly id: number;
 }
 
 /** An error, flat. */

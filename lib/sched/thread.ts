@@ -5,8 +5,9 @@ import { NumaError } from "../runtime/error.ts";
 import { decode, encode } from "../runtime/handle.ts";
 import { isPermissionError, permissionError } from "../runtime/permission.ts";
 import { threadAlive } from "../runtime/thread.ts";
+import { parkingLot } from "../sync/thread_waiter.ts";
 import { topology } from "../topology/load.ts";
-import { type Birth, CONTROL, type FromWorker, type Leave, unflatten } from "./message.ts";
+import { type Birth, type FromWorker, type Leave, unflatten } from "./message.ts";
 import type { HeapPolicy } from "./pin.ts";
 import { type Placement, plan, Policy } from "./policy.ts";
 
@@ -75,19 +76,20 @@ export class Thread<Result = unknown> {
   /** Where it runs. */
   readonly placement: Placement;
   readonly #worker: Worker;
-  readonly #control: Int32Array<SharedArrayBuffer>;
+  readonly #id: number;
   readonly #ended: Promise<Result>;
   #state: ThreadState = "starting";
   #tid: number | undefined;
   #joined = false;
   #exited = false;
+  #stopped = false;
 
   /** Not for callers: use {@linkcode launch}. */
   constructor(worker: Worker, birth: Birth, placement: Placement, name: string, free: () => void) {
     this.name = name;
     this.placement = placement;
     this.#worker = worker;
-    this.#control = birth.control;
+    this.#id = birth.id;
     this.#ended = this.#run().finally(() => {
       free();
       this.#state = "ended";
@@ -139,7 +141,8 @@ export class Thread<Result = unknown> {
     checkInteger(timeoutMs, "timeoutMs", 0, 2 ** 31 - 1, `terminate thread "${this.name}"`);
     this.#joined = true;
     unjoined.delete(this);
-    Atomics.store(this.#control, CONTROL.stop, 1);
+    this.#stopped = true;
+    parkingLot().stop(this.#id);
     // A worker at its event loop lets go of its memory in order; that is worth a moment.
     if (!await this.#leave()) await this.#worker.terminate();
     return await this.#gone(timeoutMs);
@@ -155,17 +158,21 @@ export class Thread<Result = unknown> {
     return await this.#gone(GRACE_MS);
   }
 
-  /** Whether its OS thread is past its last line of code. */
-  get #isGone(): boolean {
-    const word = (index: number): number => Atomics.load(this.#control, index) >>> 0;
+  /** Whether its OS thread is past its last line of code; says so to all that wait for it. */
+  #isGone(): boolean {
+    const lot = parkingLot();
+    // A sleeper may have found it dead before.
+    if (!lot.alive(this.#id)) return true;
+    const identity = lot.identityOf(this.#id);
     // Without an identity it never reached our first line, and the stop word keeps it from going beyond that.
-    if (word(CONTROL.known) === 0) return this.#exited;
-    return !threadAlive(word(CONTROL.identityHigh) * 2 ** 32 + word(CONTROL.identityLow));
+    const gone = identity === 0 ? this.#exited : !threadAlive(identity);
+    if (gone) lot.bury(this.#id);
+    return gone;
   }
 
   async #gone(timeoutMs: number): Promise<boolean> {
     const deadline = performance.now() + timeoutMs;
-    while (!this.#isGone) {
+    while (!this.#isGone()) {
       if (performance.now() >= deadline) return false;
       await sleep(POLL_MS);
     }
@@ -203,7 +210,7 @@ export class Thread<Result = unknown> {
       this.#worker.on("error", reject);
       this.#worker.on("exit", (status) => {
         this.#exited = true;
-        const stopped = Atomics.load(this.#control, CONTROL.stop) === 1;
+        const stopped = this.#stopped;
         reject(
           new NumaError("ETERMINATED", `join thread "${this.name}"`, {
             why: stopped
@@ -270,6 +277,7 @@ export function launch<Result = unknown>(
   const { place, free } = takePlace(policy, options.place);
   try {
     const placement = plan(machine, policy, place + 1)[place] as Placement;
+    const lot = parkingLot();
     const birth: Birth = {
       url: href,
       args: encode(options.args),
@@ -277,9 +285,15 @@ export function launch<Result = unknown>(
       node: placement.node ?? null,
       heap,
       topology: machine.snapshot,
-      control: new Int32Array(new SharedArrayBuffer(CONTROL.words * 4)),
+      lot: lot.buffer,
+      id: lot.claim(),
     };
-    return new Thread<Result>(startWorker(birth, name, action), birth, placement, name, free);
+    try {
+      return new Thread<Result>(startWorker(birth, name, action), birth, placement, name, free);
+    } catch (error) {
+      lot.release(birth.id);
+      throw error;
+    }
   } catch (error) {
     free();
     throw error;

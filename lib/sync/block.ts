@@ -1,0 +1,180 @@
+/**
+ * How a {@linkcode Wait} is driven: by sleeping, or by awaiting.
+ *
+ * @module
+ */
+import { checkInteger, checkOptions, show } from "../runtime/check.ts";
+import { NumaError } from "../runtime/error.ts";
+import { claimWaiter, isMainThread, reap, type ThreadWaiter } from "./thread_waiter.ts";
+import type { Wait } from "./waiter.ts";
+
+/** How a call that may block the thread waits. */
+export interface BlockOptions {
+  /** The longest time in milliseconds, 0 to 2^31 - 1. For ever unless given. */
+  readonly timeoutMs?: number;
+  /**
+   * Whether the thread may sleep. True in workers and false on the main thread, unless given: there a call that would
+   * have to sleep throws `EWOULDBLOCK`.
+   */
+  readonly block?: boolean;
+}
+
+/** How a call that does not block the thread waits. */
+export interface WaitOptions {
+  /** The longest time in milliseconds, 0 to 2^31 - 1. For ever unless given. */
+  readonly timeoutMs?: number;
+  /** Gives up, and rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+const MOST_MS = 2 ** 31 - 1;
+/** A sleeper looks for dead threads this often. */
+const SLICE_MS = 40;
+/** One that does not block leaves that to the thread's own waits, and to whoever launched the dead. */
+const ASYNC_SLICE_MS = 1000;
+
+function checkTimeout(timeoutMs: unknown, action: string): number {
+  return timeoutMs === undefined
+    ? Infinity
+    : checkInteger(timeoutMs as number, "timeoutMs", 0, MOST_MS, action);
+}
+
+/**
+ * Checks what a caller gave, before anything is done.
+ *
+ * @param options The options.
+ * @param action What was asked, as it follows "Cannot".
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkBlockOptions(options: BlockOptions, action: string): void {
+  checkOptions(options, "{ timeoutMs, block }", action);
+  checkTimeout(options.timeoutMs, action);
+  if (options.block !== undefined && typeof options.block !== "boolean") {
+    throw new NumaError("EINVAL", action, {
+      why: `block is ${show(options.block)}`,
+      fix: "Give true or false.",
+    });
+  }
+}
+
+/** The error of a wait that was over before it had what it waited for. */
+function giveUpError(action: string, stopped: boolean, timeoutMs: number): NumaError {
+  if (stopped) {
+    return new NumaError("ETERMINATED", action, {
+      why: "this thread is being terminated",
+    });
+  }
+  return new NumaError("ETIMEDOUT", action, {
+    why: `${timeoutMs} ms have passed`,
+    fix: "Wait longer (timeoutMs), or find out who holds things up.",
+  });
+}
+
+/**
+ * Sleeps until a wait ends.
+ *
+ * @typeParam Result What it ends with.
+ * @param wait The wait.
+ * @param me The calling thread.
+ * @param action What was asked, as it follows "Cannot".
+ * @param options How long.
+ * @param failed Tells a result that means "gave up". False does, unless given.
+ * @returns Any other result.
+ * @throws {NumaError} `ETIMEDOUT`; `ETERMINATED` when the thread is to end; `EWOULDBLOCK` on the main thread;
+ * `EINVAL`.
+ */
+export function block<Result>(
+  wait: Wait<Result>,
+  me: ThreadWaiter,
+  action: string,
+  options: BlockOptions | undefined,
+  failed: (result: Result) => boolean = (result) => result === false,
+): Result {
+  const { lot, id } = me;
+  const timeoutMs = checkTimeout(options?.timeoutMs, action);
+  const mayBlock = options?.block ?? !isMainThread();
+  const deadline = timeoutMs === Infinity ? Infinity : me.now() + timeoutMs;
+  let over = false;
+  let stopped = false;
+  let step = wait.next(false);
+  while (step.done !== true) {
+    // One that sleeps although it is over has been promised something that comes at once.
+    const left = over || deadline === Infinity ? Infinity : deadline - me.now();
+    const sleeps = (mayBlock || over) && left > 0;
+    if (sleeps && !lot.park(id, Math.min(step.value, left, SLICE_MS))) reap();
+    stopped = lot.stopped(id);
+    over ||= !mayBlock || stopped || (deadline !== Infinity && me.now() >= deadline);
+    step = wait.next(over);
+  }
+  if (!over || !failed(step.value)) return step.value;
+  if (mayBlock || stopped) throw giveUpError(action, stopped, timeoutMs);
+  throw new NumaError("EWOULDBLOCK", action, {
+    why: "it would block the main thread, and with it the event loop",
+    fix: "Use the call that ends in Async, or give { block: true }.",
+  });
+}
+
+/**
+ * Awaits the end of a wait.
+ *
+ * @typeParam Result What it ends with.
+ * @param start Begins the wait for the waiter it is given: returns it, or undefined when there is nothing to wait for.
+ * @param action What was asked, as it follows "Cannot".
+ * @param options How long.
+ * @param failed Tells a result that means "gave up". False does, unless given.
+ * @returns The waiter, which the caller has to release in its lot once it holds nothing any more under its id, and the
+ * result: undefined when there was nothing to wait for.
+ * @throws {NumaError} `ETIMEDOUT`, `ETERMINATED`, `EAGAIN`, `EINVAL`. The signal's reason.
+ */
+export async function blockAsync<Result>(
+  start: (me: ThreadWaiter) => Wait<Result> | undefined,
+  action: string,
+  options: WaitOptions | undefined,
+  failed: (result: Result) => boolean = (result) => result === false,
+): Promise<{ me: ThreadWaiter; result: Result | undefined }> {
+  const { timeoutMs, signal } = checkWaitOptions(options, action);
+  signal?.throwIfAborted();
+  const me = claimWaiter();
+  const { lot, id } = me;
+  const abort = (): void => lot.unpark(id);
+  signal?.addEventListener("abort", abort);
+  try {
+    const wait = start(me);
+    if (wait === undefined) return { me, result: undefined };
+    const deadline = timeoutMs === Infinity ? Infinity : me.now() + timeoutMs;
+    let over = false;
+    let step = wait.next(false);
+    while (step.done !== true) {
+      const left = over || deadline === Infinity ? Infinity : deadline - me.now();
+      if (left > 0) await lot.parkAsync(id, Math.min(step.value, left, ASYNC_SLICE_MS));
+      over ||= signal?.aborted === true || (deadline !== Infinity && me.now() >= deadline);
+      step = wait.next(over);
+    }
+    if (over && failed(step.value)) {
+      signal?.throwIfAborted();
+      throw giveUpError(action, false, timeoutMs);
+    }
+    return { me, result: step.value };
+  } catch (error) {
+    lot.release(id);
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+function checkWaitOptions(
+  options: WaitOptions | undefined,
+  action: string,
+): { timeoutMs: number; signal: AbortSignal | undefined } {
+  if (options === undefined) return { timeoutMs: Infinity, signal: undefined };
+  checkOptions(options, "{ timeoutMs, signal }", action);
+  const { timeoutMs, signal } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new NumaError("EINVAL", action, {
+      why: `signal is ${show(signal)}`,
+      fix: "Give an AbortSignal.",
+    });
+  }
+  return { timeoutMs: checkTimeout(timeoutMs, action), signal };
+}

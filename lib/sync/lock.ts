@@ -1,0 +1,267 @@
+import { NumaError } from "../runtime/error.ts";
+import type { Handle, Shareable } from "../runtime/handle.ts";
+import {
+  block,
+  blockAsync,
+  type BlockOptions,
+  checkBlockOptions,
+  type WaitOptions,
+} from "./block.ts";
+import type { LockCore } from "./lock_core.ts";
+import { type LockReport, LockStatistics } from "./lock_statistics.ts";
+import { checkSlot, type Region, type SyncOptions } from "./region.ts";
+import { currentWaiter, type ThreadWaiter } from "./thread_waiter.ts";
+
+/** For whom a lock is made, and what it tells. */
+export interface LockOptions extends SyncOptions {
+  /** Whether it counts what happens, for {@linkcode Lock.statistics}. Not unless given: counting takes time. */
+  readonly statistics?: boolean;
+}
+
+/** That a thread, or an asynchronous wait, holds a lock. */
+export class Guard {
+  readonly #release: () => boolean;
+  readonly #ownerDied: () => boolean;
+
+  /**
+   * Not for callers: `acquire` gives one.
+   *
+   * @param release Gives the lock back if it is held.
+   * @param ownerDied Whether the owner before died.
+   */
+  constructor(release: () => boolean, ownerDied: () => boolean) {
+    this.#release = release;
+    this.#ownerDied = ownerDied;
+  }
+
+  /**
+   * Whether a thread died while it held the lock, and nobody has said yet that what it guards is right again
+   * ({@linkcode Lock.markConsistent}). False for locks that are not robust.
+   */
+  get ownerDied(): boolean {
+    return this.#ownerDied();
+  }
+
+  /** Gives the lock back; does nothing when that has happened. */
+  release(): void {
+    this.#release();
+  }
+
+  /** As {@linkcode Guard.release}, for `using`. */
+  [Symbol.dispose](): void {
+    this.#release();
+  }
+}
+
+/** What a kind of lock is called and how its memory becomes an algorithm. */
+export interface LockKind {
+  /** As it follows "Cannot acquire". */
+  readonly title: string;
+  /** Makes the algorithm over a region's words. */
+  readonly core: (region: Region) => LockCore;
+}
+
+/**
+ * What all locks do: mutual exclusion between threads.
+ *
+ * Not recursive: who holds it and asks again gets `EDEADLK`. Held by a thread, or by one asynchronous wait of it.
+ */
+export abstract class Lock implements Shareable {
+  readonly #core: LockCore;
+  readonly #region: Region;
+  readonly #me: ThreadWaiter;
+  readonly #title: string;
+  readonly #guard: Guard;
+  readonly #statistics: LockStatistics | undefined;
+  #held = false;
+
+  /**
+   * Not for callers: use a subclass's `create`.
+   *
+   * @param kind Which lock.
+   * @param region Where.
+   */
+  protected constructor(kind: LockKind, region: Region) {
+    this.#core = kind.core(region);
+    this.#region = region;
+    this.#me = currentWaiter();
+    this.#title = kind.title;
+    const { statistics } = region;
+    this.#statistics = statistics && new LockStatistics(statistics);
+    this.#guard = this.#guardOf(this.#me);
+  }
+
+  /**
+   * Takes the lock; sleeps while another thread holds it.
+   *
+   * Cost, uncontended: two atomic operations with the release, no foreign call, no allocation: the guard is the same
+   * object each time, and stands for whatever acquisition of this thread is the current one.
+   *
+   * @param options How long to wait, and whether to block the main thread.
+   * @returns For `using`, and to ask whether the owner before died.
+   * @throws {NumaError} `EDEADLK` this thread holds it; `ETIMEDOUT`; `EWOULDBLOCK` it would block the main thread;
+   * `EOWNERDEAD` it is poisoned, or broken; `ETERMINATED` this thread is to end; `EINVAL`.
+   */
+  acquire(options?: BlockOptions): Guard {
+    if (this.#held) this.#refuseTwice();
+    if (options !== undefined) checkBlockOptions(options, `acquire a ${this.#title}`);
+    if (this.#statistics !== undefined || !this.#core.begin(this.#me)) this.#acquireSlowly(options);
+    this.#held = true;
+    return this.#guard;
+  }
+
+  /**
+   * Takes the lock if it is free now.
+   *
+   * @returns The guard; undefined when it is not free.
+   * @throws {NumaError} `EDEADLK` this thread holds it; `EOWNERDEAD` it is poisoned, or broken.
+   */
+  tryAcquire(): Guard | undefined {
+    if (this.#held) this.#refuseTwice();
+    if (!this.#core.tryAcquire(this.#me)) {
+      this.#checkBroken("acquire");
+      return undefined;
+    }
+    this.#statistics?.acquired(this.#me, false, false);
+    this.#held = true;
+    return this.#guard;
+  }
+
+  /**
+   * Takes the lock without blocking the thread, which goes on with other work meanwhile. Several such waits of a thread
+   * exclude each other.
+   *
+   * @param options How long to wait.
+   * @returns Resolves to the guard of this acquisition: only it gives the lock back.
+   * @throws {NumaError} `ETIMEDOUT`; `EOWNERDEAD` it is poisoned, or broken; `EAGAIN` more waits than it was made for;
+   * `EINVAL`. The signal's reason when that aborts.
+   */
+  async acquireAsync(options?: WaitOptions): Promise<Guard> {
+    const action = `acquire a ${this.#title}`;
+    const core = this.#core;
+    let parked = false;
+    const { me } = await blockAsync(
+      (me) => {
+        checkSlot(me.slot, this.#region.shape, action);
+        if (core.begin(me)) return undefined;
+        parked = true;
+        return core.wait(me);
+      },
+      action,
+      options,
+    );
+    if (!core.holds(me)) {
+      me.lot.release(me.id);
+      this.#checkBroken("acquire");
+    }
+    this.#statistics?.acquired(me, parked, parked);
+    return this.#guardOf(me);
+  }
+
+  /**
+   * Gives the lock back.
+   *
+   * @throws {NumaError} `EOWNER` this thread does not hold it, or holds it by `acquireAsync`.
+   */
+  release(): void {
+    this.#held = false;
+    if (this.#statistics !== undefined) this.#statistics.released(this.#me);
+    if (!this.#core.release(this.#me)) this.#refuseRelease();
+  }
+
+  /** Whether this thread holds it, `acquireAsync` aside. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /**
+   * Says that what the lock guards is right again after its owner died. Without that the next release poisons the lock:
+   * to acquire it is then an error, until somebody has looked after the data and calls this.
+   *
+   * @returns False when there was nothing to say.
+   * @throws {NumaError} `EOWNER` another thread holds the lock.
+   */
+  markConsistent(): boolean {
+    const core = this.#core;
+    if (core.ownerDied?.() !== true) return false;
+    if (core.markConsistent?.(this.#me) === true) return true;
+    throw new NumaError("EOWNER", `mark a ${this.#title} consistent`, {
+      why: "another thread holds it",
+      fix: "Call this in the thread that got it from the dead owner.",
+    });
+  }
+
+  /** What has happened since it was made; undefined unless it was made with `statistics`. */
+  get statistics(): LockReport | undefined {
+    return this.#statistics?.report();
+  }
+
+  /**
+   * How another thread finds the lock. Arguments and results of threads turn it into a live lock there.
+   *
+   * @returns The handle.
+   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   */
+  toHandle(): Handle {
+    return this.#region.toHandle();
+  }
+
+  #guardOf(me: ThreadWaiter): Guard {
+    const core = this.#core;
+    const release = me === this.#me
+      ? () => {
+        if (!this.#held) return false;
+        this.release();
+        return true;
+      }
+      : () => {
+        if (!core.holds(me)) return false;
+        this.#statistics?.released(me);
+        core.release(me);
+        me.lot.release(me.id);
+        return true;
+      };
+    return new Guard(release, () => core.ownerDied?.() === true && core.holds(me));
+  }
+
+  #acquireSlowly(options: BlockOptions | undefined): void {
+    const core = this.#core;
+    const me = this.#me;
+    const statistics = this.#statistics;
+    if (statistics !== undefined) {
+      if (core.tryAcquire(me)) return statistics.acquired(me, false, false);
+      if (!core.holds(me) && core.begin(me)) return statistics.acquired(me, true, false);
+    }
+    if (core.holds(me)) this.#refuseTwice();
+    block(core.wait(me), me, `acquire a ${this.#title}`, options);
+    if (!core.holds(me)) this.#checkBroken("acquire");
+    statistics?.acquired(me, true, true);
+  }
+
+  #checkBroken(verb: string): void {
+    if (this.#core.broken?.() !== true) return;
+    const robust = this.#core.markConsistent !== undefined;
+    throw new NumaError("EOWNERDEAD", `${verb} a ${this.#title}`, {
+      why: robust
+        ? "a thread died holding it, and the next one gave it back without a word"
+        : "a thread died while it held it or waited for it",
+      fix: robust
+        ? "Repair what it guards, then call markConsistent()."
+        : "Make a new one, or use a Mutex, which goes on.",
+    });
+  }
+
+  #refuseTwice(): never {
+    throw new NumaError("EDEADLK", `acquire a ${this.#title}`, {
+      why: "this thread holds it already",
+      fix: "Release it first.",
+    });
+  }
+
+  #refuseRelease(): never {
+    throw new NumaError("EOWNER", `release a ${this.#title}`, {
+      why: "this thread does not hold it",
+      fix: "Release it once, in the thread that acquired it; what acquireAsync gave, by its guard.",
+    });
+  }
+}

@@ -1,0 +1,98 @@
+import type { ThreadWaiter } from "./thread_waiter.ts";
+
+/** What has happened to a lock. Counts are exact when nobody uses it at the moment of asking. */
+export interface LockReport {
+  /** How often it was acquired. */
+  readonly acquisitions: number;
+  /** How many of these were not at the first try. */
+  readonly contended: number;
+  /** How many of those had to sleep. */
+  readonly parked: number;
+  /** How often it went from one thread to another of the same L3 domain. */
+  readonly handoffsWithin: number;
+  /** How often it went to a thread of another L3 domain. */
+  readonly handoffsAcross: number;
+  /** The longest time somebody held it, in milliseconds. */
+  readonly longestHoldMs: number;
+}
+
+/** 64-bit fields. All are written by the holder alone, so the lock itself keeps them in order. */
+const FIELD = {
+  acquisitions: 0,
+  contended: 1,
+  parked: 2,
+  within: 3,
+  across: 4,
+  longestHoldMs: 5,
+  since: 6,
+  lastThread: 7,
+  lastDomain: 8,
+  fields: 9,
+} as const;
+
+/** Counts in a line of the lock's memory. */
+export class LockStatistics {
+  readonly #fields: Float64Array;
+
+  /**
+   * Counts in words that are zero at first.
+   *
+   * @param words A line, at a multiple of eight bytes.
+   */
+  constructor(words: Int32Array) {
+    this.#fields = new Float64Array(words.buffer, words.byteOffset, FIELD.fields);
+  }
+
+  /**
+   * Counts an acquisition, by its holder.
+   *
+   * @param me The holder.
+   * @param contended Whether it did not get it at the first try.
+   * @param parked Whether it had to sleep.
+   */
+  acquired(me: ThreadWaiter, contended: boolean, parked: boolean): void {
+    const fields = this.#fields;
+    const count = (field: number): void => {
+      fields[field] = (fields[field] as number) + 1;
+    };
+    const last = fields[FIELD.lastThread] as number;
+    count(FIELD.acquisitions);
+    if (contended) count(FIELD.contended);
+    if (parked) count(FIELD.parked);
+    if (last !== 0 && last !== me.id) {
+      count(fields[FIELD.lastDomain] === me.domain ? FIELD.within : FIELD.across);
+    }
+    fields[FIELD.lastThread] = me.id;
+    fields[FIELD.lastDomain] = me.domain;
+    fields[FIELD.since] = me.now();
+  }
+
+  /**
+   * Notes how long it was held, by its holder.
+   *
+   * @param me The holder; anybody else is ignored.
+   */
+  released(me: ThreadWaiter): void {
+    const fields = this.#fields;
+    if (fields[FIELD.lastThread] !== me.id) return;
+    const held = me.now() - (fields[FIELD.since] as number);
+    if (held > (fields[FIELD.longestHoldMs] as number)) fields[FIELD.longestHoldMs] = held;
+  }
+
+  /**
+   * What was counted.
+   *
+   * @returns Figures that fit together when nobody uses the lock.
+   */
+  report(): LockReport {
+    const field = (index: number): number => this.#fields[index] as number;
+    return {
+      acquisitions: field(FIELD.acquisitions),
+      contended: field(FIELD.contended),
+      parked: field(FIELD.parked),
+      handoffsWithin: field(FIELD.within),
+      handoffsAcross: field(FIELD.across),
+      longestHoldMs: field(FIELD.longestHoldMs),
+    };
+  }
+}
