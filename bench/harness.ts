@@ -17,8 +17,8 @@ export interface Subject {
   readonly batch?: () => void;
   /** How often `batch` does it. */
   readonly operations?: number;
-  /** Times itself: nanoseconds an operation, measured where the work is (in C). */
-  readonly self?: () => number;
+  /** Times itself: nanoseconds an operation, measured where the work is (in C, in other threads); NaN when not valid. */
+  readonly self?: () => number | Promise<number>;
   /** How often `self` is asked a round. 10 unless given: fewer for what takes long. */
   readonly repeats?: number;
 }
@@ -70,7 +70,9 @@ async function sample(
   leastMs: number,
 ): Promise<number[]> {
   if (batch !== undefined) return await timeBatch(batch, operations, leastMs);
-  return Array.from({ length: repeats }, () => self?.() ?? NaN);
+  const samples: number[] = [];
+  for (let turn = 0; turn < repeats; turn++) samples.push(await self?.() ?? NaN);
+  return samples;
 }
 
 /**
@@ -94,6 +96,7 @@ export async function compare(
   for (let round = 0; round < effort.rounds; round++) {
     for (const subject of shuffled(subjects)) {
       const { median } = summarizeSamples(await sample(subject, effort.leastMs));
+      valid &&= !Number.isNaN(median);
       (medians.get(subject) as number[]).push(median);
       valid &&= currentCpu() === cpu;
     }

@@ -8,6 +8,11 @@ const SYMBOLS = {
   bench_bump: { args: ["i32", "i32", "buffer"], returns: "i32" },
   bench_create: { args: ["u64", "buffer"], returns: "i32" },
   bench_getcpu: { args: ["i32", "buffer"], returns: "i32" },
+  bench_lock_pair: { args: ["i32", "i32", "buffer"], returns: "i32" },
+  bench_lock_threads: {
+    args: ["i32", "i32", "buffer", "i32", "i32", "buffer"],
+    returns: "i32",
+  },
   bench_malloc_pair: { args: ["i32", "i32", "buffer"], returns: "i32" },
   bench_malloc_alive: { args: ["i32", "i32", "i32", "buffer"], returns: "i32" },
 } as const;

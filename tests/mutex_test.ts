@@ -158,6 +158,22 @@ describe("Mutex", () => {
     });
   }
 
+  it("says so when its arena is gone", async () => {
+    const arena = Arena.create({ node: 0, size: "64 KiB" });
+    const lock = Mutex.create(arena);
+    const guard = await lock.acquireAsync();
+    const waiting = lock.acquireAsync();
+    arena.destroy();
+    await rejectsCode(waiting, "EDESTROYED");
+    throwsCode(() => lock.acquire(), "EDESTROYED");
+    throwsCode(() => lock.tryAcquire(), "EDESTROYED");
+    throwsCode(() => lock.release(), "EDESTROYED");
+    throwsCode(() => lock.toHandle(), "EDESTROYED");
+    throwsCode(() => lock.markConsistent(), "EDESTROYED");
+    throwsCode(() => guard.release(), "EDESTROYED");
+    await rejectsCode(lock.acquireAsync(), "EDESTROYED");
+  });
+
   it("goes to the next one when its owner dies, who is told", async () => {
     const lock = make();
     const words = new Int32Array(new SharedArrayBuffer(16));

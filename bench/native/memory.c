@@ -6,32 +6,17 @@
 #include <errno.h>
 #include <malloc.h>
 #include <sched.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "bench.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
 #define MPOL_BIND 2
-
-#define API __attribute__((visibility("default")))
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
-static void tell(uint64_t start_ns, int32_t count, uint64_t *out)
-{
-    out[0] = (now_ns() - start_ns) * 1000 / (uint64_t)count;
-}
 
 /* Keeps a pointer from being optimised away. */
 static void use(void *pointer)

@@ -11,6 +11,7 @@ import type { LockCore } from "./lock_core.ts";
 import { type LockReport, LockStatistics } from "./lock_statistics.ts";
 import { checkSlot, type Region, type SyncOptions } from "./region.ts";
 import { currentWaiter, type ThreadWaiter } from "./thread_waiter.ts";
+import type { Wait } from "./waiter.ts";
 
 /** For whom a lock is made, and what it tells. */
 export interface LockOptions extends SyncOptions {
@@ -69,6 +70,7 @@ export interface LockKind {
 export abstract class Lock implements Shareable {
   readonly #core: LockCore;
   readonly #region: Region;
+  readonly #words: Int32Array;
   readonly #me: ThreadWaiter;
   readonly #title: string;
   readonly #guard: Guard;
@@ -84,6 +86,7 @@ export abstract class Lock implements Shareable {
   protected constructor(kind: LockKind, region: Region) {
     this.#core = kind.core(region);
     this.#region = region;
+    this.#words = region.words;
     this.#me = currentWaiter();
     this.#title = kind.title;
     const { statistics } = region;
@@ -100,10 +103,11 @@ export abstract class Lock implements Shareable {
    * @param options How long to wait, and whether to block the main thread.
    * @returns For `using`, and to ask whether the owner before died.
    * @throws {NumaError} `EDEADLK` this thread holds it; `ETIMEDOUT`; `EWOULDBLOCK` it would block the main thread;
-   * `EOWNERDEAD` it is poisoned, or broken; `ETERMINATED` this thread is to end; `EINVAL`.
+   * `EOWNERDEAD` it is poisoned, or broken; `ETERMINATED` this thread is to end; `EDESTROYED` its arena is; `EINVAL`.
    */
   acquire(options?: BlockOptions): Guard {
     if (this.#held) this.#refuseTwice();
+    if (this.#words.length === 0) this.#refuseDestroyed("acquire");
     if (options !== undefined) checkBlockOptions(options, `acquire a ${this.#title}`);
     if (this.#statistics !== undefined || !this.#core.begin(this.#me)) this.#acquireSlowly(options);
     this.#held = true;
@@ -118,6 +122,7 @@ export abstract class Lock implements Shareable {
    */
   tryAcquire(): Guard | undefined {
     if (this.#held) this.#refuseTwice();
+    if (this.#words.length === 0) this.#refuseDestroyed("acquire");
     if (!this.#core.tryAcquire(this.#me)) {
       this.#checkBroken("acquire");
       return undefined;
@@ -139,13 +144,14 @@ export abstract class Lock implements Shareable {
   async acquireAsync(options?: WaitOptions): Promise<Guard> {
     const action = `acquire a ${this.#title}`;
     const core = this.#core;
+    if (this.#words.length === 0) this.#refuseDestroyed("acquire");
     let parked = false;
     const { me } = await blockAsync(
       (me) => {
         checkSlot(me.slot, this.#region.shape, action);
         if (core.begin(me)) return undefined;
         parked = true;
-        return core.wait(me);
+        return this.#waitUndestroyed(core.wait(me));
       },
       action,
       options,
@@ -161,10 +167,11 @@ export abstract class Lock implements Shareable {
   /**
    * Gives the lock back.
    *
-   * @throws {NumaError} `EOWNER` this thread does not hold it, or holds it by `acquireAsync`.
+   * @throws {NumaError} `EOWNER` this thread does not hold it, or holds it by `acquireAsync`; `EDESTROYED`.
    */
   release(): void {
     this.#held = false;
+    if (this.#words.length === 0) this.#refuseDestroyed("release");
     if (this.#statistics !== undefined) this.#statistics.released(this.#me);
     if (!this.#core.release(this.#me)) this.#refuseRelease();
   }
@@ -179,10 +186,11 @@ export abstract class Lock implements Shareable {
    * to acquire it is then an error, until somebody has looked after the data and calls this.
    *
    * @returns False when there was nothing to say.
-   * @throws {NumaError} `EOWNER` another thread holds the lock.
+   * @throws {NumaError} `EOWNER` another thread holds the lock; `EDESTROYED`.
    */
   markConsistent(): boolean {
     const core = this.#core;
+    if (this.#words.length === 0) this.#refuseDestroyed("mark consistent");
     if (core.ownerDied?.() !== true) return false;
     if (core.markConsistent?.(this.#me) === true) return true;
     throw new NumaError("EOWNER", `mark a ${this.#title} consistent`, {
@@ -215,13 +223,16 @@ export abstract class Lock implements Shareable {
         return true;
       }
       : () => {
+        if (this.#words.length === 0) this.#refuseDestroyed("release");
         if (!core.holds(me)) return false;
         this.#statistics?.released(me);
         core.release(me);
         me.lot.release(me.id);
         return true;
       };
-    return new Guard(release, () => core.ownerDied?.() === true && core.holds(me));
+    const ownerDied = (): boolean =>
+      this.#words.length > 0 && core.ownerDied?.() === true && core.holds(me);
+    return new Guard(release, ownerDied);
   }
 
   #acquireSlowly(options: BlockOptions | undefined): void {
@@ -238,6 +249,17 @@ export abstract class Lock implements Shareable {
     statistics?.acquired(me, true, true);
   }
 
+  /** A wait during which this thread goes on, and may destroy the lock's arena. */
+  *#waitUndestroyed(wait: Wait<boolean>): Wait<boolean> {
+    let step = wait.next(false);
+    while (step.done !== true) {
+      const over = yield step.value;
+      if (this.#words.length === 0) this.#refuseDestroyed("acquire");
+      step = wait.next(over);
+    }
+    return step.value;
+  }
+
   #checkBroken(verb: string): void {
     if (this.#core.broken?.() !== true) return;
     const robust = this.#core.markConsistent !== undefined;
@@ -248,6 +270,13 @@ export abstract class Lock implements Shareable {
       fix: robust
         ? "Repair what it guards, then call markConsistent()."
         : "Make a new one, or use a Mutex, which goes on.",
+    });
+  }
+
+  #refuseDestroyed(verb: string): never {
+    throw new NumaError("EDESTROYED", `${verb} this ${this.#title}`, {
+      why: "its arena was destroyed in this thread",
+      fix: "Destroy an arena after what lives in it.",
     });
   }
 

@@ -2,7 +2,7 @@
  * The default mutex: whoever comes first takes it, few spin, the rest sleep, nobody starves, and a dead owner is noticed.
  *
  * ```
- *   line 0      | state | domain of the last owner | entries in use |
+ *   line 0      | state | domain of the last owner | entries in use | cursor | id of who was woken |
  *   line 1 + d  | id of domain d's spinner |
  *   then        | entry | domain | of slot 0, entry | domain | of slot 1, …
  *
@@ -17,8 +17,8 @@
  * Spinning. One thread a domain spins, and only while the owner is of the same domain: spinners elsewhere would pull the
  * lock's line, and what it guards, across the machine at every release.
  *
- * Domains. Release wakes a sleeper of its own domain first, and nobody while its domain has a spinner. The lock leaves a
- * domain when nobody there wants it, or for somebody impatient.
+ * Domains. Release wakes a sleeper of its own domain first, and nobody while its domain has a spinner or somebody who was
+ * woken is on the way. The lock leaves a domain when nobody there wants it, or for somebody impatient.
  *
  * Impatience bounds the bypass: who has waited for {@linkcode PATIENCE_MS} says so, and the next release hands it the
  * lock. Several are served one release after the other, in the order of their slots from the last one served. So
@@ -32,7 +32,7 @@
  *   it once more;
  * - it drops WAITERS from the free word, and only then searches the entries and wakes one. Who sleeps later has looked
  *   later. Who is woken takes over the care for the others: it acquires with WAITERS, or sets it again, or, giving up,
- *   passes it on.
+ *   passes it on. So nobody else has to be woken before it has come, which it says (`woken`) before it looks.
  *
  * Death. A waiter who finds that the owner is not alive takes the lock with DIED, so does the one who finds a dead
  * grantee; a thread that died on its way with a wake-up in hand is made good for by the permit that every sleeper gets
@@ -55,6 +55,7 @@ const STATE = 0;
 const LAST_DOMAIN = 1;
 const USED = 2;
 const CURSOR = 3;
+const WOKEN = 4;
 
 const IMPATIENT = 1 << 29;
 const DIED = 1 << 30;
@@ -67,6 +68,7 @@ const ENTRY_WORDS = 2;
 export class MutexCore implements LockCore {
   readonly #words: Int32Array;
   readonly #entries: number;
+  readonly #domains: number;
 
   /**
    * @param words Its memory: zero at first.
@@ -74,6 +76,7 @@ export class MutexCore implements LockCore {
    */
   constructor(words: Int32Array, shape: Shape) {
     this.#words = words;
+    this.#domains = shape.domains;
     this.#entries = (1 + shape.domains) * LINE_WORDS;
   }
 
@@ -149,17 +152,22 @@ export class MutexCore implements LockCore {
       Atomics.store(words, entry, mark);
       let used = Atomics.load(words, USED);
       while (used <= me.slot) used = Atomics.compareExchange(words, USED, used, me.slot + 1);
-      // The last look. It also finds what was granted while this thread was not asleep.
-      if (this.#takeOrMark(me, mark)) {
-        Atomics.store(words, entry, 0);
-        return true;
+      // The last look. It also finds what was granted while this thread was not asleep. What is free elsewhere is left
+      // to those there for a moment, by a thread that does not sleep.
+      const leaves = this.#isElsewhere(me) && (Atomics.load(words, STATE) & ID_MASK) === 0;
+      if (leaves && Atomics.compareExchange(words, entry, mark, 0) === mark) {
+        if (this.#takeIfLeft(me)) return this.#keepWaiters();
+        continue;
       }
-      if (this.broken()) {
+      const got = this.#takeOrMark(me, mark);
+      if (got || this.broken()) {
         Atomics.store(words, entry, 0);
-        return false;
+        Atomics.compareExchange(words, WOKEN, me.id, 0);
+        return got;
       }
       const over = yield mark === me.id ? PATIENCE_MS : FOREVER;
       Atomics.compareExchange(words, entry, mark, 0);
+      Atomics.compareExchange(words, WOKEN, me.id, 0);
       // Promised: it comes at once, unless who promised it dies.
       while (Atomics.load(words, entry) === GRANTED) {
         if (this.#takeOrMark(me, mark)) {
@@ -227,9 +235,26 @@ export class MutexCore implements LockCore {
     }
   }
 
+  /** Whether others contend for it in another domain, where it is cheaper to have. */
+  #isElsewhere(me: Waiter): boolean {
+    const words = this.#words;
+    return this.#domains > 1 && (Atomics.load(words, STATE) & WAITERS) !== 0 &&
+      Atomics.load(words, LAST_DOMAIN) !== me.domain;
+  }
+
+  /** Takes it if it stays free for a moment, in which those of its domain may take it. */
+  #takeIfLeft(me: Waiter): boolean {
+    const words = this.#words;
+    for (let round = 0; me.spin(round); round++) {
+      if ((Atomics.load(words, STATE) & ID_MASK) !== 0) return false;
+    }
+    return this.#take(me);
+  }
+
   /** Competes for it, and waits for a moment if nobody else of this domain does. */
   #spin(me: Waiter): boolean {
     const words = this.#words;
+    if (this.#isElsewhere(me)) return this.#takeIfLeft(me);
     if (this.#take(me)) return true;
     if (Atomics.load(words, LAST_DOMAIN) !== me.domain) return false;
     const spinner = (1 + me.domain) * LINE_WORDS;
@@ -256,8 +281,14 @@ export class MutexCore implements LockCore {
     const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT);
     // Looked at after the state is free: a spinner that leaves now will look at the state once more.
     if (Atomics.load(words, (1 + me.domain) * LINE_WORDS) !== 0) return true;
+    const woken = Atomics.load(words, WOKEN);
+    if (woken !== 0 && me.alive(woken)) return true;
+    // With WAITERS on the free word nobody takes it without a look at whom to let go first.
+    if (this.#domains > 1 && this.#wakeOne(me)) return true;
     // Whoever has taken it meanwhile has taken WAITERS over.
-    if (Atomics.compareExchange(words, STATE, free, free & IMPATIENT) === free) this.#wakeOne(me);
+    const bare = free & IMPATIENT;
+    if (Atomics.compareExchange(words, STATE, free, bare) !== free) return true;
+    if (this.#wakeOne(me) && this.#domains > 1) Atomics.or(words, STATE, WAITERS);
     return true;
   }
 
@@ -296,23 +327,37 @@ export class MutexCore implements LockCore {
   /** Wakes a sleeper, of this thread's domain if there is one. The lock is free already. */
   #wakeOne(me: Waiter): boolean {
     const words = this.#words;
-    const used = Atomics.load(words, USED);
-    const start = Atomics.load(words, CURSOR);
     for (let pass = 0; pass < 2; pass++) {
+      const used = Atomics.load(words, USED);
+      const start = Atomics.load(words, CURSOR);
       for (let step = 0; step < used; step++) {
         const slot = (start + step) % used;
         const at = this.#entries + slot * ENTRY_WORDS;
         const mark = Atomics.load(words, at);
         if (mark === 0 || mark === GRANTED) continue;
         if (pass === 0 && Atomics.load(words, at + 1) !== me.domain) continue;
-        if (Atomics.compareExchange(words, at, mark, 0) !== mark) continue;
-        const id = mark & ID_MASK;
-        if (!me.alive(id)) continue;
-        Atomics.store(words, CURSOR, slot + 1);
-        me.unpark(id);
-        return true;
+        if (this.#wake(me, at, mark)) {
+          Atomics.store(words, CURSOR, slot + 1);
+          return true;
+        }
+        // Others may have relied on a wake-up that was none: everybody is looked at again.
+        pass = 0;
+        step = -1;
       }
     }
+    return false;
+  }
+
+  #wake(me: Waiter, at: number, mark: number): boolean {
+    const words = this.#words;
+    const id = mark & ID_MASK;
+    // Before the entry is taken: who wakes by itself meanwhile takes both back.
+    Atomics.store(words, WOKEN, id);
+    if (Atomics.compareExchange(words, at, mark, 0) === mark && me.alive(id)) {
+      me.unpark(id);
+      return true;
+    }
+    Atomics.compareExchange(words, WOKEN, id, 0);
     return false;
   }
 

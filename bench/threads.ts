@@ -1,0 +1,73 @@
+/**
+ * How several threads are measured: started, pinned one after the other on the CPUs, let go together, stopped together.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { CpuSet, launch, type Lock, Policy, topology } from "../mod.ts";
+import { type LockResult, type LockWork, WORDS } from "./workers/locks.ts";
+
+/** CPUs for so many threads: the allowed ones in turn. */
+export function cpusFor(threads: number): number[] {
+  const cpus = [...topology().allowedCpus];
+  return Array.from({ length: threads }, (_, index) => cpus[index % cpus.length] as number);
+}
+
+/** What came of a run. */
+export interface ThreadsRun {
+  readonly elapsedMs: number;
+  /** One a thread. */
+  readonly results: readonly LockResult[];
+  /** Whether each thread ran where it was pinned. */
+  readonly valid: boolean;
+}
+
+/** What the threads of a run do. */
+export interface ThreadsWork {
+  /** Their lock; null for the one that everybody writes. */
+  readonly lock: Lock | null;
+  readonly threads: number;
+  readonly ms: number;
+  readonly steps?: number;
+  readonly waits?: boolean;
+}
+
+/** Runs threads for so long. */
+export async function runThreads(
+  { lock, threads, ms, steps = 40, waits = false }: ThreadsWork,
+): Promise<ThreadsRun> {
+  const words = new Int32Array(new SharedArrayBuffer(WORDS.words * 4));
+  const args: LockWork = {
+    lock,
+    naive: new Int32Array(new SharedArrayBuffer(128)),
+    words,
+    steps,
+    waits,
+  };
+  const cpus = cpusFor(threads);
+  const running = cpus.map((cpu) =>
+    launch<LockResult>(new URL("./workers/locks.ts", import.meta.url), {
+      policy: Policy.bindCpus(CpuSet.of(cpu)),
+      args,
+    })
+  );
+  while (Atomics.load(words, WORDS.ready) < threads) await sleep(1);
+  const start = performance.now();
+  Atomics.store(words, WORDS.phase, 1);
+  Atomics.notify(words, WORDS.phase);
+  await sleep(ms);
+  Atomics.store(words, WORDS.phase, 2);
+  const elapsedMs = performance.now() - start;
+  const results = await Promise.all(running.map((thread) => thread.join()));
+  return { elapsedMs, results, valid: results.every(({ cpu }, index) => cpu === cpus[index]) };
+}
+
+/** Nanoseconds that an operation took, all threads together. */
+export function costOf({ elapsedMs, results }: ThreadsRun): number {
+  return elapsedMs * 1e6 / results.reduce((sum, { count }) => sum + count, 0);
+}
+
+/** Jain's fairness index of the threads' counts: 1 when all are equal, 1 / n when one had everything. */
+export function jainIndex(counts: readonly number[]): number {
+  const sum = counts.reduce((total, count) => total + count, 0);
+  const squares = counts.reduce((total, count) => total + count * count, 0);
+  return sum * sum / (counts.length * squares);
+}

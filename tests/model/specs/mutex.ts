@@ -1,0 +1,99 @@
+import { MutexCore } from "../../../lib/sync/mutex_core.ts";
+import { lockSpec } from "../lock_spec.ts";
+import type { Spec } from "../spec.ts";
+
+/** The default mutex: barging, one spinner a domain, impatience, death. */
+export const specs: readonly Spec[] = [
+  lockSpec({
+    name: "Mutex",
+    source: "lib/sync/mutex_core.ts",
+    make: (words, params) => new MutexCore(words, params),
+    words: (params) => MutexCore.words(params),
+    cases: [
+      { name: "two", threads: 2, acquisitions: 2, preemptions: 3, spins: 0 },
+      { name: "spinning", threads: 2, acquisitions: 2, preemptions: 3, spins: 1, domains: [0, 0] },
+      { name: "three", threads: 3, acquisitions: 1, preemptions: 3, spins: 0 },
+      {
+        name: "one domain",
+        threads: 3,
+        acquisitions: 1,
+        preemptions: 3,
+        spins: 1,
+        domains: [0, 0, 0],
+      },
+      { name: "giving up", threads: 3, acquisitions: 1, preemptions: 2, spins: 0, timeouts: 1 },
+      { name: "impatient", threads: 3, acquisitions: 1, preemptions: 2, spins: 0, spurious: 1 },
+      { name: "death", threads: 2, acquisitions: 2, preemptions: 3, spins: 0, kills: 1 },
+      { name: "death of three", threads: 3, acquisitions: 1, preemptions: 2, spins: 1, kills: 1 },
+      { name: "trying", threads: 3, acquisitions: 1, tries: 1, preemptions: 2, spins: 0 },
+      {
+        name: "four domains",
+        threads: 7,
+        acquisitions: 1,
+        preemptions: 0,
+        spins: 20,
+        domains: [0, 0, 1, 1, 2, 2, 3],
+      },
+    ],
+    mutants: [
+      {
+        name: "searches for sleepers before the lock is free",
+        find:
+          "const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT);",
+        replace:
+          "const found = this.#wakeOne(me); const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT); if (!found) Atomics.compareExchange(words, STATE, free, free & IMPATIENT); if (true) return true;",
+      },
+      {
+        name: "whom it wakes is told too late",
+        find: "    if (Atomics.compareExchange(words, at, mark, 0) === mark && me.alive(id)) {",
+        replace:
+          "    if (Atomics.compareExchange(words, at, mark, 0) === mark && me.alive(id)) { Atomics.store(words, WOKEN, id);",
+      },
+      {
+        name: "who was woken does not say that it has come",
+        find:
+          "      Atomics.compareExchange(words, entry, mark, 0);\n      Atomics.compareExchange(words, WOKEN, me.id, 0);",
+        replace: "      Atomics.compareExchange(words, entry, mark, 0);",
+      },
+      {
+        name: "who was woken forgets the others",
+        find: "if (this.#spin(me)) return this.#keepWaiters();",
+        replace: "if (this.#spin(me)) return true;",
+      },
+      {
+        name: "who gives up keeps the wake-up",
+        find: "        this.#passOn(me);\n        return false;",
+        replace: "        return false;",
+      },
+      {
+        name: "a release looks for its spinner first",
+        find:
+          "const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT);",
+        replace:
+          "if (Atomics.load(words, (1 + me.domain) * LINE_WORDS) !== 0) { Atomics.and(words, STATE, WAITERS | IMPATIENT); return true; } const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT);",
+      },
+      {
+        name: "does not say that it sleeps before the last look",
+        find: "      Atomics.store(words, entry, mark);\n      let used",
+        replace: "      let used",
+      },
+      {
+        name: "takes it without looking",
+        find:
+          "if (Atomics.compareExchange(words, STATE, state, next) === state) return true;\n    }\n  }\n\n  /** Takes it, finds",
+        replace:
+          "Atomics.store(words, STATE, next); return true;\n    }\n  }\n\n  /** Takes it, finds",
+      },
+      {
+        name: "a dead owner counts as alive",
+        find: "if (owner === me.id || me.alive(owner)) return false;",
+        replace: "return false;",
+      },
+      {
+        name: "does not wait for what it was promised",
+        find: "while (Atomics.load(words, entry) === GRANTED) {",
+        replace: "while (false) {",
+      },
+    ],
+  }),
+];
