@@ -9,9 +9,9 @@ import {
 } from "./block.ts";
 import type { LockCore } from "./lock_core.ts";
 import { type LockReport, LockStatistics } from "./lock_statistics.ts";
-import { checkSlot, type Region, type SyncOptions } from "./region.ts";
-import { currentWaiter, type ThreadWaiter } from "./thread_waiter.ts";
-import type { Wait } from "./waiter.ts";
+import { Home } from "./home.ts";
+import type { Region, SyncOptions } from "./region.ts";
+import type { ThreadWaiter } from "./thread_waiter.ts";
 
 /** For whom a lock is made, and what it tells. */
 export interface LockOptions extends SyncOptions {
@@ -69,8 +69,7 @@ export interface LockKind {
  */
 export abstract class Lock implements Shareable {
   readonly #core: LockCore;
-  readonly #region: Region;
-  readonly #words: Int32Array;
+  readonly #home: Home;
   readonly #me: ThreadWaiter;
   readonly #title: string;
   readonly #guard: Guard;
@@ -85,9 +84,8 @@ export abstract class Lock implements Shareable {
    */
   protected constructor(kind: LockKind, region: Region) {
     this.#core = kind.core(region);
-    this.#region = region;
-    this.#words = region.words;
-    this.#me = currentWaiter();
+    this.#home = new Home(region, kind.title);
+    this.#me = this.#home.me;
     this.#title = kind.title;
     const { statistics } = region;
     this.#statistics = statistics && new LockStatistics(statistics);
@@ -107,7 +105,7 @@ export abstract class Lock implements Shareable {
    */
   acquire(options?: BlockOptions): Guard {
     if (this.#held) this.#refuseTwice();
-    if (this.#words.length === 0) this.#refuseDestroyed("acquire");
+    this.#home.check("acquire");
     if (options !== undefined) checkBlockOptions(options, `acquire a ${this.#title}`);
     if (this.#statistics !== undefined || !this.#core.begin(this.#me)) this.#acquireSlowly(options);
     this.#held = true;
@@ -122,9 +120,9 @@ export abstract class Lock implements Shareable {
    */
   tryAcquire(): Guard | undefined {
     if (this.#held) this.#refuseTwice();
-    if (this.#words.length === 0) this.#refuseDestroyed("acquire");
+    this.#home.check("acquire");
     if (!this.#core.tryAcquire(this.#me)) {
-      this.#checkBroken("acquire");
+      this.#checkBroken();
       return undefined;
     }
     this.#statistics?.acquired(this.#me, false, false);
@@ -144,21 +142,23 @@ export abstract class Lock implements Shareable {
   async acquireAsync(options?: WaitOptions): Promise<Guard> {
     const action = `acquire a ${this.#title}`;
     const core = this.#core;
-    if (this.#words.length === 0) this.#refuseDestroyed("acquire");
+    this.#home.check("acquire");
     let parked = false;
-    const { me } = await blockAsync(
+    const { me, result } = await blockAsync(
       (me) => {
-        checkSlot(me.slot, this.#region.shape, action);
+        this.#home.admit(me, action);
         if (core.begin(me)) return undefined;
         parked = true;
-        return this.#waitUndestroyed(core.wait(me));
+        return this.#home.watch(core.wait(me), "acquire");
       },
       action,
       options,
     );
-    if (!core.holds(me)) {
+    if (result === false) {
       me.lot.release(me.id);
-      this.#checkBroken("acquire");
+      // Broken, unless somebody has repaired it meanwhile.
+      this.#checkBroken();
+      return await this.acquireAsync(options);
     }
     this.#statistics?.acquired(me, parked, parked);
     return this.#guardOf(me);
@@ -171,7 +171,7 @@ export abstract class Lock implements Shareable {
    */
   release(): void {
     this.#held = false;
-    if (this.#words.length === 0) this.#refuseDestroyed("release");
+    this.#home.check("release");
     if (this.#statistics !== undefined) this.#statistics.released(this.#me);
     if (!this.#core.release(this.#me)) this.#refuseRelease();
   }
@@ -190,7 +190,7 @@ export abstract class Lock implements Shareable {
    */
   markConsistent(): boolean {
     const core = this.#core;
-    if (this.#words.length === 0) this.#refuseDestroyed("mark consistent");
+    this.#home.check("mark consistent");
     if (core.ownerDied?.() !== true) return false;
     if (core.markConsistent?.(this.#me) === true) return true;
     throw new NumaError("EOWNER", `mark a ${this.#title} consistent`, {
@@ -211,7 +211,7 @@ export abstract class Lock implements Shareable {
    * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
    */
   toHandle(): Handle {
-    return this.#region.toHandle();
+    return this.#home.region.toHandle();
   }
 
   #guardOf(me: ThreadWaiter): Guard {
@@ -223,7 +223,7 @@ export abstract class Lock implements Shareable {
         return true;
       }
       : () => {
-        if (this.#words.length === 0) this.#refuseDestroyed("release");
+        this.#home.check("release");
         if (!core.holds(me)) return false;
         this.#statistics?.released(me);
         core.release(me);
@@ -231,7 +231,7 @@ export abstract class Lock implements Shareable {
         return true;
       };
     const ownerDied = (): boolean =>
-      this.#words.length > 0 && core.ownerDied?.() === true && core.holds(me);
+      this.#home.words.length > 0 && core.ownerDied?.() === true && core.holds(me);
     return new Guard(release, ownerDied);
   }
 
@@ -244,39 +244,26 @@ export abstract class Lock implements Shareable {
       if (!core.holds(me) && core.begin(me)) return statistics.acquired(me, true, false);
     }
     if (core.holds(me)) this.#refuseTwice();
-    block(core.wait(me), me, `acquire a ${this.#title}`, options);
-    if (!core.holds(me)) this.#checkBroken("acquire");
+    let got = false;
+    while (!got) {
+      got = block(core.wait(me), me, `acquire a ${this.#title}`, options);
+      // Broken, unless somebody has repaired it meanwhile.
+      if (!got) this.#checkBroken();
+      got ||= core.begin(me);
+    }
     statistics?.acquired(me, true, true);
   }
 
-  /** A wait during which this thread goes on, and may destroy the lock's arena. */
-  *#waitUndestroyed(wait: Wait<boolean>): Wait<boolean> {
-    let step = wait.next(false);
-    while (step.done !== true) {
-      const over = yield step.value;
-      if (this.#words.length === 0) this.#refuseDestroyed("acquire");
-      step = wait.next(over);
-    }
-    return step.value;
-  }
-
-  #checkBroken(verb: string): void {
+  #checkBroken(): void {
     if (this.#core.broken?.() !== true) return;
     const robust = this.#core.markConsistent !== undefined;
-    throw new NumaError("EOWNERDEAD", `${verb} a ${this.#title}`, {
+    throw new NumaError("EOWNERDEAD", `acquire a ${this.#title}`, {
       why: robust
         ? "a thread died holding it, and the next one gave it back without a word"
         : "a thread died while it held it or waited for it",
       fix: robust
         ? "Repair what it guards, then call markConsistent()."
         : "Make a new one, or use a Mutex, which goes on.",
-    });
-  }
-
-  #refuseDestroyed(verb: string): never {
-    throw new NumaError("EDESTROYED", `${verb} this ${this.#title}`, {
-      why: "its arena was destroyed in this thread",
-      fix: "Destroy an arena after what lives in it.",
     });
   }
 

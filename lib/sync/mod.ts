@@ -4,7 +4,28 @@
  * @module
  */
 export type { BlockOptions, WaitOptions } from "./block.ts";
+export { Barrier } from "./barrier.ts";
+export { CnaLock, type CnaLockOptions } from "./cna_lock.ts";
+export { CohortLock, type CohortLockOptions } from "./cohort_lock.ts";
+export { Condition } from "./condition.ts";
+export { Epoch } from "./epoch.ts";
+export { EventCount } from "./event_count.ts";
+export { Histogram, type HistogramOptions, type SnapshotOptions } from "./histogram.ts";
+export { HistogramSnapshot } from "./histogram_snapshot.ts";
+export { Latch } from "./latch.ts";
 export { Guard, Lock, type LockOptions } from "./lock.ts";
 export type { LockReport } from "./lock_statistics.ts";
+export { McsLock } from "./mcs_lock.ts";
 export { Mutex } from "./mutex.ts";
+export { Once } from "./once.ts";
+export {
+  type CounterOptions,
+  type CounterShards,
+  PartitionedCounter,
+} from "./partitioned_counter.ts";
 export type { SyncMemory, SyncOptions } from "./region.ts";
+export { RwLock } from "./rw_lock.ts";
+export { RwSpinLock } from "./rw_spin_lock.ts";
+export { Semaphore, type SemaphoreOptions } from "./semaphore.ts";
+export { SeqLock, type SeqLockOptions } from "./seq_lock.ts";
+export { TicketLock } from "./ticket_lock.ts";

@@ -7,7 +7,7 @@
  *   then        | entry | domain | of slot 0, entry | domain | of slot 1, …
  *
  *   state:  bits 0-28 owner's id, 0: free | 29 IMPATIENT | 30 DIED | 31 WAITERS
- *   entry:  0 not asleep | id asleep | id + IMPATIENT | GRANTED: the lock is about to be that slot's
+ *   entry:  0 not asleep | id asleep | id + IMPATIENT | id of the owner + GRANTED: who is about to make it that slot's
  * ```
  *
  * Barging. Release frees the lock and, at most, wakes one sleeper, who competes with everybody. Handing the lock to the
@@ -60,7 +60,7 @@ const WOKEN = 4;
 const IMPATIENT = 1 << 29;
 const DIED = 1 << 30;
 const WAITERS = 1 << 31;
-const GRANTED = -1;
+const GRANTED = 1 << 30;
 
 const ENTRY_WORDS = 2;
 
@@ -168,13 +168,15 @@ export class MutexCore implements LockCore {
       const over = yield mark === me.id ? PATIENCE_MS : FOREVER;
       Atomics.compareExchange(words, entry, mark, 0);
       Atomics.compareExchange(words, WOKEN, me.id, 0);
-      // Promised: it comes at once, unless who promised it dies.
-      while (Atomics.load(words, entry) === GRANTED) {
-        if (this.#takeOrMark(me, mark)) {
+      // What is there now is a promise: it is kept at once, unless who made it dies.
+      for (let promise = Atomics.load(words, entry); promise !== 0;) {
+        const kept = me.alive(promise & ID_MASK);
+        if (this.holds(me)) {
           Atomics.store(words, entry, 0);
           return true;
         }
-        yield 1;
+        if (kept) yield 1;
+        else promise = Atomics.store(words, entry, 0);
       }
       if (this.#spin(me)) return this.#keepWaiters();
       if (over) {
@@ -219,19 +221,11 @@ export class MutexCore implements LockCore {
     for (;;) {
       const state = Atomics.load(words, STATE);
       const owner = state & ID_MASK;
-      let next = state | flags;
-      let got = false;
       if (owner === me.id) return true;
-      if (owner === 0) {
-        if ((state & DIED) !== 0) return false;
-        next = (state & IMPATIENT) | WAITERS | me.id;
-        got = true;
-      } else if (!me.alive(owner)) {
-        next = (state & IMPATIENT) | WAITERS | DIED | me.id;
-        got = true;
-      }
+      if (owner === 0 && (state & DIED) !== 0) return false;
+      const next = owner === 0 ? (state & IMPATIENT) | WAITERS | me.id : state | flags;
       if (next === state) return false;
-      if (Atomics.compareExchange(words, STATE, state, next) === state) return got;
+      if (Atomics.compareExchange(words, STATE, state, next) === state) return owner === 0;
     }
   }
 
@@ -279,8 +273,9 @@ export class MutexCore implements LockCore {
     Atomics.store(words, LAST_DOMAIN, me.domain);
     if ((seen & IMPATIENT) !== 0 && this.#grant(me)) return true;
     const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT);
-    // Looked at after the state is free: a spinner that leaves now will look at the state once more.
-    if (Atomics.load(words, (1 + me.domain) * LINE_WORDS) !== 0) return true;
+    // Looked at after the state is free: who spins here, or was woken, and leaves now looks at the state once more.
+    const spinner = Atomics.load(words, (1 + me.domain) * LINE_WORDS);
+    if (spinner !== 0 && me.alive(spinner)) return true;
     const woken = Atomics.load(words, WOKEN);
     if (woken !== 0 && me.alive(woken)) return true;
     // With WAITERS on the free word nobody takes it without a look at whom to let go first.
@@ -309,16 +304,18 @@ export class MutexCore implements LockCore {
       const slot = (start + step) % used;
       const at = this.#entries + slot * ENTRY_WORDS;
       const mark = Atomics.load(words, at);
-      if (mark === GRANTED || (mark & IMPATIENT) === 0) continue;
+      if ((mark & (GRANTED | IMPATIENT)) !== IMPATIENT) continue;
       const id = mark & ID_MASK;
       if (!me.alive(id)) {
         Atomics.compareExchange(words, at, mark, 0);
         continue;
       }
-      if (Atomics.compareExchange(words, at, mark, GRANTED) !== mark) continue;
+      if (Atomics.compareExchange(words, at, mark, me.id | GRANTED) !== mark) continue;
       Atomics.store(words, CURSOR, slot + 1);
       Atomics.store(words, STATE, id | WAITERS | IMPATIENT);
       me.unpark(id);
+      // Dead before it was the owner: those that its death woke have found another one, and sleep again.
+      if (!me.alive(id)) this.#wakeOne(me);
       return true;
     }
     return false;
@@ -334,7 +331,7 @@ export class MutexCore implements LockCore {
         const slot = (start + step) % used;
         const at = this.#entries + slot * ENTRY_WORDS;
         const mark = Atomics.load(words, at);
-        if (mark === 0 || mark === GRANTED) continue;
+        if (mark === 0 || (mark & GRANTED) !== 0) continue;
         if (pass === 0 && Atomics.load(words, at + 1) !== me.domain) continue;
         if (this.#wake(me, at, mark)) {
           Atomics.store(words, CURSOR, slot + 1);

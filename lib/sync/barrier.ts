@@ -1,0 +1,249 @@
+import { checkInteger, checkOptions } from "../runtime/check.ts";
+import { NumaError } from "../runtime/error.ts";
+import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
+import {
+  BARRIER_DIED,
+  BARRIER_GAVE_UP,
+  BARRIER_LEADER,
+  BARRIER_PASSED,
+  BARRIER_WAITING,
+  BarrierCore,
+} from "./barrier_core.ts";
+import { Home } from "./home.ts";
+import {
+  block,
+  blockAsync,
+  type BlockOptions,
+  checkBlockOptions,
+  type WaitOptions,
+} from "./block.ts";
+import { MOST_SLOTS } from "./parking_lot.ts";
+import {
+  attachRegion,
+  createRegion,
+  oneOf,
+  type Region,
+  regionBytes,
+  type RegionKind,
+  type SyncMemory,
+  type SyncOptions,
+} from "./region.ts";
+import { isMainThread } from "./thread_waiter.ts";
+
+const MEMORY: RegionKind = {
+  name: "Barrier",
+  code: 23,
+  words: (shape) => BarrierCore.words(shape),
+};
+const EXAMPLE = "{ threads }";
+const ACTION = "pass a barrier";
+
+/** Whether the caller is the leader. */
+function leads(answer: number): boolean {
+  if (answer === BARRIER_LEADER) return true;
+  if (answer === BARRIER_PASSED) return false;
+  const fix = "See to it that all parties have left it, then call reset().";
+  if (answer === BARRIER_DIED) {
+    throw new NumaError("EOWNERDEAD", ACTION, { why: "a thread that takes part has died", fix });
+  }
+  if (answer === BARRIER_GAVE_UP) {
+    throw new NumaError("ETIMEDOUT", ACTION, { why: "a thread has given up waiting there", fix });
+  }
+  throw new NumaError("EAGAIN", ACTION, {
+    why: "it is being reset",
+    fix: "Come again when that is over.",
+  });
+}
+
+/**
+ * A point that a fixed number of threads pass together, again and again: the end of a step that all have to finish
+ * before anybody begins the next.
+ *
+ * Threads of an L3 domain count among themselves, and one of them for all, so that little crosses the machine. Exactly one
+ * thread is told that it is the leader, for what has to be done once a step.
+ *
+ * When a thread that takes part dies, or gives up, the others cannot pass: all of them get an error, and so does everybody
+ * until {@linkcode Barrier.reset}. A thread takes part from its first {@linkcode Barrier.wait}, or {@linkcode Barrier.join},
+ * until {@linkcode Barrier.leave}.
+ *
+ * Properties: NUMA-aware, reusable, robust, abortable.
+ *
+ * @example
+ * ```ts
+ * import { Barrier } from "@numakit/numakit";
+ *
+ * const barrier = Barrier.create(new SharedArrayBuffer(Barrier.bytes()), 1);
+ * for (let step = 0; step < 10; step++) {
+ *   // in each of the threads: work, then
+ *   if (barrier.wait({ block: true })) console.log(`step ${step} is done`);
+ * }
+ * barrier.leave();
+ * ```
+ */
+export class Barrier implements Shareable {
+  readonly #core: BarrierCore;
+  readonly #home: Home;
+
+  private constructor(region: Region) {
+    this.#core = new BarrierCore(region.words, region.shape);
+    this.#home = new Home(region, "barrier");
+  }
+
+  /**
+   * Makes a barrier.
+   *
+   * @param memory Where its words live: an arena, or a SharedArrayBuffer of {@linkcode Barrier.bytes} bytes.
+   * @param parties How many threads, or waits that do not block, pass it together: 1 to `threads`.
+   * @param options For whom.
+   * @returns The barrier.
+   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
+   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   */
+  static create(memory: SyncMemory, parties: number, options: SyncOptions = {}): Barrier {
+    const action = "create a barrier";
+    checkOptions(options, EXAMPLE, action);
+    checkInteger(parties, "parties", 1, MOST_SLOTS, action);
+    const region = createRegion(MEMORY, memory, { threads: options.threads }, action);
+    checkInteger(parties, "parties", 1, region.shape.threads, action);
+    BarrierCore.init(region.words, parties);
+    return oneOf(region, (region) => new Barrier(region));
+  }
+
+  /**
+   * How much memory a barrier takes.
+   *
+   * @param options As it will be made.
+   * @returns Bytes.
+   * @throws {NumaError} `EINVAL`.
+   */
+  static bytes(options: SyncOptions = {}): number {
+    checkOptions(options, EXAMPLE, "size a barrier");
+    return regionBytes(MEMORY, { threads: options.threads });
+  }
+
+  /**
+   * The live barrier of a handle. Giving the same handle twice in one thread gives the same object.
+   *
+   * @param handle What {@linkcode Barrier.toHandle} gave in any thread of this process.
+   * @returns The barrier.
+   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake; `ESTALE`
+   * when its memory is gone; `EAGAIN` when this thread is one too many.
+   */
+  static fromHandle(handle: Handle): Barrier {
+    const action = "attach a barrier";
+    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
+    return oneOf(region, (region) => new Barrier(region));
+  }
+
+  /** How many pass it together. */
+  get parties(): number {
+    return this.#core.parties;
+  }
+
+  /** Whether nobody can pass it until it is reset. */
+  get broken(): boolean {
+    this.#home.check("read");
+    return this.#core.broken() !== 0;
+  }
+
+  /**
+   * Takes part from now on: if this thread dies before it comes, the others are told.
+   *
+   * A thread that comes takes part anyway.
+   */
+  join(): void {
+    this.#home.check("join");
+    this.#core.join(this.#home.me);
+  }
+
+  /** Takes no part any more: this thread may end, and another one come in its place. */
+  leave(): void {
+    this.#home.check("leave");
+    this.#core.leave(this.#home.me);
+  }
+
+  /**
+   * Sleeps until all have come.
+   *
+   * Who gives up, because of a timeout or because it is terminated, breaks the barrier for all.
+   *
+   * @param options How long to wait, and whether to block the main thread, which has to be said there.
+   * @returns Whether this thread is the leader: true for one of those that pass together.
+   * @throws {NumaError} `EOWNERDEAD` a thread that takes part has died; `ETIMEDOUT` this one, or another one, has given
+   * up; `EAGAIN` it is being reset; `EWOULDBLOCK` it would block the main thread: nothing has happened then;
+   * `ETERMINATED` this thread is to end; `EINVAL`.
+   */
+  wait(options?: BlockOptions): boolean {
+    this.#home.check("pass");
+    const core = this.#core;
+    const me = this.#home.me;
+    if (options !== undefined) checkBlockOptions(options, ACTION);
+    if (!(options?.block ?? !isMainThread())) {
+      throw new NumaError("EWOULDBLOCK", ACTION, {
+        why: "it would block the main thread, and with it the event loop",
+        fix: "Use waitAsync, or give { block: true }.",
+      });
+    }
+    let answer = core.begin(me);
+    if (answer === BARRIER_WAITING) {
+      const gaveUp = (answer: number): boolean => answer === BARRIER_GAVE_UP;
+      answer = block(core.wait(me), me, ACTION, options, gaveUp);
+    }
+    return leads(answer);
+  }
+
+  /**
+   * Waits until all have come without blocking the thread. Such a wait is a party of its own, while it lasts.
+   *
+   * @param options How long to wait.
+   * @returns Resolves to whether this wait is the leader.
+   * @throws {NumaError} As {@linkcode Barrier.wait}; `EAGAIN` also for more waits than it was made for. The signal's
+   * reason when that aborts.
+   */
+  async waitAsync(options?: WaitOptions): Promise<boolean> {
+    this.#home.check("pass");
+    const core = this.#core;
+    let answer = BARRIER_WAITING;
+    const { me, result } = await blockAsync(
+      (me) => {
+        this.#home.admit(me, ACTION);
+        answer = core.begin(me);
+        return answer === BARRIER_WAITING ? this.#home.watch(core.wait(me), "pass") : undefined;
+      },
+      ACTION,
+      options,
+      (answer) => answer === BARRIER_GAVE_UP,
+    );
+    // Otherwise it would be taken for a dead party.
+    core.leave(me);
+    me.lot.release(me.id);
+    return leads(result ?? answer);
+  }
+
+  /**
+   * Makes it whole, as new: tells all who wait that it is over, waits until they have left, and forgets who took part.
+   *
+   * @param options How long to wait for them, and whether to block the main thread.
+   * @throws {NumaError} `ETIMEDOUT`, `EWOULDBLOCK`, `ETERMINATED`: it is broken then; `EINVAL`.
+   */
+  reset(options?: BlockOptions): void {
+    this.#home.check("reset");
+    const action = "reset a barrier";
+    if (options !== undefined) checkBlockOptions(options, action);
+    block(this.#core.reset(this.#home.me), this.#home.me, action, options);
+  }
+
+  /**
+   * How another thread finds the barrier. Arguments and results of threads turn it into a live barrier there.
+   *
+   * @returns The handle.
+   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   */
+  toHandle(): Handle {
+    return this.#home.region.toHandle();
+  }
+
+  static {
+    registerKind(MEMORY.name, Barrier, Barrier.fromHandle);
+  }
+}

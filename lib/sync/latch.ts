@@ -1,0 +1,167 @@
+import { checkInteger, checkOptions } from "../runtime/check.ts";
+import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
+import {
+  block,
+  blockAsync,
+  type BlockOptions,
+  checkBlockOptions,
+  type WaitOptions,
+} from "./block.ts";
+import { Home } from "./home.ts";
+import { LatchCore, MOST_COUNT } from "./latch_core.ts";
+import {
+  attachRegion,
+  createRegion,
+  oneOf,
+  type Region,
+  regionBytes,
+  type RegionKind,
+  type SyncMemory,
+  type SyncOptions,
+} from "./region.ts";
+
+const MEMORY: RegionKind = { name: "Latch", code: 24, words: (shape) => LatchCore.words(shape) };
+const EXAMPLE = "{ threads }";
+
+/**
+ * A gate that opens for good when it has been counted down: "all workers are ready", "the work is done".
+ *
+ * It does not know who is to count it down, and so cannot tell when they are dead: give waits a timeout where that
+ * matters.
+ *
+ * @example
+ * ```ts
+ * import { Latch } from "@numakit/numakit";
+ *
+ * const ready = Latch.create(new SharedArrayBuffer(Latch.bytes()), 2);
+ * ready.countDown(); // each in a thread of its own
+ * ready.countDown();
+ * ready.wait(); // in any thread
+ * ```
+ */
+export class Latch implements Shareable {
+  readonly #core: LatchCore;
+  readonly #home: Home;
+
+  private constructor(region: Region) {
+    this.#core = new LatchCore(region.words, region.shape);
+    this.#home = new Home(region, "latch");
+  }
+
+  /**
+   * Makes a latch.
+   *
+   * @param memory Where its words live: an arena, or a SharedArrayBuffer of {@linkcode Latch.bytes} bytes.
+   * @param count What has to be counted down: 0, for an open one, to 2^29 - 1.
+   * @param options For whom.
+   * @returns The latch.
+   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
+   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   */
+  static create(memory: SyncMemory, count: number, options: SyncOptions = {}): Latch {
+    const action = "create a latch";
+    checkOptions(options, EXAMPLE, action);
+    checkInteger(count, "count", 0, MOST_COUNT, action);
+    const region = createRegion(MEMORY, memory, { threads: options.threads }, action);
+    LatchCore.init(region.words, count);
+    return oneOf(region, (region) => new Latch(region));
+  }
+
+  /**
+   * How much memory a latch takes.
+   *
+   * @param options As it will be made.
+   * @returns Bytes.
+   * @throws {NumaError} `EINVAL`.
+   */
+  static bytes(options: SyncOptions = {}): number {
+    checkOptions(options, EXAMPLE, "size a latch");
+    return regionBytes(MEMORY, { threads: options.threads });
+  }
+
+  /**
+   * The live latch of a handle. Giving the same handle twice in one thread gives the same object.
+   *
+   * @param handle What {@linkcode Latch.toHandle} gave in any thread of this process.
+   * @returns The latch.
+   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake; `ESTALE`
+   * when its memory is gone; `EAGAIN` when this thread is one too many.
+   */
+  static fromHandle(handle: Handle): Latch {
+    const action = "attach a latch";
+    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
+    return oneOf(region, (region) => new Latch(region));
+  }
+
+  /**
+   * Counts down. At 0 it is open, and stays so.
+   *
+   * @param n By how much: 1 unless given.
+   * @returns What is left.
+   * @throws {NumaError} `EINVAL`.
+   */
+  countDown(n = 1): number {
+    this.#home.check("count down");
+    checkInteger(n, "the number to count", 1, MOST_COUNT, "count down a latch");
+    return this.#core.countDown(this.#home.me, n);
+  }
+
+  /** What is left to count; 0 when it is open. */
+  get count(): number {
+    this.#home.check("read");
+    return this.#core.left();
+  }
+
+  /**
+   * Sleeps until it is open.
+   *
+   * @param options How long to wait, and whether to block the main thread.
+   * @throws {NumaError} `ETIMEDOUT`; `EWOULDBLOCK` it would block the main thread; `ETERMINATED` this thread is to end;
+   * `EDESTROYED` its arena is; `EINVAL`.
+   */
+  wait(options?: BlockOptions): void {
+    this.#home.check("wait for");
+    const action = "wait for a latch";
+    const core = this.#core;
+    const me = this.#home.me;
+    if (options !== undefined) checkBlockOptions(options, action);
+    if (!core.begin(me)) block(core.wait(me), me, action, options);
+  }
+
+  /**
+   * Waits until it is open without blocking the thread.
+   *
+   * @param options How long to wait.
+   * @returns Resolves when it is open.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more waits than it was made for; `EINVAL`. The signal's reason when that
+   * aborts.
+   */
+  async waitAsync(options?: WaitOptions): Promise<void> {
+    this.#home.check("wait for");
+    const action = "wait for a latch";
+    const core = this.#core;
+    const { me } = await blockAsync(
+      (me) => {
+        this.#home.admit(me, action);
+        return core.begin(me) ? undefined : this.#home.watch(core.wait(me), "wait for");
+      },
+      action,
+      options,
+    );
+    me.lot.release(me.id);
+  }
+
+  /**
+   * How another thread finds the latch. Arguments and results of threads turn it into a live latch there.
+   *
+   * @returns The handle.
+   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   */
+  toHandle(): Handle {
+    return this.#home.region.toHandle();
+  }
+
+  static {
+    registerKind(MEMORY.name, Latch, Latch.fromHandle);
+  }
+}

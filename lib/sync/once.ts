@@ -1,0 +1,210 @@
+import { checkOptions, show } from "../runtime/check.ts";
+import { NumaError } from "../runtime/error.ts";
+import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
+import {
+  block,
+  blockAsync,
+  type BlockOptions,
+  checkBlockOptions,
+  type WaitOptions,
+} from "./block.ts";
+import { Home } from "./home.ts";
+import { ONCE_BUSY, ONCE_DONE, ONCE_RUN, OnceCore } from "./once_core.ts";
+import {
+  attachRegion,
+  createRegion,
+  oneOf,
+  type Region,
+  regionBytes,
+  type RegionKind,
+  type SyncMemory,
+  type SyncOptions,
+} from "./region.ts";
+
+const MEMORY: RegionKind = { name: "Once", code: 25, words: (shape) => OnceCore.words(shape) };
+const EXAMPLE = "{ threads }";
+
+function checkFunction(run: unknown, action: string): void {
+  if (typeof run === "function") return;
+  throw new NumaError("EINVAL", action, {
+    why: `what is to be done is ${show(run)}`,
+    fix: "Give a function.",
+  });
+}
+
+/**
+ * Something that is done once, however many threads ask for it: filling a shared table, say.
+ *
+ * The first one does it; the others wait until it is done. When that one throws, or is killed, the next one does it: it
+ * has to cope with what was half done.
+ *
+ * Properties: robust, abortable; 1 atomic operation when done.
+ *
+ * @example
+ * ```ts
+ * import { Once } from "@numakit/numakit";
+ *
+ * const table = new Float64Array(new SharedArrayBuffer(8 * 100));
+ * const filled = Once.create(new SharedArrayBuffer(Once.bytes()));
+ * filled.run(() => void table.fill(1)); // in any thread
+ * console.log(filled.done); // true
+ * ```
+ */
+export class Once implements Shareable {
+  readonly #core: OnceCore;
+  readonly #home: Home;
+
+  private constructor(region: Region) {
+    this.#core = new OnceCore(region.words, region.shape);
+    this.#home = new Home(region, "once");
+  }
+
+  /**
+   * Makes one.
+   *
+   * @param memory Where its words live: an arena, or a SharedArrayBuffer of {@linkcode Once.bytes} bytes.
+   * @param options For whom.
+   * @returns It.
+   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
+   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   */
+  static create(memory: SyncMemory, options: SyncOptions = {}): Once {
+    const action = "create a once";
+    checkOptions(options, EXAMPLE, action);
+    const region = createRegion(MEMORY, memory, { threads: options.threads }, action);
+    return oneOf(region, (region) => new Once(region));
+  }
+
+  /**
+   * How much memory one takes.
+   *
+   * @param options As it will be made.
+   * @returns Bytes.
+   * @throws {NumaError} `EINVAL`.
+   */
+  static bytes(options: SyncOptions = {}): number {
+    checkOptions(options, EXAMPLE, "size a once");
+    return regionBytes(MEMORY, { threads: options.threads });
+  }
+
+  /**
+   * The live object of a handle. Giving the same handle twice in one thread gives the same object.
+   *
+   * @param handle What {@linkcode Once.toHandle} gave in any thread of this process.
+   * @returns It.
+   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake; `ESTALE`
+   * when its memory is gone; `EAGAIN` when this thread is one too many.
+   */
+  static fromHandle(handle: Handle): Once {
+    const action = "attach a once";
+    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
+    return oneOf(region, (region) => new Once(region));
+  }
+
+  /** Whether it is done. */
+  get done(): boolean {
+    this.#home.check("read");
+    return this.#core.done();
+  }
+
+  /**
+   * Does it, or sleeps until another thread has done it.
+   *
+   * @param run Does it. Not asynchronous; see {@linkcode Once.runAsync}.
+   * @param options How long to wait for another thread, and whether to block the main thread.
+   * @returns Whether this call did it.
+   * @throws {NumaError} `EDEADLK` from within `run`; `ETIMEDOUT`; `EWOULDBLOCK` it would block the main thread;
+   * `ETERMINATED` this thread is to end; `EINVAL`. What `run` throws.
+   */
+  run(run: () => void, options?: BlockOptions): boolean {
+    this.#home.check("do");
+    const action = "do something once";
+    const core = this.#core;
+    const me = this.#home.me;
+    if (core.done()) return false;
+    checkFunction(run, action);
+    if (options !== undefined) checkBlockOptions(options, action);
+    if (core.runs(me)) {
+      throw new NumaError("EDEADLK", action, {
+        why: "this thread is doing it",
+        fix: "Do not ask for it from within.",
+      });
+    }
+    let answer = core.begin(me);
+    if (answer === ONCE_BUSY) {
+      answer = block(core.wait(me), me, action, options, (answer) => answer === ONCE_BUSY);
+    }
+    if (answer === ONCE_DONE) return false;
+    let done = false;
+    try {
+      const result: unknown = run();
+      if (result instanceof Promise) {
+        throw new NumaError("EINVAL", action, {
+          why: "what is to be done is asynchronous",
+          fix: "Use runAsync.",
+        });
+      }
+      done = true;
+    } finally {
+      this.#home.check("end");
+      core.end(me, done);
+    }
+    return true;
+  }
+
+  /**
+   * Does it, or waits until another thread, or another such call of this one, has done it. Does not block the thread.
+   *
+   * @param run Does it.
+   * @param options How long to wait for the others.
+   * @returns Resolves to whether this call did it.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more waits than it was made for; `EINVAL`. What `run` throws. The signal's
+   * reason when that aborts.
+   */
+  async runAsync(run: () => void | Promise<void>, options?: WaitOptions): Promise<boolean> {
+    this.#home.check("do");
+    const action = "do something once";
+    const core = this.#core;
+    if (core.done()) return false;
+    checkFunction(run, action);
+    let answer = ONCE_BUSY;
+    const { me, result } = await blockAsync(
+      (me) => {
+        this.#home.admit(me, action);
+        answer = core.begin(me);
+        return answer === ONCE_BUSY ? this.#home.watch(core.wait(me), "do") : undefined;
+      },
+      action,
+      options,
+      (answer) => answer === ONCE_BUSY,
+    );
+    let done = false;
+    try {
+      if ((result ?? answer) !== ONCE_RUN) return false;
+      try {
+        await run();
+        done = true;
+      } finally {
+        this.#home.check("end");
+        core.end(me, done);
+      }
+      return true;
+    } finally {
+      me.lot.release(me.id);
+    }
+  }
+
+  /**
+   * How another thread finds it. Arguments and results of threads turn it into a live object there.
+   *
+   * @returns The handle.
+   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   */
+  toHandle(): Handle {
+    return this.#home.region.toHandle();
+  }
+
+  static {
+    registerKind(MEMORY.name, Once, Once.fromHandle);
+  }
+}

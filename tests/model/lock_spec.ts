@@ -1,0 +1,223 @@
+/**
+ * The harness that a lock joins.
+ *
+ * ```
+ *   // specs/ticket_lock.ts
+ *   import { NEXT_WORD, TicketLock } from "../../../lib/sync/ticket_lock.ts";
+ *   import { lockSpec } from "../lock_spec.ts";
+ *   import type { Spec } from "../spec.ts";
+ *
+ *   export const specs: readonly Spec[] = [
+ *     lockSpec({
+ *       name: "TicketLock",
+ *       source: "lib/sync/ticket_lock.ts",
+ *       make: (words) => new TicketLock(words),
+ *       words: () => 64,
+ *       fifo: [NEXT_WORD],
+ *       cases: [
+ *         { threads: 2, acquisitions: 2, preemptions: 3 },
+ *         { threads: 3, acquisitions: 1, preemptions: 2, spins: 1, timeouts: 1 },
+ *       ],
+ *       mutants: [
+ *         { find: "Atomics.add(words, NEXT, 1)", replace: "Atomics.load(words, NEXT)" },
+ *         …
+ *       ],
+ *     }),
+ *   ];
+ * ```
+ *
+ * Checked in every run: one holder at a time; nobody is left asleep; all threads end; `tryAcquire`, `begin` and `wait`
+ * say what `holds` says; `release` returns false to all but the owner; where promised, first come first served.
+ *
+ * @module
+ */
+
+import type { LockCore } from "../../lib/sync/lock_core.ts";
+import { LINE_WORDS, type Wait, type Waiter } from "../../lib/sync/waiter.ts";
+import type { Case, Mutant, Program, Spec, Thread, World } from "./spec.ts";
+
+/** How often a thread takes the lock in a random walk. */
+const WALK_ROUNDS = 300;
+
+/** What a lock may depend on. */
+export interface LockParams {
+  readonly threads: number;
+  /** How many domains the threads are in. */
+  readonly domains: number;
+}
+
+/** One way to explore a lock. */
+export interface LockCase extends Omit<Case, "words" | "setup"> {
+  /** How often each thread takes the lock. */
+  readonly acquisitions: number;
+  /** How many of its threads try first, and take the lock when that fails. None when left out. */
+  readonly tries?: number;
+}
+
+/** A lock and how to explore it. */
+export interface LockSpecOptions {
+  readonly name: string;
+  /** Its file: where mutants are when they do not say. */
+  readonly source: string;
+  /**
+   * A handle of one thread.
+   *
+   * @param words All shared words; all handles of a run get the same.
+   * @param params What the lock is made for.
+   */
+  make(words: Int32Array, params: LockParams): LockCore;
+  /** How many words it needs. */
+  words(params: LockParams): number;
+  /**
+   * Prepares the words, once for every run, where zeros are not a free lock.
+   *
+   * @param words All shared words.
+   * @param params What the lock is made for.
+   */
+  init?(words: Int32Array, params: LockParams): void;
+  /** Names a word in traces. */
+  describe?(word: number): string;
+  /**
+   * Where it is first come first served: indices of the words of which the first write (or successful compareExchange)
+   * in `begin` is a thread's place in the order, such as that of the tail or of the next ticket.
+   */
+  readonly fifo?: readonly number[];
+  readonly cases: readonly LockCase[];
+  readonly mutants: readonly (Omit<Mutant, "file"> & { readonly file?: string })[];
+}
+
+/** What the thread of a lock case does. */
+class User {
+  readonly #world: World;
+  readonly #core: LockCore;
+  readonly #me: Waiter;
+  /** A word that the lock guards. */
+  readonly #data: number;
+  readonly #options: LockSpecOptions;
+
+  constructor(world: World, core: LockCore, me: Waiter, data: number, options: LockSpecOptions) {
+    this.#world = world;
+    this.#core = core;
+    this.#me = me;
+    this.#data = data;
+    this.#options = options;
+  }
+
+  /** What only one thread at a time may do: plain accesses with others' steps in between. */
+  #inside(): void {
+    const { words } = this.#world;
+    const before = words[this.#data] as number;
+    this.#world.pause();
+    words[this.#data] = before + 1;
+  }
+
+  #release(): void {
+    // Not by all, because it is one more step.
+    if (this.#me.slot === 0) {
+      this.#world.check(this.#core.holds(this.#me), "who has the lock holds it");
+    }
+    this.#world.operation("release");
+    this.#world.lock("free");
+    this.#world.check(this.#core.release(this.#me), "the owner can release");
+    this.#world.done();
+  }
+
+  /** Others may have it just now, this thread has not. */
+  releaseInVain(): void {
+    this.#world.check(!this.#core.release(this.#me), "who does not hold it cannot release it");
+  }
+
+  /** Takes it only when it is free. */
+  try(): void {
+    this.#world.operation("tryAcquire");
+    const got = this.#core.tryAcquire(this.#me);
+    if (got) this.#world.lock("taken");
+    this.#world.done();
+    if (!got) return;
+    this.#inside();
+    this.#release();
+  }
+
+  /** Takes it, and waits for it as long as it is not told to give up. */
+  *acquire(): Wait<void> {
+    const world = this.#world;
+    const { fifo } = this.#options;
+    world.operation("acquire");
+    world.lock("wanted", fifo);
+    const got = this.#core.begin(this.#me) || (yield* this.#core.wait(this.#me));
+    world.lock(got ? "taken" : "gave up");
+    world.done();
+    if (got) {
+      this.#inside();
+      this.#release();
+    } else {
+      world.check(!this.#core.holds(this.#me), "who gave up holds nothing");
+    }
+  }
+}
+
+const domainCount = ({ domains }: LockCase): number => new Set(domains ?? [0, 1]).size;
+
+/** Makes a lock's case one that can be explored. */
+function lockCase(options: LockSpecOptions, subject: LockCase): Case {
+  const params: LockParams = { threads: subject.threads, domains: domainCount(subject) };
+  const size = options.words(params);
+  // Guarded data, on a line of its own.
+  const data = Math.ceil(size / LINE_WORDS) * LINE_WORDS;
+  const { tries = 0, acquisitions, timeouts = 0 } = subject;
+  return {
+    ...subject,
+    words: data + LINE_WORDS,
+    describe: (word) =>
+      word === data ? "the guarded word" : options.describe?.(word) ?? `words[${word}]`,
+    setup(world: World): Program {
+      options.init?.(world.words, params);
+      const thread = (index: number): Thread => {
+        const me = world.waiter(index);
+        const user = new User(world, options.make(world.words, params), me, data, options);
+        return function* (): Wait<void> {
+          if (index === subject.threads - 1) user.releaseInVain();
+          if (index < tries) user.try();
+          const rounds = world.walking ? WALK_ROUNDS : acquisitions;
+          for (let round = 0; round < rounds; round++) yield* user.acquire();
+        };
+      };
+      return {
+        threads: Array.from({ length: subject.threads }, (_, index) => thread(index)),
+        end: () => checkEnd(world, options.make(world.words, params)),
+      };
+    },
+  };
+
+  /** The lock is free again, nothing was lost, and who does not have it cannot release it. */
+  function checkEnd(world: World, core: LockCore): void {
+    const alive = Array.from({ length: world.threads }, (_, index) => index)
+      .filter((index) => !world.killed(index));
+    if (alive[0] === undefined) return;
+    const me = world.waiter(alive[0]);
+    world.check(!core.holds(me), "nobody holds it in the end");
+    world.check(!core.release(me), "who does not hold it cannot release it");
+    // Whose last step left the lock with a dead thread is for the next to find out, and there is none.
+    if (alive.length < world.threads) return;
+    const expected = world.threads * (world.walking ? WALK_ROUNDS : acquisitions);
+    const found = world.words[data] as number;
+    if (timeouts === 0 && tries === 0) {
+      world.check(found === expected, `${expected} critical sections, of which ${found} counted`);
+    }
+    world.check(core.tryAcquire(me) && core.release(me), "it is free in the end");
+  }
+}
+
+/**
+ * Makes a spec of a lock.
+ *
+ * @param options The lock.
+ * @returns The spec.
+ */
+export function lockSpec(options: LockSpecOptions): Spec {
+  return {
+    name: options.name,
+    mutants: options.mutants.map((mutant) => ({ file: options.source, ...mutant })),
+    cases: options.cases.map((subject) => lockCase(options, subject)),
+  };
+}

@@ -1,0 +1,356 @@
+/**
+ * What stepwise code calls: tells a {@linkcode Strategy} what each thread does next, and does what that picks.
+ *
+ * All threads but the one that runs rest just before their next step. When the running one gets to its next step, the
+ * strategy picks who goes on; only when that is another one are generators left and entered again.
+ *
+ * Besides steps of threads there are events: somebody is killed, a sleep ends for no reason or because it is time, a wait
+ * is told to give up. Time passes only when nobody else can do anything, or where the case has events to spare.
+ *
+ * @module
+ */
+
+import { Memory } from "./memory.ts";
+import {
+  ALIVE,
+  CHOOSE,
+  KINDS,
+  Misuse,
+  NOW,
+  type Observer,
+  PARK,
+  PAUSE,
+  SPIN,
+  UNPARK,
+  type Words,
+  XOR,
+} from "./ops.ts";
+import type { Site } from "./rewrite_accesses.ts";
+import { GIVE_UP, KILL, RUN, Schedule, type Strategy, WAKE } from "./schedule.ts";
+import type { Case } from "./spec.ts";
+import type { Code, Host, Stepping } from "./support.ts";
+
+/** One step, as it was done. */
+export interface Done {
+  readonly thread: number;
+  readonly site: number;
+  readonly what: string;
+}
+
+/** One world at a time. */
+export class Runtime extends Schedule {
+  strategy: Strategy | undefined;
+  /** Steps are collected here, for a trace. */
+  log: Done[] | undefined;
+  observer: Observer | undefined;
+  /** How often only the passing of time helped, in this run. */
+  rescues = 0;
+  #code: (Code | undefined)[] = [];
+  #stopped = false;
+  // What each thread does next
+  readonly #array: (Words | undefined)[] = new Array(8).fill(undefined);
+  readonly #index = new Int32Array(8);
+  readonly #a: unknown[] = new Array(8).fill(0);
+  readonly #b: unknown[] = new Array(8).fill(0);
+  /** Bits of the threads that asked for the time since they last spun. */
+  #timed = 0;
+  /** What is done with the next step: RUN, GIVE_UP or WAKE. */
+  #how = RUN;
+  /** An answer that needs no step. */
+  #answer: unknown = undefined;
+  #answered = false;
+
+  /** Takes a case on. */
+  begin(subject: Case, sites: readonly Site[]): void {
+    if (subject.threads > 7) throw new Misuse("at most 7 threads");
+    this.subject = subject;
+    this.threads = subject.threads;
+    this.memory = new Memory(subject.words, subject.threads);
+    if (subject.describe !== undefined) {
+      this.memory.describe = (word) => subject.describe?.(word) ?? `words[${word}]`;
+    }
+    this.sites = sites;
+  }
+
+  /** Before `setup`. */
+  reset(observer: Observer | undefined): void {
+    this.restart();
+    this.rescues = this.#timed = 0;
+    this.exploring = this.#stopped = this.#answered = false;
+    this.current = -1;
+    this.observer = observer;
+    this.memory.observer = observer;
+    this.memory.reset();
+  }
+
+  /**
+   * Runs threads until all have ended or the strategy ends the run.
+   *
+   * @param threads Functions of stepwise code.
+   * @returns Whether all have ended.
+   */
+  run(threads: readonly Stepping[]): boolean {
+    this.exploring = this.memory.running = true;
+    // Each up to its first step: what comes before concerns nobody.
+    this.#code = threads.map((thread) => (thread.step$ ?? thread)() as Code);
+    for (let thread = 0; thread < threads.length; thread++) {
+      if (typeof this.#code[thread]?.next !== "function") {
+        // It had no step at all.
+        this.ended |= 1 << thread;
+        continue;
+      }
+      this.current = -2 - thread;
+      this.#advance(thread);
+    }
+    this.current = -1;
+    this.#decide();
+    while (this.current >= 0) this.#advance(this.current);
+    this.exploring = this.memory.running = false;
+    return !this.#stopped;
+  }
+
+  #advance(thread: number): void {
+    const starting = this.current < -1;
+    const { done } = (this.#code[thread] as Code).next();
+    if (done !== true) return;
+    this.ended |= 1 << thread;
+    this.current = -1;
+    if (!starting) this.#decide();
+  }
+
+  // Steps, as stepwise code says them
+
+  /** An access is next. */
+  atomic(site: number, kind: number, array: Words, index: number, a: unknown, b: unknown): boolean {
+    return this.#arrive(site, kind, array, index, a, b);
+  }
+
+  /** A sleep is next. */
+  park(site: number, milliseconds: number): boolean {
+    if (typeof milliseconds !== "number" || !(milliseconds >= 0)) {
+      throw new Misuse(`${this.where(site)}: a Wait yields milliseconds, not ${milliseconds}`);
+    }
+    return this.#arrive(site, PARK, undefined, 0, milliseconds, 0);
+  }
+
+  /** A call of a waiter or of the world is next. */
+  host(site: number, kind: number, host: Host, argument: number): boolean {
+    const owner = (host as { readonly thread?: number }).thread;
+    if (this.exploring && owner !== undefined && owner !== this.me) {
+      throw new Misuse(`${this.where(site)}: thread ${this.me} uses the waiter of thread ${owner}`);
+    }
+    if (kind === CHOOSE) return this.#reply(this.#choose(argument));
+    if (kind === ALIVE && this.subject?.kills === undefined) return this.#reply(true);
+    if (kind === SPIN) {
+      const { spins = "await" } = this.subject as Case;
+      if (spins !== "await" && argument <= spins) return this.#reply(argument < spins);
+    }
+    return this.#arrive(site, kind, undefined, 0, argument, 0);
+  }
+
+  #reply(answer: unknown): boolean {
+    this.#answer = answer;
+    this.#answered = true;
+    return false;
+  }
+
+  #choose(ways: number): number {
+    const picked = this.exploring ? (this.strategy as Strategy).choose(ways) : 0;
+    this.log?.push({ thread: this.current, site: -1, what: `chooses ${picked} of ${ways}` });
+    if (this.current >= 0) this.learn(this.current, picked);
+    else this.note(picked);
+    return picked;
+  }
+
+  #arrive(
+    site: number,
+    kind: number,
+    array: Words | undefined,
+    index: number,
+    a: unknown,
+    b: unknown,
+  ): boolean {
+    if (this.plain > 0 && this.exploring) {
+      throw new Misuse(`${this.where(site)}: a step in a callback that cannot become a generator`);
+    }
+    const starting = this.current < -1;
+    // Outside of runs, the place of thread 7 is used, which never runs.
+    const thread = starting ? -2 - this.current : this.current < 0 ? 7 : this.current;
+    this.kinds[thread] = kind;
+    this.sitesNext[thread] = site;
+    this.#array[thread] = array;
+    this.#index[thread] = index;
+    this.#a[thread] = a;
+    this.#b[thread] = b;
+    if (starting) return true;
+    if (!this.exploring) return false;
+    if (kind === PARK) this.deadlines[thread] = this.clock + (a as number);
+    else if (kind === SPIN) {
+      this.deadlines[thread] = (this.#timed & (1 << thread)) === 0 ? Infinity : this.clock + 1;
+    }
+    this.#decide();
+    return this.current !== thread;
+  }
+
+  /** Does the step that was picked. */
+  take(): unknown {
+    if (this.#answered) {
+      this.#answered = false;
+      return this.#answer;
+    }
+    const thread = this.current < 0 ? 7 : this.current;
+    const kind = this.kinds[thread] as number;
+    this.steps++;
+    let result: unknown;
+    if (kind <= XOR) {
+      const array = this.#array[thread] as Words;
+      const [a, b] = [this.#a[thread], this.#b[thread]];
+      result = this.memory.access(thread, kind, array, this.#index[thread] as number, a, b);
+      if (this.#doorways !== undefined && this.memory.wrote) this.#atDoorway(thread);
+    } else {
+      result = this.#other(thread, kind);
+      this.observer?.other(thread, kind);
+    }
+    if (this.exploring) this.learn(thread, result);
+    if (this.log !== undefined) this.#write(this.log, thread, kind, result);
+    this.#how = RUN;
+    return result;
+  }
+
+  #other(thread: number, kind: number): unknown {
+    const argument = this.#a[thread] as number;
+    switch (kind) {
+      case PAUSE:
+        return undefined;
+      case SPIN:
+        if (this.#how === WAKE) this.clock = this.deadlines[thread] as number;
+        this.memory.forget(thread);
+        this.asked[thread] = 0;
+        this.#timed &= ~(1 << thread);
+        return (this.subject?.spins ?? "await") === "await";
+      case UNPARK:
+        this.#permit(thread, argument - 1);
+        return undefined;
+      case ALIVE:
+        if ((this.killed & (1 << (argument - 1))) === 0) {
+          (this.asked[thread] as number) |= 1 << (argument - 1);
+          return true;
+        }
+        this.memory.dead(thread, argument - 1);
+        return false;
+      case NOW:
+        this.#timed |= 1 << thread;
+        return this.clock;
+    }
+    // PARK
+    if (!this.exploring) throw new Misuse("a sleep outside of threads");
+    const bit = 1 << thread;
+    if (this.#how === GIVE_UP) this.givenUp |= bit;
+    if (this.#how === RUN && (this.permits & bit) !== 0) {
+      this.permits &= ~bit;
+      this.memory.park(thread);
+    } else if (this.#how !== RUN && argument < Infinity) {
+      this.clock = Math.max(this.clock, this.deadlines[thread] as number);
+    }
+    if ((this.givenUp & bit) !== 0) {
+      this.memory.forget(thread);
+      this.asked[thread] = 0;
+    }
+    return (this.givenUp & bit) !== 0;
+  }
+
+  #permit(by: number, thread: number): void {
+    if (thread < 0 || thread >= this.threads || (this.killed & (1 << thread)) !== 0) return;
+    this.permits |= 1 << thread;
+    this.memory.unpark(by, thread);
+  }
+
+  // Who goes on
+
+  /** Picks who goes on, and sets `current`. */
+  #decide(): void {
+    const strategy = this.strategy as Strategy;
+    for (;;) {
+      let picked = strategy.replay();
+      if (picked < 0) {
+        picked = this.pick(strategy);
+        if (picked < 0) {
+          if (picked === -1) this.#stopped = true;
+          this.current = -1;
+          return;
+        }
+      }
+      const thread = picked >> 2;
+      const how = picked & 3;
+      if (how === KILL) {
+        this.#kill(thread);
+        continue;
+      }
+      if (how !== RUN) this.#count(thread, how);
+      this.#how = how;
+      this.inARow = thread === this.current ? this.inARow + 1 : 0;
+      this.current = thread;
+      return;
+    }
+  }
+
+  /** Takes an event off what the case has to spare. */
+  #count(thread: number, how: number): void {
+    if (how === GIVE_UP) this.timeouts--;
+    // Where nobody could run, time has passed: that is for free.
+    else if (this.idle()) this.rescues++;
+    else this.spurious--;
+    this.log?.push({
+      thread,
+      site: -1,
+      what: how === GIVE_UP ? "is told to give up" : "wakes up, not unparked",
+    });
+  }
+
+  #kill(thread: number): void {
+    this.log?.push({ thread, site: -1, what: "is killed" });
+    this.killed |= 1 << thread;
+    this.kills--;
+    if (this.current === thread) this.current = -1;
+    // What our launcher does with all that are left.
+    for (let other = 0; other < this.threads; other++) this.#permit(thread, other);
+  }
+
+  // Locks
+
+  #doorways: readonly number[] | undefined;
+  #atDoorway: (thread: number) => void = () => {};
+
+  /** Calls back after each write of some words. */
+  watch(words: readonly number[] | undefined, call: (thread: number) => void): void {
+    this.#doorways = words;
+    this.#atDoorway = (thread) => {
+      if (words?.includes(this.memory.word) === true) call(thread);
+    };
+  }
+
+  /** A thread's next wait may last again. */
+  freshWait(): void {
+    if (this.me >= 0) this.givenUp &= ~(1 << this.me);
+  }
+
+  // Traces
+
+  #write(log: Done[], thread: number, kind: number, result: unknown): void {
+    const name = KINDS[kind];
+    let what: string;
+    if (kind <= XOR) {
+      const operands = [this.#a[thread], this.#b[thread]].filter((value) => value !== undefined);
+      what = `${name} ${this.memory.describe(this.memory.word)} ${
+        operands.join(" → ")
+      } = ${result}`;
+    } else {
+      const argument = kind === PAUSE || kind === NOW ? "" : ` ${this.#a[thread]}`;
+      what = `${name}${argument}${result === undefined ? "" : ` = ${result}`}`;
+    }
+    log.push({ thread, site: this.sitesNext[thread] as number, what });
+  }
+}
+
+/** The one that stepwise code of this thread talks to. */
+export const runtime: Runtime = new Runtime();

@@ -1,0 +1,199 @@
+/**
+ * Who can go on, and what else may happen: the alternatives at a point of a run, and its state.
+ *
+ * @module
+ */
+
+import { PARK, SPIN, Violation } from "./ops.ts";
+import type { Case } from "./spec.ts";
+import { mix } from "./state.ts";
+import { Support } from "./support.ts";
+
+/** Alternatives are bits: `thread * 4` and one of these. */
+export const RUN = 0;
+export const GIVE_UP = 1;
+export const WAKE = 2;
+export const KILL = 3;
+
+/** Picks what happens. */
+export interface Strategy {
+  /** The next alternative when it is known already, else -1. */
+  replay(): number;
+  /**
+   * Picks.
+   *
+   * @param mask The alternatives.
+   * @param costly Those that interrupt a thread.
+   * @param low Half of the state's hash.
+   * @param high The other half.
+   * @returns Index of a bit of `mask`, or -1 to end the run.
+   */
+  pick(mask: number, costly: number, low: number, high: number): number;
+  /** Picks a number below `ways`. */
+  choose(ways: number): number;
+}
+
+/** Steps that a thread may do while others could, before they have their turn. */
+const MOST_IN_A_ROW = 150;
+/** Steps that a run may have. */
+const MOST_STEPS = 3000;
+
+/** The threads of a run and what each does next. */
+export class Schedule extends Support {
+  /** Steps of this run. */
+  steps = 0;
+  /** Bits of threads that were killed. */
+  killed = 0;
+  protected subject: Case | undefined;
+  protected threads = 0;
+  // Bits of threads
+  protected ended = 0;
+  protected permits = 0;
+  protected givenUp = 0;
+  // Events to spare
+  protected kills = 0;
+  protected timeouts = 0;
+  protected spurious = 0;
+  protected clock = 0;
+  /** Steps since another thread did one. */
+  protected inARow = 0;
+  // What each thread does next
+  protected readonly kinds: Int32Array = new Int32Array(8);
+  protected readonly sitesNext: Int32Array = new Int32Array(8);
+  /** When its sleep ends. */
+  protected readonly deadlines: Float64Array = new Float64Array(8);
+  /** Bits of the threads that each has found alive since it last spun. */
+  protected readonly asked: Int32Array = new Int32Array(8);
+
+  /** Before a run. */
+  protected restart(): void {
+    const { kills = 0, timeouts = 0, spurious = 0 } = this.subject as Case;
+    this.kills = kills;
+    this.timeouts = timeouts;
+    this.spurious = spurious;
+    this.steps =
+      this.killed =
+      this.ended =
+      this.permits =
+      this.givenUp =
+        0;
+    this.clock = this.inARow = 0;
+    this.asked.fill(0);
+    this.forgetAll();
+  }
+
+  /** Whether a thread's next step can be done. */
+  protected canRun(thread: number): boolean {
+    const kind = this.kinds[thread] as number;
+    if (kind === PARK) {
+      const bit = 1 << thread;
+      return (this.permits & bit) !== 0 ||
+        ((this.givenUp & bit) !== 0 && this.#news(thread));
+    }
+    return kind !== SPIN || this.#news(thread);
+  }
+
+  /** Whether what a thread has read or asked since it last spun is different now. */
+  #news(thread: number): boolean {
+    return this.memory.changed(thread) || ((this.asked[thread] as number) & this.killed) !== 0;
+  }
+
+  /** Whether nobody can do anything. */
+  protected idle(): boolean {
+    for (let thread = 0; thread < this.threads; thread++) {
+      if (((this.ended | this.killed) & (1 << thread)) === 0 && this.canRun(thread)) return false;
+    }
+    return true;
+  }
+
+  /** The alternatives; -1 when the run is over early, -2 when it has come to its end. */
+  protected pick(strategy: Strategy): number {
+    const { current } = this;
+    const subject = this.subject as Case;
+    const limit = subject.steps ?? MOST_STEPS;
+    if (this.steps > limit) {
+      throw new Violation(`no progress: ${limit} steps and no end (a loop that waits has to spin)`);
+    }
+    let mask = 0;
+    let left = 0;
+    for (let thread = 0; thread < this.threads; thread++) {
+      const bit = 1 << thread;
+      if (((this.ended | this.killed) & bit) !== 0) continue;
+      left |= bit;
+      if (this.canRun(thread)) mask |= 1 << (thread * 4);
+    }
+    if (left === 0) return -2;
+    const idle = mask === 0;
+    if (idle) {
+      mask = this.#wakeFirst(left);
+      if (mask === 0) throw new Violation(this.#deadlock(left));
+    }
+    const canGoOn = current >= 0 && (mask & (1 << (current * 4))) !== 0;
+    let own = canGoOn ? 1 << (current * 4) : 0;
+    if (canGoOn && this.inARow > MOST_IN_A_ROW && mask !== own) {
+      // Fair: whoever does so much at once waits for somebody.
+      mask ^= own;
+      own = 0;
+    } else mask |= this.#events(left, idle ? 0 : this.spurious);
+    // A dead thread's killer goes on for free; so does one that is told something itself.
+    if (canGoOn && own !== 0) own |= 0xe << (current * 4);
+    const kills = mask & 0x88888888;
+    const costly = own === 0 ? 0 : mask & ~own & ~kills;
+    const last = own === 0 ? 7 : current;
+    let low = this.memory.low ^ this.noted;
+    let high = this.memory.high ^ this.noted2;
+    for (let thread = 0; thread < this.threads; thread++) {
+      low ^= mix(this.lows[thread] as number, thread);
+      high ^= mix(thread, this.highs[thread] as number);
+      // As long as no time has passed, a thread knows itself when it wants to wake up.
+      if (this.clock > 0) low ^= mix((this.deadlines[thread] as number) | 0, thread + 8);
+    }
+    const flags = last | (this.permits << 3) | (this.killed << 10) | (this.givenUp << 17);
+    const counts = this.kills | (this.timeouts << 4) | (this.spurious << 8) |
+      (Math.trunc(this.clock) << 12);
+    low = mix(low ^ Math.imul(flags, 0x9e3779b1), counts);
+    high = mix(high ^ Math.imul(counts, 0x85ebca77), flags);
+    return strategy.pick(mask, costly, low, high);
+  }
+
+  /** Nobody can run: time passes until the first sleep with an end is over, or for a spinner that looks at the clock. */
+  #wakeFirst(left: number): number {
+    if (this.subject?.timeless === true) return 0;
+    let mask = 0;
+    let first = Infinity;
+    for (let thread = 0; thread < this.threads; thread++) {
+      if ((left & (1 << thread)) === 0) continue;
+      const deadline = this.deadlines[thread] as number;
+      if (deadline < first) mask = 0;
+      first = Math.min(first, deadline);
+      if (deadline === first && first < Infinity) mask |= 1 << (thread * 4 + WAKE);
+    }
+    return mask;
+  }
+
+  /** What else may happen here. */
+  #events(left: number, spurious: number): number {
+    let mask = 0;
+    const victim = this.subject?.victim;
+    for (let thread = 0; thread < this.threads; thread++) {
+      const bit = 1 << thread;
+      if ((left & bit) === 0) continue;
+      if (this.kinds[thread] === PARK && (this.givenUp & bit) === 0) {
+        if (this.timeouts > 0) mask |= 1 << (thread * 4 + GIVE_UP);
+        if (spurious > 0 && (this.permits & bit) === 0) mask |= 1 << (thread * 4 + WAKE);
+      }
+      if (this.kills > 0 && (victim ?? thread) === thread) mask |= 1 << (thread * 4 + KILL);
+    }
+    return mask;
+  }
+
+  #deadlock(left: number): string {
+    const who: string[] = [];
+    for (let thread = 0; thread < this.threads; thread++) {
+      if ((left & (1 << thread)) === 0) continue;
+      const asleep = this.kinds[thread] === PARK ? "sleeps" : "spins";
+      who.push(`thread ${thread} ${asleep} at ${this.where(this.sitesNext[thread] as number)}`);
+    }
+    return `nobody can go on: ${who.join(", ")}`;
+  }
+}

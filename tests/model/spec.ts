@@ -1,0 +1,185 @@
+/**
+ * What is explored: types of specs, and of the world that their threads live in.
+ *
+ * A spec is a plain TypeScript module in `specs/` that exports `specs: readonly Spec[]`. It imports the real sources, and
+ * its threads call them as anybody would. It is loaded twice: as it is, for names and numbers, and once more with all
+ * that it imports in stepwise form (`transform.ts`), in which every `Atomics` call is a step of the explorer.
+ *
+ * Joining with a lock takes about twenty lines (`lock_spec.ts`); for anything else write a {@linkcode Case} with a
+ * `setup` function (`specs/left_right.ts` is an example).
+ *
+ * ```
+ *   export const specs: readonly Spec[] = [{
+ *     name: "counter",
+ *     mutants: [{ file: "lib/sync/counter.ts", find: "Atomics.add(", replace: "Atomics.store(" }, …],
+ *     cases: [{
+ *       threads: 3, words: 64, preemptions: 2,
+ *       setup(world) {
+ *         const add = (): void => {
+ *           const counter = new Counter(world.words); // one handle a thread, as in real life
+ *           counter.add(1);
+ *         };
+ *         return {
+ *           threads: [add, add, add],
+ *           end: () => world.check(new Counter(world.words).sum() === 3, "an increment is lost"),
+ *         };
+ *       },
+ *     }],
+ *   }];
+ * ```
+ *
+ * Threads share nothing but `world.words` (and views of `world.buffer`): what else they share, such as an array that a
+ * check collects results in, has to be told to {@linkcode World.note}, because runs that differ only in what the explorer
+ * does not see count as one.
+ *
+ * A thread that waits calls {@linkcode Waiter.spin} in its loop, or is a generator that yields milliseconds (a `Wait`);
+ * a bare loop around a load looks like a livelock.
+ *
+ * @module
+ */
+
+import type { Wait, Waiter } from "../../lib/sync/waiter.ts";
+
+/** A patch that makes a source wrong; the explorer has to notice. */
+export interface Mutant {
+  /** What is wrong with it; the patch itself, when left out. */
+  readonly name?: string;
+  /** The file, from the root of the checkout. */
+  readonly file: string;
+  /** Text that occurs exactly once in it. */
+  readonly find: string;
+  /** What to put there. */
+  readonly replace: string;
+}
+
+/** What one thread does: a function, or a generator function when it sleeps. */
+export type Thread = () => void | Wait<void>;
+
+/** Threads about to start. */
+export interface Program {
+  /** One for each thread of the case. */
+  readonly threads: readonly Thread[];
+  /** Checks when all threads that were not killed have ended. */
+  end?(): void;
+}
+
+/** What threads run on. */
+export interface World {
+  /** All shared memory. */
+  readonly buffer: SharedArrayBuffer;
+  /** The same as words; all 0 at the start of a run. */
+  readonly words: Int32Array;
+  /** How many threads there are. */
+  readonly threads: number;
+  /** Whether this run is a random walk, for statistics: programs may do more in it. */
+  readonly walking: boolean;
+  /**
+   * What an algorithm needs of a thread.
+   *
+   * @param thread Its index. Its id is `thread + 1`, its slot `thread`.
+   */
+  waiter(thread: number): Waiter;
+  /** A step that touches nothing: others may run here. */
+  pause(): void;
+  /**
+   * Picks a number; every one is explored.
+   *
+   * @param ways From 0 up to this, at most 30.
+   */
+  choose(ways: number): number;
+  /**
+   * Fails the run.
+   *
+   * @param condition When this is false.
+   * @param message What was expected.
+   */
+  check(condition: boolean, message: string): void;
+  /**
+   * Makes two runs differ that would count as the same: for what a check remembers and shared memory does not tell.
+   *
+   * @param value Anything; the order of notes counts.
+   */
+  note(value: number): void;
+  /**
+   * Whether a thread was killed. Not a step.
+   *
+   * @param thread Its index.
+   */
+  killed(thread: number): boolean;
+  /**
+   * Begins an operation of the thread that runs: steps until {@linkcode done} are counted for it, and a wait in it may
+   * last, although one before was told to give up.
+   *
+   * @param name What it is counted as.
+   */
+  operation(name: string): void;
+  /** Ends the operation of the thread that runs. */
+  done(): void;
+  /**
+   * Tells what the thread that runs has to do with the lock: only one may have it, a killed one does not count, and the
+   * rest is for statistics.
+   *
+   * @param state Wants it from now on, has it, has it no more, does not want it any more.
+   * @param doorway When it wants it: words of which the first write by this thread is its place in the order in which
+   * the lock is taken.
+   */
+  lock(state: "wanted" | "taken" | "free" | "gave up", doorway?: readonly number[]): void;
+}
+
+/** One program and how far it is explored. */
+export interface Case {
+  /** Told apart from other cases of the spec by it. */
+  readonly name?: string;
+  /** At most 7. */
+  readonly threads: number;
+  /** 32-bit words of shared memory. */
+  readonly words: number;
+  /** How often a thread may be interrupted that could go on. */
+  readonly preemptions: number;
+  /** Each thread's {@linkcode Waiter.domain}; half of them 0, half 1, when left out. */
+  readonly domains?: readonly number[];
+  /**
+   * What `spin` does. A number: it returns true so many rounds. "await", the default: it returns true when a word has
+   * changed that the thread has read since its last spin, and the thread does nothing until then.
+   */
+  readonly spins?: number | "await";
+  /** How many waits of a run may be told to give up, at any moment. */
+  readonly timeouts?: number;
+  /** How many sleeps of a run may end for no reason, or because their time is up, at any moment. */
+  readonly spurious?: number;
+  /**
+   * Sleeps with an end have none. Else, when nobody can do anything, time passes until the first of them ends, so that a
+   * sleep in slices hides a wake-up that was lost (the table says how often time was needed).
+   */
+  readonly timeless?: boolean;
+  /** How many threads of a run may be killed, at any step. */
+  readonly kills?: number;
+  /** Index of the only thread that may be killed; any when left out. */
+  readonly victim?: number;
+  /** Steps after which a run counts as one that makes no progress. */
+  readonly steps?: number;
+  /** Explored with `--full` only. */
+  readonly full?: boolean;
+  /** More preemptions, with `--full`. */
+  readonly fullPreemptions?: number;
+  /**
+   * Names a word in traces.
+   *
+   * @param word Its index.
+   */
+  describe?(word: number): string;
+  /**
+   * Makes the threads, once for every run. What it does to shared memory comes before the first step.
+   *
+   * @param world Memory and waiters.
+   */
+  setup(world: World): Program;
+}
+
+/** An algorithm, the ways in which it is explored, and the bugs that they find. */
+export interface Spec {
+  readonly name: string;
+  readonly cases: readonly Case[];
+  /** Each must be found by one of the cases. At least three. */
+  readonly mutants: readonly Mutant[];
+}

@@ -1,0 +1,175 @@
+import { CnaCore } from "../../../lib/sync/cna_core.ts";
+import { LINE_WORDS } from "../../../lib/sync/waiter.ts";
+import { lockSpec } from "../lock_spec.ts";
+import { describeQueue, killCase, prompt, returnCase } from "../queue_spec.ts";
+import type { Spec } from "../spec.ts";
+
+const LEFT = 1 << 31;
+/** Few, so that the explorer gets beyond it; the usual count in walks through four domains. */
+const PASSES = 1;
+const source = "lib/sync/cna_core.ts";
+
+interface Shape {
+  readonly threads: number;
+  readonly domains: number;
+}
+
+const options = {
+  make: (words: Int32Array, shape: Shape): CnaCore =>
+    new CnaCore(words, shape, shape.domains < 4 ? PASSES : undefined),
+  words: CnaCore.words,
+  describe: describeQueue(
+    ["tail", "broken"],
+    ["state", "next", "sleeper", "domain", "head", "last", "passes"],
+  ),
+};
+
+const giveUp = (words: Int32Array, slot: number): void => {
+  Atomics.or(words, (1 + slot) * LINE_WORDS, LEFT);
+};
+
+const base = prompt(lockSpec({
+  name: "CnaCore",
+  source,
+  ...options,
+  cases: [
+    { name: "awaiting", threads: 3, acquisitions: 2, preemptions: 2, domains: [0, 1, 0] },
+    { name: "sleeping", threads: 3, acquisitions: 2, preemptions: 3, spins: 0, domains: [0, 1, 0] },
+    { name: "four", threads: 4, acquisitions: 1, preemptions: 2, spins: 0, domains: [0, 1, 0, 1] },
+    {
+      name: "four, twice",
+      threads: 4,
+      acquisitions: 2,
+      preemptions: 1,
+      spins: 0,
+      domains: [0, 1, 0, 0],
+    },
+    { name: "waking up", threads: 3, acquisitions: 1, preemptions: 3, spins: 1, spurious: 1 },
+    {
+      name: "giving up",
+      threads: 3,
+      acquisitions: 2,
+      preemptions: 2,
+      spins: 0,
+      timeouts: 1,
+      domains: [0, 1, 0],
+    },
+    {
+      name: "four giving up",
+      threads: 4,
+      acquisitions: 1,
+      preemptions: 1,
+      spins: 0,
+      timeouts: 2,
+      domains: [0, 1, 1, 0],
+    },
+    {
+      name: "trying",
+      threads: 3,
+      acquisitions: 1,
+      preemptions: 2,
+      spins: 0,
+      timeouts: 1,
+      tries: 2,
+    },
+    {
+      name: "four domains",
+      threads: 7,
+      acquisitions: 1,
+      preemptions: 0,
+      spins: 0,
+      domains: [0, 0, 1, 1, 2, 2, 3],
+    },
+  ],
+  mutants: [
+    {
+      name: "forgets the second queue when the main one ends",
+      find: "Atomics.compareExchange(words, TAIL, place, head === 0 ? 0 : last) === place",
+      replace: "Atomics.compareExchange(words, TAIL, place, 0) === place",
+    },
+    {
+      name: "the second queue's last still leads to the main one",
+      find:
+        "          last = before;\n          Atomics.store(words, last * LINE_WORDS + NEXT, 0);",
+      replace: "          last = before;",
+    },
+    {
+      name: "keeps the second queue of an earlier acquisition",
+      find: "    words[node + HEAD] = 0;\n    words[node + STATE] = me.id | HELD;",
+      replace: "    words[node + STATE] = me.id | HELD;",
+    },
+    {
+      name: "lets the second queue in, and drops the main one",
+      find: "if (head !== 0) Atomics.store(words, last * LINE_WORDS + NEXT, next);\n          heir",
+      replace: "heir",
+    },
+    {
+      name: "tells the successor of the second queue after the grant",
+      find: `      words[node + HEAD] = head;
+      words[node + LAST] = last;
+      words[node + COUNT] = passes + 1;
+      const state = Atomics.or(words, node + STATE, GRANTED);`,
+      replace: `      const state = Atomics.or(words, node + STATE, GRANTED);
+      words[node + HEAD] = head;
+      words[node + LAST] = last;
+      words[node + COUNT] = passes + 1;`,
+    },
+    {
+      name: "loses the second queue to somebody who has not linked yet",
+      find: "          Atomics.store(words, last * LINE_WORDS + NEXT, place);\n",
+      replace: "",
+    },
+    {
+      name: "sleeps without a last look",
+      find: `Atomics.compareExchange(words, node + STATE, state, me.id | PARKED) !== state) {
+        continue;
+      }`,
+      replace: `Atomics.store(words, node + STATE, me.id | PARKED) === 0) {
+        continue;
+      }`,
+    },
+    {
+      name: "takes its own node for free while it stays in the queue",
+      find: "    if (stays !== 0) {",
+      replace: "    if (stays === PASSED) {",
+    },
+    {
+      name: "does not look for dead threads",
+      find: "if (!me.alive(state & ID_MASK)) return true;",
+      replace: "",
+    },
+  ],
+}));
+
+/** CNA, also with threads that die. */
+export const specs: readonly Spec[] = [{
+  ...base,
+  cases: [
+    ...base.cases,
+    returnCase({ ...options, name: "coming back", preemptions: 3, spins: 0, giveUp }),
+    returnCase({
+      ...options,
+      name: "coming back, near",
+      preemptions: 2,
+      spins: 0,
+      domains: [0, 1, 0],
+      giveUp,
+    }),
+    killCase({
+      ...options,
+      name: "dying",
+      threads: 3,
+      preemptions: 1,
+      spins: 0,
+      domains: [0, 1, 0],
+    }),
+    killCase({
+      ...options,
+      name: "dying and giving up",
+      threads: 3,
+      preemptions: 1,
+      spins: 0,
+      timeouts: 1,
+    }),
+  ],
+}];

@@ -1,0 +1,149 @@
+import { McsCore } from "../../../lib/sync/mcs_core.ts";
+import { lockSpec } from "../lock_spec.ts";
+import { describeQueue, killCase, prompt, returnCase } from "../queue_spec.ts";
+import { LINE_WORDS } from "../../../lib/sync/waiter.ts";
+import type { Spec } from "../spec.ts";
+
+const TAIL = 0;
+const source = "lib/sync/mcs_core.ts";
+const options = {
+  make: (words: Int32Array, shape: { threads: number; domains: number }): McsCore =>
+    new McsCore(words, shape),
+  words: McsCore.words,
+  describe: describeQueue(["tail", "broken"], ["state", "next", "sleeper"]),
+};
+
+const LEFT = 1 << 31;
+const giveUp = (words: Int32Array, slot: number): void => {
+  Atomics.or(words, (1 + slot) * LINE_WORDS, LEFT);
+};
+
+const base = prompt(lockSpec({
+  name: "McsCore",
+  source,
+  ...options,
+  fifo: [TAIL],
+  cases: [
+    { name: "awaiting", threads: 3, acquisitions: 2, preemptions: 2, fullPreemptions: 3 },
+    { name: "sleeping", threads: 3, acquisitions: 2, preemptions: 2, spins: 0, fullPreemptions: 3 },
+    { name: "two, sleeping", threads: 2, acquisitions: 3, preemptions: 4, spins: 0 },
+    { name: "spinning once", threads: 3, acquisitions: 1, preemptions: 3, spins: 1, spurious: 1 },
+    { name: "giving up", threads: 3, acquisitions: 2, preemptions: 2, spins: 0, timeouts: 1 },
+    { name: "two giving up", threads: 3, acquisitions: 2, preemptions: 1, spins: 0, timeouts: 2 },
+    {
+      name: "trying",
+      threads: 3,
+      acquisitions: 1,
+      preemptions: 2,
+      spins: 0,
+      timeouts: 1,
+      tries: 2,
+    },
+    {
+      name: "four domains",
+      threads: 7,
+      acquisitions: 1,
+      preemptions: 0,
+      spins: 0,
+      domains: [0, 0, 1, 1, 2, 2, 3],
+    },
+  ],
+  mutants: [
+    {
+      name: "a store in place of the or that grants",
+      find: `      const state = Atomics.or(words, node + STATE, GRANTED);
+      if ((state & LEFT) !== 0) continue;
+      if ((state & PARKED) !== 0) me.unpark(state & ID_MASK);`,
+      replace: `      const state = Atomics.load(words, node + STATE);
+      Atomics.store(words, node + STATE, state | GRANTED);
+      if ((state & LEFT) !== 0) continue;
+      if ((state & PARKED) !== 0) me.unpark(state & ID_MASK);`,
+    },
+    {
+      name: "sleeps without a last look",
+      find: `Atomics.compareExchange(words, node + STATE, state, me.id | PARKED) !== state) {
+        continue;
+      }`,
+      replace: `Atomics.store(words, node + STATE, me.id | PARKED) === 0) {
+        continue;
+      }`,
+    },
+    {
+      name: "links before it says that it waits",
+      find:
+        "    words[node + STATE] = me.id;\n    const before = Atomics.exchange(words, TAIL, me.slot + 1);",
+      replace:
+        "    const before = Atomics.exchange(words, TAIL, me.slot + 1);\n    if (before === 0) words[node + STATE] = me.id; else Atomics.exchange(words, before * LINE_WORDS + NEXT, me.slot + 1);",
+    },
+    {
+      name: "gives up by a store",
+      find: `Atomics.compareExchange(words, node + STATE, state, me.id | LEFT) === state
+        ) return GAVE_UP;`,
+      replace: `Atomics.store(words, node + STATE, me.id | LEFT) !== 0
+        ) return GAVE_UP;`,
+    },
+    {
+      name: "frees a node before its next is reset",
+      find: `    Atomics.store(words, node + NEXT, 0);
+    Atomics.store(words, node + STATE, 0);
+    // Looked`,
+      replace: `    Atomics.store(words, node + STATE, 0);
+    Atomics.store(words, node + NEXT, 0);
+    // Looked`,
+    },
+    {
+      name: "forgets to reset its own next",
+      find: `      break;
+    }
+    // Last: as long as it is in use, others find out if this thread dies.
+    Atomics.store(words, first + NEXT, 0);`,
+      replace: `      break;
+    }
+    // Last: as long as it is in use, others find out if this thread dies.`,
+    },
+    {
+      name: "does not wait for who is about to link",
+      find: "if (next === 0) {\n          if (node !== first) break;",
+      replace:
+        "if (next === 0) {\n          if (node !== first) break;\n          Atomics.store(words, TAIL, 0);",
+    },
+    {
+      name: "links by a store, and misses that the lock was left",
+      find: "if (Atomics.exchange(words, before * LINE_WORDS + NEXT, me.slot + 1) !== ABANDONED) {",
+      replace: "if (Atomics.store(words, before * LINE_WORDS + NEXT, me.slot + 1) !== ABANDONED) {",
+    },
+    {
+      name: "wakes before it grants",
+      find: `      const state = Atomics.or(words, node + STATE, GRANTED);
+      if ((state & LEFT) !== 0) continue;
+      if ((state & PARKED) !== 0) me.unpark(state & ID_MASK);`,
+      replace:
+        `      if ((Atomics.load(words, node + STATE) & PARKED) !== 0) me.unpark(Atomics.load(words, node + STATE) & ID_MASK);
+      const state = Atomics.or(words, node + STATE, GRANTED);
+      if ((state & LEFT) !== 0) continue;`,
+    },
+    {
+      name: "does not look for dead threads",
+      find: "if (!me.alive(state & ID_MASK)) return true;",
+      replace: "",
+    },
+  ],
+}));
+
+/** MCS, also with threads that die. */
+export const specs: readonly Spec[] = [{
+  ...base,
+  cases: [
+    ...base.cases,
+    returnCase({ ...options, name: "coming back", preemptions: 3, spins: 0, giveUp }),
+    killCase({ ...options, name: "dying", threads: 3, preemptions: 1, spins: 0 }),
+    killCase({
+      ...options,
+      name: "dying and giving up",
+      threads: 3,
+      preemptions: 1,
+      spins: 0,
+      timeouts: 1,
+    }),
+  ],
+}];
