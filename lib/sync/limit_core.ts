@@ -52,7 +52,8 @@ export const MOST_LIMIT: number = AMOUNT;
 export class LimitCore {
   readonly #words: Int32Array;
   readonly #threads: number;
-  readonly #limit: number;
+  /** What the total never exceeds. */
+  readonly limit: number;
   readonly #batch: number;
   /** What this thread's credit was when it last looked: saves it a load. */
   #credit = 0;
@@ -65,7 +66,7 @@ export class LimitCore {
     this.#words = words;
     this.#threads = threads;
     // Written once, before anybody knows of the words.
-    this.#limit = words[LIMIT] as number;
+    this.limit = words[LIMIT] as number;
     this.#batch = words[BATCH] as number;
   }
 
@@ -170,7 +171,7 @@ export class LimitCore {
       // It may be more than this thread thought.
       if (this.#spend(at, n, Atomics.load(words, at))) return true;
       const granted = Atomics.load(words, GRANTED);
-      const room = this.#limit - (granted & AMOUNT);
+      const room = this.limit - (granted & AMOUNT);
       if (room >= n) {
         if (Atomics.compareExchange(words, GRANTED, granted, granted + n) !== granted) continue;
         const extra = Math.min(this.#batch, Math.floor((room - n) / this.#threads));
@@ -200,7 +201,7 @@ export class LimitCore {
     this.#plan(at, extra, 1);
     for (;;) {
       const granted = Atomics.load(words, GRANTED);
-      if ((granted & AMOUNT) + extra > this.#limit) break;
+      if ((granted & AMOUNT) + extra > this.limit) break;
       const next = (granted + extra) | MOVING;
       if (Atomics.compareExchange(words, GRANTED, granted, next) !== granted) continue;
       this.#finish();
@@ -223,7 +224,7 @@ export class LimitCore {
   }
 
   #fits(n: number): boolean {
-    return this.#limit - (Atomics.load(this.#words, GRANTED) & AMOUNT) >= n;
+    return this.limit - (Atomics.load(this.#words, GRANTED) & AMOUNT) >= n;
   }
 
   /** Moves a slot's credit, but for so much, to `granted`. */

@@ -13,6 +13,7 @@ export { EventCount } from "./event_count.ts";
 export { Histogram, type HistogramOptions, type SnapshotOptions } from "./histogram.ts";
 export { HistogramSnapshot } from "./histogram_snapshot.ts";
 export { Latch } from "./latch.ts";
+export { LimitedCounter, type LimitedCounterOptions } from "./limited_counter.ts";
 export { Guard, Lock, type LockOptions } from "./lock.ts";
 export type { LockReport } from "./lock_statistics.ts";
 export { McsLock } from "./mcs_lock.ts";
