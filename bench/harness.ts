@@ -34,7 +34,8 @@ export interface Row extends Cost {
   readonly suite: string;
   readonly name: string;
   readonly subject: string;
-  readonly unit: "ns";
+  /** Nanoseconds an operation; or a share from 0 to 1. */
+  readonly unit: "ns" | "ms" | "share";
   readonly raw: readonly number[];
   /** False when the thread was not where it was pinned. */
   readonly valid: boolean;

@@ -6,10 +6,14 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { section } from "../lib/cli/topo.ts";
 import { compare, describeRun, FULL, QUICK, type Row } from "./harness.ts";
+import { measureFairness } from "./fairness.ts";
 import { comparisons as memory } from "./memory.ts";
 import { comparisons as slab } from "./slab.ts";
+import { comparisons as sync, summary } from "./sync.ts";
 
-const SUITES = { memory, slab };
+/** What each suite compares. */
+const COMPARISONS = { memory, slab, sync };
+const SUITES = [...Object.keys(COMPARISONS), "fairness"];
 
 function table(name: string, rows: readonly Row[]): string {
   const ratios = new Map(rows.map(({ opponent, ratio }) => [opponent, ratio]));
@@ -32,20 +36,25 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { quick: { type: "boolean", default: false }, json: { type: "string" } },
 });
-const unknown = positionals.filter((name) => !Object.hasOwn(SUITES, name));
+const unknown = positionals.filter((name) => !SUITES.includes(name));
 if (unknown.length > 0 || positionals.length === 0) {
   process.stderr.write(
-    `bench: give suites of ${Object.keys(SUITES).join(", ")}, not "${unknown}"\n`,
+    `bench: give suites of ${SUITES.join(", ")}, not "${unknown}"\n`,
   );
   process.exit(2);
 }
 const results: Row[] = [];
-for (const suite of positionals as (keyof typeof SUITES)[]) {
-  for (const comparison of SUITES[suite]()) {
+for (const suite of positionals) {
+  if (suite === "fairness") {
+    results.push(...await measureFairness(values.quick ? 1000 : 10_000));
+    continue;
+  }
+  for (const comparison of COMPARISONS[suite as keyof typeof COMPARISONS]()) {
     const rows = await compare(suite, comparison, values.quick ? QUICK : FULL);
     process.stdout.write(`${table(`${suite}: ${comparison.name}`, rows)}\n`);
     results.push(...rows);
   }
+  if (suite === "sync") process.stdout.write(`${summary(results).join("\n")}\n`);
 }
 if (values.json !== undefined) {
   writeFileSync(values.json, `${JSON.stringify({ ...describeRun(), results }, null, 2)}\n`);

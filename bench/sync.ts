@@ -3,10 +3,11 @@
  * SharedArrayBuffer.
  */
 import { type Lock, McsLock, Mutex, PartitionedCounter, RwLock, TicketLock } from "../mod.ts";
-import { type Comparison, sink, type Subject } from "./harness.ts";
+import { type Comparison, type Row, sink, type Subject } from "./harness.ts";
 import { NaiveMutex } from "./naive_mutex.ts";
 import { benchLibrary, inC } from "./native.ts";
 import { costOf, cpusFor, runThreads } from "./threads.ts";
+import type { Work } from "./workers/threads.ts";
 
 const PAIRS = 4000;
 const C_COUNT = 400_000;
@@ -61,12 +62,12 @@ function alone(name: string, batch: () => void): Subject {
   return { name: `${name}, acquire+release`, operations: PAIRS, batch };
 }
 
-function threads(name: string, count: number, makeLock: () => Lock | null): Subject {
+function threads(name: string, count: number, makeWork: () => Work): Subject {
   return {
     name: `${name}, ${count} threads`,
     repeats: 1,
     async self(): Promise<number> {
-      const run = await runThreads({ lock: makeLock(), threads: count, ms: RUN_MS, steps: STEPS });
+      const run = await runThreads(makeWork(), count, RUN_MS);
       return run.valid ? costOf(run) : NaN;
     },
   };
@@ -115,15 +116,19 @@ function uncontended(): Comparison[] {
   ];
 }
 
+function underLock(lock: Lock | "naive"): Work {
+  return { lock, steps: STEPS, waits: false };
+}
+
 function contended(): Comparison[] {
-  const mutex = (): Mutex => Mutex.create(shared(Mutex.bytes()));
-  const mcs = (): McsLock => McsLock.create(shared(McsLock.bytes()));
+  const mutex = (): Work => underLock(Mutex.create(shared(Mutex.bytes())));
+  const mcs = (): Work => underLock(McsLock.create(shared(McsLock.bytes())));
   return [
     ...[1, 2, 8].map((count): Comparison => ({
       name: `Mutex, ${count} threads on ${new Set(cpusFor(count)).size} CPUs`,
       subjects: [
         threads("Mutex", count, mutex),
-        threads("SharedArrayBuffer and Atomics.wait", count, () => null),
+        threads("SharedArrayBuffer and Atomics.wait", count, () => underLock("naive")),
         threadsInC("pthread_mutex", C_KIND.pthreadMutex, count),
       ],
     })),
@@ -134,11 +139,50 @@ function contended(): Comparison[] {
   ];
 }
 
+function counters(): Comparison[] {
+  const counter = (): Work => ({
+    counter: PartitionedCounter.create(shared(PartitionedCounter.bytes())),
+  });
+  return [1, 2].map((count): Comparison => ({
+    name: `PartitionedCounter, ${count} threads`,
+    subjects: [
+      threads("PartitionedCounter", count, counter),
+      threads("one word and Atomics.add", count, () => ({ counter: "shared word" })),
+      threadsInC("own word and atomic_fetch_add", C_KIND.ownAdd, count),
+      threadsInC("one word and atomic_fetch_add", C_KIND.sharedAdd, count),
+    ],
+  }));
+}
+
 /**
  * The comparisons of the suite.
  *
- * @returns Locks alone, then under contention.
+ * @returns Locks alone, then under contention; counters.
  */
 export function comparisons(): Comparison[] {
-  return [...uncontended(), ...contended()];
+  return [...uncontended(), ...contended(), ...counters()];
+}
+
+/** Of one subject: its cost with so many threads over its cost with so many. */
+function scaling(rows: readonly Row[], subject: string, of: number, over: number): string {
+  const median = (count: number): number =>
+    rows.find((row) => row.subject === `${subject}, ${count} threads`)?.median ?? NaN;
+  return `${subject}: ${of} threads do ${
+    (median(over) / median(of)).toFixed(2)
+  } times what ${over} does`;
+}
+
+/**
+ * What several comparisons say together.
+ *
+ * @param rows All rows of the suite.
+ * @returns Lines of text.
+ */
+export function summary(rows: readonly Row[]): string[] {
+  return [
+    ...["Mutex", "SharedArrayBuffer and Atomics.wait", "C pthread_mutex"]
+      .map((subject) => scaling(rows, subject, 8, 1)),
+    ...["PartitionedCounter", "one word and Atomics.add"]
+      .map((subject) => scaling(rows, subject, 2, 1)),
+  ];
 }

@@ -2,8 +2,8 @@
  * How several threads are measured: started, pinned one after the other on the CPUs, let go together, stopped together.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { CpuSet, launch, type Lock, Policy, topology } from "../mod.ts";
-import { type LockResult, type LockWork, WORDS } from "./workers/locks.ts";
+import { CpuSet, launch, Policy, topology } from "../mod.ts";
+import { type ThreadResult, type ThreadTask, WORDS, type Work } from "./workers/threads.ts";
 
 /** CPUs for so many threads: the allowed ones in turn. */
 export function cpusFor(threads: number): number[] {
@@ -15,36 +15,25 @@ export function cpusFor(threads: number): number[] {
 export interface ThreadsRun {
   readonly elapsedMs: number;
   /** One a thread. */
-  readonly results: readonly LockResult[];
+  readonly results: readonly ThreadResult[];
   /** Whether each thread ran where it was pinned. */
   readonly valid: boolean;
 }
 
-/** What the threads of a run do. */
-export interface ThreadsWork {
-  /** Their lock; null for the one that everybody writes. */
-  readonly lock: Lock | null;
-  readonly threads: number;
-  readonly ms: number;
-  readonly steps?: number;
-  readonly waits?: boolean;
-}
-
-/** Runs threads for so long. */
-export async function runThreads(
-  { lock, threads, ms, steps = 40, waits = false }: ThreadsWork,
-): Promise<ThreadsRun> {
+/**
+ * Runs threads for so long.
+ *
+ * @param work What each of them does.
+ * @param threads How many.
+ * @param ms How long.
+ * @returns What came of it.
+ */
+export async function runThreads(work: Work, threads: number, ms: number): Promise<ThreadsRun> {
   const words = new Int32Array(new SharedArrayBuffer(WORDS.words * 4));
-  const args: LockWork = {
-    lock,
-    naive: new Int32Array(new SharedArrayBuffer(128)),
-    words,
-    steps,
-    waits,
-  };
+  const args: ThreadTask = { work, words };
   const cpus = cpusFor(threads);
   const running = cpus.map((cpu) =>
-    launch<LockResult>(new URL("./workers/locks.ts", import.meta.url), {
+    launch<ThreadResult>(new URL("./workers/threads.ts", import.meta.url), {
       policy: Policy.bindCpus(CpuSet.of(cpu)),
       args,
     })

@@ -77,7 +77,7 @@ static void mcs_release(struct node *me)
     atomic_store_explicit(&next->locked, 0, memory_order_release);
 }
 
-/* What is done under the lock: the same steps as in bench/workers/locks.ts. */
+/* What is done under the lock: the same steps as in bench/workers/threads.ts. */
 static void work(int steps)
 {
     uint32_t value = lock.guarded;

@@ -24,6 +24,7 @@
  * - `head`, `last` and `passes` are written by the holder alone, into the node that it is about to grant, or its own.
  * - Where the main queue is at its end but for somebody who has not linked yet, and others wait in the second queue, the
  *   last node of the main queue is put behind the second one, as one that was given up: its `next` will be what comes.
+ *   A thread whose node that is, and which comes back, waits on there, or until the node is reached and freed.
  *
  * Plain accesses: as in `mcs_core.ts`; and to `head`, `last` and `passes`, which the lock itself puts in order.
  *

@@ -25,8 +25,8 @@
  * - Nodes from the holder's to the tail's are linked by `next`, but for those that have exchanged and not linked yet.
  * - That one `or` decides between grant and give-up: it sets P and H, and what it returns says whether the node waited, or
  *   had been given up (L). A waiter gives up, sleeps and comes back by compare-exchange, which then fails.
- * - Release waits for nobody. Where the successor has not linked yet, it writes ABANDONED into `next` instead of a wish to
- *   know; linking is an exchange, and who finds ABANDONED there has the lock, and frees the node before it.
+ * - Release waits for nobody. Where the successor has not linked yet, it writes ABANDONED into `next` and leaves; linking is
+ *   an exchange, and who finds ABANDONED there has the lock, and frees the node before it.
  * - A node that was given up stays where it is. If its thread comes back before it was passed over, it waits on at its
  *   old place; if it was passed over just now, the thread waits until the node is free, for as long as a release takes.
  * - A state is 0 for its thread to use; another thread makes it 0 only after `next` is.

@@ -108,7 +108,7 @@ const base = prompt(lockSpec({
       replace: "if (Atomics.compareExchange(words, at, left, 0) !== 7) continue;",
     },
     {
-      name: "as many entries as seats",
+      name: "fewer entries than seats",
       find: "Math.log2(threads + 1)",
       replace: "Math.log2(threads - 1)",
     },
