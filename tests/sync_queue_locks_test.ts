@@ -7,6 +7,7 @@ import { McsCore } from "../lib/sync/mcs_core.ts";
 import type { Shape } from "../lib/sync/shape.ts";
 import { TicketCore } from "../lib/sync/ticket_core.ts";
 import { counting } from "./support/counting.ts";
+import { traffic } from "./support/traffic.ts";
 import { acquire, FakeProcess, type FakeWait, type FakeWaiter } from "./support/waiters.ts";
 
 // Threads are objects here, and go on when the test says so.
@@ -312,70 +313,23 @@ describe("TicketCore", () => {
 });
 
 /** Hand-offs of threads that all want the lock all the time. */
-interface Traffic {
-  /** The share of hand-offs to a thread of another domain. */
-  readonly across: number;
-  /** The most acquisitions by threads that came later than one that waited. */
-  readonly longestBypass: number;
-}
-
-function traffic(core: LockCore, threads: number, domains: number, turns: number): Traffic {
-  const process = new FakeProcess();
-  let seed = 12345;
-  const below = (limit: number): number => {
-    seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
-    return (seed >>> 8) % limit;
-  };
-  const all = Array.from({ length: threads }, (_, slot) => process.thread(slot, slot % domains));
-  const waits: (FakeWait<boolean> | undefined)[] = all.map((me) => acquire(core, me));
-  const arrival = all.map((_, index) => index);
-  let arrivals = threads;
-  const overtaken = all.map(() => 0);
-  let [across, longestBypass] = [0, 0];
-  let owner = 0;
-  /** Those that have released, and come back a little later, in any order. */
-  const away: number[] = [];
-  for (let turn = 0; turn < turns; turn++) {
-    core.release(all[owner] as FakeWaiter);
-    away.push(owner);
-    for (const wait of waits) wait?.run();
-    const next = all.findIndex((me) => core.holds(me));
-    assert.ok(next >= 0, "somebody has it");
-    if (all[next]?.domain !== all[owner]?.domain) across++;
-    for (const [index, wait] of waits.entries()) {
-      if (index === next || wait?.asleep !== true) continue;
-      if ((arrival[index] as number) > (arrival[next] as number)) continue;
-      longestBypass = Math.max(longestBypass, ++(overtaken[index] as number));
-    }
-    waits[next] = undefined;
-    overtaken[next] = 0;
-    owner = next;
-    while (away.length > 3) {
-      const [index] = away.splice(below(away.length), 1) as [number];
-      arrival[index] = arrivals++;
-      waits[index] = acquire(core, all[index] as FakeWaiter);
-    }
-  }
-  return { across: across / turns, longestBypass };
-}
-
 describe("hand-offs of 32 threads in 4 domains", () => {
   const shape: Shape = { threads: 32, domains: 4 };
   const turns = 20_000;
   for (const { name, fifo, make } of kinds) {
     if (fifo) {
       it(`of ${name} go to any domain, in order`, () => {
-        const { across, longestBypass } = traffic(make(shape), 32, 4, turns);
+        const { across, longestBypass } = traffic(make(shape), { threads: 32, domains: 4, turns });
         assert.ok(across > 0.65 && across < 0.85, `${across} across`);
         assert.equal(longestBypass, 0);
       });
     } else {
       it(`of ${name} stay in a domain, and pass nobody for too long`, () => {
-        const { across, longestBypass } = traffic(make(shape), 32, 4, turns);
+        const { across, longestBypass } = traffic(make(shape), { threads: 32, domains: 4, turns });
         assert.ok(across < 0.05, `${across} across`);
         const passes = name === "CnaCore" ? 256 : 3 * 65;
         assert.ok(longestBypass <= 32 * passes, `${longestBypass} passed`);
-        const fair = traffic(make(shape, 4), 32, 4, turns);
+        const fair = traffic(make(shape, 4), { threads: 32, domains: 4, turns });
         assert.ok(fair.across < 0.3 && fair.across > across, `${fair.across} across`);
         assert.ok(fair.longestBypass < longestBypass, `${fair.longestBypass} passed`);
       });

@@ -246,7 +246,7 @@ export function createRegion(
   all[HEAD.stamp] = parkingLot().stamp;
   all[HEAD.statistics] = Number(statistics);
   all[HEAD.option] = option;
-  crypto.getRandomValues(all.subarray(HEAD.nameLow, HEAD.nameHigh + 1));
+  all.set(crypto.getRandomValues(new Int32Array(2)), HEAD.nameLow);
   Atomics.store(all, HEAD.magic, MAGIC);
   return regionOf(kind, place, action);
 }

@@ -102,6 +102,8 @@ export class FakeWait<Result> {
   result: Result | undefined = undefined;
   /** How long it would sleep, as long as it waits. */
   sleepMs: number | undefined = undefined;
+  /** When its sleep ends by itself. */
+  until = Infinity;
   readonly #me: FakeWaiter;
   readonly #wait: Wait<Result>;
 
@@ -135,6 +137,7 @@ export class FakeWait<Result> {
     this.#me.permit = false;
     const step = this.#wait.next(over);
     this.sleepMs = step.done === true ? undefined : step.value;
+    this.until = this.#me.now() + (this.sleepMs ?? 0);
     if (step.done === true) this.result = step.value;
   }
 
