@@ -49,14 +49,14 @@ const WAIT = "wait for a condition";
  * // A producer, in any thread:
  * {
  *   using _guard = lock.acquire();
- *   items[0]++;
+ *   Atomics.add(items, 0, 1);
  *   filled.signal();
  * }
  * // A consumer:
  * {
  *   using _guard = lock.acquire();
  *   while (items[0] === 0) filled.wait(lock);
- *   items[0]--;
+ *   Atomics.sub(items, 0, 1);
  * }
  * ```
  */

@@ -34,9 +34,8 @@ const MEMORY: RegionKind = { name: "Epoch", code: 43, words: (shape) => EpochCor
  * // … look at the structure …
  * epoch.exit();
  *
- * const retired = [{ offset: 4096, at: epoch.current }]; // after it was unlinked
- * while (!epoch.safe(retired[0].at)) epoch.advance();
- * retired.pop(); // nobody looks at it any more
+ * const retired = { offset: 4096, at: epoch.current }; // after it was unlinked
+ * while (!epoch.safe(retired.at)) epoch.advance(); // then nobody looks at it any more
  * ```
  */
 export class Epoch implements Shareable {

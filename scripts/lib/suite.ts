@@ -77,12 +77,14 @@ export async function runChecks(
  * @param name The suite's name.
  * @param command Makes the command, given the report's file.
  * @param env Added to the environment.
+ * @param isTable Whether its output is of interest when it passes, too.
  * @returns Its tests; a command that fails without a failed test counts as a failed test of its own.
  */
 export async function runJunit(
   name: string,
   command: (report: string) => readonly string[],
   env: Readonly<Record<string, string>> = {},
+  isTable = false,
 ): Promise<SuiteResult> {
   const start = performance.now();
   mkdirSync(REPORTS, { recursive: true });
@@ -101,5 +103,6 @@ export async function runJunit(
     tests.push({ name: `the whole suite: ${why}`, outcome: "failed", reason: undefined });
   }
   if (status !== 0 || failed) process.stdout.write(`--- ${name} failed\n${output}\n`);
+  else if (isTable) process.stdout.write(`${name}:\n${output}\n`);
   return { name, tests, seconds: (performance.now() - start) / 1000 };
 }
