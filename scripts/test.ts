@@ -3,7 +3,7 @@
  *
  * scripts/test [--quick] [--arm64] [--only NAME]
  */
-import { globSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { arm64Suites, type Extent } from "./lib/arm64.ts";
@@ -22,7 +22,11 @@ const { values: options } = parseArgs({
 });
 
 const DENO = ".tools/bin/deno";
-const ENTRIES = ["mod.ts", "lib/topology/mod.ts", "lib/memory/mod.ts", "lib/sched/mod.ts"];
+const ENTRIES = Object.values(
+  (JSON.parse(readFileSync("deno.json", "utf8")) as { exports: Record<string, string> }).exports,
+);
+const EXPLORER = "interleavings";
+const EXPLORE = [".tools/bin/bun", "tests/model/run.ts"];
 const unitTests = globSync("tests/*_test.ts").sort();
 const numaTests = globSync("tests/numa/*_test.ts").sort();
 
@@ -32,6 +36,13 @@ const GUESTS: Record<string, { readonly shape: readonly string[]; readonly tests
   "4 nodes and one without CPUs": {
     shape: ["--nodes", "5", "--cpus", "2,2,2,2,0", "--memory", "640M,640M,640M,640M,256M"],
     tests: /four_nodes|any/,
+  },
+  "uneven nodes": {
+    shape: [
+      ...["--nodes", "3", "--cpus", "2,1,1", "--memory", "512M,2G,320M"],
+      ...["--distances", "10,21,31;21,10,15;31,15,10", "--hugepages", "0:2m=16,1:1g=1,2:2m=4"],
+    ],
+    tests: /uneven_nodes/,
   },
 };
 
@@ -120,75 +131,55 @@ function wantsGuests(): boolean {
     (options.only.length === 0 || options.only.some((part) => /guest|arm64/i.test(part)));
 }
 
-async function runAll(): Promise<SuiteResult[]> {
-  const results: SuiteResult[] = [];
-  const add = async (name: string, run: () => Promise<SuiteResult>): Promise<void> => {
-    if (wants(name)) results.push(await step(run));
+/** A suite that may be left out by its name. */
+type Step = readonly [name: string, run: () => Promise<SuiteResult>];
+
+/** Runs suites one after the other, and the lanes side by side. */
+async function runLanes(...lanes: readonly (readonly Step[])[]): Promise<SuiteResult[]> {
+  const runLane = async (steps: readonly Step[]): Promise<SuiteResult[]> => {
+    const results: SuiteResult[] = [];
+    for (const [name, run] of steps) if (wants(name)) results.push(await step(run));
+    return results;
   };
-  const checked = [
-    ...globSync("{lib,tests,bench,scripts,docs}/**/*.ts"),
-    "mod.ts",
-    "worker_entry.ts",
-  ];
-  await add("static checks", () =>
-    runChecks("static checks", {
-      formatting: [DENO, "fmt", "--check"],
-      lint: [DENO, "lint", "--quiet"],
-      "types (Deno)": [DENO, "check", ...checked],
-      "types (Node)": ["node_modules/.bin/tsc", "-p", "tsconfig.json"],
-      "types (Bun)": ["node_modules/.bin/tsc", "-p", "tsconfig.bun.json"],
-      "documentation lint": [
-        DENO,
-        "doc",
-        "--lint",
-        ...ENTRIES,
-        "worker_entry.ts",
-        "lib/cli/main.ts",
-        "lib/cli/bin.ts",
-      ],
-      "sizes and import times": [".tools/bin/bun", "scripts/check_costs.ts"],
-      "examples in the documentation": [
-        DENO,
-        "test",
-        "--doc",
-        "--allow-all",
-        "--quiet",
-        ...ENTRIES,
-        ...globSync("lib/**/*.ts"),
-      ],
-    }, ["sizes and import times"]));
-  await add(
-    "C helper with ASan and UBSan",
-    () =>
-      runJunit("C helper with ASan and UBSan", (report) => [
-        "ctest",
-        "--test-dir",
-        "build/sanitize",
-        "--output-on-failure",
-        "--output-junit",
-        `${process.cwd()}/${report}`,
-      ]),
-  );
-  // One file for the packages' contract, one each for types, bundles and packers.
-  await add(
-    "npm package contract",
-    () =>
-      runJunit("npm package contract", (report) => [
-        ".tools/bin/node",
-        ...NODE_FLAGS,
-        `--test-reporter-destination=${report}`,
-        ...globSync("tests/packages/*_test.ts").sort(),
-      ]),
-  );
-  await add(
-    "package from JSR",
-    () => runJunit("package from JSR", commandsFor(["tests/jsr/jsr_test.ts"]).Deno),
-  );
-  const runtimes: SuiteResult[] = [];
-  for (const [runtime, command] of Object.entries(commandsFor(unitTests))) {
-    if (wants(runtime)) runtimes.push(await step(() => runJunit(runtime, command)));
-  }
-  if (wants("Node 20 with koffi")) {
+  return (await Promise.all(lanes.map(runLane))).flat();
+}
+
+const junit = (name: string, command: Command): Step => [name, () => runJunit(name, command)];
+
+const nodeTests = (files: readonly string[]): Command => (report) => [
+  ".tools/bin/node",
+  ...NODE_FLAGS,
+  `--test-reporter-destination=${report}`,
+  ...files,
+];
+
+function staticChecks(): Step {
+  const checked = globSync("{lib,tests,bench,scripts,docs}/**/*.ts");
+  const checks = {
+    formatting: [DENO, "fmt", "--check"],
+    lint: [DENO, "lint", "--quiet"],
+    "types (Deno)": [DENO, "check", ...checked, "mod.ts", "worker_entry.ts"],
+    "types (Node)": ["node_modules/.bin/tsc", "-p", "tsconfig.json"],
+    "types (Bun)": ["node_modules/.bin/tsc", "-p", "tsconfig.bun.json"],
+    "documentation lint": [DENO, "doc", "--lint", ...ENTRIES, "lib/cli/main.ts"],
+    "examples in the documentation": [
+      ...[DENO, "test", "--doc", "--allow-all", "--quiet"],
+      ...ENTRIES,
+      ...globSync("lib/**/*.ts"),
+    ],
+  };
+  return ["static checks", () => runChecks("static checks", checks)];
+}
+
+/** What is measured has the machine to itself. */
+function costs(): Step {
+  const checks = { "sizes and import times": [".tools/bin/bun", "scripts/check_costs.ts"] };
+  return ["costs", () => runChecks("costs", checks, Object.keys(checks))];
+}
+
+function unitSteps(): Record<"bun" | "deno" | "node26" | "node20", Step> {
+  const { Bun, Deno, "Node 26": node26 } = commandsFor(unitTests);
+  const node20: Step = ["Node 20 with koffi", async () => {
     const { files, env } = await buildNode20();
     const command: Command = (report) => [
       ".tools/bin/node20",
@@ -197,8 +188,39 @@ async function runAll(): Promise<SuiteResult[]> {
       `--test-reporter-destination=${report}`,
       ...files,
     ];
-    runtimes.push(await step(() => runJunit("Node 20 with koffi", command, env)));
-  }
+    return await runJunit("Node 20 with koffi", command, env);
+  }];
+  return {
+    bun: junit("Bun", Bun),
+    deno: junit("Deno", Deno),
+    node26: junit("Node 26", node26),
+    node20,
+  };
+}
+
+async function runAll(): Promise<SuiteResult[]> {
+  const results = await runLanes([staticChecks()], [
+    junit("C helper with ASan and UBSan", (report) => [
+      "ctest",
+      ...["--test-dir", "build/sanitize", "--output-on-failure"],
+      ...["--output-junit", `${process.cwd()}/${report}`],
+    ]),
+    // One file for the packages' contract, one each for types, bundles and packers.
+    junit("npm package contract", nodeTests(globSync("tests/packages/*_test.ts").sort())),
+    junit("package from JSR", commandsFor(["tests/jsr/jsr_test.ts"]).Deno),
+  ]);
+  results.push(
+    ...await runLanes([
+      costs(),
+      [
+        EXPLORER,
+        () => runJunit(EXPLORER, (report) => [...EXPLORE, "--junit", report], {}, true),
+      ],
+      junit("the explorer itself", nodeTests(["tests/model/self_test.ts"])),
+    ]),
+  );
+  const { bun, deno, node26, node20 } = unitSteps();
+  const runtimes = await runLanes([bun, node20], [deno, node26]);
   results.push(...runtimes);
   if (runtimes.length > 1) results.push(compareCounts(runtimes));
   if (wantsGuests()) results.push(...await runGuests(), ...await runArm64("gate"));

@@ -78,57 +78,6 @@ describe("NodePool.create", () => {
 });
 
 describe("pool.alloc and pool.free", () => {
-  it("agree with a map: sizes, contents, who is where, and what is in use", () => {
-    const operation = fc.record({
-      take: fc.integer({ min: 0, max: 2 }),
-      size: fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 65536 })),
-      pick: fc.nat(),
-      named: fc.boolean(),
-    });
-    fc.assert(
-      fc.property(fc.array(operation, { maxLength: 200 }), (operations) => {
-        using pool = make();
-        const live = new Map<number, { size: number; stamp: number }>();
-        for (const [step, { take, size, pick, named }] of operations.entries()) {
-          if (take > 0) {
-            const node = pool.nodes[pick % pool.nodes.length] as number;
-            let id: number;
-            try {
-              id = named ? pool.allocOn(node, size) : pool.alloc(size);
-            } catch (error) {
-              assert.equal((error as { code: string }).code, "ENOMEM");
-              continue;
-            }
-            assert.ok(!live.has(id));
-            assert.equal(pool.sizeOf(id), CLASS_BYTES[classOf(size)]);
-            assert.equal(pool.nodeOf(id), named ? node : currentNode());
-            assert.equal(pool.offset(id) % 16, 0);
-            pool.view(id).fill(step & 255);
-            live.set(id, { size: pool.sizeOf(id), stamp: step & 255 });
-          } else if (live.size > 0) {
-            const [id, { size, stamp }] = [...live][pick % live.size] as [
-              number,
-              { size: number; stamp: number },
-            ];
-            const view = pool.view(id);
-            assert.equal(view.length, size);
-            assert.ok(view.every((byte) => byte === stamp), "somebody else wrote here");
-            pool.free(id);
-            live.delete(id);
-            throwsCode(() => pool.free(id), "EINVAL", /freed before/);
-          }
-        }
-        const bytes = [...live.values()].reduce((sum, { size }) => sum + size, 0);
-        const usage = pool.usage();
-        assert.equal(usage.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, 0), bytes);
-        const counted = usage.flatMap(({ classes }) => classes)
-          .reduce((sum, { allocated }) => sum + allocated, 0);
-        assert.equal(counted, live.size);
-      }),
-      { numRuns: 40 },
-    );
-  });
-
   it("refuse sizes, nodes and ids that are none", () => {
     using pool = make();
     using other = make();

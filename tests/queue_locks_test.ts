@@ -1,15 +1,22 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Arena, launch, type LockOptions, type NumaError, type Thread } from "../mod.ts";
-import { CnaLock } from "../lib/sync/cna_lock.ts";
-import { CohortLock } from "../lib/sync/cohort_lock.ts";
-import { McsLock } from "../lib/sync/mcs_lock.ts";
-import { TicketLock } from "../lib/sync/ticket_lock.ts";
+import {
+  Arena,
+  CnaLock,
+  CohortLock,
+  launch,
+  type Lock,
+  type LockOptions,
+  McsLock,
+  type NumaError,
+  type Thread,
+  TicketLock,
+} from "../mod.ts";
 import { sibling } from "./support/checkout.ts";
 import { counting } from "./support/counting.ts";
 import { rejectsCode, throwsCode } from "./support/errors.ts";
-import type { QueueLock, QueueTask } from "./workers/queue_locks.ts";
+import type { QueueTask } from "./workers/queue_locks.ts";
 
 // The locks as everybody uses them, in real threads; sync_queue_locks_test.ts has their algorithms.
 
@@ -34,9 +41,9 @@ async function start(words: Int32Array, threads: number): Promise<void> {
 const shared = (): Int32Array => new Int32Array(new SharedArrayBuffer(16));
 
 interface Kind {
-  create(memory: Arena | SharedArrayBuffer, options?: LockOptions): QueueLock;
+  create(memory: Arena | SharedArrayBuffer, options?: LockOptions): Lock;
   bytes(options?: LockOptions): number;
-  fromHandle(handle: ReturnType<QueueLock["toHandle"]>): QueueLock;
+  fromHandle(handle: ReturnType<Lock["toHandle"]>): Lock;
   readonly name: string;
 }
 
@@ -48,7 +55,7 @@ const kinds: readonly (readonly [Kind, number])[] = [
 ];
 
 for (const [Kind, atomics] of kinds) {
-  const make = (options: LockOptions = {}): QueueLock =>
+  const make = (options: LockOptions = {}): Lock =>
     Kind.create(new SharedArrayBuffer(Kind.bytes(options)), options);
 
   describe(Kind.name, () => {

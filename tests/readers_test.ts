@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Condition } from "../lib/sync/condition.ts";
-import { Epoch } from "../lib/sync/epoch.ts";
-import { EventCount } from "../lib/sync/event_count.ts";
-import { RwLock } from "../lib/sync/rw_lock.ts";
-import { RwSpinLock } from "../lib/sync/rw_spin_lock.ts";
-import { SeqLock } from "../lib/sync/seq_lock.ts";
-import { launch, Mutex, type Thread } from "../mod.ts";
+import {
+  Condition,
+  Epoch,
+  EventCount,
+  launch,
+  Mutex,
+  RwLock,
+  RwSpinLock,
+  SeqLock,
+  type Thread,
+} from "../mod.ts";
 import { sibling } from "./support/checkout.ts";
 import { counting } from "./support/counting.ts";
 import { rejectsCode, throwsCode } from "./support/errors.ts";

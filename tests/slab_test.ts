@@ -97,37 +97,6 @@ describe("slab.alloc and slab.free", () => {
     assert.equal(slab.alloc(), ids[500]);
   });
 
-  it("agree with a set", () => {
-    const operation = fc.record({ take: fc.boolean(), pick: fc.nat() });
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 200 }), fc.array(operation, { maxLength: 400 }), (
-        count,
-        operations,
-      ) => {
-        using slab = make(count);
-        const live = new Map<number, number>();
-        for (const [step, { take, pick }] of operations.entries()) {
-          if (take) {
-            const id = slab.tryAlloc();
-            assert.equal(id >= 0, live.size < count);
-            if (id < 0) continue;
-            assert.ok(!live.has(id));
-            live.set(id, step);
-            slab.int32[slab.offset(id) / 4] = step;
-          } else if (live.size > 0) {
-            const [id, stamp] = [...live][pick % live.size] as [number, number];
-            assert.equal(slab.int32[slab.offset(id) / 4], stamp);
-            slab.free(id);
-            live.delete(id);
-            throwsCode(() => slab.free(id), "EINVAL", /freed before/);
-          }
-        }
-        assert.equal(slab.used, live.size);
-      }),
-      { numRuns: 60 },
-    );
-  });
-
   it("refuse every id that is none, and change nothing", () => {
     using slab = make(100);
     using other = make(100);

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Barrier } from "../lib/sync/barrier.ts";
 import {
   BARRIER_DIED,
   BARRIER_GAVE_UP,
@@ -13,7 +12,7 @@ import {
 } from "../lib/sync/barrier_core.ts";
 import type { Shape } from "../lib/sync/shape.ts";
 import { LINE_WORDS } from "../lib/sync/waiter.ts";
-import { Arena, launch, type NumaError, type Thread } from "../mod.ts";
+import { Arena, Barrier, launch, type NumaError, type Thread } from "../mod.ts";
 import { sibling } from "./support/checkout.ts";
 import { counting } from "./support/counting.ts";
 import { rejectsCode, throwsCode } from "./support/errors.ts";

@@ -3,7 +3,6 @@ import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { CounterCore, type CounterShards } from "../lib/sync/counter_core.ts";
-import { Histogram } from "../lib/sync/histogram.ts";
 import {
   bucketCount,
   bucketOf,
@@ -12,10 +11,9 @@ import {
   HistogramCore,
 } from "../lib/sync/histogram_core.ts";
 import { LimitCore } from "../lib/sync/limit_core.ts";
-import { PartitionedCounter } from "../lib/sync/partitioned_counter.ts";
 import type { Shape } from "../lib/sync/shape.ts";
 import { LINE_WORDS } from "../lib/sync/waiter.ts";
-import { Arena, launch, type Thread } from "../mod.ts";
+import { Arena, Histogram, launch, PartitionedCounter, type Thread } from "../mod.ts";
 import { sibling } from "./support/checkout.ts";
 import { counting } from "./support/counting.ts";
 import { throwsCode } from "./support/errors.ts";

@@ -129,8 +129,8 @@ export class Control {
 
 /** One thread's way to read one copy. Only that thread uses it. */
 export class Reader {
-  /** The copy's words: empty once its memory is gone. */
-  readonly words: Int32Array;
+  /** The copy's words: empty once its memory is gone, or it was closed. */
+  words: Int32Array;
   readonly #line: number;
   /** What the line says, without asking it. */
   #held = 0;
@@ -204,7 +204,9 @@ export class Reader {
   /** Ends all reads, because the memory goes away. */
   close(): void {
     this.#held = 0;
-    if (this.words.length > 0) Atomics.store(this.words, this.#line, 0);
+    if (this.words.length === 0) return;
+    Atomics.store(this.words, this.#line, 0);
+    this.words = this.words.subarray(0, 0);
   }
 }
 

@@ -119,7 +119,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
   readonly #arenas: readonly Arena[];
   readonly #partition: Partition;
   readonly #parts: readonly NodePart<Type>[];
-  readonly #views: readonly View[];
+  #views: readonly View[];
   readonly #View: ViewConstructor<Type>;
   readonly #isBig: boolean;
   readonly #nearest: Nearest;
@@ -384,6 +384,9 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
 
   /** Ends this thread's use of the array. Calling it twice is no fault. */
   destroy(): void {
+    // Somebody may keep the views of the parts from becoming empty; get() and set() are over all the same.
+    const none = new this.#View(0) as unknown as View;
+    this.#views = this.#views.map(() => none);
     destroyArenas(this.#arenas);
   }
 

@@ -350,9 +350,7 @@ export class NodePool implements Shareable {
    * memory goes back to the system when the last thread has let go of it. Calling it twice is no fault.
    */
   destroy(): void {
-    for (const [index, arena] of this.#arenas.entries()) {
-      if (!arena.destroyed) this.#heaps[index]?.leave();
-    }
+    for (const heap of this.#heaps) heap.close();
     destroyArenas(this.#arenas);
   }
 

@@ -56,7 +56,8 @@ const SORT_MOST = 64;
 
 /** A heap of objects as one thread sees it. Give it zeroed memory, or memory that other threads' heaps use already. */
 export class ObjectHeap {
-  readonly #words: Int32Array;
+  /** Empty once its memory is gone, or it was closed. */
+  #words: Int32Array;
   readonly #threads: BigInt64Array;
   readonly #options: ObjectHeapOptions;
   readonly #self: bigint;
@@ -160,6 +161,12 @@ export class ObjectHeap {
   /** Sends the objects of others that this thread has freed to their owners, however few. */
   flush(): void {
     if (this.#mine > 0) this.#outbox.flush(this.#mine - 1);
+  }
+
+  /** Ends this thread's use for good, also where its views cannot be emptied. */
+  close(): void {
+    this.leave();
+    if (this.#words.length > 0) this.#words = this.#words.subarray(0, 0);
   }
 
   /** Ends this thread's use: its chunks are for the next one that runs out. */

@@ -301,7 +301,7 @@ export class Slab implements Shareable {
    * memory goes back to the system when the last thread has let go of it. Calling it twice is no fault.
    */
   destroy(): void {
-    if (!this.destroyed) this.#heap.leave();
+    this.#heap.close();
     this.#arena.destroy();
   }
 

@@ -4,20 +4,30 @@
  * @module
  */
 import { NumaError } from "../runtime/error.ts";
+import { decode, type Handle, handleData, registerKind } from "../runtime/handle.ts";
 import type { BlockOptions } from "./block.ts";
 import { type Guard, Lock } from "./lock.ts";
 import type { LockCore } from "./lock_core.ts";
 import type { Region } from "./region.ts";
+
+const KIND = "RwSide";
 
 /** A side of a lock. */
 class RwSide extends Lock {
   /** The other one, which this thread must not hold while it acquires this one. */
   other: Lock | undefined;
   readonly #title: string;
+  readonly #side: keyof RwSides;
 
-  constructor(title: string, core: LockCore, region: Region) {
+  constructor(name: string, side: keyof RwSides, core: LockCore, region: Region) {
+    const title = `${name} to ${side}`;
     super({ title, core: () => core }, region);
     this.#title = title;
+    this.#side = side;
+  }
+
+  override toHandle(): Handle {
+    return { numakitHandle: KIND, data: { whole: super.toHandle(), side: this.#side } };
   }
 
   override acquire(options?: BlockOptions): Guard {
@@ -34,6 +44,19 @@ class RwSide extends Lock {
     throw new NumaError("EDEADLK", `acquire a ${this.#title}`, {
       why: "this thread holds the other side of it",
       fix: "Release that first, and look again at what it guards: others may come in between.",
+    });
+  }
+
+  static {
+    registerKind(KIND, RwSide, (handle) => {
+      const action = "attach a side of a reader-writer lock";
+      const { whole, side } = handleData(handle, KIND, action);
+      const found = (decode(whole) as Record<string, unknown> | undefined)?.[String(side)];
+      if (found instanceof RwSide) return found;
+      throw new NumaError("EINVAL", action, {
+        why: "what the handle shows is something else",
+        fix: "Give what toHandle() returned.",
+      });
     });
   }
 }
@@ -61,8 +84,8 @@ export function rwSides(
   core: { readonly read: LockCore; readonly write: LockCore },
   region: Region,
 ): RwSides {
-  const read = new RwSide(`${name} to read`, core.read, region);
-  const write = new RwSide(`${name} to write`, core.write, region);
+  const read = new RwSide(name, "read", core.read, region);
+  const write = new RwSide(name, "write", core.write, region);
   read.other = write;
   write.other = read;
   return { read, write };

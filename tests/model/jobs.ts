@@ -85,7 +85,9 @@ function countAlone(subject: Case, sites: Parameters<typeof explore>[1]): string
 }
 
 async function load(job: Job): Promise<{ spec: Spec; sites: Parameters<typeof explore>[1] }> {
-  const plain = (await import(`../../${job.file}`)) as { specs: readonly Spec[] };
+  // A URL, so that a bundler that meets this takes it for no pattern of modules.
+  const url = new URL(`../../${job.file}`, import.meta.url).href;
+  const plain = (await import(url)) as { specs: readonly Spec[] };
   const mutants = job.what === "mutant" ? [plain.specs[job.spec]?.mutants[job.index]] : [];
   const { module, sites } = await loadStepwise(job.file, {
     mutants: mutants.filter((mutant) => mutant !== undefined),

@@ -1,16 +1,13 @@
-import type { Condition } from "../../lib/sync/condition.ts";
-import type { Epoch } from "../../lib/sync/epoch.ts";
-import type { EventCount } from "../../lib/sync/event_count.ts";
-import "../../lib/sync/condition.ts";
-import "../../lib/sync/epoch.ts";
-import "../../lib/sync/event_count.ts";
-import type { RwLock } from "../../lib/sync/rw_lock.ts";
-import "../../lib/sync/rw_lock.ts";
-import type { RwSpinLock } from "../../lib/sync/rw_spin_lock.ts";
-import "../../lib/sync/rw_spin_lock.ts";
-import type { SeqLock } from "../../lib/sync/seq_lock.ts";
-import "../../lib/sync/seq_lock.ts";
-import { type Mutex, worker } from "../../mod.ts";
+import {
+  type Condition,
+  type Epoch,
+  type EventCount,
+  type Mutex,
+  type RwLock,
+  type RwSpinLock,
+  type SeqLock,
+  worker,
+} from "../../mod.ts";
 
 /** What a thread is to do. `words` are shared; 0 to 7 are the task's, 8 counts threads that are ready. */
 export type ReadersTask =
