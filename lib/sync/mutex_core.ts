@@ -28,11 +28,13 @@
  * Why no wake-up is lost. A sleeper writes its entry before its last look at the state, at which it takes the lock, or
  * makes sure that WAITERS is set on an owner's word. A release that sees WAITERS does one of three things:
  * - it grants: the new owner's word keeps WAITERS;
- * - it leaves "free, WAITERS" to a spinner of its domain that it sees after that: who has yet to take it, or to look at
+ * - it leaves the free lock to a spinner of its domain that it sees after that, who has yet to take it, or to look at
  *   it once more;
  * - it drops WAITERS from the free word, and only then searches the entries and wakes one. Who sleeps later has looked
- *   later. Who is woken takes over the care for the others: it acquires with WAITERS, or sets it again, or, giving up,
- *   passes it on. So nobody else has to be woken before it has come, which it says (`woken`) before it looks.
+ *   later.
+ * Who spins, and who was woken, cares for the others from then on: it acquires with WAITERS, or sets it again, or, giving
+ * up, passes the care on. So nobody else has to be woken before it has come; who was woken says so (`woken`) before it
+ * looks.
  *
  * Death. A waiter who finds that the owner is not alive takes the lock with DIED, so does the one who finds a dead
  * grantee; a thread that died on its way with a wake-up in hand is made good for by the permit that every sleeper gets
@@ -63,6 +65,8 @@ const WAITERS = 1 << 31;
 const GRANTED = 1 << 30;
 
 const ENTRY_WORDS = 2;
+/** Between two looks of a spinner. */
+const MOST_PAUSES = 8;
 
 /** The algorithm of `Mutex`. */
 export class MutexCore implements LockCore {
@@ -198,12 +202,12 @@ export class MutexCore implements LockCore {
   }
 
   /** Takes it if it is free or its owner is dead. */
-  #take(me: Waiter): boolean {
+  #take(me: Waiter, flags = 0): boolean {
     const words = this.#words;
     for (;;) {
       const state = Atomics.load(words, STATE);
       const owner = state & ID_MASK;
-      let next = (state & (WAITERS | IMPATIENT)) | me.id;
+      let next = (state & (WAITERS | IMPATIENT)) | flags | me.id;
       if (owner === 0) {
         if ((state & DIED) !== 0) return false;
       } else {
@@ -259,8 +263,12 @@ export class MutexCore implements LockCore {
       return false;
     }
     let got = false;
+    let look = 0;
     for (let round = 0; !got && me.spin(round); round++) {
-      got = (Atomics.load(words, STATE) & ID_MASK) === 0 && this.#take(me);
+      // Each look takes the line from the owner, so there are fewer and fewer.
+      if (round < look) continue;
+      look += Math.min(1 + look, MOST_PAUSES);
+      got = (Atomics.load(words, STATE) & ID_MASK) === 0 && this.#take(me, WAITERS);
     }
     Atomics.store(words, spinner, 0);
     return got;
@@ -274,17 +282,20 @@ export class MutexCore implements LockCore {
     if ((seen & IMPATIENT) !== 0 && this.#grant(me)) return true;
     const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT);
     // Looked at after the state is free: who spins here, or was woken, and leaves now looks at the state once more.
-    const spinner = Atomics.load(words, (1 + me.domain) * LINE_WORDS);
-    if (spinner !== 0 && me.alive(spinner)) return true;
-    const woken = Atomics.load(words, WOKEN);
-    if (woken !== 0 && me.alive(woken)) return true;
-    // With WAITERS on the free word nobody takes it without a look at whom to let go first.
-    if (this.#domains > 1 && this.#wakeOne(me)) return true;
+    const comes = this.#comes(me, (1 + me.domain) * LINE_WORDS) || this.#comes(me, WOKEN);
+    // With several domains WAITERS stays: nobody takes the lock without a look at whom to let go first.
+    if (this.#domains > 1 && (comes || this.#wakeOne(me))) return true;
     // Whoever has taken it meanwhile has taken WAITERS over.
     const bare = free & IMPATIENT;
-    if (Atomics.compareExchange(words, STATE, free, bare) !== free) return true;
+    if (Atomics.compareExchange(words, STATE, free, bare) !== free || comes) return true;
     if (this.#wakeOne(me) && this.#domains > 1) Atomics.or(words, STATE, WAITERS);
     return true;
+  }
+
+  /** Whether a word names somebody who lives. */
+  #comes(me: Waiter, at: number): boolean {
+    const id = Atomics.load(this.#words, at);
+    return id !== 0 && me.alive(id);
   }
 
   #poison(me: Waiter): true {

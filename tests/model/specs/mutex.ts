@@ -141,6 +141,11 @@ export const specs: readonly Spec[] = [
         replace: "if (this.#spin(me)) return true;",
       },
       {
+        name: "who spun forgets the others",
+        find: "this.#take(me, WAITERS);",
+        replace: "this.#take(me);",
+      },
+      {
         name: "who gives up keeps the wake-up",
         find: "        this.#passOn(me);\n        return false;",
         replace: "        return false;",
