@@ -37,6 +37,9 @@ export interface Done {
   readonly what: string;
 }
 
+/** So many pauses in a row are no hang yet. */
+const MOST_PAUSES = 100;
+
 /** One world at a time. */
 export class Runtime extends Schedule {
   strategy: Strategy | undefined;
@@ -59,6 +62,7 @@ export class Runtime extends Schedule {
   /** An answer that needs no step. */
   #answer: unknown = undefined;
   #answered = false;
+  #pauses = 0;
 
   /** Takes a case on. */
   begin(subject: Case, sites: readonly Site[]): void {
@@ -75,7 +79,7 @@ export class Runtime extends Schedule {
   /** Before `setup`. */
   reset(observer: Observer | undefined): void {
     this.restart();
-    this.rescues = this.#timed = 0;
+    this.rescues = this.#timed = this.#pauses = 0;
     this.exploring = this.#stopped = this.#answered = false;
     this.current = -1;
     this.observer = observer;
@@ -144,8 +148,16 @@ export class Runtime extends Schedule {
     if (kind === SPIN) {
       const { spins = "await" } = this.subject as Case;
       if (spins !== "await" && argument <= spins) return this.#reply(argument < spins);
+      if (spins === "await" && this.exploring && this.#pausesAgain()) return this.#reply(true);
     }
     return this.#arrive(site, kind, undefined, 0, argument, 0);
+  }
+
+  /** Whether the thread has looked at nothing since it paused: some pauses in a row count as one. */
+  #pausesAgain(): boolean {
+    const looked = this.memory.hasRead(this.me) > 0 || this.asked[this.me] !== 0;
+    this.#pauses = looked ? 0 : this.#pauses + 1;
+    return this.#pauses > 0 && this.#pauses < MOST_PAUSES;
   }
 
   #reply(answer: unknown): boolean {

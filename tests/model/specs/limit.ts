@@ -139,7 +139,7 @@ export const specs: readonly Spec[] = [{
     {
       file: FILE,
       name: "draws what there is no room for",
-      find: "if ((granted & AMOUNT) + extra > this.#limit) break;",
+      find: "if ((granted & AMOUNT) + extra > this.limit) break;",
       replace: "",
     },
   ],
