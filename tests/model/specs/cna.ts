@@ -34,7 +34,15 @@ const base = prompt(lockSpec({
   ...options,
   cases: [
     { name: "awaiting", threads: 3, acquisitions: 2, preemptions: 2, domains: [0, 1, 0] },
-    { name: "sleeping", threads: 3, acquisitions: 2, preemptions: 3, spins: 0, domains: [0, 1, 0] },
+    {
+      name: "sleeping",
+      threads: 3,
+      acquisitions: 2,
+      preemptions: 2,
+      fullPreemptions: 3,
+      spins: 0,
+      domains: [0, 1, 0],
+    },
     { name: "four", threads: 4, acquisitions: 1, preemptions: 2, spins: 0, domains: [0, 1, 0, 1] },
     {
       name: "four, twice",

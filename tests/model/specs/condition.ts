@@ -83,7 +83,11 @@ export const specs: readonly Spec[] = [{
     items({ name: "signals after the lock", preemptions: 2 }, ["c", "c", "SS"]),
     items({ name: "sleeping at once", preemptions: 2, spins: 0 }, ["cc", "s", "S"]),
     items({ name: "broadcast", preemptions: 2, spins: 0 }, ["c", "c", "b"]),
-    items({ name: "giving up", preemptions: 2, spins: 0, timeouts: 1 }, ["c", "c", "sS"]),
+    items({ name: "giving up", preemptions: 1, fullPreemptions: 2, spins: 0, timeouts: 1 }, [
+      "c",
+      "c",
+      "sS",
+    ]),
   ],
   mutants: [
     {

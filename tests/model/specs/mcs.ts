@@ -28,7 +28,15 @@ const base = prompt(lockSpec({
     { name: "sleeping", threads: 3, acquisitions: 2, preemptions: 2, spins: 0, fullPreemptions: 3 },
     { name: "two, sleeping", threads: 2, acquisitions: 3, preemptions: 4, spins: 0 },
     { name: "spinning once", threads: 3, acquisitions: 1, preemptions: 3, spins: 1, spurious: 1 },
-    { name: "giving up", threads: 3, acquisitions: 2, preemptions: 2, spins: 0, timeouts: 1 },
+    {
+      name: "giving up",
+      threads: 3,
+      acquisitions: 2,
+      preemptions: 1,
+      fullPreemptions: 2,
+      spins: 0,
+      timeouts: 1,
+    },
     { name: "two giving up", threads: 3, acquisitions: 2, preemptions: 1, spins: 0, timeouts: 2 },
     {
       name: "trying",
