@@ -148,6 +148,7 @@ function counters(): Comparison[] {
     subjects: [
       threads("PartitionedCounter", count, counter),
       threads("one word and Atomics.add", count, () => ({ counter: "shared word" })),
+      threads("a word each and Atomics.add", count, () => ({ counter: "own word" })),
       threadsInC("own word and atomic_fetch_add", C_KIND.ownAdd, count),
       threadsInC("one word and atomic_fetch_add", C_KIND.sharedAdd, count),
     ],
@@ -182,7 +183,7 @@ export function summary(rows: readonly Row[]): string[] {
   return [
     ...["Mutex", "SharedArrayBuffer and Atomics.wait", "C pthread_mutex"]
       .map((subject) => scaling(rows, subject, 8, 1)),
-    ...["PartitionedCounter", "one word and Atomics.add"]
+    ...["PartitionedCounter", "one word and Atomics.add", "a word each and Atomics.add"]
       .map((subject) => scaling(rows, subject, 2, 1)),
   ];
 }

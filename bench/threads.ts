@@ -3,13 +3,16 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { CpuSet, launch, Policy, topology } from "../mod.ts";
-import { type ThreadResult, type ThreadTask, WORDS, type Work } from "./workers/threads.ts";
+import { PHASE, type ThreadResult, type ThreadTask, WORDS, type Work } from "./workers/threads.ts";
 
 /** CPUs for so many threads: the allowed ones in turn. */
 export function cpusFor(threads: number): number[] {
   const cpus = [...topology().allowedCpus];
   return Array.from({ length: threads }, (_, index) => cpus[index % cpus.length] as number);
 }
+
+/** Several threads' code takes its time to be compiled on few CPUs. */
+const WARM_UP_MS = 400;
 
 /** What came of a run. */
 export interface ThreadsRun {
@@ -30,20 +33,21 @@ export interface ThreadsRun {
  */
 export async function runThreads(work: Work, threads: number, ms: number): Promise<ThreadsRun> {
   const words = new Int32Array(new SharedArrayBuffer(WORDS.words * 4));
-  const args: ThreadTask = { work, words };
   const cpus = cpusFor(threads);
-  const running = cpus.map((cpu) =>
+  const running = cpus.map((cpu, index) =>
     launch<ThreadResult>(new URL("./workers/threads.ts", import.meta.url), {
       policy: Policy.bindCpus(CpuSet.of(cpu)),
-      args,
+      args: { work, index, words } satisfies ThreadTask,
     })
   );
   while (Atomics.load(words, WORDS.ready) < threads) await sleep(1);
-  const start = performance.now();
-  Atomics.store(words, WORDS.phase, 1);
+  Atomics.store(words, WORDS.phase, PHASE.warmUp);
   Atomics.notify(words, WORDS.phase);
+  await sleep(WARM_UP_MS);
+  const start = performance.now();
+  Atomics.store(words, WORDS.phase, PHASE.measure);
   await sleep(ms);
-  Atomics.store(words, WORDS.phase, 2);
+  Atomics.store(words, WORDS.phase, PHASE.stop);
   const elapsedMs = performance.now() - start;
   const results = await Promise.all(running.map((thread) => thread.join()));
   return { elapsedMs, results, valid: results.every(({ cpu }, index) => cpu === cpus[index]) };

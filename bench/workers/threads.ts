@@ -11,18 +11,30 @@ import {
 import { NaiveMutex } from "../naive_mutex.ts";
 
 /** Words that all threads of a run share. */
-export const WORDS = { phase: 0, ready: 1, guarded: 32, added: 64, naive: 96, words: 128 } as const;
+export const WORDS = {
+  phase: 0,
+  ready: 1,
+  guarded: 32,
+  naive: 64,
+  added: 96,
+  words: 2176,
+} as const;
+
+/** What the threads of a run are to do. */
+export const PHASE = { start: 0, warmUp: 1, measure: 2, stop: 3 } as const;
 
 /** What a thread does, over and over. */
 export type Work =
   /** Takes the lock, does `steps` of arithmetic, and notes the longest wait if asked to: two looks at the clock. */
   | { readonly lock: Lock | "naive"; readonly steps: number; readonly waits: boolean }
-  /** Adds 1, or adds 1 to a word that all share. */
-  | { readonly counter: PartitionedCounter | "shared word" };
+  /** Adds 1; or adds 1 to a word, which all share or of which each has one. */
+  | { readonly counter: PartitionedCounter | "shared word" | "own word" };
 
 /** What a thread is given. */
 export interface ThreadTask {
   readonly work: Work;
+  /** Which of the threads it is, from 0: 63 at most. */
+  readonly index: number;
   /** {@linkcode WORDS}. */
   readonly words: Int32Array;
 }
@@ -50,12 +62,13 @@ interface Acquirable {
 }
 
 /** Makes the function that does a batch and returns the longest wait in it. */
-function batchOf(work: Work, words: Int32Array): () => number {
+function batchOf({ work, index, words }: ThreadTask): () => number {
   if ("counter" in work) {
     const { counter } = work;
-    if (counter === "shared word") {
+    if (typeof counter === "string") {
+      const at = WORDS.added + (counter === "shared word" ? 0 : (1 + index) * 32);
       return () => {
-        for (let turn = 0; turn < BATCH; turn++) Atomics.add(words, WORDS.added, 1);
+        for (let turn = 0; turn < BATCH; turn++) Atomics.add(words, at, 1);
         return 0;
       };
     }
@@ -91,13 +104,17 @@ function batchOf(work: Work, words: Int32Array): () => number {
   };
 }
 
-function run({ work, words }: ThreadTask): ThreadResult {
-  const batch = batchOf(work, words);
+function run(task: ThreadTask): ThreadResult {
+  const { words } = task;
+  const batch = batchOf(task);
   let count = 0;
   let longestWaitMs = 0;
   Atomics.add(words, WORDS.ready, 1);
-  while (Atomics.load(words, WORDS.phase) === 0) Atomics.wait(words, WORDS.phase, 0, 100);
-  while (Atomics.load(words, WORDS.phase) === 1) {
+  while (Atomics.load(words, WORDS.phase) === PHASE.start) {
+    Atomics.wait(words, WORDS.phase, PHASE.start, 100);
+  }
+  while (Atomics.load(words, WORDS.phase) === PHASE.warmUp) batch();
+  while (Atomics.load(words, WORDS.phase) === PHASE.measure) {
     longestWaitMs = Math.max(longestWaitMs, batch());
     count += BATCH;
   }

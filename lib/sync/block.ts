@@ -115,6 +115,19 @@ export function block<Result>(
 }
 
 /**
+ * Ends a wait without sleeping, but for what it was promised and will have at once.
+ *
+ * @typeParam Result What it ends with.
+ * @param wait The wait.
+ * @returns What it ended with.
+ */
+export function giveUp<Result>(wait: Wait<Result>): Result {
+  let step = wait.next(true);
+  while (step.done !== true) step = wait.next(true);
+  return step.value;
+}
+
+/**
  * Awaits the end of a wait.
  *
  * @typeParam Result What it ends with.

@@ -5,6 +5,7 @@ import {
   blockAsync,
   type BlockOptions,
   checkBlockOptions,
+  giveUp,
   type WaitOptions,
 } from "./block.ts";
 import type { LockCore } from "./lock_core.ts";
@@ -70,6 +71,7 @@ export interface LockKind {
 export abstract class Lock implements Shareable {
   readonly #core: LockCore;
   readonly #home: Home;
+  readonly #words: Int32Array;
   readonly #me: ThreadWaiter;
   readonly #title: string;
   readonly #guard: Guard;
@@ -85,6 +87,7 @@ export abstract class Lock implements Shareable {
   protected constructor(kind: LockKind, region: Region) {
     this.#core = kind.core(region);
     this.#home = new Home(region, kind.title);
+    this.#words = region.words;
     this.#me = this.#home.me;
     this.#title = kind.title;
     const { statistics } = region;
@@ -105,7 +108,7 @@ export abstract class Lock implements Shareable {
    */
   acquire(options?: BlockOptions): Guard {
     if (this.#held) this.#refuseTwice();
-    this.#home.check("acquire");
+    if (this.#words.length === 0) this.#home.check("acquire");
     if (options !== undefined) checkBlockOptions(options, `acquire a ${this.#title}`);
     if (this.#statistics !== undefined || !this.#core.begin(this.#me)) this.#acquireSlowly(options);
     this.#held = true;
@@ -122,6 +125,7 @@ export abstract class Lock implements Shareable {
     if (this.#held) this.#refuseTwice();
     this.#home.check("acquire");
     if (!this.#core.tryAcquire(this.#me)) {
+      this.checkWait();
       this.#checkBroken();
       return undefined;
     }
@@ -171,7 +175,7 @@ export abstract class Lock implements Shareable {
    */
   release(): void {
     this.#held = false;
-    this.#home.check("release");
+    if (this.#words.length === 0) this.#home.check("release");
     if (this.#statistics !== undefined) this.#statistics.released(this.#me);
     if (!this.#core.release(this.#me)) this.#refuseRelease();
   }
@@ -235,6 +239,9 @@ export abstract class Lock implements Shareable {
     return new Guard(release, ownerDied);
   }
 
+  /** Refuses to wait for what this thread itself keeps others from giving back. */
+  protected checkWait(): void {}
+
   #acquireSlowly(options: BlockOptions | undefined): void {
     const core = this.#core;
     const me = this.#me;
@@ -244,6 +251,13 @@ export abstract class Lock implements Shareable {
       if (!core.holds(me) && core.begin(me)) return statistics.acquired(me, true, false);
     }
     if (core.holds(me)) this.#refuseTwice();
+    try {
+      this.checkWait();
+    } catch (error) {
+      // It has begun to wait: that is undone.
+      if (giveUp(core.wait(me))) core.release(me);
+      throw error;
+    }
     let got = false;
     while (!got) {
       got = block(core.wait(me), me, `acquire a ${this.#title}`, options);

@@ -13,6 +13,7 @@ import {
   type SyncMemory,
   type SyncOptions,
 } from "./region.ts";
+import type { ThreadWaiter } from "./thread_waiter.ts";
 
 export type { CounterShards } from "./counter_core.ts";
 
@@ -73,12 +74,16 @@ function regionOptions(
 export class PartitionedCounter implements Shareable {
   readonly #core: CounterCore;
   readonly #home: Home;
+  readonly #words: Int32Array;
+  readonly #me: ThreadWaiter;
   readonly #most: number;
 
   private constructor(region: Region) {
     const shards = shardsOf(region.option);
     this.#core = new CounterCore(region.words, region.shape, shards);
     this.#home = new Home(region, "counter");
+    this.#words = region.words;
+    this.#me = this.#home.me;
     this.#most = CounterCore.most(region.shape, shards);
   }
 
@@ -132,12 +137,16 @@ export class PartitionedCounter implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   add(n = 1): void {
-    this.#home.check("add to");
+    if (this.#words.length === 0) this.#home.check("add to");
+    if (n !== 1) this.#check(n);
+    this.#core.add(this.#me, n);
+  }
+
+  #check(n: number): void {
     const most = this.#most;
     if ((n | 0) !== n || n > most || n < -most) {
       checkInteger(n, "the number to add", -most, most, "add to a counter");
     }
-    this.#core.add(this.#home.me, n);
   }
 
   /**

@@ -5,8 +5,7 @@
  */
 import { NumaError } from "../runtime/error.ts";
 import { decode, type Handle, handleData, registerKind } from "../runtime/handle.ts";
-import type { BlockOptions } from "./block.ts";
-import { type Guard, Lock } from "./lock.ts";
+import { Lock } from "./lock.ts";
 import type { LockCore } from "./lock_core.ts";
 import type { Region } from "./region.ts";
 
@@ -30,17 +29,8 @@ class RwSide extends Lock {
     return { numakitHandle: KIND, data: { whole: super.toHandle(), side: this.#side } };
   }
 
-  override acquire(options?: BlockOptions): Guard {
-    if (this.other?.held === true) this.#refuse();
-    return super.acquire(options);
-  }
-
-  override tryAcquire(): Guard | undefined {
-    if (this.other?.held === true) this.#refuse();
-    return super.tryAcquire();
-  }
-
-  #refuse(): never {
+  protected override checkWait(): void {
+    if (this.other?.held !== true) return;
     throw new NumaError("EDEADLK", `acquire a ${this.#title}`, {
       why: "this thread holds the other side of it",
       fix: "Release that first, and look again at what it guards: others may come in between.",
