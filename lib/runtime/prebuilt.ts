@@ -12,22 +12,22 @@
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
     bytes: 329808,
-    sha256: "ffd9ff394879ddbdf8b5fd1cc4022247bb27d653956da14f35ef55f4f351fed6",
+    sha256: "883b46dda2c5a574abf2f2d25241f4898af679d5c2bf9651ec39532578ce9d2b",
   },
   "linux-arm64-musl": {
     bytes: 329648,
-    sha256: "4e9f44945d8f6045ea438b97716f0fab34beaa085949296e4fa8c705eac10a1b",
+    sha256: "841cbddff43d33919b7b8f824bf70cbf55206a6c89d88f142974f39a0d188890",
   },
   "linux-x64-gnu": {
-    bytes: 309552,
-    sha256: "8cabb2af1266d234781ef2850939df4f642a1d122769f6c1c46918182be15d36",
+    bytes: 313648,
+    sha256: "bfbc399a74c936f7584834f3e45324a45c426df91304c9883c8a75e9f66414de",
   },
   "linux-x64-musl": {
-    bytes: 305304,
-    sha256: "e20511347d658d22631d9a1cecfdbcf3c82d8f39f4bee1f23cde83a7a6b069e0",
+    bytes: 309400,
+    sha256: "ed342907fd3834df8dbdd534330383716ed17bc41f818d64020a75799c98d143",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "04c5fcba3eaa74929d02fc2c6578ef0a6a06296bee54e74b4843599691cece45";
+  "b297dc665695b80a214347112e99422f5fd98b0aa03a8b9ab83f27eb43bd5173";

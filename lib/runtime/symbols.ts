@@ -35,7 +35,7 @@ export type Calls<Table extends SymbolTable> = {
 };
 
 /** The ABI version these signatures belong to: `NK_ABI_VERSION` of the header. */
-export const ABI_VERSION = 2;
+export const ABI_VERSION = 3;
 
 /** What the helper tells of a mapping, as 64-bit words: `NK_MAPPING_FACTS`. It writes them all, whatever has room. */
 export const MAPPING_FACTS = 11;
@@ -54,6 +54,8 @@ export const SYMBOLS = {
   nk_buffer_split: { args: ["buffer", "u64"], returns: "i32" },
   nk_cpu_current: { args: [], returns: "i32" },
   nk_cpu_quota: { args: ["buffer", "buffer"], returns: "i32" },
+  nk_futex_wait: { args: ["u64", "u64", "i32", "i32"], returns: "i32" },
+  nk_futex_wake: { args: ["u64", "u64", "i32"], returns: "i32" },
   nk_mapping_attach: { args: ["u64", "buffer"], returns: "i32" },
   nk_mapping_commit: { args: ["u64", "u64"], returns: "i32" },
   nk_mapping_create: { args: ["i32", "i32", "i32", "u64", "u64", "buffer"], returns: "i32" },
@@ -74,6 +76,9 @@ export const SYMBOLS = {
   nk_node_memory: { args: ["i32", "buffer"], returns: "i32" },
   nk_node_room: { args: ["i32", "u64"], returns: "i32" },
   nk_policy_set: { args: ["i32", "i32"], returns: "i32" },
+  nk_robust_acquire: { args: ["i32", "i32"], returns: "i32" },
+  nk_robust_open: { args: ["u64", "u64"], returns: "i32" },
+  nk_robust_release: { args: ["i32"], returns: "i32" },
   nk_thread_alive: { args: ["u64"], returns: "i32" },
   nk_thread_rseq: { args: ["buffer"], returns: "i32" },
   nk_thread_self: { args: ["buffer"], returns: "i32" },

@@ -29,4 +29,5 @@ export { RwLock } from "./rw_lock.ts";
 export { RwSpinLock } from "./rw_spin_lock.ts";
 export { Semaphore, type SemaphoreOptions } from "./semaphore.ts";
 export { SeqLock, type SeqLockOptions } from "./seq_lock.ts";
+export { SharedMutex } from "./shared_mutex.ts";
 export { TicketLock } from "./ticket_lock.ts";

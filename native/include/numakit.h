@@ -10,7 +10,8 @@
  * - Sizes and offsets are bytes. Addresses leave through `uint64_t` out parameters and never come back: what comes
  *   back is an identity (of a mapping, of a thread) that is checked here.
  * - The caller owns every buffer. A pointer may be NULL only where it says so.
- * - No function calls back, keeps a pointer to a caller's buffer, or blocks for longer than its own work takes.
+ * - No function calls back, keeps a pointer to a caller's buffer, or blocks for longer than its own work takes
+ *   (nk_futex_wait: than it was told to).
  * - All functions may be called from any thread at any time.
  *
  * Parameters are only int32_t, uint32_t, uint64_t and pointers; lib/runtime/symbols.ts says the same thing to the
@@ -28,7 +29,7 @@ extern "C" {
 #define NK_API __attribute__((visibility("default")))
 
 /* Raised with every incompatible change of this file. */
-#define NK_ABI_VERSION 2
+#define NK_ABI_VERSION 3
 
 /* Affinity and node masks: little-endian arrays of 64-bit words, bit i of word w is CPU (or node) 64 * w + i. */
 #define NK_MASK_WORDS_MAX 1024
@@ -256,6 +257,66 @@ NK_API int32_t nk_mapping_list(uint64_t *out, uint64_t capacity);
 /* out[0] live mappings, out[1] their bytes, out[2] ranges that stay reserved without pages, out[3] their bytes.
  * Returns 4. */
 NK_API int32_t nk_mapping_stats(uint64_t *out);
+
+/* ---- futex.c: sleeping on words that processes share ------------------------------------------------------------- */
+
+#define NK_WAIT_MS_MOST 50 /* so long may a thread be out of reach of its runtime */
+
+/*
+ * Sleep while the 32-bit word at an offset (a multiple of 4) of a mapping's committed data is expected, for at most
+ * timeout_ms (0 .. NK_WAIT_MS_MOST). Returns 0 when woken, which may be for no reason. -EAGAIN the word is something
+ * else; -ETIMEDOUT; -ESTALE not held by this thread; -EINVAL offset, time.
+ */
+NK_API int32_t nk_futex_wait(uint64_t mapping, uint64_t offset, int32_t expected, int32_t timeout_ms);
+
+/* Wake up to count threads, of all processes, that sleep on a word. Returns how many. -ESTALE; -EINVAL. */
+NK_API int32_t nk_futex_wake(uint64_t mapping, uint64_t offset, int32_t count);
+
+/* ---- robust.c: locks that the kernel marks when their owner dies -------------------------------------------------- */
+
+/*
+ * A lock is NK_ROBUST_BYTES of a mapping's committed data, at a multiple of that, zero at first. Its first 32-bit word
+ * is in the kernel's format. Callers may read it, and change it where it says so:
+ *
+ *   0 .. 29   OS thread id of the owner; 0 nobody; all ones "poisoned": nobody can take it
+ *   30        an owner died, and nobody has said since that what the lock guards is right again: by clearing the bit as
+ *             the owner, or by storing 0 in a poisoned word
+ *   31        somebody may sleep on the word (nk_futex_wait): to be set by who is about to, while it has an owner
+ *
+ * When a thread ends that holds it, by whatever way (SIGKILL to its process included), or lets go of the mapping, the
+ * word becomes bit 30, keeps bit 31, and one sleeper is woken. The other bytes are the helper's. Who writes anything
+ * else into any of them breaks the lock, and nothing but the lock.
+ *
+ * The first call of nk_robust_open in a thread registers a list of its own with the kernel, in place of the C
+ * library's, which comes back when the thread ends. Until then robust (with musl also process-shared) pthread mutexes
+ * of that thread go unmarked; JavaScript engines have none. A child that is forked and does not exec must not use these
+ * functions when its parent has.
+ */
+#define NK_ROBUST_BYTES 16
+#define NK_ROBUST_MOST 31 /* locks that a thread can hold */
+
+/*
+ * The calling thread's number for a lock: from 0 on, the same for each call, and never given again once the thread has
+ * let go of the mapping. It is what taking and giving back want, because some runtimes are slow with 64-bit arguments.
+ * -EXDEV the lock belongs to another PID namespace, where thread ids mean something else; -ENOLCK too many of them
+ * (32,768); -ENOSYS, -EPERM no robust lists in this kernel or sandbox; -ESTALE not held by this thread; -EINVAL offset;
+ * -ENOMEM.
+ */
+NK_API int32_t nk_robust_open(uint64_t mapping, uint64_t offset);
+
+/*
+ * Take a lock if it is free; waited = 1 sets bit 31, because others may sleep on it, too: for those who have slept.
+ * Returns 1 taken; 2 taken, with bit 30; 0 another thread has it. -EDEADLK this thread has it; -ENOTRECOVERABLE
+ * poisoned; -ENOLCK this thread holds NK_ROBUST_MOST; -ESTALE not a number of this thread; -EINVAL waited.
+ */
+NK_API int32_t nk_robust_acquire(int32_t lock, int32_t waited);
+
+/*
+ * Give a lock back, and wake one sleeper. Returns 0; or 1 when bit 30 was still set: the lock is poisoned now, and all
+ * sleepers are awake. -EPERM this thread does not hold it, or somebody wrote over the word: it does not any more then;
+ * -ESTALE not a number of this thread.
+ */
+NK_API int32_t nk_robust_release(int32_t lock);
 
 /* ---- buffer.c: memory that the runtime owns ----------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
  * Mappings: identity, holders, and what happens when the last one lets go. How the pages themselves are placed is in
  * pages.c.
  */
+#include "futex.h"
 #include "numakit.h"
 #include "pages.h"
 #include "registry.h"
@@ -60,6 +61,19 @@ static int held_range(uint64_t identity, struct nk_range *range)
     nk_registry_lock();
     *range = mappings[nk_slot_of(identity)].range;
     nk_registry_unlock();
+    return 0;
+}
+
+int nk_mapping_at(uint64_t mapping, uint64_t offset, uint64_t bytes, char **at)
+{
+    struct nk_range range;
+    int error = held_range(mapping, &range);
+
+    if (error < 0)
+        return error;
+    if (offset >= range.committed_bytes || bytes > range.committed_bytes - offset)
+        return -EINVAL;
+    *at = range.header + range.header_bytes + offset;
     return 0;
 }
 
@@ -237,11 +251,12 @@ int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out)
 }
 
 /* One holder less; the last one unmaps, outside the lock, because that can take long. Returns the holders left. */
-static int32_t let_go(const struct nk_thread *thread, uint64_t identity, int detached)
+static int32_t let_go(struct nk_thread *thread, uint64_t identity, int detached)
 {
     struct mapping gone;
     int32_t left;
 
+    nk_robust_drop(thread, identity);
     nk_registry_lock();
     gone = mappings[nk_slot_of(identity)];
     /* Slots repeat from process to process. */

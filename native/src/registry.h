@@ -22,6 +22,7 @@ struct nk_thread {
     uint64_t *held;
     size_t held_count;
     size_t held_capacity;
+    struct nk_robust *robust; /* robust.c's; NULL without one */
 };
 
 void nk_registry_lock(void);
@@ -29,6 +30,10 @@ void nk_registry_unlock(void);
 
 /* The calling thread's record, made on first use. NULL when there is no memory or no slot left. */
 struct nk_thread *nk_thread_record(void);
+
+/* Where bytes of a mapping's committed data are. The calling thread has to hold it: they stay mapped while it does.
+ * Returns 0. -ESTALE not held by it; -EINVAL range. */
+int nk_mapping_at(uint64_t mapping, uint64_t offset, uint64_t bytes, char **at);
 
 /* Release all that a thread still holds when it ends; its views cannot be vouched for. */
 void nk_mapping_release_all(struct nk_thread *thread);

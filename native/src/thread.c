@@ -6,6 +6,7 @@
  * runtime has left its code for good, whichever way the thread came to its end; so nobody has to poll the kernel for
  * thread ids (which it reuses), and a thread that nobody launched through numakit is accounted for as well.
  */
+#include "futex.h"
 #include "numakit.h"
 #include "registry.h"
 
@@ -35,6 +36,8 @@ static void end_of_thread(void *data)
 {
     struct nk_thread *thread = data;
 
+    /* The kernel looks at the list of locks after this: it must not lead into memory that is gone by then. */
+    nk_robust_end(thread);
     nk_mapping_release_all(thread);
     nk_registry_lock();
     nk_slot_give(&threads, thread->identity);

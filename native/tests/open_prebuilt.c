@@ -58,9 +58,9 @@ static int32_t describe(int32_t source, const char *text)
 int main(int argc, char **argv)
 {
     double start_ms = now_ms(), opened_ms;
-    int32_t (*abi_version)(void), (*create)(int32_t, int32_t, uint64_t, uint64_t, uint64_t *);
+    int32_t (*abi_version)(void), (*create)(int32_t, int32_t, int32_t, uint64_t, uint64_t, uint64_t *);
     int32_t (*policy_set)(int32_t, int32_t), (*self)(uint64_t *), live, made;
-    uint64_t out[4];
+    uint64_t out[NK_MAPPING_FACTS];
 
     CHECK_EQ(argc, 3);
     library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);

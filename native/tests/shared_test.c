@@ -53,6 +53,8 @@ static void test_a_process_finds_what_another_published(void)
         CHECK_EQ(data_of(out)[0], 7);
         kill(getpid(), SIGKILL);
     }
+    /* So that a child that fails is the end of the test. */
+    close(ready[1]);
     CHECK_EQ(read(ready[0], &byte, 1), 1);
     CHECK_EQ(nk_mapping_open(name, found), NK_MAPPING_FACTS);
     CHECK_EQ(found[3], MIB);
