@@ -387,16 +387,14 @@ static void read_command(int own)
     for (size_t at = 0; at < length && command_words < 60; at += strlen(command_text + at) + 1)
         command[command_words++] = command_text + at;
     command_words -= own;
-    CHECK(command_words > 0);
 }
 
 static void run_again(const char *how)
 {
-    static char option[] = "--child";
     char *words[64] = {0};
 
     memcpy(words, command, (size_t)command_words * sizeof *words);
-    words[command_words] = option;
+    words[command_words] = strdup("--child");
     words[command_words + 1] = name;
     words[command_words + 2] = strdup(how);
     execv("/proc/self/exe", words);
