@@ -19,10 +19,10 @@ interface Cost {
 }
 
 /** Costs that may exceed their limit: up to where, and what is had for it. */
-const LAYER_1 = "slabs, pools, arrays, replicas, bindings and reports are in it";
+const LAYERS = "memory has slabs, pools, arrays and replicas, sync has twenty locks and counters";
 const NOTES: Readonly<Record<string, { readonly limit: number; readonly why: string }>> = {
-  "core, minified": { limit: 110_000, why: LAYER_1 },
-  "core, minified and gzipped": { limit: 40_000, why: LAYER_1 },
+  "core, minified": { limit: 200_000, why: LAYERS },
+  "core, minified and gzipped": { limit: 65_000, why: LAYERS },
 };
 
 const HELPERS = 4;

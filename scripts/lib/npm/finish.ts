@@ -4,6 +4,7 @@
  * @module
  */
 import { build } from "esbuild";
+import ts from "typescript";
 import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, posix, relative } from "node:path";
 import { BIN, BY_URL, config } from "./manifest.ts";
@@ -70,7 +71,8 @@ function tidied(outputs: readonly Output[]): Output[] {
 
 /**
  * Puts the modules together that are only reached through others: a runtime opens each file at a price, and forty of
- * them take Node twice as long to import as a few. Shared code goes beside `mod.js`, and nothing is minified.
+ * them take Node twice as long to import as a few. Shared code goes beside `mod.js`. Comments are left to the
+ * declarations, as they are half of what a runtime has to read; nothing is minified, for the sake of stacks.
  *
  * @param folder Where the packer's modules are, cleaned.
  * @returns The JavaScript of the package, by path.
@@ -95,10 +97,17 @@ async function bundled(folder: string): Promise<Map<string, string>> {
   return new Map(
     tidied(outputFiles).map(({ path, text }) => {
       const file = relative(folder, path);
-      const body = text.replace(/^#!.*\n/, "");
+      const body = withoutComments(text.replace(/^#!.*\n/, ""));
       return [file, file === BIN.replace(/\.ts$/, ".js") ? `${SHEBANG}${body}` : body];
     }),
   );
+}
+
+/** Leaves the code as it is, line by line. */
+function withoutComments(text: string): string {
+  const { ESNext } = ts.ScriptTarget;
+  const compilerOptions = { removeComments: true, target: ESNext, module: ts.ModuleKind.ESNext };
+  return ts.transpileModule(text, { compilerOptions }).outputText;
 }
 
 /** Only TypeScript's own declarations say that a class has private fields; deno pack's do not. */
