@@ -6,8 +6,8 @@ import { terminateHolders } from "./stress/terminations.ts";
 import { tortureLock } from "./stress/torture.ts";
 
 /** `tests/stress/run.ts` does the same for longer. */
-const MS = 800;
-const TERMINATIONS = 12;
+const MS = 400;
+const TERMINATIONS = 8;
 
 describe("torture", () => {
   for (const { name, make, robust } of LOCKS) {

@@ -92,9 +92,9 @@ export const specs: readonly Spec[] = [{
     blocks({ name: "quiescent states", preemptions: 3 }, "qw"),
     blocks({ name: "two writers", preemptions: 2 }, "gww"),
     blocks({ name: "all kinds", preemptions: 2 }, "gqw"),
-    blocks({ name: "three writers", preemptions: 2, fullPreemptions: 3 }, "qwww"),
+    blocks({ name: "three writers", preemptions: 1, fullPreemptions: 3 }, "qwww"),
     blocks({ name: "death of a reader", preemptions: 2, kills: 1, victim: 0 }, "gw"),
-    blocks({ name: "death", preemptions: 2, kills: 1 }, "qgw"),
+    blocks({ name: "death", preemptions: 1, fullPreemptions: 2, kills: 1 }, "qgw"),
   ],
   mutants: [
     {

@@ -142,7 +142,10 @@ export const specs: readonly Spec[] = [{
     items({ name: "one and all", preemptions: 2 }, ["c", "c", "p", "a"]),
     items({ name: "for no reason", preemptions: 2, spurious: 2 }, ["c", "c", "pp"]),
     items({ name: "giving up", preemptions: 2, timeouts: 1 }, ["c", "c", "pd"]),
-    items({ name: "death of a consumer", preemptions: 2, kills: 1, victim: 0 }, ["cc", "c", "pdp"]),
+    items(
+      { name: "death of a consumer", preemptions: 1, fullPreemptions: 2, kills: 1, victim: 0 },
+      ["cc", "c", "pdp"],
+    ),
     items({ name: "death while disarmed", preemptions: 2, kills: 1, victim: 1 }, ["c", "a", "p"]),
     items({ name: "death of a notifier", preemptions: 2, kills: 1, victim: 1 }, ["cc", "p", "pp"]),
     items(

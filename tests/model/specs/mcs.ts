@@ -26,7 +26,14 @@ const base = prompt(lockSpec({
   cases: [
     { name: "awaiting", threads: 3, acquisitions: 2, preemptions: 2, fullPreemptions: 3 },
     { name: "sleeping", threads: 3, acquisitions: 2, preemptions: 2, spins: 0, fullPreemptions: 3 },
-    { name: "two, sleeping", threads: 2, acquisitions: 3, preemptions: 4, spins: 0 },
+    {
+      name: "two, sleeping",
+      threads: 2,
+      acquisitions: 3,
+      preemptions: 3,
+      fullPreemptions: 4,
+      spins: 0,
+    },
     { name: "spinning once", threads: 3, acquisitions: 1, preemptions: 3, spins: 1, spurious: 1 },
     {
       name: "giving up",

@@ -42,7 +42,7 @@ const base = prompt(lockSpec({
   },
   cases: [
     { name: "spinning", threads: 2, acquisitions: 3, preemptions: 3 },
-    { name: "sleeping", threads: 3, acquisitions: 2, preemptions: 3, spins: 0 },
+    { name: "sleeping", threads: 3, acquisitions: 2, preemptions: 2, fullPreemptions: 3, spins: 0 },
     { name: "spinning first", threads: 3, acquisitions: 2, preemptions: 2, spins: 2 },
     { name: "two, sleeping", threads: 2, acquisitions: 3, preemptions: 4, spins: 0 },
     { name: "waking up", threads: 3, acquisitions: 1, preemptions: 3, spins: 1, spurious: 1 },
