@@ -23,6 +23,7 @@ const LAYERS = "memory has slabs, pools, arrays and replicas, sync has twenty lo
 const NOTES: Readonly<Record<string, { readonly limit: number; readonly why: string }>> = {
   "core, minified": { limit: 200_000, why: LAYERS },
   "core, minified and gzipped": { limit: 65_000, why: LAYERS },
+  "import on bun": { limit: 22, why: LAYERS },
 };
 
 const HELPERS = 4;

@@ -10,13 +10,8 @@ import {
   BarrierCore,
 } from "./barrier_core.ts";
 import { Home } from "./home.ts";
-import {
-  block,
-  blockAsync,
-  type BlockOptions,
-  checkBlockOptions,
-  type WaitOptions,
-} from "./block.ts";
+import { block, blockAsync, checkBlockOptions } from "./block.ts";
+import type { BlockOptions, WaitOptions } from "./options.ts";
 import { MOST_SLOTS } from "./parking_lot.ts";
 import {
   attachRegion,

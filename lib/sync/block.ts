@@ -5,27 +5,9 @@
  */
 import { checkInteger, checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
+import type { BlockOptions, WaitOptions } from "./options.ts";
 import { claimWaiter, isMainThread, reap, type ThreadWaiter } from "./thread_waiter.ts";
 import type { Wait } from "./waiter.ts";
-
-/** How a call that may block the thread waits. */
-export interface BlockOptions {
-  /** The longest time in milliseconds, 0 to 2^31 - 1. For ever unless given. */
-  readonly timeoutMs?: number;
-  /**
-   * Whether the thread may sleep. True in workers and false on the main thread, unless given: there a call that would
-   * have to sleep throws `EWOULDBLOCK`.
-   */
-  readonly block?: boolean;
-}
-
-/** How a call that does not block the thread waits. */
-export interface WaitOptions {
-  /** The longest time in milliseconds, 0 to 2^31 - 1. For ever unless given. */
-  readonly timeoutMs?: number;
-  /** Gives up, and rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
-}
 
 const MOST_MS = 2 ** 31 - 1;
 /** A sleeper looks for dead threads this often. */

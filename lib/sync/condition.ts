@@ -1,13 +1,8 @@
 import { checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import {
-  block,
-  blockAsync,
-  type BlockOptions,
-  checkBlockOptions,
-  type WaitOptions,
-} from "./block.ts";
+import { block, blockAsync, checkBlockOptions } from "./block.ts";
+import type { BlockOptions, WaitOptions } from "./options.ts";
 import { ConditionCore } from "./condition_core.ts";
 import { EventCountCore } from "./event_count_core.ts";
 import { type Guard, Lock } from "./lock.ts";

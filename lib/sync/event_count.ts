@@ -1,13 +1,8 @@
 import { checkOptions } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import {
-  block,
-  blockAsync,
-  type BlockOptions,
-  checkBlockOptions,
-  type WaitOptions,
-} from "./block.ts";
+import { block, blockAsync, checkBlockOptions } from "./block.ts";
+import type { BlockOptions, WaitOptions } from "./options.ts";
 import { EventCountCore } from "./event_count_core.ts";
 import {
   attachRegion,

@@ -1,15 +1,10 @@
 import { NumaError } from "../runtime/error.ts";
 import type { Handle, Shareable } from "../runtime/handle.ts";
-import {
-  block,
-  blockAsync,
-  type BlockOptions,
-  checkBlockOptions,
-  giveUp,
-  type WaitOptions,
-} from "./block.ts";
+import { block, blockAsync, checkBlockOptions, giveUp } from "./block.ts";
+import type { BlockOptions, WaitOptions } from "./options.ts";
 import type { LockCore } from "./lock_core.ts";
-import { type LockReport, LockStatistics } from "./lock_statistics.ts";
+import type { LockReport } from "./lock_report.ts";
+import { LockStatistics } from "./lock_statistics.ts";
 import { Home } from "./home.ts";
 import type { Region, SyncOptions } from "./region.ts";
 import type { ThreadWaiter } from "./thread_waiter.ts";

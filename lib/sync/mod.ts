@@ -3,7 +3,6 @@
  *
  * @module
  */
-export type { BlockOptions, WaitOptions } from "./block.ts";
 export { Barrier } from "./barrier.ts";
 export { CnaLock, type CnaLockOptions } from "./cna_lock.ts";
 export { CohortLock, type CohortLockOptions } from "./cohort_lock.ts";
@@ -15,10 +14,11 @@ export { HistogramSnapshot } from "./histogram_snapshot.ts";
 export { Latch } from "./latch.ts";
 export { LimitedCounter, type LimitedCounterOptions } from "./limited_counter.ts";
 export { Guard, Lock, type LockOptions } from "./lock.ts";
-export type { LockReport } from "./lock_statistics.ts";
+export type { LockReport } from "./lock_report.ts";
 export { McsLock } from "./mcs_lock.ts";
 export { Mutex } from "./mutex.ts";
 export { Once } from "./once.ts";
+export type { BlockOptions, WaitOptions } from "./options.ts";
 export {
   type CounterOptions,
   type CounterShards,

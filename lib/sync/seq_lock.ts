@@ -1,7 +1,8 @@
 import { checkInteger, checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import { block, type BlockOptions, checkBlockOptions } from "./block.ts";
+import { block, checkBlockOptions } from "./block.ts";
+import type { BlockOptions } from "./options.ts";
 import {
   attachRegion,
   createRegion,

@@ -25,7 +25,8 @@ import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
 import { native } from "../runtime/native.ts";
 import { MAPPING_FACTS } from "../runtime/symbols.ts";
-import { blockAsync, type BlockOptions, checkBlockOptions, type WaitOptions } from "./block.ts";
+import { blockAsync, checkBlockOptions } from "./block.ts";
+import type { BlockOptions, WaitOptions } from "./options.ts";
 import { Guard } from "./lock.ts";
 import {
   ACQUIRE_ACTION,
