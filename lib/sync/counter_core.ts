@@ -56,8 +56,9 @@ export type CounterShards = "thread" | "domain";
 export class CounterCore {
   readonly #words: Int32Array;
   readonly #shared: boolean;
-  /** What `used` was when this thread last looked. */
-  #used = 0;
+  /** Where this thread added last: a view, as its words then have constant indices, which run time checks once. */
+  #shard = -1;
+  #line: Int32Array;
 
   /**
    * @param words Its memory: zero at first.
@@ -66,6 +67,7 @@ export class CounterCore {
    */
   constructor(words: Int32Array, _shape: Shape, shards: CounterShards = "thread") {
     this.#words = words;
+    this.#line = words;
     this.#shared = shards === "domain";
   }
 
@@ -98,14 +100,13 @@ export class CounterCore {
    * @param n An integer, {@linkcode CounterCore.most} at the most either way.
    */
   add(me: Waiter, n: number): void {
-    const words = this.#words;
     const shard = this.#shared ? me.domain : me.slot;
-    if (shard >= this.#used) this.#use(shard);
-    const at = (1 + shard) * LINE_WORDS;
-    const low = (Atomics.add(words, at + LOW, n) + n) | 0;
-    const high = this.#shared ? Atomics.load(words, at + HIGH) : words[at + HIGH] as number;
+    if (shard !== this.#shard) this.#use(shard);
+    const line = this.#line;
+    const low = (Atomics.add(line, LOW, n) + n) | 0;
+    const high = this.#shared ? Atomics.load(line, HIGH) : line[HIGH] as number;
     const distance = (low - (high << ANCHOR_SHIFT)) | 0;
-    if (distance >= FAR || distance < -FAR) this.#moveAnchor(at);
+    if (distance >= FAR || distance < -FAR) this.#moveAnchor();
   }
 
   /**
@@ -135,16 +136,16 @@ export class CounterCore {
   }
 
   /** Makes the anchor follow. Looks again afterwards: with several writers low may have gone far meanwhile. */
-  #moveAnchor(at: number): void {
-    const words = this.#words;
+  #moveAnchor(): void {
+    const line = this.#line;
     for (;;) {
-      const high = Atomics.load(words, at + HIGH);
-      const distance = (Atomics.load(words, at + LOW) - (high << ANCHOR_SHIFT)) | 0;
+      const high = Atomics.load(line, HIGH);
+      const distance = (Atomics.load(line, LOW) - (high << ANCHOR_SHIFT)) | 0;
       if (distance < FAR && distance >= -FAR) return;
       // The nearest multiple of 2^30.
       const steps = ((distance >> (ANCHOR_SHIFT - 1)) + 1) >> 1;
       const version = (high & ~ANCHOR_MASK) + ANCHOR_MASK + 1;
-      Atomics.compareExchange(words, at + HIGH, high, version | ((high + steps) & ANCHOR_MASK));
+      Atomics.compareExchange(line, HIGH, high, version | ((high + steps) & ANCHOR_MASK));
     }
   }
 
@@ -152,6 +153,8 @@ export class CounterCore {
     const words = this.#words;
     let used = Atomics.load(words, USED);
     while (used <= shard) used = Atomics.compareExchange(words, USED, used, shard + 1);
-    this.#used = Math.max(used, shard + 1);
+    const at = (1 + shard) * LINE_WORDS;
+    this.#line = words.subarray(at, at + LINE_WORDS);
+    this.#shard = shard;
   }
 }

@@ -66,7 +66,6 @@ export interface LockKind {
 export abstract class Lock implements Shareable {
   readonly #core: LockCore;
   readonly #home: Home;
-  readonly #words: Int32Array;
   readonly #me: ThreadWaiter;
   readonly #title: string;
   readonly #guard: Guard;
@@ -82,7 +81,6 @@ export abstract class Lock implements Shareable {
   protected constructor(kind: LockKind, region: Region) {
     this.#core = kind.core(region);
     this.#home = new Home(region, kind.title);
-    this.#words = region.words;
     this.#me = this.#home.me;
     this.#title = kind.title;
     const { statistics } = region;
@@ -103,9 +101,15 @@ export abstract class Lock implements Shareable {
    */
   acquire(options?: BlockOptions): Guard {
     if (this.#held) this.#refuseTwice();
-    if (this.#words.length === 0) this.#home.check("acquire");
     if (options !== undefined) checkBlockOptions(options, `acquire a ${this.#title}`);
-    if (this.#statistics !== undefined || !this.#core.begin(this.#me)) this.#acquireSlowly(options);
+    try {
+      if (this.#statistics !== undefined || !this.#core.begin(this.#me)) {
+        this.#acquireSlowly(options);
+      }
+    } catch (error) {
+      this.#home.check("acquire");
+      throw error;
+    }
     this.#held = true;
     return this.#guard;
   }
@@ -170,9 +174,13 @@ export abstract class Lock implements Shareable {
    */
   release(): void {
     this.#held = false;
-    if (this.#words.length === 0) this.#home.check("release");
-    if (this.#statistics !== undefined) this.#statistics.released(this.#me);
-    if (!this.#core.release(this.#me)) this.#refuseRelease();
+    try {
+      if (this.#statistics !== undefined) this.#statistics.released(this.#me);
+      if (!this.#core.release(this.#me)) this.#refuseRelease();
+    } catch (error) {
+      this.#home.check("release");
+      throw error;
+    }
   }
 
   /** Whether this thread holds it, `acquireAsync` aside. */

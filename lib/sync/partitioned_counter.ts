@@ -74,7 +74,6 @@ function regionOptions(
 export class PartitionedCounter implements Shareable {
   readonly #core: CounterCore;
   readonly #home: Home;
-  readonly #words: Int32Array;
   readonly #me: ThreadWaiter;
   readonly #most: number;
 
@@ -82,7 +81,6 @@ export class PartitionedCounter implements Shareable {
     const shards = shardsOf(region.option);
     this.#core = new CounterCore(region.words, region.shape, shards);
     this.#home = new Home(region, "counter");
-    this.#words = region.words;
     this.#me = this.#home.me;
     this.#most = CounterCore.most(region.shape, shards);
   }
@@ -136,17 +134,20 @@ export class PartitionedCounter implements Shareable {
    * given.
    * @throws {NumaError} `EINVAL`.
    */
-  add(n = 1): void {
-    if (this.#words.length === 0) this.#home.check("add to");
-    if (n !== 1) this.#check(n);
-    this.#core.add(this.#me, n);
+  add(n?: number): void {
+    const by = n === undefined ? 1 : this.#check(n);
+    try {
+      this.#core.add(this.#me, by);
+    } catch (error) {
+      this.#home.check("add to");
+      throw error;
+    }
   }
 
-  #check(n: number): void {
+  #check(n: number): number {
     const most = this.#most;
-    if ((n | 0) !== n || n > most || n < -most) {
-      checkInteger(n, "the number to add", -most, most, "add to a counter");
-    }
+    if ((n | 0) === n && n <= most && n >= -most) return n;
+    return checkInteger(n, "the number to add", -most, most, "add to a counter");
   }
 
   /**

@@ -131,13 +131,13 @@ export const specs: readonly Spec[] = [{
     {
       file: FILE,
       name: "adds in two steps",
-      find: "(Atomics.add(words, at + LOW, n) + n) | 0",
-      replace: "Atomics.store(words, at + LOW, (Atomics.load(words, at + LOW) + n) | 0)",
+      find: "(Atomics.add(line, LOW, n) + n) | 0",
+      replace: "Atomics.store(line, LOW, (Atomics.load(line, LOW) + n) | 0)",
     },
     {
       file: FILE,
       name: "the anchor does not move",
-      find: "if (distance >= FAR || distance < -FAR) this.#moveAnchor(at);",
+      find: "if (distance >= FAR || distance < -FAR) this.#moveAnchor();",
       replace: "",
     },
     {
