@@ -1,0 +1,39 @@
+import {
+  type Barrier,
+  type Condition,
+  type EventCount,
+  type Latch,
+  type Lock,
+  type Once,
+  type Semaphore,
+  type SharedMutex,
+  worker,
+} from "../../mod.ts";
+
+/** What a thread waits for, and does not get. */
+export type WaitFor =
+  | { readonly lock: Lock | SharedMutex }
+  | { readonly semaphore: Semaphore }
+  | { readonly barrier: Barrier }
+  | { readonly latch: Latch }
+  | { readonly once: Once }
+  | { readonly events: EventCount }
+  | { readonly condition: Condition; readonly mutex: Lock };
+
+export interface WaitingTask {
+  readonly wait: WaitFor;
+  /** A word that becomes 1 when it is about to wait. */
+  readonly words: Int32Array;
+}
+
+export default worker(({ wait, words }: WaitingTask): void => {
+  if ("condition" in wait) wait.mutex.acquire();
+  Atomics.store(words, 0, 1);
+  if ("lock" in wait) wait.lock.acquire();
+  else if ("semaphore" in wait) wait.semaphore.acquire();
+  else if ("barrier" in wait) wait.barrier.wait();
+  else if ("latch" in wait) wait.latch.wait();
+  else if ("once" in wait) wait.once.run(() => {});
+  else if ("events" in wait) wait.events.waitUntil(() => false);
+  else wait.condition.wait(wait.mutex);
+});
