@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Arena, type Handle, launch, Mutex, type NumaError, type Thread } from "../mod.ts";
+import {
+  Arena,
+  type Handle,
+  launch,
+  Mutex,
+  type MutexOptions,
+  type NumaError,
+  type Thread,
+} from "../mod.ts";
 import { sibling } from "./support/checkout.ts";
 import { counting } from "./support/counting.ts";
 import { rejectsCode, throwsCode } from "./support/errors.ts";
@@ -13,7 +21,7 @@ function run(args: LockTask): Thread<number> {
   return launch<number>(module, { args });
 }
 
-function make(options: { threads?: number; statistics?: boolean } = {}): Mutex {
+function make(options: MutexOptions = {}): Mutex {
   return Mutex.create(new SharedArrayBuffer(Mutex.bytes(options)), options);
 }
 
@@ -203,6 +211,14 @@ describe("Mutex", () => {
     );
     assert.equal(lock.markConsistent(), true);
     using _guard = lock.acquire();
+  });
+
+  it("takes patience for whole milliseconds up to a minute", () => {
+    for (const patienceMs of [0, 0.5, 60_001, NaN, "10" as unknown as number]) {
+      throwsCode(() => Mutex.bytes({ patienceMs }), "EINVAL");
+      throwsCode(() => Mutex.create(new SharedArrayBuffer(65536), { patienceMs }), "EINVAL");
+    }
+    for (const patienceMs of [1, 60_000]) make({ patienceMs }).acquire().release();
   });
 
   it("counts what happens when asked to", async () => {

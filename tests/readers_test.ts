@@ -86,6 +86,34 @@ describe("readers and their like, in threads", () => {
       assert.deepEqual([words[0], words[1]], [2 * times, 2 * times]);
     });
 
+    it(`are counted by ${name} when it is asked to, a side at a time`, async () => {
+      const quiet = make();
+      assert.equal(quiet.read.statistics ?? quiet.write.statistics, undefined);
+      const options = { statistics: true, threads: 16 };
+      const [type, many] = [{ RwLock, RwSpinLock }[name], { statistics: true, threads: 32 }];
+      const lines = (type.bytes(many) - type.bytes({ threads: 32 })) / 128;
+      assert.ok(lines >= 33 && lines < 34, `${lines} lines`);
+      const lock = type.create(new SharedArrayBuffer(type.bytes(options)), options);
+      lock.write.acquire().release();
+      assert.equal(lock.write.statistics?.handoffsWithin, 0);
+      const words = shared();
+      const threads = [
+        ...[1, 2].map(() => run({ task: "read", lock, words, times: 2000 })),
+        ...[1, 2].map(() => run({ task: "write", lock, words, times: 1000 })),
+      ];
+      (await lock.read.acquireAsync()).release();
+      for (const thread of threads) await thread.join();
+      const [read, write] = [lock.read.statistics, lock.write.statistics];
+      assert.equal(read?.acquisitions, 4001);
+      assert.equal(read.handoffsWithin + read.handoffsAcross, 0);
+      assert.equal(write?.acquisitions, 2001);
+      assert.ok(write.handoffsWithin + write.handoffsAcross >= 2);
+      for (const side of [read, write]) {
+        assert.ok(side.contended >= side.parked && side.longestHoldMs > 0);
+      }
+      throwsCode(() => type.bytes({ statistics: 1 as unknown as boolean }), "EINVAL");
+    });
+
     it(`are told by ${name} that a writer died`, async () => {
       const lock = make();
       await assert.rejects(run({ task: "die", lock, words: shared(), times: 1 }).join(), /died/);

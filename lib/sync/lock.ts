@@ -4,7 +4,7 @@ import { block, blockAsync, checkBlockOptions, giveUp } from "./block.ts";
 import type { BlockOptions, WaitOptions } from "./options.ts";
 import type { LockCore } from "./lock_core.ts";
 import type { LockReport } from "./lock_report.ts";
-import { LockStatistics } from "./lock_statistics.ts";
+import { LockStatistics, type Recorder } from "./lock_statistics.ts";
 import { Home } from "./home.ts";
 import type { Region, SyncOptions } from "./region.ts";
 import type { ThreadWaiter } from "./thread_waiter.ts";
@@ -56,6 +56,8 @@ export interface LockKind {
   readonly title: string;
   /** Makes the algorithm over a region's words. */
   readonly core: (region: Region) => LockCore;
+  /** Counts in words that are zero at first; as one does whom only one thread holds, unless given. */
+  readonly recorder?: (words: Int32Array) => Recorder;
 }
 
 /**
@@ -69,7 +71,7 @@ export abstract class Lock implements Shareable {
   readonly #me: ThreadWaiter;
   readonly #title: string;
   readonly #guard: Guard;
-  readonly #statistics: LockStatistics | undefined;
+  readonly #statistics: Recorder | undefined;
   #held = false;
 
   /**
@@ -84,7 +86,8 @@ export abstract class Lock implements Shareable {
     this.#me = this.#home.me;
     this.#title = kind.title;
     const { statistics } = region;
-    this.#statistics = statistics && new LockStatistics(statistics);
+    const { recorder = (words): Recorder => new LockStatistics(words) } = kind;
+    this.#statistics = statistics && recorder(statistics);
     this.#guard = this.#guardOf(this.#me);
   }
 

@@ -1,5 +1,6 @@
 import type { LockReport } from "./lock_report.ts";
 import type { ThreadWaiter } from "./thread_waiter.ts";
+import { LINE_WORDS } from "./waiter.ts";
 
 /** 64-bit fields. All are written by the holder alone, so the lock itself keeps them in order. */
 const FIELD = {
@@ -15,8 +16,32 @@ const FIELD = {
   fields: 9,
 } as const;
 
-/** Counts in a line of the lock's memory. */
-export class LockStatistics {
+/** Counts what happens to a lock. */
+export interface Recorder {
+  /**
+   * Counts an acquisition, by its holder.
+   *
+   * @param me The holder.
+   * @param contended Whether it did not get it at the first try.
+   * @param parked Whether it had to sleep.
+   */
+  acquired(me: ThreadWaiter, contended: boolean, parked: boolean): void;
+  /**
+   * Notes how long it was held, by its holder.
+   *
+   * @param me The holder; anybody else is ignored.
+   */
+  released(me: ThreadWaiter): void;
+  /**
+   * What was counted.
+   *
+   * @returns Figures that fit together when nobody uses the lock.
+   */
+  report(): LockReport;
+}
+
+/** For a lock that one thread holds at a time: counts in a line of its memory. */
+export class LockStatistics implements Recorder {
   readonly #fields: Float64Array;
 
   /**
@@ -28,13 +53,6 @@ export class LockStatistics {
     this.#fields = new Float64Array(words.buffer, words.byteOffset, FIELD.fields);
   }
 
-  /**
-   * Counts an acquisition, by its holder.
-   *
-   * @param me The holder.
-   * @param contended Whether it did not get it at the first try.
-   * @param parked Whether it had to sleep.
-   */
   acquired(me: ThreadWaiter, contended: boolean, parked: boolean): void {
     const fields = this.#fields;
     const count = (field: number): void => {
@@ -52,11 +70,6 @@ export class LockStatistics {
     fields[FIELD.since] = me.now();
   }
 
-  /**
-   * Notes how long it was held, by its holder.
-   *
-   * @param me The holder; anybody else is ignored.
-   */
   released(me: ThreadWaiter): void {
     const fields = this.#fields;
     if (fields[FIELD.lastThread] !== me.id) return;
@@ -64,11 +77,6 @@ export class LockStatistics {
     if (held > (fields[FIELD.longestHoldMs] as number)) fields[FIELD.longestHoldMs] = held;
   }
 
-  /**
-   * What was counted.
-   *
-   * @returns Figures that fit together when nobody uses the lock.
-   */
   report(): LockReport {
     const field = (index: number): number => this.#fields[index] as number;
     return {
@@ -78,6 +86,45 @@ export class LockStatistics {
       handoffsWithin: field(FIELD.within),
       handoffsAcross: field(FIELD.across),
       longestHoldMs: field(FIELD.longestHoldMs),
+    };
+  }
+}
+
+/** For a lock that many hold at once: each counts in a line of its own, and nothing is handed on. */
+export class SharedLockStatistics implements Recorder {
+  readonly #lines: readonly LockStatistics[];
+
+  /**
+   * Counts in words that are zero at first.
+   *
+   * @param words A line a thread, at a multiple of eight bytes.
+   */
+  constructor(words: Int32Array) {
+    this.#lines = Array.from(
+      { length: words.length / LINE_WORDS },
+      (_, slot) => new LockStatistics(words.subarray(slot * LINE_WORDS)),
+    );
+  }
+
+  acquired(me: ThreadWaiter, contended: boolean, parked: boolean): void {
+    this.#lines[me.slot]?.acquired(me, contended, parked);
+  }
+
+  released(me: ThreadWaiter): void {
+    this.#lines[me.slot]?.released(me);
+  }
+
+  report(): LockReport {
+    const reports = this.#lines.map((line) => line.report());
+    const sum = (of: (report: LockReport) => number): number =>
+      reports.reduce((total, report) => total + of(report), 0);
+    return {
+      acquisitions: sum(({ acquisitions }) => acquisitions),
+      contended: sum(({ contended }) => contended),
+      parked: sum(({ parked }) => parked),
+      handoffsWithin: 0,
+      handoffsAcross: 0,
+      longestHoldMs: Math.max(...reports.map(({ longestHoldMs }) => longestHoldMs)),
     };
   }
 }

@@ -16,7 +16,7 @@ export { LimitedCounter, type LimitedCounterOptions } from "./limited_counter.ts
 export { Guard, Lock, type LockOptions } from "./lock.ts";
 export type { LockReport } from "./lock_report.ts";
 export { McsLock } from "./mcs_lock.ts";
-export { Mutex } from "./mutex.ts";
+export { Mutex, type MutexOptions } from "./mutex.ts";
 export { Once } from "./once.ts";
 export type { BlockOptions, WaitOptions } from "./options.ts";
 export {

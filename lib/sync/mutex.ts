@@ -1,7 +1,7 @@
-import { checkOptions } from "../runtime/check.ts";
+import { checkInteger, checkOptions } from "../runtime/check.ts";
 import { type Handle, handleData, registerKind } from "../runtime/handle.ts";
 import { Lock, type LockKind, type LockOptions } from "./lock.ts";
-import { MutexCore } from "./mutex_core.ts";
+import { MutexCore, PATIENCE_MS } from "./mutex_core.ts";
 import {
   attachRegion,
   createRegion,
@@ -9,20 +9,44 @@ import {
   type Region,
   regionBytes,
   type RegionKind,
+  type RegionOptions,
   type SyncMemory,
 } from "./region.ts";
+
+/** For whom a mutex is made, and how long it lets others pass. */
+export interface MutexOptions extends LockOptions {
+  /**
+   * So long a thread waits, in milliseconds, before the lock is handed to it: 1 to 60,000. 10 unless given. Where the lock
+   * is held for milliseconds, everybody has waited for so long, and it wanders between nodes: give a hundred holds.
+   */
+  readonly patienceMs?: number;
+}
+
+const EXAMPLE = "{ threads, statistics, patienceMs }";
+const MOST_PATIENCE_MS = 60_000;
 
 const MEMORY: RegionKind = { name: "Mutex", code: 1, words: (shape) => MutexCore.words(shape) };
 const KIND: LockKind = {
   title: "mutex",
-  core: ({ words, shape }) => new MutexCore(words, shape),
+  core: ({ words, shape, option }) => new MutexCore(words, shape, option),
 };
+
+/** The settings of its memory. */
+function settingsOf(options: MutexOptions, action: string): RegionOptions {
+  checkOptions(options, EXAMPLE, action);
+  const { threads, statistics, patienceMs = PATIENCE_MS } = options;
+  return {
+    threads,
+    statistics,
+    option: checkInteger(patienceMs, "patienceMs", 1, MOST_PATIENCE_MS, action),
+  };
+}
 
 /**
  * The lock to use unless you know better: fast when it is free, and still when threads outnumber CPUs.
  *
  * Whoever finds it free takes it. Those that do not: one of an L3 domain spins for some microseconds, the others sleep.
- * It tends to stay in a domain, where its cache lines are cheap; who has waited for 10 ms is handed it. A thread that
+ * It tends to stay in a domain, where its cache lines are cheap; who has waited for `patienceMs` is handed it. A thread that
  * dies holding it leaves it to the next one, whose guard says so.
  *
  * Properties: barging, fair in the long run, NUMA-aware, robust, abortable; 2 atomic operations uncontended.
@@ -50,15 +74,15 @@ export class Mutex extends Lock {
    *
    * @param memory Where its words live: an arena on the node of its users, or a SharedArrayBuffer of
    * {@linkcode Mutex.bytes} bytes.
-   * @param options For whom.
+   * @param options For whom, and how long it lets others pass.
    * @returns The mutex.
    * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
    * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
-  static create(memory: SyncMemory, options: LockOptions = {}): Mutex {
+  static create(memory: SyncMemory, options: MutexOptions = {}): Mutex {
     const action = "create a mutex";
-    checkOptions(options, "{ threads, statistics }", action);
-    return oneOf(createRegion(MEMORY, memory, options, action), (region) => new Mutex(region));
+    const region = createRegion(MEMORY, memory, settingsOf(options, action), action);
+    return oneOf(region, (region) => new Mutex(region));
   }
 
   /**
@@ -68,9 +92,8 @@ export class Mutex extends Lock {
    * @returns Bytes.
    * @throws {NumaError} `EINVAL`.
    */
-  static bytes(options: LockOptions = {}): number {
-    checkOptions(options, "{ threads, statistics }", "size a mutex");
-    return regionBytes(MEMORY, options);
+  static bytes(options: MutexOptions = {}): number {
+    return regionBytes(MEMORY, settingsOf(options, "size a mutex"));
   }
 
   /**

@@ -20,9 +20,9 @@
  * Domains. Release wakes a sleeper of its own domain first, and nobody while its domain has a spinner or somebody who was
  * woken is on the way. The lock leaves a domain when nobody there wants it, or for somebody impatient.
  *
- * Impatience bounds the bypass: who has waited for {@linkcode PATIENCE_MS} says so, and the next release hands it the
+ * Impatience bounds the bypass: who has waited for its patience says so, and the next release hands it the
  * lock. Several are served one release after the other, in the order of their slots from the last one served. So
- * nobody waits for longer than PATIENCE_MS, one hold for each impatient waiter, and one for the release that was under
+ * nobody waits for longer than that, one hold for each impatient waiter, and one for the release that was under
  * way.
  *
  * Why no wake-up is lost. A sleeper writes its entry before its last look at the state, at which it takes the lock, or
@@ -50,7 +50,7 @@ import type { LockCore } from "./lock_core.ts";
 import type { Shape } from "./shape.ts";
 import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "./waiter.ts";
 
-/** So long a thread lets others pass, in milliseconds. */
+/** So long a thread lets others pass unless told otherwise, in milliseconds. */
 export const PATIENCE_MS = 10;
 
 const STATE = 0;
@@ -73,13 +73,16 @@ export class MutexCore implements LockCore {
   readonly #words: Int32Array;
   readonly #entries: number;
   readonly #domains: number;
+  readonly #patienceMs: number;
 
   /**
    * @param words Its memory: zero at first.
    * @param shape For whom.
+   * @param patienceMs So long a thread lets others pass, in milliseconds.
    */
-  constructor(words: Int32Array, shape: Shape) {
+  constructor(words: Int32Array, shape: Shape, patienceMs: number = PATIENCE_MS) {
     this.#words = words;
+    this.#patienceMs = patienceMs;
     this.#domains = shape.domains;
     this.#entries = (1 + shape.domains) * LINE_WORDS;
   }
@@ -169,7 +172,7 @@ export class MutexCore implements LockCore {
         Atomics.compareExchange(words, WOKEN, me.id, 0);
         return got;
       }
-      const over = yield mark === me.id ? PATIENCE_MS : FOREVER;
+      const over = yield mark === me.id ? this.#patienceMs : FOREVER;
       Atomics.compareExchange(words, entry, mark, 0);
       Atomics.compareExchange(words, WOKEN, me.id, 0);
       // What is there now is a promise: it is kept at once, unless who made it dies.
@@ -187,7 +190,7 @@ export class MutexCore implements LockCore {
         this.#passOn(me);
         return false;
       }
-      if (mark === me.id && me.now() - since >= PATIENCE_MS) mark = me.id | IMPATIENT;
+      if (mark === me.id && me.now() - since >= this.#patienceMs) mark = me.id | IMPATIENT;
     }
   }
 

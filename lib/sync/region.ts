@@ -50,9 +50,6 @@ const HEAD = {
 const LINE_BYTES = LINE_WORDS * 4;
 const MOST_DOMAINS = 4096;
 const THREADS = 64;
-/** Words behind the algorithm's own. */
-const STATISTICS_WORDS = LINE_WORDS;
-
 /** What a kind of lock is, to its memory. */
 export interface RegionKind {
   /** Its name in handles. */
@@ -61,6 +58,8 @@ export interface RegionKind {
   readonly code: number;
   /** The words of its algorithm. */
   words(shape: Shape, option: number): number;
+  /** The words of its statistics, where they are on: a line unless given. */
+  statisticsWords?(shape: Shape): number;
 }
 
 /** A lock's memory as one thread sees it. */
@@ -88,8 +87,22 @@ export interface RegionOptions {
   readonly option?: number;
 }
 
-function bytesOf(words: number, statistics: boolean): number {
-  return LINE_BYTES + (words + (statistics ? STATISTICS_WORDS : 0)) * 4;
+/** Words from the start of line 0: to the end of the algorithm's, and to the end of the statistics', on their own lines. */
+function layout(
+  kind: RegionKind,
+  shape: Shape,
+  option: number,
+  statistics: boolean,
+): { end: number; statisticsAt: number; statisticsEnd: number } {
+  const end = LINE_WORDS + kind.words(shape, option);
+  if (!statistics) return { end, statisticsAt: end, statisticsEnd: end };
+  const statisticsAt = Math.ceil(end / LINE_WORDS) * LINE_WORDS;
+  const statisticsEnd = statisticsAt + (kind.statisticsWords?.(shape) ?? LINE_WORDS);
+  return { end, statisticsAt, statisticsEnd };
+}
+
+function bytesOf(kind: RegionKind, shape: Shape, option: number, statistics: boolean): number {
+  return layout(kind, shape, option, statistics).statisticsEnd * 4;
 }
 
 /** This thread's live objects, by their regions' names. */
@@ -160,7 +173,7 @@ function regionOf(kind: RegionKind, place: Place, action: string): Region {
   const shape = { threads: all[HEAD.threads] as number, domains: all[HEAD.domains] as number };
   const option = all[HEAD.option] as number;
   const hasStatistics = all[HEAD.statistics] === 1;
-  const end = LINE_WORDS + kind.words(shape, option);
+  const { end, statisticsAt, statisticsEnd } = layout(kind, shape, option, hasStatistics);
   const { slot, domain } = currentWaiter();
   checkSlot(slot, shape, action);
   if (domain >= shape.domains) {
@@ -172,7 +185,7 @@ function regionOf(kind: RegionKind, place: Place, action: string): Region {
   return {
     shape,
     words: all.subarray(LINE_WORDS, end),
-    statistics: hasStatistics ? all.subarray(end, end + STATISTICS_WORDS) : undefined,
+    statistics: hasStatistics ? all.subarray(statisticsAt, statisticsEnd) : undefined,
     option,
     name: `${kind.code}:${all[HEAD.nameLow]}:${all[HEAD.nameHigh]}`,
     toHandle(): Handle {
@@ -206,6 +219,22 @@ export function checkSlot(slot: number, shape: Shape, action: string): void {
   });
 }
 
+/** The settings, checked, and what was left out. */
+function checked(
+  options: RegionOptions,
+  action: string,
+): { shape: Shape; statistics: boolean; option: number } {
+  const { threads = THREADS, statistics = false, option = 0 } = options;
+  checkInteger(threads, "threads", 1, MOST_SLOTS, action);
+  if (typeof statistics !== "boolean") {
+    throw new NumaError("EINVAL", action, {
+      why: `statistics is ${show(statistics)}`,
+      fix: "Give true or false.",
+    });
+  }
+  return { shape: { threads, domains: domainCount() }, statistics, option };
+}
+
 /**
  * Makes a lock's memory.
  *
@@ -223,16 +252,8 @@ export function createRegion(
   options: RegionOptions,
   action: string,
 ): Region {
-  const { threads = THREADS, statistics = false, option = 0 } = options;
-  checkInteger(threads, "threads", 1, MOST_SLOTS, action);
-  if (typeof statistics !== "boolean") {
-    throw new NumaError("EINVAL", action, {
-      why: `statistics is ${show(statistics)}`,
-      fix: "Give true or false.",
-    });
-  }
-  const shape = { threads, domains: domainCount() };
-  const place = take(memory, bytesOf(kind.words(shape, option), statistics), action);
+  const { shape, statistics, option } = checked(options, action);
+  const place = take(memory, bytesOf(kind, shape, option, statistics), action);
   const { all } = place;
   if (all[HEAD.magic] !== 0) {
     throw new NumaError("EBUSY", action, {
@@ -241,7 +262,7 @@ export function createRegion(
     });
   }
   all[HEAD.kind] = kind.code;
-  all[HEAD.threads] = threads;
+  all[HEAD.threads] = shape.threads;
   all[HEAD.domains] = shape.domains;
   all[HEAD.stamp] = parkingLot().stamp;
   all[HEAD.statistics] = Number(statistics);
@@ -271,14 +292,12 @@ export function attachRegion(
   const { all } = place;
   const threads = all[HEAD.threads] as number;
   const domains = all[HEAD.domains] as number;
+  const option = all[HEAD.option] as number;
   const fits = all[HEAD.magic] === MAGIC && all[HEAD.kind] === kind.code &&
     all[HEAD.stamp] === parkingLot().stamp && threads >= 1 && threads <= MOST_SLOTS &&
     domains >= 1 && domains <= MOST_DOMAINS;
   const bytes = fits
-    ? bytesOf(
-      kind.words({ threads, domains }, all[HEAD.option] as number),
-      all[HEAD.statistics] === 1,
-    )
+    ? bytesOf(kind, { threads, domains }, option, all[HEAD.statistics] === 1)
     : Infinity;
   if (bytes > all.byteLength) refuseHandle(action);
   return regionOf(kind, place, action);
@@ -312,7 +331,6 @@ function refuseHandle(action: string): never {
  * @returns Bytes, for a SharedArrayBuffer or of an arena.
  */
 export function regionBytes(kind: RegionKind, options: RegionOptions): number {
-  const { threads = THREADS, statistics = false, option = 0 } = options;
-  checkInteger(threads, "threads", 1, MOST_SLOTS, `size a ${kind.name}`);
-  return bytesOf(kind.words({ threads, domains: domainCount() }, option), statistics);
+  const { shape, statistics, option } = checked(options, `size a ${kind.name}`);
+  return bytesOf(kind, shape, option, statistics);
 }

@@ -1,6 +1,6 @@
 import { checkOptions } from "../runtime/check.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import type { Lock } from "./lock.ts";
+import type { Lock, LockOptions } from "./lock.ts";
 import {
   attachRegion,
   createRegion,
@@ -9,12 +9,18 @@ import {
   regionBytes,
   type RegionKind,
   type SyncMemory,
-  type SyncOptions,
 } from "./region.ts";
 import { RwCore } from "./rw_core.ts";
-import { rwSides } from "./rw_sides.ts";
+import { rwSides, rwStatisticsWords } from "./rw_sides.ts";
 
-const MEMORY: RegionKind = { name: "RwLock", code: 40, words: (shape) => RwCore.words(shape) };
+const EXAMPLE = "{ threads, statistics }";
+
+const MEMORY: RegionKind = {
+  name: "RwLock",
+  code: 40,
+  words: (shape) => RwCore.words(shape),
+  statisticsWords: rwStatisticsWords,
+};
 
 /**
  * A reader-writer lock whose readers do not disturb each other: for what is read far more often than written.
@@ -65,14 +71,14 @@ export class RwLock implements Shareable {
    *
    * @param memory Where its words live: an arena on the node of its users, or a SharedArrayBuffer of
    * {@linkcode RwLock.bytes} bytes.
-   * @param options For whom: each thread takes 128 bytes.
+   * @param options For whom: each thread takes 128 bytes, and with statistics as many again.
    * @returns The lock.
    * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena
    * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
-  static create(memory: SyncMemory, options: SyncOptions = {}): RwLock {
+  static create(memory: SyncMemory, options: LockOptions = {}): RwLock {
     const action = "create a reader-writer lock";
-    checkOptions(options, "{ threads }", action);
+    checkOptions(options, EXAMPLE, action);
     return oneOf(createRegion(MEMORY, memory, options, action), (region) => new RwLock(region));
   }
 
@@ -83,8 +89,8 @@ export class RwLock implements Shareable {
    * @returns Bytes.
    * @throws {NumaError} `EINVAL`.
    */
-  static bytes(options: SyncOptions = {}): number {
-    checkOptions(options, "{ threads }", "size a reader-writer lock");
+  static bytes(options: LockOptions = {}): number {
+    checkOptions(options, EXAMPLE, "size a reader-writer lock");
     return regionBytes(MEMORY, options);
   }
 

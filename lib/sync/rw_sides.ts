@@ -5,11 +5,30 @@
  */
 import { NumaError } from "../runtime/error.ts";
 import { decode, type Handle, handleData, registerKind } from "../runtime/handle.ts";
-import { Lock } from "./lock.ts";
-import type { LockCore } from "./lock_core.ts";
+import { Lock, type LockKind } from "./lock.ts";
+import { LockStatistics, SharedLockStatistics } from "./lock_statistics.ts";
 import type { Region } from "./region.ts";
+import type { LockCore } from "./lock_core.ts";
+import type { Shape } from "./shape.ts";
+import { LINE_WORDS } from "./waiter.ts";
 
 const KIND = "RwSide";
+
+/** A line for writing, and one for each thread that reads. */
+const RECORDERS: Readonly<Record<keyof RwSides, LockKind["recorder"]>> = {
+  read: (words) => new SharedLockStatistics(words.subarray(LINE_WORDS)),
+  write: (words) => new LockStatistics(words),
+};
+
+/**
+ * The words of both sides' statistics.
+ *
+ * @param shape For whom.
+ * @returns 32-bit words.
+ */
+export function rwStatisticsWords({ threads }: Shape): number {
+  return (1 + threads) * LINE_WORDS;
+}
 
 /** A side of a lock. */
 class RwSide extends Lock {
@@ -20,7 +39,7 @@ class RwSide extends Lock {
 
   constructor(name: string, side: keyof RwSides, core: LockCore, region: Region) {
     const title = `${name} to ${side}`;
-    super({ title, core: () => core }, region);
+    super({ title, core: () => core, recorder: RECORDERS[side] }, region);
     this.#title = title;
     this.#side = side;
   }

@@ -1,6 +1,6 @@
 import { checkOptions } from "../runtime/check.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import type { Lock } from "./lock.ts";
+import type { Lock, LockOptions } from "./lock.ts";
 import {
   attachRegion,
   createRegion,
@@ -9,15 +9,17 @@ import {
   regionBytes,
   type RegionKind,
   type SyncMemory,
-  type SyncOptions,
 } from "./region.ts";
 import { RwSpinCore } from "./rw_spin_core.ts";
-import { rwSides } from "./rw_sides.ts";
+import { rwSides, rwStatisticsWords } from "./rw_sides.ts";
+
+const EXAMPLE = "{ threads, statistics }";
 
 const MEMORY: RegionKind = {
   name: "RwSpinLock",
   code: 41,
   words: (shape) => RwSpinCore.words(shape),
+  statisticsWords: rwStatisticsWords,
 };
 
 /**
@@ -71,14 +73,14 @@ export class RwSpinLock implements Shareable {
    *
    * @param memory Where its words live: an arena on the node of its users, or a SharedArrayBuffer of
    * {@linkcode RwSpinLock.bytes} bytes.
-   * @param options For whom: it takes the same room for any number of threads.
+   * @param options For whom: it takes the same room for any number of threads, but for statistics.
    * @returns The lock.
    * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena
    * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
-  static create(memory: SyncMemory, options: SyncOptions = {}): RwSpinLock {
+  static create(memory: SyncMemory, options: LockOptions = {}): RwSpinLock {
     const action = "create a reader-writer spin lock";
-    checkOptions(options, "{ threads }", action);
+    checkOptions(options, EXAMPLE, action);
     return oneOf(createRegion(MEMORY, memory, options, action), (region) => new RwSpinLock(region));
   }
 
@@ -89,8 +91,8 @@ export class RwSpinLock implements Shareable {
    * @returns Bytes.
    * @throws {NumaError} `EINVAL`.
    */
-  static bytes(options: SyncOptions = {}): number {
-    checkOptions(options, "{ threads }", "size a reader-writer spin lock");
+  static bytes(options: LockOptions = {}): number {
+    checkOptions(options, EXAMPLE, "size a reader-writer spin lock");
     return regionBytes(MEMORY, options);
   }
 

@@ -1,8 +1,9 @@
 /**
- * Where locks go, on a machine with several nodes: tests/stress/hand_offs.ts [--threads N] [--seconds N]
+ * Where locks go, on a machine with several nodes: tests/stress/hand_offs.ts [--threads N] [--seconds N] [--patience MS]
  *
- * For a guest: scripts/numa_vm --nodes 4 -- .tools/bin/bun tests/stress/hand_offs.ts. An emulated second is long: the
- * first of them go by before the threads' code is compiled, and are not counted.
+ * For a guest: scripts/numa_vm --nodes 4 -- .tools/bin/bun tests/stress/hand_offs.ts --patience 5000. An emulated second
+ * is long: the first of them go by before the threads' code is compiled, and are not counted; and ten milliseconds are a
+ * few acquisitions, after which everybody would be impatient.
  */
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,14 +15,16 @@ const { values } = parseArgs({
   options: {
     threads: { type: "string", default: "8" },
     seconds: { type: "string", default: "10" },
+    patience: { type: "string", default: "10" },
   },
 });
 const threads = Number(values.threads);
 const options = { statistics: true };
+const mutexOptions = { ...options, patienceMs: Number(values.patience) };
 
 const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
 const LOCKS: Readonly<Record<string, () => Lock>> = {
-  Mutex: () => Mutex.create(shared(Mutex.bytes(options)), options),
+  Mutex: () => Mutex.create(shared(Mutex.bytes(mutexOptions)), mutexOptions),
   McsLock: () => McsLock.create(shared(McsLock.bytes(options)), options),
   CnaLock: () => CnaLock.create(shared(CnaLock.bytes(options)), options),
 };
