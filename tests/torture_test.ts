@@ -4,10 +4,20 @@ import { topology } from "../mod.ts";
 import { LOCKS } from "./stress/locks.ts";
 import { terminateHolders } from "./stress/terminations.ts";
 import { tortureLock } from "./stress/torture.ts";
+import { Quota } from "./support/quota.ts";
 
 /** `tests/stress/run.ts` does the same for longer. */
 const MS = 400;
 const TERMINATIONS = 8;
+/** Of a CPU: half of the time all threads stand still together, wherever they are. */
+const QUOTA = 0.5;
+
+function whyNoQuota(): string | undefined {
+  const quota = Quota.set(QUOTA);
+  if (typeof quota === "string") return quota;
+  quota[Symbol.dispose]();
+  return undefined;
+}
 
 describe("torture", () => {
   for (const { name, make, robust } of LOCKS) {
@@ -23,6 +33,20 @@ describe("torture", () => {
         lock.acquire({ block: true, timeoutMs: 5000 }).release();
       });
     }
+  }
+
+  const skip = whyNoQuota() ?? false;
+  for (const { name, make, robust } of LOCKS.filter(({ name }) => /^(Mutex|McsLock)$/.test(name))) {
+    it(`of ${name} by 4 threads with half a CPU's quota`, { skip }, async () => {
+      using quota = Quota.set(QUOTA) as Quota;
+      const lock = make();
+      const done = await tortureLock({ lock, threads: 4, ms: 2 * MS, seed: 1, kills: robust });
+      assert.equal(done.violations, 0);
+      assert.ok(done.fewest > 0, "a thread never had it");
+      assert.ok(quota.throttled > 0, "the quota was never used up");
+      lock.markConsistent();
+      lock.acquire({ block: true, timeoutMs: 5000 }).release();
+    });
   }
 
   it("of those that wait for a holder that is terminated", async () => {

@@ -1,10 +1,11 @@
 /**
  * Tortures all locks for long, and terminates many holders of a mutex:
- * tests/stress/run.ts [--seconds N] [--threads N] [--terminations N] [--seed N]
+ * tests/stress/run.ts [--seconds N] [--threads N] [--terminations N] [--seed N] [--quota CPUS]
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { topology } from "../../mod.ts";
+import { Quota } from "../support/quota.ts";
 import { LOCKS } from "./locks.ts";
 import { terminateHolders } from "./terminations.ts";
 import { tortureLock } from "./torture.ts";
@@ -15,11 +16,20 @@ const { values } = parseArgs({
     threads: { type: "string", default: String(4 * topology().effectiveCpus) },
     terminations: { type: "string", default: "100" },
     seed: { type: "string", default: "1" },
+    quota: { type: "string" },
   },
 });
 const ms = Number(values.seconds) * 1000;
 const threads = Number(values.threads);
 const terminations = Number(values.terminations);
+
+using quota = values.quota === undefined ? undefined : quotaOf(Number(values.quota));
+
+function quotaOf(cpus: number): Quota {
+  const quota = Quota.set(cpus);
+  if (typeof quota === "string") throw new Error(quota);
+  return quota;
+}
 
 for (const { name, make, robust } of ms > 0 ? LOCKS : []) {
   const done = await tortureLock({
@@ -42,3 +52,4 @@ if (terminations > 0) {
   );
   if (heirs !== terminations) process.exitCode = 1;
 }
+if (quota !== undefined) process.stdout.write(`stopped ${quota.throttled} times by the quota\n`);
