@@ -152,7 +152,7 @@ export class MutexCore implements LockCore {
   *wait(me: Waiter): Wait<boolean> {
     const words = this.#words;
     const entry = this.#entries + me.slot * ENTRY_WORDS;
-    const since = me.now();
+    const impatientAt = me.now() + this.#patienceMs;
     let mark = me.id;
     for (;;) {
       Atomics.store(words, entry + 1, me.domain);
@@ -172,7 +172,7 @@ export class MutexCore implements LockCore {
         Atomics.compareExchange(words, WOKEN, me.id, 0);
         return got;
       }
-      const over = yield mark === me.id ? this.#patienceMs : FOREVER;
+      const over = yield mark === me.id ? Math.max(0, impatientAt - me.now()) : FOREVER;
       Atomics.compareExchange(words, entry, mark, 0);
       Atomics.compareExchange(words, WOKEN, me.id, 0);
       // What is there now is a promise: it is kept at once, unless who made it dies.
@@ -190,7 +190,7 @@ export class MutexCore implements LockCore {
         this.#passOn(me);
         return false;
       }
-      if (mark === me.id && me.now() - since >= this.#patienceMs) mark = me.id | IMPATIENT;
+      if (mark === me.id && me.now() >= impatientAt) mark = me.id | IMPATIENT;
     }
   }
 

@@ -19,13 +19,18 @@
  * reached in two ways, for the first of them); values of `now()` other than the ends of sleeps; and sleeps that end late
  * because of a clock.
  *
+ * **Walking** through a case at random shows what few interruptions cannot: how threads go on for long that are all as
+ * fast. It keeps no states, so that there may be as many threads as a word has bits, and, where the case has traffic,
+ * steps may take time.
+ *
  * @module
  */
 
+import { firstOf, sizeOf } from "./bits.ts";
 import { Misuse, type Observer, Violation } from "./ops.ts";
 import type { Site } from "./rewrite_accesses.ts";
 import { type Done, runtime } from "./runtime.ts";
-import type { Strategy } from "./schedule.ts";
+import { KILL, MOST_EXPLORED, RUN, type Strategy } from "./schedule.ts";
 import type { Case } from "./spec.ts";
 import { Seen } from "./state.ts";
 import { ModelWorld } from "./world.ts";
@@ -63,6 +68,15 @@ export interface Limits {
 }
 
 const MOST_CHOICES = 20_000;
+
+/** Kinds of alternatives. */
+const KINDS = 4;
+/** By sets of threads that can be explored: the bits whose numbers are those of their alternatives of the first kind. */
+const SPREAD: Int32Array = Int32Array.from({ length: 1 << MOST_EXPLORED }, (_, set) => {
+  let spread = 0;
+  for (let bits = set; bits !== 0; bits &= bits - 1) spread |= 1 << (firstOf(bits) * KINDS);
+  return spread;
+});
 
 /** Goes through all choices. */
 class Search implements Strategy {
@@ -108,7 +122,7 @@ class Search implements Strategy {
     const todo = this.#todo[at] as number;
     // What is for free first: the fewest interruptions.
     const free = todo & ~(this.#costly[at] as number);
-    const bit = 31 - Math.clz32((free === 0 ? todo : free) & -(free === 0 ? todo : free));
+    const bit = firstOf(free === 0 ? todo : free);
     this.#todo[at] = todo & ~(1 << bit);
     this.#chosen[at] = bit;
     return bit;
@@ -126,9 +140,19 @@ class Search implements Strategy {
     return (this.#left[at] as number) - cost;
   }
 
-  pick(mask: number, costly: number, low: number, high: number): number {
+  cut(low: number, high: number): boolean {
+    return this.seen.visit(low, high, this.#now()) && !this.uncut;
+  }
+
+  pick(alternatives: Int32Array, interrupted: number): number {
+    let mask = 0;
+    for (let kind = 0; kind < KINDS; kind++) {
+      mask |= (SPREAD[alternatives[kind] as number] as number) << kind;
+    }
+    // A dead thread's killer goes on for free; so does one that is told something itself.
+    const kills = (SPREAD[alternatives[KILL] as number] as number) << KILL;
+    const costly = interrupted < 0 ? 0 : mask & ~(0xf << (interrupted * KINDS)) & ~kills;
     const left = this.#now();
-    if (this.seen.visit(low, high, left) && !this.uncut) return -1;
     return this.#push(left === 0 ? mask & ~costly : mask, costly, left);
   }
 
@@ -167,14 +191,21 @@ class Walk implements Strategy {
     return -1;
   }
 
-  pick(mask: number): number {
+  pick(alternatives: Int32Array): number {
+    const steps = sizeOf(alternatives[RUN] as number);
+    let all = 0;
+    for (let kind = 0; kind < KINDS; kind++) all += sizeOf(alternatives[kind] as number);
     // Events are rare: sixteen times as rare as steps.
-    const runs = mask & 0x11111111;
-    let rest = runs !== 0 && (mask === runs || this.#below(16) > 0) ? runs : mask;
-    let count = 0;
-    for (let bits = rest; bits !== 0; bits &= bits - 1) count++;
-    for (let skip = this.#below(count); skip > 0; skip--) rest &= rest - 1;
-    return 31 - Math.clz32(rest & -rest);
+    let skip = this.#below(steps > 0 && (steps === all || this.#below(16) > 0) ? steps : all);
+    for (let kind = RUN;; kind++) {
+      let bits = alternatives[kind] as number;
+      const size = sizeOf(bits);
+      if (skip < size) {
+        for (; skip > 0; skip--) bits &= bits - 1;
+        return firstOf(bits) * KINDS + kind;
+      }
+      skip -= size;
+    }
   }
 
   choose(ways: number): number {
@@ -251,6 +282,11 @@ export function explore(subject: Case, sites: readonly Site[], limits: Limits = 
   const start = performance.now();
   const most = limits.preemptions ?? subject.preemptions;
   const { seconds = Infinity } = limits;
+  if (subject.threads > MOST_EXPLORED) {
+    throw new Misuse(
+      `${subject.threads} threads are too many to explore: at most ${MOST_EXPLORED}`,
+    );
+  }
   const search = new Search();
   search.uncut = limits.uncut ?? false;
   runtime.begin(subject, sites);
@@ -311,7 +347,7 @@ export function walk(
   observer?: Observer,
 ): Outcome {
   const start = performance.now();
-  runtime.begin({ ...subject, steps: 10_000_000 }, sites);
+  runtime.begin({ ...subject, steps: 10_000_000 }, sites, subject.traffic?.stepMs);
   runtime.strategy = new Walk(seed);
   let violation: string | undefined;
   try {

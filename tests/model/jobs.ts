@@ -5,7 +5,7 @@
  */
 
 import { explore, type Outcome, walk } from "./explore.ts";
-import { atomicsText, Lines, type LockStatistics } from "./lines.ts";
+import { atomicsText, Lines, type LockStatistics, missed } from "./lines.ts";
 import { Misuse, type Observer } from "./ops.ts";
 import type { Case, Spec } from "./spec.ts";
 import { loadStepwise } from "./transform.ts";
@@ -45,6 +45,18 @@ export interface JobResult {
 const SECONDS = 120;
 const FULL_SECONDS = 3600;
 const WALKS = 8;
+/** Fewer, because each is long. */
+const TRAFFIC_WALKS = 2;
+
+/**
+ * Whether a case is explored.
+ *
+ * @param subject The case.
+ * @param full As far as is meant for long runs.
+ */
+export function isExplored(subject: Case, full: boolean): boolean {
+  return subject.traffic === undefined && (full || subject.full !== true);
+}
 
 /** How a case is called. */
 export function labelOf(subject: Case): string {
@@ -115,7 +127,7 @@ function runCase(subject: Case, sites: Parameters<typeof explore>[1], full: bool
 function runMutant(spec: Spec, sites: Parameters<typeof explore>[1], full: boolean): JobResult {
   const start = performance.now();
   const seconds = (): number => (performance.now() - start) / 1000;
-  const cases = spec.cases.filter((subject) => full || subject.full !== true);
+  const cases = spec.cases.filter((subject) => isExplored(subject, full));
   const most = Math.max(...cases.map(({ preemptions }) => preemptions));
   // All cases with few interruptions before any with many: what is wrong shows early in one of them.
   for (let bound = 0; bound <= most; bound++) {
@@ -129,14 +141,18 @@ function runMutant(spec: Spec, sites: Parameters<typeof explore>[1], full: boole
   return { failure: "survived", seconds: seconds() };
 }
 
-/** Statistics of random walks, each of which has to go well, too. */
+/** Statistics of the first of some random walks, all of which have to go well. */
 function runWalks(subject: Case, sites: Parameters<typeof explore>[1]): JobResult {
   const start = performance.now();
-  const lines = new Lines({ domains: domainsOf(subject) });
+  const { traffic } = subject;
+  const walks = traffic === undefined ? WALKS : TRAFFIC_WALKS;
+  const counts = Array.from({ length: walks }, () => new Lines({ domains: domainsOf(subject) }));
   let failure: string | undefined;
-  for (let seed = 1; seed <= WALKS && failure === undefined; seed++) {
-    failure = walk(subject, sites, seed, seed === 1 ? lines : undefined).violation;
+  for (const [index, lines] of counts.entries()) {
+    failure ??= walk(subject, sites, index + 1, lines).violation;
+    if (traffic !== undefined) failure ??= missed(lines.lockStatistics, traffic);
   }
+  const [lines] = counts as [Lines];
   const remote = [...lines.operations].filter(([, { times }]) => times > 0)
     .map(([name, counts]) => `${name} ${(counts.remote / counts.times).toFixed(2)}`).join("\n");
   const seconds = (performance.now() - start) / 1000;

@@ -9,7 +9,9 @@
  * @module
  */
 
+import { sizeOf } from "./bits.ts";
 import { COMPARE_EXCHANGE, KINDS, LOAD, type Observer } from "./ops.ts";
+import type { Traffic } from "./spec.ts";
 
 /** Counts of all operations of a name. */
 export interface OperationCounts {
@@ -49,7 +51,7 @@ export interface LockStatistics {
   readonly local: number;
   /** How often by a thread of another domain than the one before. */
   readonly remote: number;
-  /** The most times that others took it while a thread wanted it. */
+  /** The most times that others took it who came later than a thread that wanted it. */
   readonly bypass: number;
   /** Jain's index of the threads' acquisitions, in the first half of them: 1 when all took it as often, 1/n at worst. */
   readonly fairness: number;
@@ -89,19 +91,27 @@ export class Lines implements Observer {
   /** By the names of operations. */
   readonly operations: Map<string, OperationCounts> = new Map();
   readonly #domains: readonly number[];
+  /** By thread, bits of those in its domain. */
+  readonly #near: readonly number[];
   readonly #lineWords: number;
   /** Bits of the threads that have each line. */
   readonly #sharers = new Map<number, number>();
   readonly #current: (string | undefined)[] = [];
   /** Who took the lock, in order. */
   readonly #owners: number[] = [];
-  /** Acquisitions when each thread began to want the lock. */
-  readonly #since: (number | undefined)[] = [];
+  /** When each thread came that wants the lock, in the order in which they came. */
+  readonly #arrivals: (number | undefined)[] = [];
+  /** How often others took it since who had come later. */
+  readonly #overtaken: number[] = [];
+  #arrived = 0;
   #bypass = 0;
 
   constructor({ lineBytes = 128, domains }: LineOptions) {
     this.#lineWords = lineBytes / 4;
     this.#domains = domains;
+    this.#near = domains.map((domain) =>
+      domains.reduce((near, other, thread) => other === domain ? near | (1 << thread) : near, 0)
+    );
   }
 
   #counts(thread: number): OperationCounts {
@@ -125,22 +135,14 @@ export class Lines implements Observer {
     else if (others === 0) counts.fills++;
     else if (this.#isRemote(thread, others, takes)) counts.remote++;
     else counts.local++;
-    if (takes) {
-      for (let bits = others; bits !== 0; bits &= bits - 1) counts.invalidations++;
-    }
+    if (takes) counts.invalidations += sizeOf(others);
     this.#sharers.set(line, takes ? own : sharers | own);
   }
 
   /** Whether a line comes from another domain: all must be asked by a write, the nearest is enough for a read. */
   #isRemote(thread: number, others: number, takes: boolean): boolean {
-    let near = false;
-    let far = false;
-    for (const [other, domain] of this.#domains.entries()) {
-      if ((others & (1 << other)) === 0) continue;
-      if (domain === this.#domains[thread]) near = true;
-      else far = true;
-    }
-    return takes ? far : !near;
+    const near = this.#near[thread] as number;
+    return takes ? (others & ~near) !== 0 : (others & near) === 0;
   }
 
   other(thread: number, kind: number): void {
@@ -155,13 +157,20 @@ export class Lines implements Observer {
   }
 
   lock(thread: number, state: "wanted" | "taken" | "free" | "gave up"): void {
-    if (state === "wanted") this.#since[thread] = this.#owners.length;
-    else if (state === "gave up") this.#since[thread] = undefined;
+    if (state === "wanted") {
+      this.#arrivals[thread] = this.#arrived++;
+      this.#overtaken[thread] = 0;
+    } else if (state === "gave up") this.#arrivals[thread] = undefined;
     else if (state === "taken") {
-      const since = this.#since[thread] ?? this.#owners.length;
-      this.#bypass = Math.max(this.#bypass, this.#owners.length - since);
-      this.#since[thread] = undefined;
+      const arrival = this.#arrivals[thread] ?? this.#arrived;
+      this.#arrivals[thread] = undefined;
       this.#owners.push(thread);
+      for (const [other, before] of this.#arrivals.entries()) {
+        if (before === undefined || before > arrival) continue;
+        const overtaken = (this.#overtaken[other] as number) + 1;
+        this.#overtaken[other] = overtaken;
+        this.#bypass = Math.max(this.#bypass, overtaken);
+      }
     }
   }
 
@@ -180,6 +189,38 @@ export class Lines implements Observer {
     const fairness = jain(counts);
     return { taken: this.#owners.length, local, remote, bypass: this.#bypass, fairness };
   }
+}
+
+/**
+ * The share of a lock's hand-offs that go to another domain.
+ *
+ * @param statistics What became of the lock.
+ * @returns From 0 to 1.
+ */
+export function shareAcross({ local, remote }: LockStatistics): number {
+  return remote / Math.max(1, local + remote);
+}
+
+/**
+ * Compares a lock with what it has to show.
+ *
+ * @param statistics What became of the lock.
+ * @param traffic What it has to show.
+ * @returns What is wrong, if anything is.
+ */
+export function missed(statistics: LockStatistics, traffic: Traffic): string | undefined {
+  const { across: [least, most], bypass } = traffic;
+  const across = shareAcross(statistics);
+  if (across < least || across > most) {
+    const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+    return `${percent(across)} of the hand-offs cross domains, not ${percent(least)} to ${
+      percent(most)
+    }`;
+  }
+  if (statistics.bypass > bypass) {
+    return `a thread is overtaken ${statistics.bypass} times, more than ${bypass}`;
+  }
+  return undefined;
 }
 
 /**

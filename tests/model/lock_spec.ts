@@ -27,17 +27,30 @@
  * ```
  *
  * Checked in every run: one holder at a time; nobody is left asleep; all threads end; `tryAcquire`, `begin` and `wait`
- * say what `holds` says; `release` returns false to all but the owner; where promised, first come first served.
+ * say what `holds` says; `release` returns false to all but the owner; where promised, first come first served. How often
+ * the lock goes to another domain, and how often a thread is overtaken, is checked in walks with {@linkcode trafficCase}.
  *
  * @module
  */
 
 import type { LockCore } from "../../lib/sync/lock_core.ts";
 import { LINE_WORDS, type Wait, type Waiter } from "../../lib/sync/waiter.ts";
-import type { Case, Mutant, Program, Spec, Thread, World } from "./spec.ts";
+import type { Case, Mutant, Program, Spec, Thread, Traffic, World } from "./spec.ts";
 
 /** How often a thread takes the lock in a random walk. */
 const WALK_ROUNDS = 300;
+
+/** So many threads, dealt to so many domains, make traffic. */
+const TRAFFIC_THREADS = 32;
+const TRAFFIC_DOMAINS = 4;
+/** How long a step takes in traffic: so long that patience of 10 ms ends some times in a walk, and bounds the bypass there. */
+const STEP_MS = 0.002;
+/** In traffic a thread pauses so often while it has the lock, and less often than that before it comes back. */
+const PAUSES_INSIDE = 4;
+const PAUSES_OUTSIDE = 30;
+
+/** The shortest time from one acquisition to the next in traffic: the pauses, a step to release, a step to acquire. */
+export const TRAFFIC_HOLD_MS: number = (PAUSES_INSIDE + 2) * STEP_MS;
 
 /** What a lock may depend on. */
 export interface LockParams {
@@ -86,28 +99,40 @@ export interface LockSpecOptions {
   readonly mutants: readonly (Omit<Mutant, "file"> & { readonly file?: string })[];
 }
 
+/** What the thread of a lock case works with. */
+interface UserOptions {
+  readonly core: LockCore;
+  readonly me: Waiter;
+  /** A word that the lock guards. */
+  readonly data: number;
+  readonly fifo: readonly number[] | undefined;
+  /** Pauses while it has the lock. */
+  readonly pauses: number;
+}
+
 /** What the thread of a lock case does. */
 class User {
   readonly #world: World;
   readonly #core: LockCore;
   readonly #me: Waiter;
-  /** A word that the lock guards. */
   readonly #data: number;
-  readonly #options: LockSpecOptions;
+  readonly #fifo: readonly number[] | undefined;
+  readonly #pauses: number;
 
-  constructor(world: World, core: LockCore, me: Waiter, data: number, options: LockSpecOptions) {
+  constructor(world: World, { core, me, data, fifo, pauses }: UserOptions) {
     this.#world = world;
     this.#core = core;
     this.#me = me;
     this.#data = data;
-    this.#options = options;
+    this.#fifo = fifo;
+    this.#pauses = pauses;
   }
 
   /** What only one thread at a time may do: plain accesses with others' steps in between. */
   #inside(): void {
     const { words } = this.#world;
     const before = words[this.#data] as number;
-    this.#world.pause();
+    for (let pause = 0; pause < this.#pauses; pause++) this.#world.pause();
     words[this.#data] = before + 1;
   }
 
@@ -127,6 +152,11 @@ class User {
     this.#world.check(!this.#core.release(this.#me), "who does not hold it cannot release it");
   }
 
+  /** Does something else for a while. */
+  stayAway(): void {
+    for (let left = this.#world.choose(PAUSES_OUTSIDE); left > 0; left--) this.#world.pause();
+  }
+
   /** Takes it only when it is free. */
   try(): void {
     this.#world.operation("tryAcquire");
@@ -141,9 +171,8 @@ class User {
   /** Takes it, and waits for it as long as it is not told to give up. */
   *acquire(): Wait<void> {
     const world = this.#world;
-    const { fifo } = this.#options;
     world.operation("acquire");
-    world.lock("wanted", fifo);
+    world.lock("wanted", this.#fifo);
     const got = this.#core.begin(this.#me) || (yield* this.#core.wait(this.#me));
     world.lock(got ? "taken" : "gave up");
     world.done();
@@ -164,7 +193,10 @@ function lockCase(options: LockSpecOptions, subject: LockCase): Case {
   const size = options.words(params);
   // Guarded data, on a line of its own.
   const data = Math.ceil(size / LINE_WORDS) * LINE_WORDS;
-  const { tries = 0, acquisitions, timeouts = 0 } = subject;
+  const { tries = 0, acquisitions, timeouts = 0, traffic } = subject;
+  const pauses = traffic === undefined ? 1 : PAUSES_INSIDE;
+  const roundsIn = ({ walking }: World): number =>
+    walking && traffic === undefined ? WALK_ROUNDS : acquisitions;
   return {
     ...subject,
     words: data + LINE_WORDS,
@@ -174,12 +206,16 @@ function lockCase(options: LockSpecOptions, subject: LockCase): Case {
       options.init?.(world.words, params);
       const thread = (index: number): Thread => {
         const me = world.waiter(index);
-        const user = new User(world, options.make(world.words, params), me, data, options);
+        const core = options.make(world.words, params);
+        const user = new User(world, { core, me, data, fifo: options.fifo, pauses });
         return function* (): Wait<void> {
           if (index === subject.threads - 1) user.releaseInVain();
           if (index < tries) user.try();
-          const rounds = world.walking ? WALK_ROUNDS : acquisitions;
-          for (let round = 0; round < rounds; round++) yield* user.acquire();
+          const rounds = roundsIn(world);
+          for (let round = 0; round < rounds; round++) {
+            if (traffic !== undefined) user.stayAway();
+            yield* user.acquire();
+          }
         };
       };
       return {
@@ -199,13 +235,31 @@ function lockCase(options: LockSpecOptions, subject: LockCase): Case {
     world.check(!core.release(me), "who does not hold it cannot release it");
     // Whose last step left the lock with a dead thread is for the next to find out, and there is none.
     if (alive.length < world.threads) return;
-    const expected = world.threads * (world.walking ? WALK_ROUNDS : acquisitions);
+    const expected = world.threads * roundsIn(world);
     const found = world.words[data] as number;
     if (timeouts === 0 && tries === 0) {
       world.check(found === expected, `${expected} critical sections, of which ${found} counted`);
     }
     world.check(core.tryAcquire(me) && core.release(me), "it is free in the end");
   }
+}
+
+/**
+ * Makes a case of many threads that want a lock all the time: how it hands on in a walk.
+ *
+ * @param bounds What it has to show.
+ * @returns The case.
+ */
+export function trafficCase(bounds: Omit<Traffic, "stepMs">): LockCase {
+  return {
+    name: "traffic",
+    threads: TRAFFIC_THREADS,
+    domains: Array.from({ length: TRAFFIC_THREADS }, (_, thread) => thread % TRAFFIC_DOMAINS),
+    acquisitions: 100,
+    preemptions: 0,
+    spins: 100,
+    traffic: { ...bounds, stepMs: STEP_MS },
+  };
 }
 
 /**

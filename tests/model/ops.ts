@@ -67,6 +67,6 @@ export interface Observer {
   other(thread: number, kind: number): void;
   /** A thread begins an operation, or ends it. */
   operation(thread: number, name: string | undefined): void;
-  /** What a thread has to do with the lock. */
+  /** What a thread has to do with the lock. It wants it from its doorway on, where there is one. */
   lock(thread: number, state: "wanted" | "taken" | "free" | "gave up"): void;
 }

@@ -6,10 +6,13 @@
 
 import Table from "cli-table3";
 import { type Job, type JobResult, labelOf } from "./jobs.ts";
+import { shareAcross } from "./lines.ts";
 import type { Spec } from "./spec.ts";
 
 /** Acquisitions of a walk from which on its statistics say something. */
 const ENOUGH = 100;
+/** Threads with which some domain has somebody who waits, beside the one that has the lock. */
+const ENOUGH_THREADS = 4;
 
 /** A spec and all that was done for it. */
 export interface SpecReport {
@@ -68,15 +71,17 @@ export function caseTable(reports: readonly SpecReport[]): string {
   return table.toString();
 }
 
-/** The table of random walks of locks. */
+/** The table of random walks of locks that enough threads want. */
 export function lockTable(reports: readonly SpecReport[]): string {
   const table = new Table({
     head: [
       "lock",
       "case",
+      "threads",
       "taken",
       "hand-offs in domain",
       "across",
+      "share across",
       "longest bypass",
       "fairness",
       "lines from other domains",
@@ -87,13 +92,15 @@ export function lockTable(reports: readonly SpecReport[]): string {
     for (const { job, result: { lock, remote } } of jobs) {
       const subject = spec.cases[job.index];
       if (job.what !== "walk" || lock === undefined || subject === undefined) continue;
-      if (lock.taken < ENOUGH) continue;
+      if (lock.taken < ENOUGH || subject.threads < ENOUGH_THREADS) continue;
       table.push([
         spec.name,
         labelOf(subject),
+        subject.threads,
         lock.taken,
         lock.local,
         lock.remote,
+        `${(shareAcross(lock) * 100).toFixed(1)} %`,
         lock.bypass,
         lock.fairness.toFixed(3),
         remote ?? "",

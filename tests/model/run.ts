@@ -8,7 +8,7 @@ import { dirname } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
-import type { Job, JobResult } from "./jobs.ts";
+import { isExplored, type Job, type JobResult } from "./jobs.ts";
 import { caseTable, junit, lockTable, nameOf, type SpecReport } from "./report.ts";
 import type { Spec } from "./spec.ts";
 
@@ -47,10 +47,12 @@ function tasksOf(file: string, spec: Spec, index: number): Task[] {
     spec,
     job: { file, spec: index, what, index: which, full },
   });
-  const cases = [...spec.cases.entries()].filter(([, subject]) => full || subject.full !== true);
+  const cases = [...spec.cases.entries()];
+  const explored = cases.filter(([, subject]) => isExplored(subject, full));
+  const walked = cases.filter(([, { traffic }]) => traffic !== undefined);
   return [
-    ...cases.map(([which]) => task("case", which)),
-    ...cases.map(([which]) => task("walk", which)),
+    ...explored.map(([which]) => task("case", which)),
+    ...[...explored, ...walked].map(([which]) => task("walk", which)),
     ...spec.mutants.map((_, which) => task("mutant", which)),
   ];
 }

@@ -5,11 +5,13 @@
  * strategy picks who goes on; only when that is another one are generators left and entered again.
  *
  * Besides steps of threads there are events: somebody is killed, a sleep ends for no reason or because it is time, a wait
- * is told to give up. Time passes only when nobody else can do anything, or where the case has events to spare.
+ * is told to give up. Time passes only when nobody else can do anything, or where the case has events to spare; and, in
+ * walks through a case with traffic, with every step.
  *
  * @module
  */
 
+import { MOST_THREADS } from "./bits.ts";
 import { Memory } from "./memory.ts";
 import {
   ALIVE,
@@ -28,7 +30,7 @@ import {
 import type { Site } from "./rewrite_accesses.ts";
 import { GIVE_UP, KILL, RUN, Schedule, type Strategy, WAKE } from "./schedule.ts";
 import type { Case } from "./spec.ts";
-import type { Code, Host, Stepping } from "./support.ts";
+import { type Code, type Host, NOBODY, PLACES, type Stepping } from "./support.ts";
 
 /** One step, as it was done. */
 export interface Done {
@@ -51,10 +53,10 @@ export class Runtime extends Schedule {
   #code: (Code | undefined)[] = [];
   #stopped = false;
   // What each thread does next
-  readonly #array: (Words | undefined)[] = new Array(8).fill(undefined);
-  readonly #index = new Int32Array(8);
-  readonly #a: unknown[] = new Array(8).fill(0);
-  readonly #b: unknown[] = new Array(8).fill(0);
+  readonly #array: (Words | undefined)[] = new Array(PLACES).fill(undefined);
+  readonly #index = new Int32Array(PLACES);
+  readonly #a: unknown[] = new Array(PLACES).fill(0);
+  readonly #b: unknown[] = new Array(PLACES).fill(0);
   /** Bits of the threads that asked for the time since they last spun. */
   #timed = 0;
   /** What is done with the next step: RUN, GIVE_UP or WAKE. */
@@ -64,10 +66,11 @@ export class Runtime extends Schedule {
   #answered = false;
   #pauses = 0;
 
-  /** Takes a case on. */
-  begin(subject: Case, sites: readonly Site[]): void {
-    if (subject.threads > 7) throw new Misuse("at most 7 threads");
+  /** Takes a case on, each step of which takes a time. */
+  begin(subject: Case, sites: readonly Site[], stepMs = 0): void {
+    if (subject.threads > MOST_THREADS) throw new Misuse(`at most ${MOST_THREADS} threads`);
     this.subject = subject;
+    this.stepMs = stepMs;
     this.threads = subject.threads;
     this.memory = new Memory(subject.words, subject.threads);
     if (subject.describe !== undefined) {
@@ -186,20 +189,19 @@ export class Runtime extends Schedule {
       throw new Misuse(`${this.where(site)}: a step in a callback that cannot become a generator`);
     }
     const starting = this.current < -1;
-    // Outside of runs, the place of thread 7 is used, which never runs.
-    const thread = starting ? -2 - this.current : this.current < 0 ? 7 : this.current;
+    const thread = starting ? -2 - this.current : this.current < 0 ? NOBODY : this.current;
     this.kinds[thread] = kind;
     this.sitesNext[thread] = site;
     this.#array[thread] = array;
     this.#index[thread] = index;
     this.#a[thread] = a;
     this.#b[thread] = b;
-    if (starting) return true;
-    if (!this.exploring) return false;
     if (kind === PARK) this.deadlines[thread] = this.clock + (a as number);
     else if (kind === SPIN) {
       this.deadlines[thread] = (this.#timed & (1 << thread)) === 0 ? Infinity : this.clock + 1;
     }
+    if (starting) return true;
+    if (!this.exploring) return false;
     this.#decide();
     return this.current !== thread;
   }
@@ -210,7 +212,7 @@ export class Runtime extends Schedule {
       this.#answered = false;
       return this.#answer;
     }
-    const thread = this.current < 0 ? 7 : this.current;
+    const thread = this.current < 0 ? NOBODY : this.current;
     const kind = this.kinds[thread] as number;
     this.steps++;
     let result: unknown;

@@ -4,31 +4,40 @@
  * @module
  */
 
+import { sizeOf } from "./bits.ts";
 import { PARK, SPIN, Violation } from "./ops.ts";
 import type { Case } from "./spec.ts";
 import { mix } from "./state.ts";
-import { Support } from "./support.ts";
+import { PLACES, Support } from "./support.ts";
 
-/** Alternatives are bits: `thread * 4` and one of these. */
+/** Kinds of alternatives; one of them is picked by its number, `thread * 4` and one of these. */
 export const RUN = 0;
 export const GIVE_UP = 1;
 export const WAKE = 2;
 export const KILL = 3;
+
+/** Most threads of a case that is explored: all their alternatives, or all flags of a state, are bits of one word. */
+export const MOST_EXPLORED = 7;
 
 /** Picks what happens. */
 export interface Strategy {
   /** The next alternative when it is known already, else -1. */
   replay(): number;
   /**
-   * Picks.
+   * Whether to end the run in this state. Left out by who never does: hashing it takes time, and many threads have no hash.
    *
-   * @param mask The alternatives.
-   * @param costly Those that interrupt a thread.
    * @param low Half of the state's hash.
    * @param high The other half.
-   * @returns Index of a bit of `mask`, or -1 to end the run.
    */
-  pick(mask: number, costly: number, low: number, high: number): number;
+  cut?(low: number, high: number): boolean;
+  /**
+   * Picks.
+   *
+   * @param alternatives By kind, bits of the threads.
+   * @param interrupted The thread that any other one interrupts; -1 when that is nobody.
+   * @returns Number of an alternative.
+   */
+  pick(alternatives: Int32Array, interrupted: number): number;
   /** Picks a number below `ways`. */
   choose(ways: number): number;
 }
@@ -55,15 +64,19 @@ export class Schedule extends Support {
   protected timeouts = 0;
   protected spurious = 0;
   protected clock = 0;
+  /** Milliseconds that a step takes; 0 in explorations, where no two states would be the same. */
+  protected stepMs = 0;
   /** Steps since another thread did one. */
   protected inARow = 0;
   // What each thread does next
-  protected readonly kinds: Int32Array = new Int32Array(8);
-  protected readonly sitesNext: Int32Array = new Int32Array(8);
+  protected readonly kinds: Int32Array = new Int32Array(PLACES);
+  protected readonly sitesNext: Int32Array = new Int32Array(PLACES);
   /** When its sleep ends. */
-  protected readonly deadlines: Float64Array = new Float64Array(8);
+  protected readonly deadlines: Float64Array = new Float64Array(PLACES);
   /** Bits of the threads that each has found alive since it last spun. */
-  protected readonly asked: Int32Array = new Int32Array(8);
+  protected readonly asked: Int32Array = new Int32Array(PLACES);
+  /** What may happen next: by kind, bits of threads. */
+  readonly #alternatives: Int32Array = new Int32Array(4);
 
   /** Before a run. */
   protected restart(): void {
@@ -79,6 +92,7 @@ export class Schedule extends Support {
         0;
     this.clock = this.inARow = 0;
     this.asked.fill(0);
+    this.deadlines.fill(Infinity);
     this.forgetAll();
   }
 
@@ -88,7 +102,8 @@ export class Schedule extends Support {
     if (kind === PARK) {
       const bit = 1 << thread;
       return (this.permits & bit) !== 0 ||
-        ((this.givenUp & bit) !== 0 && this.#news(thread));
+        ((this.givenUp & bit) !== 0 && this.#news(thread)) ||
+        (this.stepMs > 0 && (this.deadlines[thread] as number) <= this.clock);
     }
     return kind !== SPIN || this.#news(thread);
   }
@@ -114,32 +129,36 @@ export class Schedule extends Support {
     if (this.steps > limit) {
       throw new Violation(`no progress: ${limit} steps and no end (a loop that waits has to spin)`);
     }
-    let mask = 0;
+    let runs = 0;
     let left = 0;
     for (let thread = 0; thread < this.threads; thread++) {
       const bit = 1 << thread;
       if (((this.ended | this.killed) & bit) !== 0) continue;
       left |= bit;
-      if (this.canRun(thread)) mask |= 1 << (thread * 4);
+      if (this.canRun(thread)) runs |= bit;
     }
     if (left === 0) return -2;
-    const idle = mask === 0;
-    if (idle) {
-      mask = this.#wakeFirst(left);
-      if (mask === 0) throw new Violation(this.#deadlock(left));
-    }
-    const canGoOn = current >= 0 && (mask & (1 << (current * 4))) !== 0;
-    let own = canGoOn ? 1 << (current * 4) : 0;
-    if (canGoOn && this.inARow > MOST_IN_A_ROW && mask !== own) {
-      // Fair: whoever does so much at once waits for somebody.
-      mask ^= own;
-      own = 0;
-    } else mask |= this.#events(left, idle ? 0 : this.spurious);
-    // A dead thread's killer goes on for free; so does one that is told something itself.
-    if (canGoOn && own !== 0) own |= 0xe << (current * 4);
-    const kills = mask & 0x88888888;
-    const costly = own === 0 ? 0 : mask & ~own & ~kills;
-    const last = own === 0 ? 7 : current;
+    const idle = runs === 0;
+    // Each that can run has a CPU: this step is one of as many in the same time.
+    if (this.stepMs > 0 && !idle) this.clock += this.stepMs / sizeOf(runs);
+    const wakes = idle ? this.#wakeFirst(left) : 0;
+    if (idle && wakes === 0) throw new Violation(this.#deadlock(left));
+    const own = current < 0 ? 0 : runs & (1 << current);
+    // Fair: whoever does so much at once waits for somebody.
+    const tooLong = own !== 0 && this.inARow > MOST_IN_A_ROW && runs !== own;
+    const alternatives = this.#alternatives;
+    alternatives.fill(0);
+    alternatives[RUN] = tooLong ? runs ^ own : runs;
+    alternatives[WAKE] = wakes;
+    if (!tooLong) this.#addEvents(left, idle ? 0 : this.spurious);
+    const interrupted = own === 0 || tooLong ? -1 : current;
+    if (this.#isCut(strategy, interrupted)) return -1;
+    return strategy.pick(alternatives, interrupted);
+  }
+
+  /** Shows the state to a strategy that looks at it. */
+  #isCut(strategy: Strategy, interrupted: number): boolean {
+    if (strategy.cut === undefined) return false;
     let low = this.memory.low ^ this.noted;
     let high = this.memory.high ^ this.noted2;
     for (let thread = 0; thread < this.threads; thread++) {
@@ -148,12 +167,13 @@ export class Schedule extends Support {
       // As long as no time has passed, a thread knows itself when it wants to wake up.
       if (this.clock > 0) low ^= mix((this.deadlines[thread] as number) | 0, thread + 8);
     }
+    const last = interrupted & MOST_EXPLORED;
     const flags = last | (this.permits << 3) | (this.killed << 10) | (this.givenUp << 17);
     const counts = this.kills | (this.timeouts << 4) | (this.spurious << 8) |
       (Math.trunc(this.clock) << 12);
     low = mix(low ^ Math.imul(flags, 0x9e3779b1), counts);
     high = mix(high ^ Math.imul(counts, 0x85ebca77), flags);
-    return strategy.pick(mask, costly, low, high);
+    return strategy.cut(low, high);
   }
 
   /** Nobody can run: time passes until the first sleep with an end is over, or for a spinner that looks at the clock. */
@@ -166,25 +186,25 @@ export class Schedule extends Support {
       const deadline = this.deadlines[thread] as number;
       if (deadline < first) mask = 0;
       first = Math.min(first, deadline);
-      if (deadline === first && first < Infinity) mask |= 1 << (thread * 4 + WAKE);
+      if (deadline === first && first < Infinity) mask |= 1 << thread;
     }
     return mask;
   }
 
   /** What else may happen here. */
-  #events(left: number, spurious: number): number {
-    let mask = 0;
+  #addEvents(left: number, spurious: number): void {
+    if (this.timeouts === 0 && spurious === 0 && this.kills === 0) return;
+    const alternatives = this.#alternatives;
     const victim = this.subject?.victim;
     for (let thread = 0; thread < this.threads; thread++) {
       const bit = 1 << thread;
       if ((left & bit) === 0) continue;
       if (this.kinds[thread] === PARK && (this.givenUp & bit) === 0) {
-        if (this.timeouts > 0) mask |= 1 << (thread * 4 + GIVE_UP);
-        if (spurious > 0 && (this.permits & bit) === 0) mask |= 1 << (thread * 4 + WAKE);
+        if (this.timeouts > 0) (alternatives[GIVE_UP] as number) |= bit;
+        if (spurious > 0 && (this.permits & bit) === 0) (alternatives[WAKE] as number) |= bit;
       }
-      if (this.kills > 0 && (victim ?? thread) === thread) mask |= 1 << (thread * 4 + KILL);
+      if (this.kills > 0 && (victim ?? thread) === thread) (alternatives[KILL] as number) |= bit;
     }
-    return mask;
   }
 
   #deadlock(left: number): string {

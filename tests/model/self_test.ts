@@ -3,8 +3,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { explore, walk } from "./explore.ts";
-import { jain, Lines } from "./lines.ts";
-import type { Case, Spec, World } from "./spec.ts";
+import { jain, Lines, missed, shareAcross } from "./lines.ts";
+import type { Observer } from "./ops.ts";
+import type { Case, Program, Spec, Traffic, World } from "./spec.ts";
 import { applyMutants, loadStepwise, type Stepwise } from "./transform.ts";
 
 /** Transforms a text as if it were a file of the checkout. */
@@ -252,6 +253,92 @@ describe("the explorer", () => {
   });
 });
 
+/** Walks through the case that a text exports, with as many threads as can be. */
+async function walkText(
+  text: string,
+  { seed = 1, traffic }: { readonly seed?: number; readonly traffic?: Traffic } = {},
+): Promise<{ readonly violation: string | undefined; readonly order: readonly number[] }> {
+  const { module, sites } = await stepwise(text);
+  const setup = module["setup"] as Case["setup"];
+  const order: number[] = [];
+  const observer: Observer = {
+    access: (thread) => order.push(thread),
+    other: (thread) => order.push(thread),
+    operation: () => {},
+    lock: () => {},
+  };
+  const extra = traffic === undefined ? {} : { traffic };
+  const { violation } = walk({ ...base, ...extra, threads: 32, setup }, sites, seed, observer);
+  return { violation, order };
+}
+
+describe("a walk of 32 threads", () => {
+  const count = "Atomics.add(words, 0, 1);";
+
+  it("goes the same way again, and comes by everybody", async () => {
+    const text = threads(`world.pause(); ${count}`, 32);
+    const { order, violation } = await walkText(text, { seed: 5 });
+    assert.equal(violation, undefined);
+    assert.deepEqual((await walkText(text, { seed: 5 })).order, order);
+    assert.notDeepEqual((await walkText(text, { seed: 6 })).order, order);
+    const steps = Array.from({ length: 32 }, (_, i) => order.filter((other) => other === i).length);
+    assert.deepEqual(steps, new Array(32).fill(3));
+  });
+
+  // The last two are where a sign would be lost.
+  for (const first of [0, 30]) {
+    const take = (isTaken: string): string =>
+      threads(
+        `if (i >= ${first}) {
+          world.lock("wanted");
+          for (let round = 0; ${isTaken}; round++) me.spin(round);
+          world.lock("taken"); world.pause(); world.lock("free");
+          Atomics.store(words, 1, 0);
+        } ${count}`,
+        32,
+      );
+
+    it(`finds that a lock is taken twice by threads from ${first} on`, async () => {
+      const right = take("Atomics.compareExchange(words, 1, 0, 1) !== 0");
+      const wrong = take("Atomics.load(words, 1) !== 0 || Atomics.store(words, 1, 1) !== 1");
+      const found: string[] = [];
+      for (let seed = 1; seed <= 20; seed++) {
+        assert.equal((await walkText(right, { seed })).violation, undefined);
+        const { violation } = await walkText(wrong, { seed });
+        if (violation !== undefined) found.push(violation);
+      }
+      assert.match(found[0] ?? "", /^thread \d+ has the lock, too \(in the random walk with seed/);
+      assert.ok(first === 0 || found.every((text) => /^thread 3[01] has/.test(text)), `${found}`);
+    });
+  }
+
+  it("finds that nobody wakes the last one", async () => {
+    const code = `if (i === 31) yield Infinity; ${count}`;
+    const { violation } = await walkText(threads(code, 32));
+    assert.match(violation ?? "", /nobody can go on: thread 31 sleeps/);
+  });
+
+  it("lets time pass with the steps of traffic", async () => {
+    const code = `if (i === 0) {
+        yield 1;
+        world.check(me.now() >= 1, "it has slept for so long");
+        Atomics.store(words, 1, 1);
+      } else while (Atomics.load(words, 1) === 0) world.pause();
+      ${count}`;
+    const traffic: Traffic = { across: [0, 1], bypass: 0, stepMs: 0.1 };
+    const { violation, order } = await walkText(threads(code, 32), { traffic });
+    assert.equal(violation, undefined);
+    // 31 threads do ten steps each in a millisecond.
+    assert.ok(order.length > 310 && order.length < 620, `${order.length} steps`);
+  });
+
+  it("is as far as so many threads get: they are not explored, and no more walk", () => {
+    const setup = (): Program => ({ threads: [] });
+    assert.throws(() => explore({ ...base, threads: 8, setup }, []), /8 threads are too many/);
+    assert.throws(() => walk({ ...base, threads: 33, setup }, [], 1), /at most 32 threads/);
+  });
+});
+
 describe("the lines", () => {
   it("move as MESI has it", () => {
     const lines = new Lines({ lineBytes: 64, domains: [0, 0, 1] });
@@ -287,8 +374,28 @@ describe("the lines", () => {
       remote: 2,
       bypass: 4,
     });
+    assert.equal(shareAcross(lines.lockStatistics), 0.5);
     assert.equal(jain([1, 1, 1]), 1);
     assert.equal(jain([3, 0, 0]), 1 / 3);
+  });
+
+  it("count as overtaken who came before", () => {
+    const lines = new Lines({ domains: [0, 0, 0] });
+    for (const thread of [0, 1, 2]) lines.lock(thread, "wanted");
+    for (const thread of [0, 1, 2]) lines.lock(thread, "taken");
+    assert.equal(lines.lockStatistics.bypass, 0);
+    for (const thread of [2, 1, 0]) lines.lock(thread, "wanted");
+    for (const thread of [0, 1, 2]) lines.lock(thread, "taken");
+    assert.equal(lines.lockStatistics.bypass, 2);
+  });
+
+  it("tell what traffic has to show", () => {
+    const found = { taken: 101, local: 75, remote: 25, bypass: 7, fairness: 1 };
+    const bounds = { stepMs: 1, across: [0.2, 0.3], bypass: 7 } as const;
+    assert.equal(missed(found, bounds), undefined);
+    assert.match(missed(found, { ...bounds, across: [0, 0.2] }) ?? "", /25.0 % of .* 0.0 % to 20/);
+    assert.match(missed(found, { ...bounds, across: [0.3, 1] }) ?? "", /25.0 % of .* 30.0 % to/);
+    assert.match(missed(found, { ...bounds, bypass: 6 }) ?? "", /overtaken 7 times, more than 6/);
   });
 });
 

@@ -126,11 +126,21 @@ export interface World {
   lock(state: "wanted" | "taken" | "free" | "gave up", doorway?: readonly number[]): void;
 }
 
+/** What random walks through a case have to show. */
+export interface Traffic {
+  /** Share of the hand-offs between threads that go to another domain: at least, and at most. */
+  readonly across: readonly [least: number, most: number];
+  /** How often others may take the lock who came later than a thread that waits for it. */
+  readonly bypass: number;
+  /** How long a step of a thread takes, each of which has a CPU of its own; sleeps end when it is time. */
+  readonly stepMs: number;
+}
+
 /** One program and how far it is explored. */
 export interface Case {
   /** Told apart from other cases of the spec by it. */
   readonly name?: string;
-  /** At most 7. */
+  /** At most 7; 32 where it has {@linkcode traffic}. */
   readonly threads: number;
   /** 32-bit words of shared memory. */
   readonly words: number;
@@ -158,6 +168,8 @@ export interface Case {
   readonly victim?: number;
   /** Steps after which a run counts as one that makes no progress. */
   readonly steps?: number;
+  /** It is walked through at random, and not explored: no mutant is found by it. */
+  readonly traffic?: Traffic;
   /** Explored with `--full` only. */
   readonly full?: boolean;
   /** More preemptions, with `--full`. */

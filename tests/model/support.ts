@@ -5,6 +5,7 @@
  * @module
  */
 
+import { MOST_THREADS } from "./bits.ts";
 import { Memory } from "./memory.ts";
 import { Misuse, type Words } from "./ops.ts";
 import type { Site } from "./rewrite_accesses.ts";
@@ -14,6 +15,11 @@ import { mix } from "./state.ts";
 export type Code = Generator<unknown, unknown, unknown>;
 /** A function that has a stepwise form. */
 export type Stepping = ((...args: unknown[]) => unknown) & { step$?: (...args: unknown[]) => Code };
+
+/** The place, behind those of the threads, of code that none of them runs, such as `setup`. */
+export const NOBODY: number = MOST_THREADS;
+/** Places for what is kept of threads. */
+export const PLACES: number = MOST_THREADS + 1;
 
 /** Objects whose methods are steps; stepwise code knows them by this. */
 export class Host {}
@@ -32,8 +38,8 @@ export class Support {
   /** How many plain functions that cannot rest are running. */
   protected plain = 0;
   // Hashes of what each thread got to know, and of what was noted
-  protected readonly lows: Int32Array = new Int32Array(8);
-  protected readonly highs: Int32Array = new Int32Array(8);
+  protected readonly lows: Int32Array = new Int32Array(PLACES);
+  protected readonly highs: Int32Array = new Int32Array(PLACES);
   protected noted = 0;
   protected noted2 = 0;
 

@@ -108,7 +108,7 @@ export class ModelWorld extends Host implements World {
   lock(state: "wanted" | "taken" | "free" | "gave up", doorway?: readonly number[]): void {
     const thread = runtime.me;
     const bit = 1 << thread;
-    runtime.observer?.lock(thread, state);
+    if (doorway === undefined) runtime.observer?.lock(thread, state);
     if (state === "taken") {
       const other = this.#holders & ~runtime.killed;
       this.check(other === 0, `thread ${31 - Math.clz32(other)} has the lock, too`);
@@ -130,6 +130,7 @@ export class ModelWorld extends Host implements World {
       if (this.#doorways[writer] === undefined) return;
       this.#doorways[writer] = undefined;
       this.#queue.push(writer);
+      runtime.observer?.lock(writer, "wanted");
       runtime.note(writer);
     });
   }

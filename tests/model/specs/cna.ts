@@ -1,6 +1,6 @@
-import { CnaCore } from "../../../lib/sync/cna_core.ts";
+import { CnaCore, PASSES as USUAL_PASSES } from "../../../lib/sync/cna_core.ts";
 import { LINE_WORDS } from "../../../lib/sync/waiter.ts";
-import { lockSpec } from "../lock_spec.ts";
+import { lockSpec, trafficCase } from "../lock_spec.ts";
 import { describeQueue, killCase, prompt, returnCase } from "../queue_spec.ts";
 import type { Spec } from "../spec.ts";
 
@@ -89,6 +89,8 @@ const base = prompt(lockSpec({
       spins: 0,
       domains: [0, 0, 1, 1, 2, 2, 3],
     },
+    // So often for each of the 31 that may be before it, and once more.
+    trafficCase({ across: [0, 0.05], bypass: 32 * USUAL_PASSES }),
   ],
   mutants: [
     {

@@ -1,7 +1,7 @@
-import { CohortCore } from "../../../lib/sync/cohort_core.ts";
+import { CohortCore, PASSES as USUAL_PASSES } from "../../../lib/sync/cohort_core.ts";
 import { McsCore } from "../../../lib/sync/mcs_core.ts";
 import { TicketCore } from "../../../lib/sync/ticket_core.ts";
-import { lockSpec } from "../lock_spec.ts";
+import { lockSpec, trafficCase } from "../lock_spec.ts";
 import { killCase, prompt } from "../queue_spec.ts";
 import type { Spec } from "../spec.ts";
 
@@ -105,6 +105,8 @@ const base = prompt(lockSpec({
       spins: 0,
       domains: [0, 0, 1, 1, 2, 2, 3],
     },
+    // By three other domains, for each of the seven of its own that may be before it, and once more.
+    trafficCase({ across: [0, 0.05], bypass: 8 * 3 * (USUAL_PASSES + 1) }),
   ],
   mutants: [
     {

@@ -1,5 +1,5 @@
 import { McsCore } from "../../../lib/sync/mcs_core.ts";
-import { lockSpec } from "../lock_spec.ts";
+import { lockSpec, trafficCase } from "../lock_spec.ts";
 import { describeQueue, killCase, prompt, returnCase } from "../queue_spec.ts";
 import { LINE_WORDS } from "../../../lib/sync/waiter.ts";
 import type { Spec } from "../spec.ts";
@@ -62,6 +62,7 @@ const base = prompt(lockSpec({
       spins: 0,
       domains: [0, 0, 1, 1, 2, 2, 3],
     },
+    trafficCase({ across: [0.65, 0.85], bypass: 0 }),
   ],
   mutants: [
     {

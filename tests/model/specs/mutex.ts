@@ -1,5 +1,5 @@
-import { MutexCore } from "../../../lib/sync/mutex_core.ts";
-import { lockSpec } from "../lock_spec.ts";
+import { MutexCore, PATIENCE_MS } from "../../../lib/sync/mutex_core.ts";
+import { lockSpec, TRAFFIC_HOLD_MS, trafficCase } from "../lock_spec.ts";
 import type { Spec } from "../spec.ts";
 
 /** The default mutex: barging, one spinner a domain, impatience, death. */
@@ -115,6 +115,8 @@ export const specs: readonly Spec[] = [
         domains: [0, 0, 1, 1, 2, 2, 3],
         timeless: true,
       },
+      // Whoever has lost its patience waits for others that have.
+      trafficCase({ across: [0, 0.05], bypass: Math.ceil(PATIENCE_MS / TRAFFIC_HOLD_MS) + 32 }),
     ],
     mutants: [
       {

@@ -1,6 +1,6 @@
 import { TicketCore } from "../../../lib/sync/ticket_core.ts";
 import { LINE_WORDS } from "../../../lib/sync/waiter.ts";
-import { lockSpec } from "../lock_spec.ts";
+import { lockSpec, trafficCase } from "../lock_spec.ts";
 import { killCase, prompt, returnCase } from "../queue_spec.ts";
 import type { Spec } from "../spec.ts";
 
@@ -57,6 +57,7 @@ const base = prompt(lockSpec({
       timeouts: 1,
       tries: 2,
     },
+    trafficCase({ across: [0.65, 0.85], bypass: 0 }),
   ],
   mutants: [
     {
