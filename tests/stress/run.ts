@@ -1,6 +1,6 @@
 /**
  * Tortures all locks for long, and terminates many holders of a mutex:
- * tests/stress/run.ts [--seconds N] [--threads N] [--terminations N] [--seed N] [--quota CPUS]
+ * tests/stress/run.ts [--seconds N] [--threads N] [--terminations N] [--seed N] [--quota CPUS] [--hang SECONDS]
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -17,6 +17,7 @@ const { values } = parseArgs({
     terminations: { type: "string", default: "100" },
     seed: { type: "string", default: "1" },
     quota: { type: "string" },
+    hang: { type: "string", default: "10" },
   },
 });
 const ms = Number(values.seconds) * 1000;
@@ -38,6 +39,7 @@ for (const { name, make, robust } of ms > 0 ? LOCKS : []) {
     ms,
     seed: Number(values.seed),
     kills: robust,
+    hangMs: Number(values.hang) * 1000,
   });
   process.stdout.write(`${name}, ${threads} threads: ${JSON.stringify(done)}\n`);
   if (done.violations > 0) process.exitCode = 1;

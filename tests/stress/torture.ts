@@ -14,6 +14,8 @@ export interface Torture {
   readonly seed: number;
   /** Whether threads are terminated, which only robust locks survive. */
   readonly kills: boolean;
+  /** Nobody moving for so long is a hang: the run ends and says so. Ten seconds unless given. */
+  readonly hangMs?: number;
 }
 
 /** What came of it. */
@@ -33,8 +35,6 @@ export interface Tortured {
 }
 
 const KILL_MS = 40;
-/** Nobody moving for so long is a hang: the run ends and says so. */
-const HANG_MS = 10_000;
 const module = sibling(import.meta.url, "./worker");
 
 /** Threads under torture, by their index. */
@@ -97,13 +97,14 @@ class Crowd {
  *
  * @param torture How.
  * @returns What came of it.
- * @throws When nobody got anywhere for ten seconds, or a thread failed.
+ * @throws When nobody got anywhere for so long, or a thread failed.
  */
 export async function tortureLock(torture: Torture): Promise<Tortured> {
+  const { hangMs = 10_000 } = torture;
   const crowd = new Crowd(torture);
   const begun = performance.now();
   // On a busy machine some threads still begin when the others have had thousands of turns.
-  while (crowd.fewest === 0 && performance.now() - begun < HANG_MS) await sleep(1);
+  while (crowd.fewest === 0 && performance.now() - begun < hangMs) await sleep(1);
   const end = performance.now() + torture.ms;
   let seen = 0;
   let moved = performance.now();
@@ -118,7 +119,7 @@ export async function tortureLock(torture: Torture): Promise<Tortured> {
       moved = now;
     }
     seen = turns;
-    if (now - moved > HANG_MS) throw new Error(`nobody got anywhere for ${HANG_MS} ms`);
+    if (now - moved > hangMs) throw new Error(`nobody got anywhere for ${hangMs} ms`);
   }
   await crowd.end();
   const { words, turns, fewest, killed } = crowd;
