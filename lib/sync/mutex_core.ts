@@ -243,11 +243,14 @@ export class MutexCore implements LockCore {
       Atomics.load(words, LAST_DOMAIN) !== me.domain;
   }
 
-  /** Takes it if it stays free for a moment, in which those of its domain may take it. */
+  /** Takes it if it stays free for a moment, in which those of its domain may take it, or its owner is dead. */
   #takeIfLeft(me: Waiter): boolean {
     const words = this.#words;
     for (let round = 0; me.spin(round); round++) {
-      if ((Atomics.load(words, STATE) & ID_MASK) !== 0) return false;
+      const owner = Atomics.load(words, STATE) & ID_MASK;
+      if (owner === 0) continue;
+      if (me.alive(owner)) return false;
+      break;
     }
     return this.#take(me);
   }

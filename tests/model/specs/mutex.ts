@@ -87,6 +87,16 @@ export const specs: readonly Spec[] = [
         timeless: true,
       },
       {
+        name: "death elsewhere",
+        threads: 2,
+        acquisitions: 2,
+        preemptions: 2,
+        spins: 1,
+        domains: [0, 1],
+        kills: 1,
+        timeless: true,
+      },
+      {
         name: "death of three",
         threads: 3,
         acquisitions: 1,
@@ -175,6 +185,11 @@ export const specs: readonly Spec[] = [
       {
         name: "a dead owner counts as alive",
         find: "if (owner === me.id || me.alive(owner)) return false;",
+        replace: "return false;",
+      },
+      {
+        name: "a dead owner elsewhere counts as alive",
+        find: "if (me.alive(owner)) return false;\n      break;",
         replace: "return false;",
       },
       {
