@@ -4,6 +4,7 @@ import { topology } from "../mod.ts";
 import { LOCKS } from "./stress/locks.ts";
 import { terminateHolders } from "./stress/terminations.ts";
 import { tortureLock } from "./stress/torture.ts";
+import { runModule, sibling } from "./support/checkout.ts";
 import { Quota } from "./support/quota.ts";
 
 /** `tests/stress/run.ts` does the same for longer. */
@@ -53,5 +54,15 @@ describe("torture", () => {
     const { heirs, waitsMs } = await terminateHolders(TERMINATIONS);
     assert.equal(heirs, TERMINATIONS);
     assert.ok((waitsMs.at(-1) as number) < 1000, `waited ${waitsMs.at(-1)} ms`);
+  });
+
+  it("of all of them in four domains", () => {
+    const ran = runModule(sibling(import.meta.url, "./stress/run"), {
+      args: ["--seconds", "0.2", "--threads", "6", "--terminations", `${TERMINATIONS}`],
+      env: { NUMAKIT_FAKE_DOMAINS: "4" },
+      denoFlags: ["--allow-all", "--no-check"],
+    });
+    assert.equal(ran.status, 0, ran.stderr);
+    assert.match(ran.stdout, new RegExp(`${TERMINATIONS} heirs were told`));
   });
 });

@@ -172,7 +172,7 @@ export class Barrier implements Shareable {
     this.#home.check("pass");
     const core = this.#core;
     const me = this.#home.me;
-    if (options !== undefined) checkBlockOptions(options, ACTION);
+    if (options !== undefined) options = checkBlockOptions(options, ACTION);
     if (!(options?.block ?? !isMainThread())) {
       throw new NumaError("EWOULDBLOCK", ACTION, {
         why: "it would block the main thread, and with it the event loop",
@@ -210,8 +210,12 @@ export class Barrier implements Shareable {
       (answer) => answer === BARRIER_GAVE_UP,
     );
     // Otherwise it would be taken for a dead party.
-    core.leave(me);
-    me.lot.release(me.id);
+    try {
+      this.#home.check("pass");
+      core.leave(me);
+    } finally {
+      me.lot.release(me.id);
+    }
     return leads(result ?? answer);
   }
 
@@ -224,7 +228,7 @@ export class Barrier implements Shareable {
   reset(options?: BlockOptions): void {
     this.#home.check("reset");
     const action = "reset a barrier";
-    if (options !== undefined) checkBlockOptions(options, action);
+    if (options !== undefined) options = checkBlockOptions(options, action);
     block(this.#core.reset(this.#home.me), this.#home.me, action, options);
   }
 

@@ -343,8 +343,11 @@ export class BarrierCore {
     const words = this.#words;
     const used = Atomics.load(words, USED);
     for (let slot = 0; slot < used; slot++) {
-      const id = Atomics.load(words, this.#slots + slot * LINE_WORDS) & ID_MASK;
-      if (id !== 0 && id !== me.id && !me.alive(id)) return true;
+      const at = this.#slots + slot * LINE_WORDS;
+      const id = Atomics.load(words, at) & ID_MASK;
+      if (id === 0 || id === me.id || me.alive(id)) continue;
+      // A wait that does not block is gone once it has left: then it no longer stands here.
+      if ((Atomics.load(words, at) & ID_MASK) === id) return true;
     }
     return false;
   }

@@ -26,17 +26,20 @@ function checkTimeout(timeoutMs: unknown, action: string): number {
  *
  * @param options The options.
  * @param action What was asked, as it follows "Cannot".
+ * @returns A copy: a second look might find something else, when a wait has begun.
  * @throws {NumaError} `EINVAL`.
  */
-export function checkBlockOptions(options: BlockOptions, action: string): void {
+export function checkBlockOptions(options: BlockOptions, action: string): BlockOptions {
   checkOptions(options, "{ timeoutMs, block }", action);
-  checkTimeout(options.timeoutMs, action);
-  if (options.block !== undefined && typeof options.block !== "boolean") {
+  const { timeoutMs, block } = options;
+  checkTimeout(timeoutMs, action);
+  if (block !== undefined && typeof block !== "boolean") {
     throw new NumaError("EINVAL", action, {
-      why: `block is ${show(options.block)}`,
+      why: `block is ${show(block)}`,
       fix: "Give true or false.",
     });
   }
+  return { ...(timeoutMs !== undefined && { timeoutMs }), ...(block !== undefined && { block }) };
 }
 
 /** The error of a wait that was over before it had what it waited for. */
@@ -127,7 +130,9 @@ export async function blockAsync<Result>(
   options: WaitOptions | undefined,
   failed: (result: Result) => boolean = (result) => result === false,
 ): Promise<{ me: ThreadWaiter; result: Result | undefined }> {
-  const { timeoutMs, signal } = checkWaitOptions(options, action);
+  const { timeoutMs = Infinity, signal } = options === undefined
+    ? {}
+    : checkWaitOptions(options, action);
   signal?.throwIfAborted();
   const me = claimWaiter();
   const { lot, id } = me;
@@ -158,11 +163,18 @@ export async function blockAsync<Result>(
   }
 }
 
-function checkWaitOptions(
-  options: WaitOptions | undefined,
+/**
+ * Checks what a caller gave for a wait that does not block, before anything is done.
+ *
+ * @param options The options.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns A copy, as of {@linkcode checkBlockOptions}.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkWaitOptions(
+  options: WaitOptions,
   action: string,
-): { timeoutMs: number; signal: AbortSignal | undefined } {
-  if (options === undefined) return { timeoutMs: Infinity, signal: undefined };
+): WaitOptions {
   checkOptions(options, "{ timeoutMs, signal }", action);
   const { timeoutMs, signal } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
@@ -171,5 +183,6 @@ function checkWaitOptions(
       fix: "Give an AbortSignal.",
     });
   }
-  return { timeoutMs: checkTimeout(timeoutMs, action), signal };
+  checkTimeout(timeoutMs, action);
+  return { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal !== undefined && { signal }) };
 }

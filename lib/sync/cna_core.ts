@@ -335,10 +335,12 @@ export class CnaCore implements LockCore {
     const count = threads < NODES_A_LOOK ? threads : NODES_A_LOOK;
     for (let step = 0; step < count; step++) {
       const slot = (me.slot + look * NODES_A_LOOK + step) % threads;
-      const state = Atomics.load(words, (1 + slot) * LINE_WORDS + STATE);
+      const at = (1 + slot) * LINE_WORDS + STATE;
+      const state = Atomics.load(words, at);
       const flags = state & ~ID_MASK;
       if (state === 0 || ((flags & LEFT) !== 0 && flags !== LEAVING)) continue;
-      if (!me.alive(state & ID_MASK)) return true;
+      // A wait that does not block is gone once it has left: then it no longer stands here.
+      if (!me.alive(state & ID_MASK) && Atomics.load(words, at) === state) return true;
     }
     return false;
   }

@@ -5,7 +5,7 @@ import { block, blockAsync, checkBlockOptions } from "./block.ts";
 import type { BlockOptions, WaitOptions } from "./options.ts";
 import { ConditionCore } from "./condition_core.ts";
 import { EventCountCore } from "./event_count_core.ts";
-import { type Guard, Lock } from "./lock.ts";
+import { Guard, Lock } from "./lock.ts";
 import {
   attachRegion,
   checkSlot,
@@ -17,6 +17,7 @@ import {
   type SyncMemory,
   type SyncOptions,
 } from "./region.ts";
+import { watch } from "./home.ts";
 import { currentWaiter, type ThreadWaiter } from "./thread_waiter.ts";
 
 const MEMORY: RegionKind = {
@@ -81,7 +82,10 @@ export class Condition implements Shareable {
   static create(memory: SyncMemory, options: SyncOptions = {}): Condition {
     const action = "create a condition variable";
     checkOptions(options, "{ threads }", action);
-    return oneOf(createRegion(MEMORY, memory, options, action), (region) => new Condition(region));
+    return oneOf(
+      createRegion(MEMORY, memory, { threads: options.threads }, action),
+      (region) => new Condition(region),
+    );
   }
 
   /**
@@ -93,7 +97,7 @@ export class Condition implements Shareable {
    */
   static bytes(options: SyncOptions = {}): number {
     checkOptions(options, "{ threads }", "size a condition variable");
-    return regionBytes(MEMORY, options);
+    return regionBytes(MEMORY, { threads: options.threads });
   }
 
   /**
@@ -122,14 +126,9 @@ export class Condition implements Shareable {
    * `EOWNERDEAD`.
    */
   wait(lock: Lock, options?: BlockOptions): void {
-    if (options !== undefined) checkBlockOptions(options, WAIT);
+    if (options !== undefined) options = checkBlockOptions(options, WAIT);
     this.#check(WAIT);
-    if (!(lock instanceof Lock)) {
-      throw new NumaError("EINVAL", WAIT, {
-        why: `${show(lock)} is not a lock`,
-        fix: "Give the lock that guards the condition, such as a Mutex.",
-      });
-    }
+    checkLock(lock);
     if (!lock.held) {
       throw new NumaError("EOWNER", WAIT, {
         why: "this thread does not hold the lock",
@@ -157,6 +156,13 @@ export class Condition implements Shareable {
    * The signal's reason when that aborts. What the lock throws.
    */
   async waitAsync(lock: Lock, guard: Guard, options?: WaitOptions): Promise<Guard> {
+    checkLock(lock);
+    if (!(guard instanceof Guard)) {
+      throw new NumaError("EINVAL", WAIT, {
+        why: `${show(guard)} is not a guard`,
+        fix: "Give what acquireAsync gave for the lock.",
+      });
+    }
     let begun = false;
     try {
       this.#check(WAIT);
@@ -164,7 +170,7 @@ export class Condition implements Shareable {
         (me) => {
           checkSlot(me.slot, this.#region.shape, WAIT);
           begun = this.#core.begin({ release: () => (guard.release(), true) }, me);
-          return this.#core.wait(me);
+          return watch(this.#core.wait(me), () => this.#check(WAIT));
         },
         WAIT,
         options,
@@ -172,7 +178,7 @@ export class Condition implements Shareable {
       try {
         return await lock.acquireAsync();
       } finally {
-        this.#events.leave(me);
+        if (this.#region.words.length > 0) this.#events.leave(me);
         me.lot.release(me.id);
       }
     } catch (error) {
@@ -224,4 +230,12 @@ export class Condition implements Shareable {
   static {
     registerKind(MEMORY.name, Condition, Condition.fromHandle);
   }
+}
+
+function checkLock(lock: unknown): void {
+  if (lock instanceof Lock) return;
+  throw new NumaError("EINVAL", WAIT, {
+    why: `${show(lock)} is not a lock`,
+    fix: "Give the lock that guards the condition, such as a Mutex.",
+  });
 }

@@ -61,7 +61,10 @@ export class Epoch implements Shareable {
   static create(memory: SyncMemory, options: SyncOptions = {}): Epoch {
     const action = "create an epoch";
     checkOptions(options, "{ threads }", action);
-    return oneOf(createRegion(MEMORY, memory, options, action), (region) => new Epoch(region));
+    return oneOf(
+      createRegion(MEMORY, memory, { threads: options.threads }, action),
+      (region) => new Epoch(region),
+    );
   }
 
   /**
@@ -73,7 +76,7 @@ export class Epoch implements Shareable {
    */
   static bytes(options: SyncOptions = {}): number {
     checkOptions(options, "{ threads }", "size an epoch");
-    return regionBytes(MEMORY, options);
+    return regionBytes(MEMORY, { threads: options.threads });
   }
 
   /**

@@ -1,7 +1,7 @@
-import { checkOptions } from "../runtime/check.ts";
+import { checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import { block, blockAsync, checkBlockOptions } from "./block.ts";
+import { block, blockAsync, checkBlockOptions, checkWaitOptions } from "./block.ts";
 import type { BlockOptions, WaitOptions } from "./options.ts";
 import { EventCountCore } from "./event_count_core.ts";
 import {
@@ -15,6 +15,7 @@ import {
   type SyncMemory,
   type SyncOptions,
 } from "./region.ts";
+import { watch } from "./home.ts";
 import { currentWaiter, type ThreadWaiter } from "./thread_waiter.ts";
 
 const MEMORY: RegionKind = {
@@ -73,7 +74,10 @@ export class EventCount implements Shareable {
   static create(memory: SyncMemory, options: SyncOptions = {}): EventCount {
     const action = "create an event count";
     checkOptions(options, "{ threads }", action);
-    return oneOf(createRegion(MEMORY, memory, options, action), (region) => new EventCount(region));
+    return oneOf(
+      createRegion(MEMORY, memory, { threads: options.threads }, action),
+      (region) => new EventCount(region),
+    );
   }
 
   /**
@@ -85,7 +89,7 @@ export class EventCount implements Shareable {
    */
   static bytes(options: SyncOptions = {}): number {
     checkOptions(options, "{ threads }", "size an event count");
-    return regionBytes(MEMORY, options);
+    return regionBytes(MEMORY, { threads: options.threads });
   }
 
   /**
@@ -112,7 +116,8 @@ export class EventCount implements Shareable {
    * end; `EDESTROYED` its arena is; `EINVAL`. What `take` throws.
    */
   waitUntil(take: () => boolean, options?: BlockOptions): void {
-    if (options !== undefined) checkBlockOptions(options, WAIT);
+    checkTake(take);
+    if (options !== undefined) options = checkBlockOptions(options, WAIT);
     const core = this.#core;
     const me = this.#me;
     const start = options?.timeoutMs === undefined ? 0 : me.now();
@@ -123,8 +128,9 @@ export class EventCount implements Shareable {
       try {
         ready = take();
       } finally {
-        if (ready) core.cancel(me);
+        if (ready && this.#region.words.length > 0) core.cancel(me);
       }
+      this.#check(WAIT);
       if (ready) return;
       block(core.wait(me), me, WAIT, left(options, start, me));
     }
@@ -141,6 +147,8 @@ export class EventCount implements Shareable {
    */
   async waitUntilAsync(take: () => boolean, options?: WaitOptions): Promise<void> {
     const core = this.#core;
+    checkTake(take);
+    if (options !== undefined) options = checkWaitOptions(options, WAIT);
     const start = this.#me.now();
     for (let ready = take(); !ready;) {
       this.#check(WAIT);
@@ -151,19 +159,20 @@ export class EventCount implements Shareable {
           try {
             ready = take();
           } catch (error) {
-            core.cancel(me);
+            if (this.#region.words.length > 0) core.cancel(me);
             throw error;
           }
-          return ready ? undefined : core.wait(me);
+          return ready ? undefined : watch(core.wait(me), () => this.#check(WAIT));
         },
         WAIT,
         left(options, start, this.#me),
       );
       try {
+        this.#check(WAIT);
         if (ready) core.cancel(me);
         else ready = take();
       } finally {
-        core.leave(me);
+        if (this.#region.words.length > 0) core.leave(me);
         me.lot.release(me.id);
       }
     }
@@ -212,6 +221,14 @@ export class EventCount implements Shareable {
   static {
     registerKind(MEMORY.name, EventCount, EventCount.fromHandle);
   }
+}
+
+function checkTake(take: unknown): void {
+  if (typeof take === "function") return;
+  throw new NumaError("EINVAL", WAIT, {
+    why: `what takes it is ${show(take)}`,
+    fix: "Give a function that says whether it could.",
+  });
 }
 
 /** The same options with the time that is left of them. */

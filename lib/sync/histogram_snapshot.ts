@@ -80,6 +80,12 @@ export class HistogramSnapshot {
   merge(other: HistogramSnapshot): HistogramSnapshot {
     const { precision, bits } = this.#buckets;
     const action = "merge histograms";
+    if (typeof other !== "object" || other === null || !(#buckets in other)) {
+      throw new NumaError("EINVAL", action, {
+        why: `the other is ${show(other)}`,
+        fix: "Give a snapshot.",
+      });
+    }
     checkInteger(other.#buckets.precision, "the other's precision", precision, precision, action);
     checkInteger(other.#buckets.bits, "the other's range in bits", bits, bits, action);
     const counts = this.#counts.map((count, bucket) => count + (other.#counts[bucket] as number));

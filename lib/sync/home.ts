@@ -3,6 +3,23 @@ import { checkSlot, type Region } from "./region.ts";
 import { currentWaiter, type ThreadWaiter } from "./thread_waiter.ts";
 import type { Wait } from "./waiter.ts";
 
+/**
+ * A wait during which this thread goes on, and may destroy the memory.
+ *
+ * @param wait The wait.
+ * @param check Throws when the memory is gone.
+ * @returns The same, which then fails.
+ */
+export function* watch<Result>(wait: Wait<Result>, check: () => void): Wait<Result> {
+  let step = wait.next(false);
+  while (step.done !== true) {
+    const over = yield step.value;
+    check();
+    step = wait.next(over);
+  }
+  return step.value;
+}
+
 /** Where a counter or barrier lives, as the calling thread sees it: its memory may go away. */
 export class Home {
   /** Its memory. */
@@ -56,13 +73,7 @@ export class Home {
    * @param verb What was asked, as it follows "Cannot".
    * @returns The same, which fails with `EDESTROYED`.
    */
-  *watch<Result>(wait: Wait<Result>, verb: string): Wait<Result> {
-    let step = wait.next(false);
-    while (step.done !== true) {
-      const over = yield step.value;
-      this.check(verb);
-      step = wait.next(over);
-    }
-    return step.value;
+  watch<Result>(wait: Wait<Result>, verb: string): Wait<Result> {
+    return watch(wait, () => this.check(verb));
   }
 }

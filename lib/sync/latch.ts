@@ -119,7 +119,7 @@ export class Latch implements Shareable {
     const action = "wait for a latch";
     const core = this.#core;
     const me = this.#home.me;
-    if (options !== undefined) checkBlockOptions(options, action);
+    if (options !== undefined) options = checkBlockOptions(options, action);
     if (!core.begin(me)) block(core.wait(me), me, action, options);
   }
 

@@ -6,13 +6,18 @@ import type { LockCore } from "./lock_core.ts";
 import type { LockReport } from "./lock_report.ts";
 import { LockStatistics, type Recorder } from "./lock_statistics.ts";
 import { Home } from "./home.ts";
-import type { Region, SyncOptions } from "./region.ts";
+import type { Region, RegionOptions, SyncOptions } from "./region.ts";
 import type { ThreadWaiter } from "./thread_waiter.ts";
 
 /** For whom a lock is made, and what it tells. */
 export interface LockOptions extends SyncOptions {
   /** Whether it counts what happens, for {@linkcode Lock.statistics}. Not unless given: counting takes time. */
   readonly statistics?: boolean;
+}
+
+/** What of a lock's options is its memory's: looked at once, and nothing else that may be there. */
+export function lockSettings({ threads, statistics }: LockOptions): RegionOptions {
+  return { threads, statistics };
 }
 
 /** That a thread, or an asynchronous wait, holds a lock. */
@@ -104,7 +109,7 @@ export abstract class Lock implements Shareable {
    */
   acquire(options?: BlockOptions): Guard {
     if (this.#held) this.#refuseTwice();
-    if (options !== undefined) checkBlockOptions(options, `acquire a ${this.#title}`);
+    if (options !== undefined) options = checkBlockOptions(options, `acquire a ${this.#title}`);
     try {
       if (this.#statistics !== undefined || !this.#core.begin(this.#me)) {
         this.#acquireSlowly(options);
@@ -162,6 +167,7 @@ export abstract class Lock implements Shareable {
     );
     if (result === false) {
       me.lot.release(me.id);
+      this.#home.check("acquire");
       // Broken, unless somebody has repaired it meanwhile.
       this.#checkBroken();
       return await this.acquireAsync(options);
@@ -211,6 +217,7 @@ export abstract class Lock implements Shareable {
 
   /** What has happened since it was made; undefined unless it was made with `statistics`. */
   get statistics(): LockReport | undefined {
+    this.#home.check("read");
     return this.#statistics?.report();
   }
 
@@ -233,7 +240,11 @@ export abstract class Lock implements Shareable {
         return true;
       }
       : () => {
-        this.#home.check("release");
+        if (this.#home.words.length === 0) {
+          // Nothing is held any more under its id.
+          me.lot.release(me.id);
+          this.#home.check("release");
+        }
         if (!core.holds(me)) return false;
         this.#statistics?.released(me);
         core.release(me);

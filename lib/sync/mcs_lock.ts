@@ -1,6 +1,6 @@
 import { checkOptions } from "../runtime/check.ts";
 import { type Handle, handleData, registerKind } from "../runtime/handle.ts";
-import { Lock, type LockKind, type LockOptions } from "./lock.ts";
+import { Lock, type LockKind, type LockOptions, lockSettings } from "./lock.ts";
 import { McsCore } from "./mcs_core.ts";
 import {
   attachRegion,
@@ -64,7 +64,7 @@ export class McsLock extends Lock {
   static create(memory: SyncMemory, options: LockOptions = {}): McsLock {
     const action = "create an MCS lock";
     checkOptions(options, "{ threads, statistics }", action);
-    const region = createRegion(MEMORY, memory, options, action);
+    const region = createRegion(MEMORY, memory, lockSettings(options), action);
     return oneOf(region, (region) => new McsLock(region));
   }
 
@@ -77,7 +77,7 @@ export class McsLock extends Lock {
    */
   static bytes(options: LockOptions = {}): number {
     checkOptions(options, "{ threads, statistics }", "size an MCS lock");
-    return regionBytes(MEMORY, options);
+    return regionBytes(MEMORY, lockSettings(options));
   }
 
   /**

@@ -118,7 +118,7 @@ export class Once implements Shareable {
     const me = this.#home.me;
     if (core.done()) return false;
     checkFunction(run, action);
-    if (options !== undefined) checkBlockOptions(options, action);
+    if (options !== undefined) options = checkBlockOptions(options, action);
     if (core.runs(me)) {
       throw new NumaError("EDEADLK", action, {
         why: "this thread is doing it",

@@ -106,7 +106,10 @@ export class ParkingLot {
    * @throws {NumaError} `EINVAL` when it is none.
    */
   static from(buffer: unknown, action: string): ParkingLot {
-    if (buffer instanceof SharedArrayBuffer && buffer.byteLength > LINE_WORDS * 4) {
+    if (
+      buffer instanceof SharedArrayBuffer && buffer.byteLength > LINE_WORDS * 4 &&
+      buffer.byteLength % 4 === 0
+    ) {
       const words = new Int32Array(buffer);
       const slots = words[HEAD.slots] as number;
       if (words[HEAD.magic] === MAGIC && words.length === (1 + slots) * LINE_WORDS) {

@@ -146,7 +146,7 @@ export class PartitionedCounter implements Shareable {
 
   #check(n: number): number {
     const most = this.#most;
-    if ((n | 0) === n && n <= most && n >= -most) return n;
+    if (typeof n === "number" && (n | 0) === n && n <= most && n >= -most) return n;
     return checkInteger(n, "the number to add", -most, most, "add to a counter");
   }
 

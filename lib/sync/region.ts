@@ -106,9 +106,9 @@ function bytesOf(kind: RegionKind, shape: Shape, option: number, statistics: boo
 }
 
 /** This thread's live objects, by their regions' names. */
-const live = new Map<string, WeakRef<object>>();
+const live = new Map<string, { readonly object: WeakRef<object>; readonly words: Int32Array }>();
 const forgotten = new FinalizationRegistry<string>((name) => {
-  if (live.get(name)?.deref() === undefined) live.delete(name);
+  if (live.get(name)?.object.deref() === undefined) live.delete(name);
 });
 
 /**
@@ -122,10 +122,12 @@ const forgotten = new FinalizationRegistry<string>((name) => {
 export function oneOf<Type extends object>(region: Region, make: (region: Region) => Type): Type {
   const { name } = region;
   // The name begins with the kind, so what is found is of the right class.
-  const known = live.get(name)?.deref() as Type | undefined;
-  if (known !== undefined) return known;
+  const entry = live.get(name);
+  const known = entry?.object.deref() as Type | undefined;
+  // One whose arena was destroyed in this thread stays so, and the arena may be back.
+  if (known !== undefined && (entry?.words.length ?? 0) > 0) return known;
   const object = make(region);
-  live.set(name, new WeakRef(object));
+  live.set(name, { object: new WeakRef(object), words: region.words });
   forgotten.register(object, name);
   return object;
 }
@@ -163,6 +165,12 @@ function take(memory: unknown, bytes: number, action: string): Place {
     throw new NumaError("EINVAL", action, {
       why: `it takes ${bytes} bytes and its memory has ${all.byteLength}`,
       fix: "Give more, or ask for fewer threads.",
+    });
+  }
+  if (all.byteOffset % 8 !== 0) {
+    throw new NumaError("EINVAL", action, {
+      why: `its memory begins at byte ${all.byteOffset} of a buffer`,
+      fix: "Begin at a multiple of eight bytes.",
     });
   }
   return { all: all.subarray(0, bytes / 4), arena: undefined, offset: 0 };
@@ -305,7 +313,7 @@ export function attachRegion(
 
 function find(data: Record<string, unknown>, action: string): Place {
   const { words, arena: handle, offset, bytes } = data;
-  if (words instanceof Int32Array && words.length >= LINE_WORDS) {
+  if (words instanceof Int32Array && words.length >= LINE_WORDS && words.byteOffset % 8 === 0) {
     return { all: words, arena: undefined, offset: 0 };
   }
   if (typeof handle !== "object" || handle === null) refuseHandle(action);

@@ -1,6 +1,6 @@
 import { checkOptions } from "../runtime/check.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import type { Lock, LockOptions } from "./lock.ts";
+import { type Lock, type LockOptions, lockSettings } from "./lock.ts";
 import {
   attachRegion,
   createRegion,
@@ -79,7 +79,10 @@ export class RwLock implements Shareable {
   static create(memory: SyncMemory, options: LockOptions = {}): RwLock {
     const action = "create a reader-writer lock";
     checkOptions(options, EXAMPLE, action);
-    return oneOf(createRegion(MEMORY, memory, options, action), (region) => new RwLock(region));
+    return oneOf(
+      createRegion(MEMORY, memory, lockSettings(options), action),
+      (region) => new RwLock(region),
+    );
   }
 
   /**
@@ -91,7 +94,7 @@ export class RwLock implements Shareable {
    */
   static bytes(options: LockOptions = {}): number {
     checkOptions(options, EXAMPLE, "size a reader-writer lock");
-    return regionBytes(MEMORY, options);
+    return regionBytes(MEMORY, lockSettings(options));
   }
 
   /**

@@ -5,7 +5,8 @@
  */
 import { NumaError } from "../runtime/error.ts";
 import { decode, type Handle, handleData, registerKind } from "../runtime/handle.ts";
-import { Lock, type LockKind } from "./lock.ts";
+import { type Guard, Lock, type LockKind } from "./lock.ts";
+import type { BlockOptions } from "./options.ts";
 import { LockStatistics, SharedLockStatistics } from "./lock_statistics.ts";
 import type { Region } from "./region.ts";
 import type { LockCore } from "./lock_core.ts";
@@ -42,6 +43,12 @@ class RwSide extends Lock {
     super({ title, core: () => core, recorder: RECORDERS[side] }, region);
     this.#title = title;
     this.#side = side;
+  }
+
+  override acquire(options?: BlockOptions): Guard {
+    // Before it begins to wait: a thread has one entry for both sides.
+    this.checkWait();
+    return super.acquire(options);
   }
 
   override toHandle(): Handle {

@@ -1,6 +1,6 @@
 import { checkOptions } from "../runtime/check.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import type { Lock, LockOptions } from "./lock.ts";
+import { type Lock, type LockOptions, lockSettings } from "./lock.ts";
 import {
   attachRegion,
   createRegion,
@@ -81,7 +81,10 @@ export class RwSpinLock implements Shareable {
   static create(memory: SyncMemory, options: LockOptions = {}): RwSpinLock {
     const action = "create a reader-writer spin lock";
     checkOptions(options, EXAMPLE, action);
-    return oneOf(createRegion(MEMORY, memory, options, action), (region) => new RwSpinLock(region));
+    return oneOf(
+      createRegion(MEMORY, memory, lockSettings(options), action),
+      (region) => new RwSpinLock(region),
+    );
   }
 
   /**
@@ -93,7 +96,7 @@ export class RwSpinLock implements Shareable {
    */
   static bytes(options: LockOptions = {}): number {
     checkOptions(options, EXAMPLE, "size a reader-writer spin lock");
-    return regionBytes(MEMORY, options);
+    return regionBytes(MEMORY, lockSettings(options));
   }
 
   /**

@@ -123,7 +123,7 @@ export class Semaphore implements Shareable {
     const core = this.#core;
     const me = this.#home.me;
     this.#check(n, action);
-    if (options !== undefined) checkBlockOptions(options, action);
+    if (options !== undefined) options = checkBlockOptions(options, action);
     if (!core.begin(me, n)) block(core.wait(me, n), me, action, options);
   }
 

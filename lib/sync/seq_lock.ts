@@ -55,9 +55,11 @@ export class SeqLock implements Shareable {
   readonly #core: SeqCore;
   readonly #region: Region;
   readonly #me: ThreadWaiter;
+  readonly #scratch: Int32Array;
 
   private constructor(region: Region) {
     this.#core = new SeqCore(region.words, region.shape, region.option);
+    this.#scratch = new Int32Array(this.#core.size);
     this.#region = region;
     this.#me = currentWaiter();
   }
@@ -118,7 +120,7 @@ export class SeqLock implements Shareable {
    */
   read(out: Int32Array): void {
     const core = this.#core;
-    this.#check(out, "read a record");
+    this.#checkOut(out);
     if (core.read(out)) return;
     this.#lock("read a record", SHORT);
     core.read(out);
@@ -133,7 +135,7 @@ export class SeqLock implements Shareable {
    * @throws {NumaError} `EINVAL` too few elements; `EDESTROYED` its arena is.
    */
   tryRead(out: Int32Array): boolean {
-    this.#check(out, "read a record");
+    this.#checkOut(out);
     return this.#core.read(out);
   }
 
@@ -148,9 +150,17 @@ export class SeqLock implements Shareable {
   write(values: ArrayLike<number>, options?: BlockOptions): void {
     const action = "write a record";
     this.#check(values, action);
-    if (options !== undefined) checkBlockOptions(options, action);
-    this.#lock(action, options === undefined ? SHORT : { ...SHORT, ...options });
-    this.#core.write(values);
+    if (options !== undefined) options = checkBlockOptions(options, action);
+    // Before the lock is taken: looking at anything else may run code of the caller's.
+    const isPlain = ArrayBuffer.isView(values) && values instanceof Int32Array;
+    const words = isPlain ? values : this.#copy(values, action);
+    this.#lock(
+      action,
+      options === undefined
+        ? SHORT
+        : { block: options.block ?? true, timeoutMs: options.timeoutMs },
+    );
+    this.#core.write(words);
     this.#core.release(this.#me);
   }
 
@@ -168,6 +178,31 @@ export class SeqLock implements Shareable {
     const core = this.#core;
     const me = this.#me;
     if (!core.begin(me)) block(core.wait(me), me, action, options);
+  }
+
+  #copy(values: ArrayLike<number>, action: string): Int32Array {
+    const copy = this.#scratch;
+    for (let word = 0; word < copy.length; word++) {
+      const value: unknown = values[word];
+      if (typeof value !== "number") {
+        throw new NumaError("EINVAL", action, {
+          why: `word ${word} is ${show(value)}`,
+          fix: "Give numbers.",
+        });
+      }
+      copy[word] = value;
+    }
+    return copy;
+  }
+
+  #checkOut(out: Int32Array): void {
+    const action = "read a record";
+    this.#check(out, action);
+    if (out instanceof Int32Array) return;
+    throw new NumaError("EINVAL", action, {
+      why: `it is to go to ${show(out)}`,
+      fix: "Give an Int32Array.",
+    });
   }
 
   #check(values: ArrayLike<number>, action: string): void {

@@ -202,7 +202,7 @@ export class SharedMutex implements Shareable {
    * `EINVAL`.
    */
   acquire(options?: BlockOptions): Guard {
-    if (options !== undefined) checkBlockOptions(options, ACQUIRE_ACTION);
+    if (options !== undefined) options = checkBlockOptions(options, ACQUIRE_ACTION);
     if (!this.#take(0)) this.#wait(options);
     this.#owner = this.#guard;
     return this.#guard;

@@ -297,9 +297,11 @@ export class TicketCore implements LockCore {
     const count = threads < SEATS_A_LOOK ? threads : SEATS_A_LOOK;
     for (let step = 0; step < count; step++) {
       const seat = (me.slot + look * SEATS_A_LOOK + step) % threads;
-      const state = Atomics.load(words, (1 + seat) * LINE_WORDS + SEAT);
+      const at = (1 + seat) * LINE_WORDS + SEAT;
+      const state = Atomics.load(words, at);
       if (state === 0 || (state & LEFT) !== 0) continue;
-      if (!me.alive(state & ID_MASK)) return true;
+      // A wait that does not block is gone once it has left: then it no longer stands here.
+      if (!me.alive(state & ID_MASK) && Atomics.load(words, at) === state) return true;
     }
     return false;
   }

@@ -1,6 +1,6 @@
 import { checkOptions } from "../runtime/check.ts";
 import { type Handle, handleData, registerKind } from "../runtime/handle.ts";
-import { Lock, type LockKind, type LockOptions } from "./lock.ts";
+import { Lock, type LockKind, type LockOptions, lockSettings } from "./lock.ts";
 import {
   attachRegion,
   createRegion,
@@ -64,7 +64,7 @@ export class TicketLock extends Lock {
   static create(memory: SyncMemory, options: LockOptions = {}): TicketLock {
     const action = "create a ticket lock";
     checkOptions(options, "{ threads, statistics }", action);
-    const region = createRegion(MEMORY, memory, options, action);
+    const region = createRegion(MEMORY, memory, lockSettings(options), action);
     return oneOf(region, (region) => new TicketLock(region));
   }
 
@@ -77,7 +77,7 @@ export class TicketLock extends Lock {
    */
   static bytes(options: LockOptions = {}): number {
     checkOptions(options, "{ threads, statistics }", "size a ticket lock");
-    return regionBytes(MEMORY, options);
+    return regionBytes(MEMORY, lockSettings(options));
   }
 
   /**

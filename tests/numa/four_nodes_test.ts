@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { Arena, launch, plan, Policy, topology } from "../../mod.ts";
 import { sibling } from "../support/checkout.ts";
 import { throwsCode } from "../support/errors.ts";
+import { terminateHolders } from "../stress/terminations.ts";
 import { bytesByNode, readNumaMaps } from "../support/numa_maps.ts";
 
 const CPU_LESS = 4;
@@ -29,6 +30,11 @@ describe("a machine with four nodes and one without CPUs", () => {
     const bound = readNumaMaps().filter(({ policy }) => /^bind(=static)?:4$/.test(policy));
     assert.deepEqual([...bytesByNode(bound).keys()], [CPU_LESS]);
     throwsCode(() => launch(basic, { policy: Policy.bindNode(CPU_LESS) }), "ENODEV", /no CPUs/);
+  });
+
+  it("lets a thread inherit a lock from a holder on another node that is terminated", async () => {
+    const { heirs } = await terminateHolders(4);
+    assert.equal(heirs, 4);
   });
 
   for (const policy of [Policy.compact(), Policy.scatter()]) {

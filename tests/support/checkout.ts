@@ -44,14 +44,18 @@ export const onNode20: boolean = process.versions.node.startsWith("20.") &&
 /** Runs a module in a process of its own, on the runtime of the tests. */
 export function runModule(
   module: URL,
-  options: { readonly env?: Record<string, string>; readonly denoFlags?: readonly string[] } = {},
+  options: {
+    readonly args?: readonly string[];
+    readonly env?: Record<string, string>;
+    readonly denoFlags?: readonly string[];
+  } = {},
 ): Ran {
-  const { env = {}, denoFlags = ["--allow-all"] } = options;
+  const { args = [], env = {}, denoFlags = ["--allow-all"] } = options;
   const flags = onDeno ? ["run", "--no-prompt", ...denoFlags] : [];
   const run = (): Ran => {
     const { status, signal, stdout, stderr } = spawnSync(
       process.execPath,
-      [...flags, fileURLToPath(module)],
+      [...flags, fileURLToPath(module), ...args],
       { env: { ...process.env, ...env }, encoding: "utf8", timeout: 60_000 },
     );
     return { status, signal, stdout, stderr };
