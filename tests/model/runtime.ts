@@ -147,7 +147,8 @@ export class Runtime extends Schedule {
       throw new Misuse(`${this.where(site)}: thread ${this.me} uses the waiter of thread ${owner}`);
     }
     if (kind === CHOOSE) return this.#reply(this.#choose(argument));
-    if (kind === ALIVE && this.subject?.kills === undefined) return this.#reply(true);
+    const { kills, gone } = this.subject as Case;
+    if (kind === ALIVE && kills === undefined && gone !== true) return this.#reply(true);
     if (kind === SPIN) {
       const { spins = "await" } = this.subject as Case;
       if (spins !== "await" && argument <= spins) return this.#reply(argument < spins);
@@ -246,7 +247,7 @@ export class Runtime extends Schedule {
         this.#permit(thread, argument - 1);
         return undefined;
       case ALIVE:
-        if ((this.killed & (1 << (argument - 1))) === 0) {
+        if ((this.dead & (1 << (argument - 1))) === 0) {
           (this.asked[thread] as number) |= 1 << (argument - 1);
           return true;
         }

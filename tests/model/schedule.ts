@@ -110,7 +110,12 @@ export class Schedule extends Support {
 
   /** Whether what a thread has read or asked since it last spun is different now. */
   #news(thread: number): boolean {
-    return this.memory.changed(thread) || ((this.asked[thread] as number) & this.killed) !== 0;
+    return this.memory.changed(thread) || ((this.asked[thread] as number) & this.dead) !== 0;
+  }
+
+  /** Bits of threads that others do not find alive. */
+  protected get dead(): number {
+    return this.subject?.gone === true ? this.killed | this.ended : this.killed;
   }
 
   /** Whether nobody can do anything. */

@@ -218,6 +218,13 @@ describe("the explorer", () => {
     assert.match(found ?? "", /nobody can go on[^]*thread 0 {2}is killed/);
   });
 
+  it("takes who has ended for gone only where that is said", async () => {
+    const code = "if (i === 0) Atomics.add(words, 0, 1);" +
+      " else world.check(me.alive(1), 'the other is gone');";
+    assert.equal(await exploreText(threads(code)), undefined);
+    assert.match(await exploreText(threads(code), { gone: true }) ?? "", /the other is gone/);
+  });
+
   it("tries every number", async () => {
     const code =
       "Atomics.add(words, 0, 1); if (i === 0 && world.choose(5) === 4) Atomics.store(words, 0, 9);";

@@ -166,6 +166,8 @@ export interface Case {
   readonly kills?: number;
   /** Index of the only thread that may be killed; any when left out. */
   readonly victim?: number;
+  /** Who has ended is not alive for the others, as a wait is not that does not block; else a thread stays alive. */
+  readonly gone?: boolean;
   /** Steps after which a run counts as one that makes no progress. */
   readonly steps?: number;
   /** It is walked through at random, and not explored: no mutant is found by it. */

@@ -159,6 +159,38 @@ const AGAIN: Case = {
   },
 };
 
+/** Two parties: one stays for two phases, and two that do not block come for one each, leave and are gone. */
+const LEAVING: Case = {
+  name: "leaving",
+  threads: 3,
+  words: BarrierCore.words({ threads: 3, domains: 2 }),
+  preemptions: 2,
+  domains: [0, 1, 0],
+  spins: 0,
+  spurious: 1,
+  gone: true,
+  setup(world: World): Program {
+    const { words } = world;
+    const shape: Shape = { threads: 3, domains: 2 };
+    BarrierCore.init(words, 2);
+    const party = (index: number, first: number, phases: number) =>
+      function* (): Wait<void> {
+        const core = new BarrierCore(words, shape);
+        const me = world.waiter(index);
+        while (first > 0 && Atomics.load(words, 0) === 0) yield 1;
+        for (let phase = 0; phase < phases; phase++) {
+          let answer = core.begin(me);
+          if (answer === BARRIER_WAITING) answer = yield* core.wait(me);
+          world.note(answer);
+          const passed = answer === BARRIER_LEADER || answer === BARRIER_PASSED;
+          world.check(passed, `nobody dies, and it says ${answer}`);
+        }
+        core.leave(me);
+      };
+    return { threads: [party(0, 0, 1), party(1, 0, 2), party(2, 1, 1)] };
+  },
+};
+
 /** Barriers: nobody passes before all have come, nobody stays when one will not come. */
 export const specs: readonly Spec[] = [{
   name: "Barrier",
@@ -184,6 +216,7 @@ export const specs: readonly Spec[] = [{
     }),
     barrier("death", { domains: [0, 1], phases: 2, kills: 1, victim: 0, preemptions: 2 }),
     barrier("death of three", { domains: [0, 0, 1], phases: 1, kills: 1, preemptions: 1 }),
+    LEAVING,
     barrier("reset", { domains: [0, 0, 1], phases: 1, reset: true }),
     AGAIN,
   ],
@@ -233,6 +266,12 @@ export const specs: readonly Spec[] = [{
       name: "does not look for the dead",
       find: "(over || this.#anyDead(me))",
       replace: "over",
+    },
+    {
+      file: FILE,
+      name: "takes who has left for dead",
+      find: "if ((Atomics.load(words, at) & ID_MASK) === id) return true;",
+      replace: "return true;",
     },
     {
       file: FILE,

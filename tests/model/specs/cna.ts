@@ -94,6 +94,11 @@ const base = prompt(lockSpec({
   ],
   mutants: [
     {
+      name: "takes who has left for dead",
+      find: " && Atomics.load(words, at) === state) return true;",
+      replace: ") return true;",
+    },
+    {
       name: "forgets the second queue when the main one ends",
       find: "Atomics.compareExchange(words, TAIL, place, head === 0 ? 0 : last) === place",
       replace: "Atomics.compareExchange(words, TAIL, place, 0) === place",
@@ -146,7 +151,7 @@ const base = prompt(lockSpec({
     },
     {
       name: "does not look for dead threads",
-      find: "if (!me.alive(state & ID_MASK)) return true;",
+      find: "if (!me.alive(state & ID_MASK) && Atomics.load(words, at) === state) return true;",
       replace: "",
     },
   ],
@@ -181,6 +186,17 @@ export const specs: readonly Spec[] = [{
       preemptions: 1,
       spins: 0,
       timeouts: 1,
+    }),
+    killCase({
+      ...options,
+      name: "leaving",
+      threads: 3,
+      preemptions: 2,
+      spins: 0,
+      domains: [0, 1, 0],
+      kills: 0,
+      spurious: 1,
+      gone: true,
     }),
   ],
 }];

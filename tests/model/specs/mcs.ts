@@ -66,6 +66,11 @@ const base = prompt(lockSpec({
   ],
   mutants: [
     {
+      name: "takes who has left for dead",
+      find: " && Atomics.load(words, at) === state) return true;",
+      replace: ") return true;",
+    },
+    {
       name: "a store in place of the or that grants",
       find: `      const state = Atomics.or(words, node + STATE, GRANTED);
       if ((state & LEFT) !== 0) continue;
@@ -140,7 +145,7 @@ const base = prompt(lockSpec({
     },
     {
       name: "does not look for dead threads",
-      find: "if (!me.alive(state & ID_MASK)) return true;",
+      find: "if (!me.alive(state & ID_MASK) && Atomics.load(words, at) === state) return true;",
       replace: "",
     },
   ],
@@ -160,6 +165,16 @@ export const specs: readonly Spec[] = [{
       preemptions: 1,
       spins: 0,
       timeouts: 1,
+    }),
+    killCase({
+      ...options,
+      name: "leaving",
+      threads: 3,
+      preemptions: 2,
+      spins: 0,
+      kills: 0,
+      spurious: 1,
+      gone: true,
     }),
   ],
 }];

@@ -61,6 +61,11 @@ const base = prompt(lockSpec({
   ],
   mutants: [
     {
+      name: "takes who has left for dead",
+      find: " && Atomics.load(words, at) === state) return true;",
+      replace: ") return true;",
+    },
+    {
       name: "draws by load and store",
       find: "const pair = Atomics.add(words, PAIR, DRAW);",
       replace:
@@ -115,7 +120,7 @@ const base = prompt(lockSpec({
     },
     {
       name: "does not look for dead threads",
-      find: "if (!me.alive(state & ID_MASK)) return true;",
+      find: "if (!me.alive(state & ID_MASK) && Atomics.load(words, at) === state) return true;",
       replace: "",
     },
   ],
@@ -135,6 +140,16 @@ export const specs: readonly Spec[] = [{
       preemptions: 1,
       spins: 0,
       timeouts: 1,
+    }),
+    killCase({
+      ...options,
+      name: "leaving",
+      threads: 3,
+      preemptions: 2,
+      spins: 0,
+      kills: 0,
+      spurious: 1,
+      gone: true,
     }),
   ],
 }];
