@@ -213,6 +213,30 @@ describe("Mutex", () => {
     using _guard = lock.acquire();
   });
 
+  it("can be marked consistent by an heir that does not block", async () => {
+    const lock = make();
+    const words = new Int32Array(new SharedArrayBuffer(16));
+    await run({ task: "die", lock, words }).join().catch(() => undefined);
+    const guard = await lock.acquireAsync();
+    assert.equal(guard.ownerDied, true);
+    assert.equal(lock.markConsistent(), true);
+    assert.equal(guard.ownerDied, false);
+    guard.release();
+    assert.equal(lock.acquire().ownerDied, false);
+    lock.release();
+  });
+
+  it("does not let a thread sleep for what it holds without blocking", async () => {
+    const lock = make();
+    const guard = await lock.acquireAsync();
+    throwsCode(() => lock.acquire({ block: true }), "EDEADLK", /acquireAsync/);
+    assert.equal(lock.tryAcquire(), undefined);
+    const next = lock.acquireAsync();
+    guard.release();
+    (await next).release();
+    lock.acquire({ block: true }).release();
+  });
+
   it("takes patience for whole milliseconds up to a minute", () => {
     for (const patienceMs of [0, 0.5, 60_001, NaN, "10" as unknown as number]) {
       throwsCode(() => Mutex.bytes({ patienceMs }), "EINVAL");

@@ -128,6 +128,19 @@ describe("readers and their like, in threads", () => {
     });
   }
 
+  it("do not sleep for what their thread holds without blocking", async () => {
+    for (const lock of [rwLock(), rwSpinLock()]) {
+      for (const [mine, other] of [[lock.read, lock.write], [lock.write, lock.read]] as const) {
+        const guard = await mine.acquireAsync();
+        throwsCode(() => other.acquire({ block: true }), "EDEADLK", /acquireAsync/);
+        guard.release();
+        other.acquire({ block: true }).release();
+      }
+      const guards = [await lock.read.acquireAsync(), lock.read.acquire()];
+      for (const guard of guards) guard.release();
+    }
+  });
+
   it("do not wait for a dead reader of a RwLock", async () => {
     const lock = rwLock();
     await assert.rejects(

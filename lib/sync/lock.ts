@@ -78,6 +78,8 @@ export abstract class Lock implements Shareable {
   readonly #guard: Guard;
   readonly #statistics: Recorder | undefined;
   #held = false;
+  /** This thread's waits that did not block, and hold it now. */
+  readonly #waits = new Set<ThreadWaiter>();
 
   /**
    * Not for callers: use a subclass's `create`.
@@ -173,6 +175,7 @@ export abstract class Lock implements Shareable {
       return await this.acquireAsync(options);
     }
     this.#statistics?.acquired(me, parked, parked);
+    this.#waits.add(me);
     return this.#guardOf(me);
   }
 
@@ -208,7 +211,9 @@ export abstract class Lock implements Shareable {
     const core = this.#core;
     this.#home.check("mark consistent");
     if (core.ownerDied?.() !== true) return false;
-    if (core.markConsistent?.(this.#me) === true) return true;
+    for (const me of [this.#me, ...this.#waits]) {
+      if (core.markConsistent?.(me) === true) return true;
+    }
     throw new NumaError("EOWNER", `mark a ${this.#title} consistent`, {
       why: "another thread holds it",
       fix: "Call this in the thread that got it from the dead owner.",
@@ -240,6 +245,7 @@ export abstract class Lock implements Shareable {
         return true;
       }
       : () => {
+        this.#waits.delete(me);
         if (this.#home.words.length === 0) {
           // Nothing is held any more under its id.
           me.lot.release(me.id);
@@ -256,8 +262,22 @@ export abstract class Lock implements Shareable {
     return new Guard(release, ownerDied);
   }
 
+  /** Whether this thread holds it by `acquireAsync`, and so could not give it back while it sleeps. */
+  protected get awaited(): boolean {
+    return this.#waits.size > 0;
+  }
+
   /** Refuses to wait for what this thread itself keeps others from giving back. */
   protected checkWait(): void {}
+
+  #checkSleep(): void {
+    this.checkWait();
+    if (!this.awaited) return;
+    throw new NumaError("EDEADLK", `acquire a ${this.#title}`, {
+      why: "this thread holds it by acquireAsync, and would sleep",
+      fix: "Release that first, or await acquireAsync here, too.",
+    });
+  }
 
   #acquireSlowly(options: BlockOptions | undefined): void {
     const core = this.#core;
@@ -269,7 +289,7 @@ export abstract class Lock implements Shareable {
     }
     if (core.holds(me)) this.#refuseTwice();
     try {
-      this.checkWait();
+      this.#checkSleep();
     } catch (error) {
       // It has begun to wait: that is undone.
       if (giveUp(core.wait(me))) core.release(me);

@@ -34,7 +34,7 @@ export function rwStatisticsWords({ threads }: Shape): number {
 /** A side of a lock. */
 class RwSide extends Lock {
   /** The other one, which this thread must not hold while it acquires this one. */
-  other: Lock | undefined;
+  other: RwSide | undefined;
   readonly #title: string;
   readonly #side: keyof RwSides;
 
@@ -53,6 +53,15 @@ class RwSide extends Lock {
 
   override toHandle(): Handle {
     return { numakitHandle: KIND, data: { whole: super.toHandle(), side: this.#side } };
+  }
+
+  protected override get awaited(): boolean {
+    return super.awaited || this.other?.ownAwaited === true;
+  }
+
+  /** As {@linkcode RwSide.awaited}, of this side alone. */
+  get ownAwaited(): boolean {
+    return super.awaited;
   }
 
   protected override checkWait(): void {
