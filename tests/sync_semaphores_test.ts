@@ -298,7 +298,7 @@ describe("Latch and Once", () => {
       await sleep(5);
       throw new Error("not this time");
     };
-    const first = once.runAsync(fail);
+    const first = assert.rejects(once.runAsync(fail), /not this time/);
     const second = once.runAsync(async () => {
       runs++;
       await sleep(5);
@@ -306,7 +306,7 @@ describe("Latch and Once", () => {
     throwsCode(() => once.run(() => {}), "EWOULDBLOCK");
     await rejectsCode(once.runAsync(() => {}, { timeoutMs: 1 }), "ETIMEDOUT");
     const third = once.runAsync(() => assert.fail("it is done"));
-    await assert.rejects(first, /not this time/);
+    await first;
     assert.deepEqual([await second, await third, runs], [true, false, 2]);
   });
 
