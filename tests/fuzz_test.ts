@@ -18,23 +18,27 @@ function liveMappings(): number {
   return Number(out[0]);
 }
 
-/** Threads let go of their mappings a moment after they end. */
-async function settled(expected: number): Promise<number> {
-  for (let tries = 0; tries < 200 && liveMappings() !== expected; tries++) await sleep(25);
+/**
+ * Threads let go of their mappings a moment after they end; and what other files of the same process have left may be
+ * collected meanwhile.
+ */
+async function settled(most: number): Promise<number> {
+  for (let tries = 0; tries < 200 && liveMappings() > most; tries++) await sleep(25);
   return liveMappings();
 }
 
 describe("random programs of public calls", () => {
   it(`fail with nothing but NumaError and leave nothing behind: ${ALONE} alone`, async () => {
-    // Threads of other files may be on their way out.
-    const before = await settled(0);
+    const before = liveMappings();
     for (let seed = 0; seed < ALONE; seed++) await runProgram(seed);
-    assert.equal(await settled(before), before);
+    assert.ok(
+      await settled(before) <= before,
+      `${before} mappings before, ${liveMappings()} after`,
+    );
   });
 
   it(`do so in threads that share and are terminated, too: ${WORKERS} threads`, async () => {
-    // Threads of other files may be on their way out.
-    const before = await settled(0);
+    const before = liveMappings();
     const next = random(42);
     for (let round = 0; round < WORKERS / 4; round++) {
       using arena = Arena.create({ node: 0, size: "64 KiB", reserve: "1 MiB" });
@@ -62,6 +66,9 @@ describe("random programs of public calls", () => {
         assert.ok(error === undefined || error instanceof NumaError, String(error));
       }));
     }
-    assert.equal(await settled(before), before);
+    assert.ok(
+      await settled(before) <= before,
+      `${before} mappings before, ${liveMappings()} after`,
+    );
   });
 });
