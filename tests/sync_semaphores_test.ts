@@ -293,9 +293,13 @@ describe("Latch and Once", () => {
     throwsCode(() => once.run((() => Promise.resolve()) as () => void), "EINVAL");
     throwsCode(() => once.run(() => void once.run(() => {})), "EDEADLK");
     let runs = 0;
+    let letGo: () => void = () => {};
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
     const fail = async (): Promise<void> => {
       runs++;
-      await sleep(5);
+      await held;
       throw new Error("not this time");
     };
     const first = assert.rejects(once.runAsync(fail), /not this time/);
@@ -305,8 +309,10 @@ describe("Latch and Once", () => {
     });
     throwsCode(() => once.run(() => {}), "EWOULDBLOCK");
     await rejectsCode(once.runAsync(() => {}, { timeoutMs: 1 }), "ETIMEDOUT");
-    const third = once.runAsync(() => assert.fail("it is done"));
+    letGo();
     await first;
+    while (runs < 2) await sleep(1);
+    const third = once.runAsync(() => assert.fail("it is done"));
     assert.deepEqual([await second, await third, runs], [true, false, 2]);
   });
 
