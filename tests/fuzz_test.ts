@@ -22,19 +22,17 @@ function liveMappings(): number {
  * Threads let go of their mappings a moment after they end; and what other files of the same process have left may be
  * collected meanwhile.
  */
-async function settled(most: number): Promise<number> {
-  for (let tries = 0; tries < 200 && liveMappings() > most; tries++) await sleep(25);
-  return liveMappings();
+async function assertSettled(before: number): Promise<void> {
+  for (let tries = 0; tries < 200 && liveMappings() > before; tries++) await sleep(25);
+  const after = liveMappings();
+  assert.ok(after <= before, `${before} mappings before, ${after} after`);
 }
 
 describe("random programs of public calls", () => {
   it(`fail with nothing but NumaError and leave nothing behind: ${ALONE} alone`, async () => {
     const before = liveMappings();
     for (let seed = 0; seed < ALONE; seed++) await runProgram(seed);
-    assert.ok(
-      await settled(before) <= before,
-      `${before} mappings before, ${liveMappings()} after`,
-    );
+    await assertSettled(before);
   });
 
   it(`do so in threads that share and are terminated, too: ${WORKERS} threads`, async () => {
@@ -66,9 +64,6 @@ describe("random programs of public calls", () => {
         assert.ok(error === undefined || error instanceof NumaError, String(error));
       }));
     }
-    assert.ok(
-      await settled(before) <= before,
-      `${before} mappings before, ${liveMappings()} after`,
-    );
+    await assertSettled(before);
   });
 });

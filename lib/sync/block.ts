@@ -15,10 +15,8 @@ const SLICE_MS = 40;
 /** One that does not block leaves that to the thread's own waits, and to whoever launched the dead. */
 const ASYNC_SLICE_MS = 1000;
 
-function checkTimeout(timeoutMs: unknown, action: string): number {
-  return timeoutMs === undefined
-    ? Infinity
-    : checkInteger(timeoutMs as number, "timeoutMs", 0, MOST_MS, action);
+function checkTimeout(timeoutMs: unknown, action: string): void {
+  if (timeoutMs !== undefined) checkInteger(timeoutMs, "timeoutMs", 0, MOST_MS, action);
 }
 
 /**
@@ -62,11 +60,10 @@ function giveUpError(action: string, stopped: boolean, timeoutMs: number): NumaE
  * @param wait The wait.
  * @param me The calling thread.
  * @param action What was asked, as it follows "Cannot".
- * @param options How long.
+ * @param options How long, checked.
  * @param failed Tells a result that means "gave up". False does, unless given.
  * @returns Any other result.
- * @throws {NumaError} `ETIMEDOUT`; `ETERMINATED` when the thread is to end; `EWOULDBLOCK` on the main thread;
- * `EINVAL`.
+ * @throws {NumaError} `ETIMEDOUT`; `ETERMINATED` when the thread is to end; `EWOULDBLOCK` on the main thread.
  */
 export function block<Result>(
   wait: Wait<Result>,
@@ -76,7 +73,7 @@ export function block<Result>(
   failed: (result: Result) => boolean = (result) => result === false,
 ): Result {
   const { lot, id } = me;
-  const timeoutMs = checkTimeout(options?.timeoutMs, action);
+  const { timeoutMs = Infinity } = options ?? {};
   const mayBlock = options?.block ?? !isMainThread();
   const deadline = timeoutMs === Infinity ? Infinity : me.now() + timeoutMs;
   let over = false;

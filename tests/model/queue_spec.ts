@@ -98,6 +98,22 @@ export function killCase(options: KillCase): Case {
   };
 }
 
+/**
+ * Makes a case in which nobody dies, and who has had the lock is gone: nobody takes that for a death.
+ *
+ * @param options The lock.
+ * @returns The case.
+ */
+export function leavingCase(
+  options: Pick<KillCase, "make" | "words" | "describe" | "domains">,
+): Case {
+  return killCase({
+    ...options,
+    ...{ name: "leaving", threads: 3, preemptions: 2, spins: 0 },
+    ...{ kills: 0, spurious: 1, gone: true },
+  });
+}
+
 /** How to explore that a thread comes back after it gave up. */
 export interface ReturnCase extends Omit<KillCase, "threads" | "kills"> {
   /** Writes that a waiter has given up. */

@@ -1,7 +1,7 @@
 import { CnaCore, PASSES as USUAL_PASSES } from "../../../lib/sync/cna_core.ts";
 import { LINE_WORDS } from "../../../lib/sync/waiter.ts";
 import { lockSpec, trafficCase } from "../lock_spec.ts";
-import { describeQueue, killCase, prompt, returnCase } from "../queue_spec.ts";
+import { describeQueue, killCase, leavingCase, prompt, returnCase } from "../queue_spec.ts";
 import type { Spec } from "../spec.ts";
 
 const LEFT = 1 << 31;
@@ -187,16 +187,6 @@ export const specs: readonly Spec[] = [{
       spins: 0,
       timeouts: 1,
     }),
-    killCase({
-      ...options,
-      name: "leaving",
-      threads: 3,
-      preemptions: 2,
-      spins: 0,
-      domains: [0, 1, 0],
-      kills: 0,
-      spurious: 1,
-      gone: true,
-    }),
+    leavingCase({ ...options, domains: [0, 1, 0] }),
   ],
 }];

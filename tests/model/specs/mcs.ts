@@ -1,6 +1,6 @@
 import { McsCore } from "../../../lib/sync/mcs_core.ts";
 import { lockSpec, trafficCase } from "../lock_spec.ts";
-import { describeQueue, killCase, prompt, returnCase } from "../queue_spec.ts";
+import { describeQueue, killCase, leavingCase, prompt, returnCase } from "../queue_spec.ts";
 import { LINE_WORDS } from "../../../lib/sync/waiter.ts";
 import type { Spec } from "../spec.ts";
 
@@ -166,15 +166,6 @@ export const specs: readonly Spec[] = [{
       spins: 0,
       timeouts: 1,
     }),
-    killCase({
-      ...options,
-      name: "leaving",
-      threads: 3,
-      preemptions: 2,
-      spins: 0,
-      kills: 0,
-      spurious: 1,
-      gone: true,
-    }),
+    leavingCase(options),
   ],
 }];

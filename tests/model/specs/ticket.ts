@@ -1,7 +1,7 @@
 import { TicketCore } from "../../../lib/sync/ticket_core.ts";
 import { LINE_WORDS } from "../../../lib/sync/waiter.ts";
 import { lockSpec, trafficCase } from "../lock_spec.ts";
-import { killCase, prompt, returnCase } from "../queue_spec.ts";
+import { killCase, leavingCase, prompt, returnCase } from "../queue_spec.ts";
 import type { Spec } from "../spec.ts";
 
 const PAIR = 0;
@@ -141,15 +141,6 @@ export const specs: readonly Spec[] = [{
       spins: 0,
       timeouts: 1,
     }),
-    killCase({
-      ...options,
-      name: "leaving",
-      threads: 3,
-      preemptions: 2,
-      spins: 0,
-      kills: 0,
-      spurious: 1,
-      gone: true,
-    }),
+    leavingCase(options),
   ],
 }];
