@@ -2,7 +2,16 @@
  * What locks cost: against pthread_mutex and an MCS lock in C, and against the mutex that everybody writes on a
  * SharedArrayBuffer.
  */
-import { type Lock, McsLock, Mutex, PartitionedCounter, RwLock, TicketLock } from "../mod.ts";
+import {
+  CnaLock,
+  CohortLock,
+  type Lock,
+  McsLock,
+  Mutex,
+  PartitionedCounter,
+  RwLock,
+  TicketLock,
+} from "../mod.ts";
 import { type Comparison, type Row, sink, type Subject } from "./harness.ts";
 import { NaiveMutex } from "./naive_mutex.ts";
 import { benchLibrary, inC } from "./native.ts";
@@ -123,6 +132,9 @@ function underLock(lock: Lock | "naive"): Work {
 function contended(): Comparison[] {
   const mutex = (): Work => underLock(Mutex.create(shared(Mutex.bytes())));
   const mcs = (): Work => underLock(McsLock.create(shared(McsLock.bytes())));
+  const ticket = (): Work => underLock(TicketLock.create(shared(TicketLock.bytes())));
+  const cna = (): Work => underLock(CnaLock.create(shared(CnaLock.bytes())));
+  const cohort = (): Work => underLock(CohortLock.create(shared(CohortLock.bytes())));
   return [
     ...[1, 2, 8].map((count): Comparison => ({
       name: `Mutex, ${count} threads on ${new Set(cpusFor(count)).size} CPUs`,
@@ -135,6 +147,18 @@ function contended(): Comparison[] {
     {
       name: "McsLock, 2 threads",
       subjects: [threads("McsLock", 2, mcs), threadsInC("MCS lock", C_KIND.mcs, 2)],
+    },
+    // What they are not for.
+    {
+      name: `locks that are handed on, 8 threads on ${new Set(cpusFor(8)).size} CPUs`,
+      subjects: [
+        threads("Mutex", 8, mutex),
+        threads("McsLock", 8, mcs),
+        threads("TicketLock", 8, ticket),
+        threads("CnaLock", 8, cna),
+        threads("CohortLock", 8, cohort),
+        threadsInC("MCS lock", C_KIND.mcs, 8),
+      ],
     },
   ];
 }

@@ -20,6 +20,7 @@ import {
   Semaphore,
   SharedMutex,
   TicketLock,
+  type WaitStrategy,
 } from "../mod.ts";
 import { sibling } from "./support/checkout.ts";
 import type { WaitFor, WaitingTask } from "./workers/waiting.ts";
@@ -77,9 +78,9 @@ const ATTEMPTS = 5;
 const MOST_MS = 50;
 
 /** How long a thread that waits takes to be gone, in milliseconds. */
-async function terminateOne(wait: WaitFor): Promise<number> {
+async function terminateOne(wait: WaitFor, strategy?: WaitStrategy): Promise<number> {
   const words = new Int32Array(shared(4));
-  const args: WaitingTask = { wait, words };
+  const args: WaitingTask = { wait, words, strategy };
   const thread = launch(sibling(import.meta.url, "./workers/waiting"), { args });
   thread.join().catch(() => undefined);
   while (Atomics.load(words, 0) === 0) await sleep(1);
@@ -89,10 +90,10 @@ async function terminateOne(wait: WaitFor): Promise<number> {
   return performance.now() - start;
 }
 
-async function check(wait: WaitFor): Promise<void> {
+async function check(wait: WaitFor, strategy?: WaitStrategy): Promise<void> {
   const took: number[] = [];
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const ms = await terminateOne(wait);
+    const ms = await terminateOne(wait, strategy);
     if (ms < MOST_MS) return;
     took.push(ms);
   }
@@ -103,6 +104,11 @@ describe(`a thread is gone within ${MOST_MS} ms of its termination`, () => {
   for (const [name, make] of Object.entries(WAITS)) {
     it(`while it waits for ${name}`, async () => await check(make()));
   }
+
+  it("while it spins or yields for as long as one can say", async () => {
+    await check(WAITS["a Mutex"]?.() as WaitFor, { spins: 1_000_000, yields: 0 });
+    await check(WAITS["a McsLock"]?.() as WaitFor, { spins: 0, yields: 100_000 });
+  });
 
   it("while it waits for a SharedMutex", async () => {
     using arena = Arena.create({ node: 0, size: "64 KiB", name: `termination-${process.pid}` });

@@ -12,22 +12,22 @@
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
     bytes: 329808,
-    sha256: "883b46dda2c5a574abf2f2d25241f4898af679d5c2bf9651ec39532578ce9d2b",
+    sha256: "b0d9f2fd5ed2e68b3256407ef929bfbcd55fe6ea4367b1da9d4b59e5dcfc50f8",
   },
   "linux-arm64-musl": {
     bytes: 329648,
-    sha256: "841cbddff43d33919b7b8f824bf70cbf55206a6c89d88f142974f39a0d188890",
+    sha256: "32a9140f73eabf855f1df27a402962b7396352863dcadcec1129b5bb0a8b9866",
   },
   "linux-x64-gnu": {
     bytes: 313648,
-    sha256: "bfbc399a74c936f7584834f3e45324a45c426df91304c9883c8a75e9f66414de",
+    sha256: "1513d04d3e993106215809564abdff59299788e4c0569c433e9fd455794148a7",
   },
   "linux-x64-musl": {
     bytes: 309400,
-    sha256: "ed342907fd3834df8dbdd534330383716ed17bc41f818d64020a75799c98d143",
+    sha256: "700195340bd107107a7bdcf2aab4878a3a053354198c7bc6dffe416a3437beca",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "b297dc665695b80a214347112e99422f5fd98b0aa03a8b9ab83f27eb43bd5173";
+  "f130bc95ef2afc2f57d7da08a355f39fd9adb3a114689aa9b26d141a4ef5e514";

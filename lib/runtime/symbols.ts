@@ -35,7 +35,7 @@ export type Calls<Table extends SymbolTable> = {
 };
 
 /** The ABI version these signatures belong to: `NK_ABI_VERSION` of the header. */
-export const ABI_VERSION = 3;
+export const ABI_VERSION = 4;
 
 /** What the helper tells of a mapping, as 64-bit words: `NK_MAPPING_FACTS`. It writes them all, whatever has room. */
 export const MAPPING_FACTS = 11;
@@ -82,5 +82,6 @@ export const SYMBOLS = {
   nk_thread_alive: { args: ["u64"], returns: "i32" },
   nk_thread_rseq: { args: ["buffer"], returns: "i32" },
   nk_thread_self: { args: ["buffer"], returns: "i32" },
+  nk_thread_yield: { args: [], returns: "i32" },
   nk_topology_export: { args: ["i32", "buffer", "buffer", "u64"], returns: "i32" },
 } as const;

@@ -28,6 +28,11 @@ export function threadSelf(): ThreadIdentity {
   return self;
 }
 
+/** Lets another thread run on this CPU, if one wants to. One foreign call, and a switch of threads if so. */
+export function threadYield(): void {
+  native().calls.nk_thread_yield();
+}
+
 /**
  * Whether a thread can still run code.
  *

@@ -24,6 +24,7 @@ import {
   type SyncOptions,
 } from "./region.ts";
 import { isMainThread } from "./thread_waiter.ts";
+import { SPIN_YIELD_PARK } from "./wait_strategy.ts";
 
 const MEMORY: RegionKind = {
   name: "Barrier",
@@ -81,7 +82,7 @@ export class Barrier implements Shareable {
 
   private constructor(region: Region) {
     this.#core = new BarrierCore(region.words, region.shape);
-    this.#home = new Home(region, "barrier");
+    this.#home = new Home(region, "barrier", SPIN_YIELD_PARK);
   }
 
   /**

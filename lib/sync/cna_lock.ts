@@ -12,6 +12,7 @@ import {
   type RegionOptions,
   type SyncMemory,
 } from "./region.ts";
+import { SPIN_YIELD_PARK } from "./wait_strategy.ts";
 
 /** For whom a CNA lock is made, and how long it stays in a domain. */
 export interface CnaLockOptions extends LockOptions {
@@ -29,6 +30,7 @@ const MEMORY: RegionKind = { name: "CnaLock", code: 4, words: (shape) => CnaCore
 const KIND: LockKind = {
   title: "CNA lock",
   core: ({ words, shape, option }) => new CnaCore(words, shape, option),
+  strategy: SPIN_YIELD_PARK,
 };
 
 /** The settings of its memory. */

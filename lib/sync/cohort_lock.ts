@@ -15,6 +15,7 @@ import {
 } from "./region.ts";
 import type { Shape } from "./shape.ts";
 import { TicketCore } from "./ticket_core.ts";
+import { SPIN_YIELD_PARK } from "./wait_strategy.ts";
 
 /** For whom a cohort lock is made, and how long it stays in a domain. */
 export interface CohortLockOptions extends LockOptions {
@@ -57,7 +58,7 @@ const MEMORY: RegionKind = {
     return own + global + local * shape.domains;
   },
 };
-const KIND: LockKind = { title: "cohort lock", core: coreOf };
+const KIND: LockKind = { title: "cohort lock", core: coreOf, strategy: SPIN_YIELD_PARK };
 
 /** The settings of its memory. */
 function settingsOf(options: CohortLockOptions, action: string): RegionOptions {

@@ -1,6 +1,7 @@
 import { NumaError } from "../runtime/error.ts";
 import { checkSlot, type Region } from "./region.ts";
-import { currentWaiter, type ThreadWaiter } from "./thread_waiter.ts";
+import { lockWaiter, type ThreadWaiter } from "./thread_waiter.ts";
+import type { WaitStrategy } from "./wait_strategy.ts";
 import type { Wait } from "./waiter.ts";
 
 /**
@@ -33,10 +34,11 @@ export class Home {
   /**
    * @param region Its memory.
    * @param title What it is called, as it follows "this".
+   * @param strategy What this thread does before it sleeps, unless it says otherwise.
    */
-  constructor(region: Region, title: string) {
+  constructor(region: Region, title: string, strategy?: WaitStrategy) {
     this.region = region;
-    this.me = currentWaiter();
+    this.me = lockWaiter(strategy);
     this.words = region.words;
     this.#title = title;
   }

@@ -8,6 +8,7 @@ import { LockStatistics, type Recorder } from "./lock_statistics.ts";
 import { Home } from "./home.ts";
 import type { Region, RegionOptions, SyncOptions } from "./region.ts";
 import type { ThreadWaiter } from "./thread_waiter.ts";
+import type { WaitStrategy } from "./wait_strategy.ts";
 
 /** For whom a lock is made, and what it tells. */
 export interface LockOptions extends SyncOptions {
@@ -63,6 +64,8 @@ export interface LockKind {
   readonly core: (region: Region) => LockCore;
   /** Counts in words that are zero at first; as one does whom only one thread holds, unless given. */
   readonly recorder?: (words: Int32Array) => Recorder;
+  /** What threads do before they sleep: they spin, unless given. */
+  readonly strategy?: WaitStrategy;
 }
 
 /**
@@ -89,7 +92,7 @@ export abstract class Lock implements Shareable {
    */
   protected constructor(kind: LockKind, region: Region) {
     this.#core = kind.core(region);
-    this.#home = new Home(region, kind.title);
+    this.#home = new Home(region, kind.title, kind.strategy);
     this.#me = this.#home.me;
     this.#title = kind.title;
     const { statistics } = region;

@@ -11,6 +11,7 @@ import {
   type RegionKind,
   type SyncMemory,
 } from "./region.ts";
+import { SPIN_YIELD_PARK } from "./wait_strategy.ts";
 
 const MEMORY: RegionKind = {
   name: "McsLock",
@@ -20,6 +21,7 @@ const MEMORY: RegionKind = {
 const KIND: LockKind = {
   title: "MCS lock",
   core: ({ words, shape }) => new McsCore(words, shape),
+  strategy: SPIN_YIELD_PARK,
 };
 
 /**

@@ -31,3 +31,4 @@ export { Semaphore, type SemaphoreOptions } from "./semaphore.ts";
 export { SeqLock, type SeqLockOptions } from "./seq_lock.ts";
 export { SharedMutex } from "./shared_mutex.ts";
 export { TicketLock } from "./ticket_lock.ts";
+export { setWaitStrategy, type WaitStrategy } from "./wait_strategy.ts";

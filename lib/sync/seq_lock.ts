@@ -14,7 +14,7 @@ import {
   type SyncOptions,
 } from "./region.ts";
 import { MOST_RECORD_WORDS, SeqCore } from "./seq_core.ts";
-import { currentWaiter, type ThreadWaiter } from "./thread_waiter.ts";
+import { lockWaiter, type ThreadWaiter } from "./thread_waiter.ts";
 
 /** What a record is. */
 export interface SeqLockOptions extends SyncOptions {
@@ -61,7 +61,7 @@ export class SeqLock implements Shareable {
     this.#core = new SeqCore(region.words, region.shape, region.option);
     this.#scratch = new Int32Array(this.#core.size);
     this.#region = region;
-    this.#me = currentWaiter();
+    this.#me = lockWaiter();
   }
 
   /**

@@ -36,7 +36,7 @@ import {
   openError,
   releaseError,
 } from "./shared_mutex_errors.ts";
-import { currentWaiter, isMainThread } from "./thread_waiter.ts";
+import { isMainThread, lockWaiter, type ThreadWaiter } from "./thread_waiter.ts";
 import type { Wait } from "./waiter.ts";
 
 const KIND = "SharedMutex";
@@ -124,6 +124,8 @@ export class SharedMutex implements Shareable {
   readonly #guard: Guard;
   /** The acquisition of this thread that holds it. */
   #owner: Guard | undefined;
+  /** This thread, once it has had to wait. */
+  #me: ThreadWaiter | undefined;
 
   private constructor(arena: Arena, offset: number, identity: number, action: string) {
     const lock = native().calls.nk_robust_open(identity, offset);
@@ -334,7 +336,7 @@ export class SharedMutex implements Shareable {
   }
 
   #wait(options: BlockOptions | undefined): void {
-    const me = currentWaiter();
+    const me = this.#me ??= lockWaiter();
     const words = this.#words;
     for (let round = 0; me.spin(round); round++) {
       if ((Atomics.load(words, WORD) & OWNER) === 0 && this.#take(0)) return;

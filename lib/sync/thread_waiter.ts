@@ -6,14 +6,13 @@
 import { builtin } from "../runtime/builtin.ts";
 import { readEnv } from "../runtime/env.ts";
 import { NumaError } from "../runtime/error.ts";
-import { threadAlive, threadSelf } from "../runtime/thread.ts";
+import { threadAlive, threadSelf, threadYield } from "../runtime/thread.ts";
 import { currentCpu } from "../topology/current.ts";
 import { topology } from "../topology/load.ts";
 import { ParkingLot, slotOf } from "./parking_lot.ts";
+import { SPIN_THEN_PARK, SpinBudget, type WaitStrategy } from "./wait_strategy.ts";
 import type { Waiter } from "./waiter.ts";
 
-/** Pauses before a thread that may spin sleeps: 33 ns each, so 3 µs, about what sleeping and waking costs a CPU. */
-const SPINS = 100;
 /** Spinning threads look at their stop word this often. */
 const STOP_MASK = 15;
 
@@ -27,7 +26,8 @@ export class ThreadWaiter implements Waiter {
   readonly id: number;
   readonly slot: number;
   readonly domain: number;
-  readonly #spins: number;
+  readonly #budget: SpinBudget | undefined;
+  #round = 0;
 
   /**
    * Not for callers: use {@linkcode currentWaiter}.
@@ -35,20 +35,27 @@ export class ThreadWaiter implements Waiter {
    * @param lot The process's lot.
    * @param id An id that was claimed there.
    * @param domain The L3 domain of the thread.
-   * @param spins How often it pauses before it sleeps.
+   * @param budget How long it looks before it sleeps. Not at all, unless given.
    */
-  constructor(lot: ParkingLot, id: number, domain: number, spins: number) {
+  constructor(lot: ParkingLot, id: number, domain: number, budget?: SpinBudget) {
     this.lot = lot;
     this.id = id;
     this.slot = slotOf(id);
     this.domain = domain;
-    this.#spins = spins;
+    this.#budget = budget;
   }
 
   spin(round: number): boolean {
-    if (round >= this.#spins) return false;
-    pause();
-    return (round & STOP_MASK) !== STOP_MASK || !this.lot.stopped(this.id);
+    const budget = this.#budget;
+    if (budget === undefined) return false;
+    if (round === 0) budget.begin(this.#round);
+    this.#round = round;
+    if (round >= budget.rounds) return false;
+    if (round < budget.spins) {
+      pause();
+      if ((round & STOP_MASK) !== STOP_MASK) return true;
+    } else threadYield();
+    return !this.lot.stopped(this.id);
   }
 
   unpark(id: number): void {
@@ -69,6 +76,8 @@ interface Self {
   readonly waiter: ThreadWaiter;
   /** L3 domains of the machine. */
   readonly domains: number;
+  /** CPUs' worth of time that the process may use. */
+  readonly cpus: number;
   /** Whether the C helper can tell which threads live. */
   readonly native: boolean;
 }
@@ -129,19 +138,31 @@ function meet(): Self {
   const id = inherited === 0 ? lot.claim() : inherited;
   const { domain, domains, cpus, native } = locate(slotOf(id));
   if (native) lot.setIdentity(id, threadSelf().identity);
-  // With one CPU whoever is waited for cannot run meanwhile.
-  const waiter = new ThreadWaiter(lot, id, domain, cpus > 1 ? SPINS : 0);
-  return { waiter, domains, native };
+  return { waiter: new ThreadWaiter(lot, id, domain), domains, cpus, native };
 }
 
 /**
  * The calling thread.
  *
- * @returns The same object for the rest of the thread's life.
+ * @returns The same object for the rest of the thread's life. It never spins.
  * @throws {NumaError} `EAGAIN` when there are too many threads.
  */
 export function currentWaiter(): ThreadWaiter {
   return (self ??= meet()).waiter;
+}
+
+/**
+ * The calling thread as one lock sees it, whose holds it gets to know.
+ *
+ * @param strategy What it does before it sleeps.
+ * @returns A waiter with the id of {@linkcode currentWaiter}.
+ * @throws {NumaError} `EAGAIN` when there are too many threads.
+ */
+export function lockWaiter(strategy: WaitStrategy = SPIN_THEN_PARK): ThreadWaiter {
+  const { waiter: { lot, id, domain }, cpus, native } = self ??= meet();
+  // With one CPU whoever is waited for cannot run meanwhile.
+  const most = cpus > 1 ? strategy : { ...strategy, spins: 0 };
+  return new ThreadWaiter(lot, id, domain, new SpinBudget(most, native));
 }
 
 /**
@@ -161,7 +182,7 @@ export function domainCount(): number {
  */
 export function claimWaiter(): ThreadWaiter {
   const { lot, id, domain } = currentWaiter();
-  return new ThreadWaiter(lot, lot.claim(id), domain, 0);
+  return new ThreadWaiter(lot, lot.claim(id), domain);
 }
 
 /** Looks for threads that have ended without anybody's telling, where the C helper knows. */

@@ -11,6 +11,7 @@ import {
   type SyncMemory,
 } from "./region.ts";
 import { TicketCore } from "./ticket_core.ts";
+import { SPIN_YIELD_PARK } from "./wait_strategy.ts";
 
 const MEMORY: RegionKind = {
   name: "TicketLock",
@@ -20,6 +21,7 @@ const MEMORY: RegionKind = {
 const KIND: LockKind = {
   title: "ticket lock",
   core: ({ words, shape }) => new TicketCore(words, shape),
+  strategy: SPIN_YIELD_PARK,
 };
 
 /**

@@ -29,7 +29,7 @@ extern "C" {
 #define NK_API __attribute__((visibility("default")))
 
 /* Raised with every incompatible change of this file. */
-#define NK_ABI_VERSION 3
+#define NK_ABI_VERSION 4
 
 /* Affinity and node masks: little-endian arrays of 64-bit words, bit i of word w is CPU (or node) 64 * w + i. */
 #define NK_MASK_WORDS_MAX 1024
@@ -149,6 +149,9 @@ NK_API int32_t nk_cpu_current(void);
  * The address is valid while the thread lives.
  */
 NK_API int32_t nk_thread_rseq(uint64_t *out);
+
+/* Let another thread run on this CPU, if one wants to. Returns 0. */
+NK_API int32_t nk_thread_yield(void);
 
 /* ---- mapping.c: memory on a node --------------------------------------------------------------------------------- */
 

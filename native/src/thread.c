@@ -168,6 +168,11 @@ int32_t nk_cpu_current(void)
     return cpu < 0 ? -errno : cpu;
 }
 
+int32_t nk_thread_yield(void)
+{
+    return sched_yield() < 0 ? -errno : 0;
+}
+
 static char *thread_pointer(void)
 {
 #if defined(__x86_64__)

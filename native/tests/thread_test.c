@@ -48,6 +48,7 @@ static void test_affinity_is_set_exactly_or_not_at_all(void)
     CHECK_EQ(nk_affinity_set(mask, NK_MASK_WORDS_MAX), 0);
     CHECK_EQ(sched_getcpu(), cpu);
     CHECK_EQ(nk_cpu_current(), cpu);
+    CHECK_EQ(nk_thread_yield(), 0);
     /* With a CPU that cannot exist the kernel would silently take the rest. */
     mask[NK_MASK_WORDS_MAX - 1] = 1;
     CHECK_EQ(nk_affinity_set(mask, NK_MASK_WORDS_MAX), -ENXIO);

@@ -6,7 +6,9 @@ import {
   type Lock,
   type Once,
   type Semaphore,
+  setWaitStrategy,
   type SharedMutex,
+  type WaitStrategy,
   worker,
 } from "../../mod.ts";
 
@@ -22,11 +24,14 @@ export type WaitFor =
 
 export interface WaitingTask {
   readonly wait: WaitFor;
+  /** What it does before it sleeps. */
+  readonly strategy?: WaitStrategy | undefined;
   /** A word that becomes 1 when it is about to wait. */
   readonly words: Int32Array;
 }
 
-export default worker(({ wait, words }: WaitingTask): void => {
+export default worker(({ wait, words, strategy }: WaitingTask): void => {
+  setWaitStrategy(strategy);
   if ("condition" in wait) wait.mutex.acquire();
   Atomics.store(words, 0, 1);
   if ("lock" in wait) wait.lock.acquire();

@@ -1,0 +1,106 @@
+import { checkInteger, checkOptions } from "../runtime/check.ts";
+
+/** What a thread does, one after the other, when it has to wait, before it sleeps. */
+export interface WaitStrategy {
+  /** Pauses with a look after each, 33 ns on x86: 0 to 1,000,000. */
+  readonly spins: number;
+  /** Times that it lets other threads of its CPU run, with a look after each, 0.3 µs or more: 0 to 100,000. */
+  readonly yields: number;
+}
+
+/**
+ * For what can be had as soon as it is free, whoever freed it. Sleeping and waking costs a CPU 3 µs: so long it spins at
+ * most.
+ */
+export const SPIN_THEN_PARK: WaitStrategy = { spins: 100, yields: 0 };
+
+/**
+ * For what one certain thread has to do first, which may need this CPU for that. Who sleeps is awake again 20 to 30 µs
+ * after it was woken: so long it yields.
+ */
+export const SPIN_YIELD_PARK: WaitStrategy = { spins: 100, yields: 32 };
+
+const MOST_SPINS = 1_000_000;
+const MOST_YIELDS = 100_000;
+/** How much one wait changes what is expected of the next. */
+const WEIGHT = 1 / 8;
+/** Pauses in any case, as an estimate may be wrong. */
+const FEWEST = 10;
+
+let chosen: WaitStrategy | undefined;
+
+/**
+ * Says how the calling thread waits from now on, in everything of this module that makes it wait. It always sleeps in the
+ * end. Unless this is called, locks choose for themselves: they pause for twice as long as they have had to lately, at
+ * most 3 µs, and not at all in a process with one CPU; those that are handed on, like `McsLock` and `Barrier`, then
+ * yield 32 times.
+ *
+ * A pinned thread that has its CPU for itself may spin for longer: it then goes on 0.1 µs after a release instead of 20 or
+ * more. One that shares its CPU should not spin at all.
+ *
+ * @param strategy How; undefined: as locks choose.
+ * @returns What was said before.
+ * @throws {NumaError} `EINVAL`.
+ *
+ * @example
+ * ```ts
+ * import { setWaitStrategy } from "@numakit/numakit";
+ *
+ * const before = setWaitStrategy({ spins: 30_000, yields: 0 }); // a millisecond
+ * // … what has to be quick …
+ * setWaitStrategy(before);
+ * ```
+ */
+export function setWaitStrategy(strategy: WaitStrategy | undefined): WaitStrategy | undefined {
+  const before = chosen;
+  if (strategy === undefined) {
+    chosen = undefined;
+    return before;
+  }
+  const action = "set the wait strategy";
+  checkOptions(strategy, "{ spins, yields }", action);
+  const { spins, yields } = strategy;
+  chosen = {
+    spins: checkInteger(spins, "spins", 0, MOST_SPINS, action),
+    yields: checkInteger(yields, "yields", 0, MOST_YIELDS, action),
+  };
+  return before;
+}
+
+/**
+ * How long one lock has kept this thread waiting, and how long it should look the next time: an owner that takes longer
+ * than usual is probably not running. As the adaptive mutex of glibc does it.
+ */
+export class SpinBudget {
+  readonly #strategy: WaitStrategy;
+  readonly #canYield: boolean;
+  #mean: number;
+  /** Pauses before it yields. */
+  spins: number;
+  /** Rounds before it sleeps. */
+  rounds: number;
+
+  /**
+   * @param strategy What it does at most.
+   * @param canYield Whether the C helper is there, which yields.
+   */
+  constructor(strategy: WaitStrategy, canYield = true) {
+    this.#strategy = strategy;
+    this.#canYield = canYield;
+    this.#mean = strategy.spins;
+    this.spins = strategy.spins;
+    this.rounds = strategy.spins + (canYield ? strategy.yields : 0);
+  }
+
+  /**
+   * Begins a wait.
+   *
+   * @param last Rounds of the wait before it.
+   */
+  begin(last: number): void {
+    this.#mean += (Math.min(last, this.spins) - this.#mean) * WEIGHT;
+    const { spins, yields } = this.#strategy;
+    this.spins = chosen?.spins ?? Math.min(spins, FEWEST + 2 * Math.round(this.#mean));
+    this.rounds = this.spins + (this.#canYield ? chosen?.yields ?? yields : 0);
+  }
+}
