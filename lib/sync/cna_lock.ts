@@ -50,7 +50,7 @@ function settingsOf(options: CnaLockOptions, action: string): RegionOptions {
  * For many threads that are pinned and have a CPU each, on a machine of several L3 domains. The holder hands the lock to the
  * first waiter of its own domain; those that it passes over wait in a second queue, which is let in when nobody of the
  * domain waits, and after `passes` hand-offs. A thread that had k others before it is overtaken at most (k + 1) × passes
- * times. When threads outnumber CPUs throughput drops by orders of magnitude: use a `Mutex`.
+ * times. When threads outnumber CPUs it is as slow as `McsLock`: use a `Mutex`.
  *
  * Not robust: when a thread dies that holds it, waits for it, or is just taking it or giving it back, all that wait get
  * `EOWNERDEAD`, now and later. They find out within 20 ms.

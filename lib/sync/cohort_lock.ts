@@ -77,7 +77,7 @@ function settingsOf(options: CohortLockOptions, action: string): RegionOptions {
  * For several threads a domain that are pinned and have a CPU each, and want the lock all the time. It is made of an MCS lock
  * a domain and a ticket lock for all, so a domain's threads are served in order, and so are the domains. A thread that had
  * k others of its domain before it is overtaken at most (k + 1) × (domains - 1) × (passes + 1) times. When threads
- * outnumber CPUs throughput drops by orders of magnitude: use a `Mutex`.
+ * outnumber CPUs it is as slow as `McsLock`: use a `Mutex`.
  *
  * Not robust: when a thread dies that holds it, waits for it, or is just taking it or giving it back, those that wait get
  * `EOWNERDEAD`, now and later. They find out within 20 ms. Those of other domains may go on for a while.

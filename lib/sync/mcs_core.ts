@@ -45,8 +45,9 @@
  * | first come, first served | no | no: tells | yes | 2 |
  *
  * Wins where threads have a CPU each and want the lock all the time: a hand-off moves one line. Collapses when threads
- * outnumber CPUs, as all that hand on in order do: every hand-off then waits for a thread that does not run (four to five
- * orders of magnitude, `docs/design/sync.md`). Sleeping keeps it going, at a context switch for each acquisition.
+ * outnumber CPUs, as all that hand on in order do: every hand-off then waits for a thread that does not run. Spinning alone
+ * that is four to five orders of magnitude; yielding and sleeping keep it going, at a context switch for each acquisition,
+ * a hundred times slower than the `Mutex` (`docs/design/sync.md`).
  *
  * Mellor-Crummey and Scott, "Algorithms for scalable synchronization on shared-memory multiprocessors", TOCS 1991. Places
  * that stay in the queue when given up: after Scott and Scherer, "Scalable queue-based spin locks with timeout", PPoPP

@@ -28,8 +28,8 @@ const KIND: LockKind = {
  * A queue lock: first come, first served, and every waiter looks at a line of its own.
  *
  * For threads that are pinned and have a CPU each. When threads outnumber CPUs every hand-off waits for a thread that does
- * not run, and throughput drops by orders of magnitude: use a `Mutex`. A thread that gives up and comes back before
- * it was passed over has its old place.
+ * not run: 8 threads on 2 CPUs get it 0.14 million times a second, and a `Mutex` 17 million times. A thread that gives up
+ * and comes back before it was passed over has its old place.
  *
  * Not robust: when a thread dies that holds it, waits for it, or is just taking it or giving it back, all that wait get
  * `EOWNERDEAD`, now and later. They find out within 20 ms.
