@@ -34,7 +34,9 @@ const EXIT = { usage: 2, missing: 3, timeout: 124, guest: 125, killed: 137 } as 
 const BOOT_LIMIT_S = 40;
 const MOST_BOOTS = 3;
 /** How much of the kernel's log is shown when a guest fails. */
-const LOG_TAIL_LINES = 20;
+const LOG_TAIL_LINES = 60;
+/** So long before its time is over a guest tells what its threads are at. */
+const LOOK_S = 10;
 /** QEMU inherits these; 0 to 2 are its own. */
 const FD = { stdout: 3, stderr: 4, report: 5, console: 6, initramfs: 7 } as const;
 
@@ -156,6 +158,20 @@ pump1=$!
 cat </stderr >/dev/vport0p2 3>&- &
 pump2=$!
 echo ready >&3
+# A command that hangs: what its threads are at, for the log that the host shows then.
+(
+  exec 3>&-
+  sleep $look_s
+  echo "numa_vm: still running after $look_s s:"
+  for task in /proc/[0-9]*/task/*; do
+    read -r command <\${task%/task/*}/cmdline
+    [ -n "$command" ] || continue
+    read -r name <$task/comm
+    read -r place <$task/wchan
+    read -r call _ <$task/syscall
+    echo "\${task#/proc/} $name: in $place, system call $call"
+  done
+) 2>/dev/null &
 (
   exec 3>&-
   echo 0 >/proc/self/oom_score_adj
@@ -211,6 +227,7 @@ function initScript(shape: GuestShape, command: readonly string[], options: Opti
   const outSteps =
     `case $1 in mount) mkdir -p ${out}; share out ${out} cache=mmap ;; *) sync; umount ${out} ;; esac`;
   return `#!/bin/busybox sh
+look_s=${Math.max(1, Number(options.timeout) - LOOK_S)}
 run() { exec env -i ${[...environment, ...words].map(quoted).join(" ")}; }
 pools() { ${["true", ...pools].join("; ")}; }
 share_checkout() { ${shape.arch === "x64" ? "true" : shareCheckout()}; }
@@ -381,7 +398,7 @@ function conclude(outcome: Outcome, options: Options): number {
   }
   if (outcome.stopped !== undefined) {
     say(outcome.stopped.reason);
-    if (!outcome.ready && !options.verbose) showLog(outcome.log);
+    if (!options.verbose) showLog(outcome.log);
     return outcome.stopped.status;
   }
   if (outcome.failed !== undefined) {
