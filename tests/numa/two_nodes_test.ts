@@ -66,11 +66,11 @@ describe("a machine with two nodes", () => {
     const report = await thread.join();
     assert.equal(report.affinity, topology().cpusOfNode(1).toString());
     assert.equal(report.node, 1);
-    const grown = new Map(report.grown);
-    const [elsewhere, here] = [grown.get(0) ?? 0, grown.get(1) ?? 0];
-    assert.ok(here > megabytes * 2 ** 20 / 2, `its heap grew by ${here} bytes on node 1`);
-    // The engine's compiler and collector threads have memory of their own, wherever they run.
-    assert.ok(elsewhere < here / 4, `and by ${elsewhere} on node 0`);
+    assert.deepEqual(report.bufferNodes, [1]);
+    // Buffers are half of the megabytes. What grew elsewhere says nothing: the engine's compiler and collector have threads
+    // and memory of their own, tens of megabytes at times, wherever they run.
+    const here = new Map(report.grown).get(1) ?? 0;
+    assert.ok(here > megabytes * 2 ** 20 * 3 / 4, `its heap grew by ${here} bytes on node 1`);
   });
 
   it("has hugepages where its pool is, and tells where it is not", () => {
