@@ -16,6 +16,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
+import { member } from "./lib/cpio.ts";
 import {
   type Architecture,
   type GuestShape,
@@ -233,22 +234,6 @@ pools() { ${["true", ...pools].join("; ")}; }
 share_checkout() { ${shape.arch === "x64" ? "true" : shareCheckout()}; }
 share_out() { ${options.out === undefined ? "true" : outSteps}; }
 ${INIT}`;
-}
-
-/** One member of a `cpio -H newc` archive, the format of an initramfs. */
-function member(path: string, mode: number, contents: Uint8Array): Uint8Array {
-  const name = `${path}\0`;
-  const sizes = [contents.length, 0, 0, 0, 0, name.length, 0];
-  const fields = [0, mode, 0, 0, 1, 0, ...sizes].map((field) =>
-    field.toString(16).padStart(8, "0")
-  );
-  const header = `070701${fields.join("")}${name}`;
-  const pad = (length: number) => "\0".repeat(-length & 3);
-  return Buffer.concat([
-    Buffer.from(header + pad(header.length)),
-    contents,
-    Buffer.from(pad(contents.length)),
-  ]);
 }
 
 /** Builds the initramfs; the file is gone from its folder before anything can go wrong. */

@@ -6,8 +6,8 @@ import { launch, NumaError, RwLock, type Thread } from "../mod.ts";
 import { sibling } from "./support/checkout.ts";
 import { throwsCode } from "./support/errors.ts";
 import { random } from "./support/fuzz.ts";
-import { fuzzKind, uncovered } from "./support/fuzz_sync_calls.ts";
-import { SYNC_KINDS } from "./support/fuzz_sync_kinds.ts";
+import { fuzzFunction, fuzzKind, uncovered } from "./support/fuzz_sync_calls.ts";
+import { SYNC_FUNCTIONS, SYNC_KINDS } from "./support/fuzz_sync_kinds.ts";
 import { inspect } from "./support/fuzz_sync_inspect.ts";
 import { makePool, type Pool, TALLY, tallyAt } from "./support/fuzz_sync_pool.ts";
 import { runSyncProgram } from "./support/fuzz_sync_program.ts";
@@ -28,13 +28,21 @@ const HANG_MS = 30_000;
 const module = sibling(import.meta.url, "./support/fuzz_sync_worker");
 
 describe("every call of lib/sync with wrong arguments", () => {
-  it("has a row for its class and its method in support/fuzz_sync_kinds.ts", () => {
+  it("has a row for its class and its method, or for its function, in support/fuzz_sync_kinds.ts", () => {
     assert.deepEqual(uncovered(), []);
   });
 
   for (const title of Object.keys(SYNC_KINDS)) {
     it(`fails with nothing but NumaError and breaks nothing: ${title}`, async () => {
       const { calls, lines } = await fuzzKind(title);
+      assert.deepEqual(lines, []);
+      assert.ok(calls > 0, "nothing was called");
+    });
+  }
+
+  for (const name of Object.keys(SYNC_FUNCTIONS)) {
+    it(`fails with nothing but NumaError and breaks nothing: ${name}`, async () => {
+      const { calls, lines } = await fuzzFunction(name);
       assert.deepEqual(lines, []);
       assert.ok(calls > 0, "nothing was called");
     });

@@ -6,7 +6,14 @@ import * as sync from "../../lib/sync/mod.ts";
 import { claimWaiter } from "../../lib/sync/thread_waiter.ts";
 import { NumaError } from "../../mod.ts";
 import { membersOf } from "./destroyables.ts";
-import { arenaMemory, type Memory, SYNC_KINDS, type SyncKind } from "./fuzz_sync_kinds.ts";
+import {
+  arenaMemory,
+  type Memory,
+  SYNC_FUNCTIONS,
+  SYNC_KINDS,
+  type SyncFunction,
+  type SyncKind,
+} from "./fuzz_sync_kinds.ts";
 import { detach, OURS, ownWords, variants } from "./fuzz_sync_values.ts";
 
 /** A wait that has been let go on and takes so long is a hang. */
@@ -17,8 +24,11 @@ const kinds = Object.entries(SYNC_KINDS);
 
 type Class = Readonly<Record<string, unknown>> & { readonly prototype: object };
 
-const classes = Object.entries(sync as unknown as Record<string, Class>)
+const exported = Object.entries(sync as unknown as Record<string, Class>)
   .filter(([, type]) => typeof type === "function");
+const isClass = ([, type]: readonly [string, Class]): boolean =>
+  Object.getOwnPropertyDescriptor(type, "prototype")?.writable === false;
+const classes = exported.filter(isClass);
 
 function staticsOf(type: Class): string[] {
   return Object.getOwnPropertyNames(type).filter((name) => typeof type[name] === "function");
@@ -36,9 +46,10 @@ function isMethod(object: object, member: string | symbol): boolean {
 /** Not asked of users, or only by the subclasses of a class. */
 const INTERNAL = ["checkWait", "constructor"];
 
-/** What the rows leave out: classes, static methods and methods. */
+/** What the rows leave out: functions, classes, static methods and methods. */
 export function uncovered(): string[] {
-  const missing: string[] = [];
+  const missing = exported.filter((entry) => !isClass(entry))
+    .map(([name]) => name).filter((name) => !(name in SYNC_FUNCTIONS));
   for (const [name, type] of classes) {
     const rows = kinds.filter(([, kind]) => kind.type === type);
     if (rows.length === 0) missing.push(name);
@@ -294,5 +305,20 @@ export async function fuzzKind(title: string): Promise<Findings> {
     const slot = freeSlot();
     if (slot > free) throw new Error(`${slot - free} or more have kept their slots`);
   }, { end: nothing, check: nothing });
+  return findings;
+}
+
+/**
+ * Calls a function wrongly.
+ *
+ * @param name Its row.
+ * @returns What went wrong, and how many calls there were.
+ */
+export async function fuzzFunction(name: string): Promise<Findings> {
+  const { call, right, undo } = SYNC_FUNCTIONS[name] as SyncFunction;
+  const findings = new Findings();
+  for (const [detail, args] of variants(right)) {
+    await findings.try(`${name}()`, detail, () => call(...args), { end: undo, check: nothing });
+  }
   return findings;
 }

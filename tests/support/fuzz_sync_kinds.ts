@@ -453,3 +453,20 @@ export function arenaMemory(): { readonly memory: Memory; readonly arena: Arena 
   const arena = freshArena();
   return { memory: () => arena, arena };
 }
+
+/** An exported function. */
+export interface SyncFunction {
+  readonly call: (...args: readonly unknown[]) => unknown;
+  /** Makes right arguments. */
+  readonly right: () => readonly unknown[];
+  /** Takes back what a call did. */
+  undo(): void;
+}
+
+export const SYNC_FUNCTIONS: Readonly<Record<string, SyncFunction>> = {
+  setWaitStrategy: {
+    call: sync.setWaitStrategy as SyncFunction["call"],
+    right: () => [{ spins: 3, yields: 2 }],
+    undo: () => sync.setWaitStrategy(undefined),
+  },
+};
