@@ -3,8 +3,8 @@ import { execFileSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { checkout, checkoutFile } from "./support/checkout.ts";
 
-/** From the bottom to the top: an arrow may stay or go down. `sync` and `sched` see each other one way only. */
-const RANKS = ["runtime", "topology", "memory", "sync", "sched", "structs", "cli"];
+/** From the bottom to the top: an arrow may stay or go down. */
+const RANKS = ["runtime", "topology", "wait", "memory", "sync", "sched", "structs", "cli"];
 
 interface ModuleInfo {
   readonly specifier: string;

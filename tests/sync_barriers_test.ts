@@ -11,7 +11,7 @@ import {
   BarrierCore,
 } from "../lib/sync/barrier_core.ts";
 import type { Shape } from "../lib/sync/shape.ts";
-import { LINE_WORDS } from "../lib/sync/waiter.ts";
+import { LINE_WORDS } from "../lib/wait/waiter.ts";
 import { Arena, Barrier, launch, type NumaError, type Thread } from "../mod.ts";
 import { sibling } from "./support/checkout.ts";
 import { counting } from "./support/counting.ts";

@@ -12,7 +12,7 @@ import {
 } from "../lib/sync/histogram_core.ts";
 import { LimitCore } from "../lib/sync/limit_core.ts";
 import type { Shape } from "../lib/sync/shape.ts";
-import { LINE_WORDS } from "../lib/sync/waiter.ts";
+import { LINE_WORDS } from "../lib/wait/waiter.ts";
 import { Arena, Histogram, launch, PartitionedCounter, type Thread } from "../mod.ts";
 import { sibling } from "./support/checkout.ts";
 import { counting } from "./support/counting.ts";

@@ -6,7 +6,7 @@ import { EventCountCore } from "../lib/sync/event_count_core.ts";
 import { RwCore } from "../lib/sync/rw_core.ts";
 import { RwSpinCore } from "../lib/sync/rw_spin_core.ts";
 import { READ_TRIES, SeqCore } from "../lib/sync/seq_core.ts";
-import { ID_MASK, LINE_WORDS, type Waiter } from "../lib/sync/waiter.ts";
+import { ID_MASK, LINE_WORDS, type Waiter } from "../lib/wait/waiter.ts";
 
 const SHAPE = { threads: 4, domains: 2 };
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Semaphore, setWaitStrategy, topology, type WaitStrategy } from "../mod.ts";
-import { lockWaiter, type ThreadWaiter } from "../lib/sync/thread_waiter.ts";
-import { SPIN_YIELD_PARK, SpinBudget } from "../lib/sync/wait_strategy.ts";
+import { lockWaiter, type ThreadWaiter } from "../lib/wait/thread_waiter.ts";
+import { SPIN_YIELD_PARK, SpinBudget } from "../lib/wait/wait_strategy.ts";
 import { throwsCode } from "./support/errors.ts";
 
 /** So many rounds does a thread look before it sleeps. */

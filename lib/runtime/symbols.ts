@@ -35,7 +35,7 @@ export type Calls<Table extends SymbolTable> = {
 };
 
 /** The ABI version these signatures belong to: `NK_ABI_VERSION` of the header. */
-export const ABI_VERSION = 4;
+export const ABI_VERSION = 5;
 
 /** What the helper tells of a mapping, as 64-bit words: `NK_MAPPING_FACTS`. It writes them all, whatever has room. */
 export const MAPPING_FACTS = 11;

@@ -5,7 +5,7 @@ import { NumaError } from "../runtime/error.ts";
 import { decode, encode } from "../runtime/handle.ts";
 import { isPermissionError, permissionError } from "../runtime/permission.ts";
 import { threadAlive } from "../runtime/thread.ts";
-import { parkingLot } from "../sync/thread_waiter.ts";
+import { parkingLot } from "../wait/thread_waiter.ts";
 import { topology } from "../topology/load.ts";
 import { type Birth, type FromWorker, type Leave, unflatten } from "./message.ts";
 import type { HeapPolicy } from "./pin.ts";

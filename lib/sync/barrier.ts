@@ -10,9 +10,9 @@ import {
   BarrierCore,
 } from "./barrier_core.ts";
 import { Home } from "./home.ts";
-import { block, blockAsync, checkBlockOptions } from "./block.ts";
-import type { BlockOptions, WaitOptions } from "./options.ts";
-import { MOST_SLOTS } from "./parking_lot.ts";
+import { block, blockAsync, checkBlockOptions } from "../wait/block.ts";
+import type { BlockOptions, WaitOptions } from "../wait/options.ts";
+import { MOST_SLOTS } from "../wait/parking_lot.ts";
 import {
   attachRegion,
   createRegion,
@@ -23,8 +23,8 @@ import {
   type SyncMemory,
   type SyncOptions,
 } from "./region.ts";
-import { isMainThread } from "./thread_waiter.ts";
-import { SPIN_YIELD_PARK } from "./wait_strategy.ts";
+import { isMainThread } from "../wait/thread_waiter.ts";
+import { SPIN_YIELD_PARK } from "../wait/wait_strategy.ts";
 
 const MEMORY: RegionKind = {
   name: "Barrier",

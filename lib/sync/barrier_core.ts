@@ -39,7 +39,7 @@
  * @module
  */
 import type { Shape } from "./shape.ts";
-import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "./waiter.ts";
+import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../wait/waiter.ts";
 
 const PHASE = 0;
 const COUNTED = LINE_WORDS;

@@ -12,7 +12,7 @@ import {
   type RegionOptions,
   type SyncMemory,
 } from "./region.ts";
-import { SPIN_YIELD_PARK } from "./wait_strategy.ts";
+import { SPIN_YIELD_PARK } from "../wait/wait_strategy.ts";
 
 /** For whom a CNA lock is made, and how long it stays in a domain. */
 export interface CnaLockOptions extends LockOptions {

@@ -37,7 +37,7 @@
  * @module
  */
 import type { LockCore } from "./lock_core.ts";
-import { LINE_WORDS, type Wait, type Waiter } from "./waiter.ts";
+import { LINE_WORDS, type Wait, type Waiter } from "../wait/waiter.ts";
 
 /** How often a domain passes the lock on, before others have their turn. */
 export const PASSES = 64;

@@ -15,7 +15,7 @@ import {
 } from "./region.ts";
 import type { Shape } from "./shape.ts";
 import { TicketCore } from "./ticket_core.ts";
-import { SPIN_YIELD_PARK } from "./wait_strategy.ts";
+import { SPIN_YIELD_PARK } from "../wait/wait_strategy.ts";
 
 /** For whom a cohort lock is made, and how long it stays in a domain. */
 export interface CohortLockOptions extends LockOptions {

@@ -1,8 +1,8 @@
 import { checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import { block, blockAsync, checkBlockOptions } from "./block.ts";
-import type { BlockOptions, WaitOptions } from "./options.ts";
+import { block, blockAsync, checkBlockOptions } from "../wait/block.ts";
+import type { BlockOptions, WaitOptions } from "../wait/options.ts";
 import { ConditionCore } from "./condition_core.ts";
 import { EventCountCore } from "./event_count_core.ts";
 import { Guard, Lock } from "./lock.ts";
@@ -18,7 +18,7 @@ import {
   type SyncOptions,
 } from "./region.ts";
 import { watch } from "./home.ts";
-import { currentWaiter, type ThreadWaiter } from "./thread_waiter.ts";
+import { currentWaiter, type ThreadWaiter } from "../wait/thread_waiter.ts";
 
 const MEMORY: RegionKind = {
   name: "Condition",

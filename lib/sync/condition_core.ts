@@ -24,7 +24,7 @@
  */
 import type { EventCountCore } from "./event_count_core.ts";
 import type { LockCore } from "./lock_core.ts";
-import type { Wait, Waiter } from "./waiter.ts";
+import type { Wait, Waiter } from "../wait/waiter.ts";
 
 /** The algorithm of `Condition`. */
 export class ConditionCore {

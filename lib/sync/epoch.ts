@@ -12,7 +12,7 @@ import {
   type SyncMemory,
   type SyncOptions,
 } from "./region.ts";
-import { currentWaiter, type ThreadWaiter } from "./thread_waiter.ts";
+import { currentWaiter, type ThreadWaiter } from "../wait/thread_waiter.ts";
 
 const MEMORY: RegionKind = { name: "Epoch", code: 43, words: (shape) => EpochCore.words(shape) };
 

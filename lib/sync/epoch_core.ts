@@ -40,7 +40,7 @@
  * @module
  */
 import type { Shape } from "./shape.ts";
-import { LINE_WORDS, type Waiter } from "./waiter.ts";
+import { LINE_WORDS, type Waiter } from "../wait/waiter.ts";
 
 const EPOCH = 0;
 const TOP = 1;

@@ -1,8 +1,8 @@
 import { checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import { block, blockAsync, checkBlockOptions, checkWaitOptions } from "./block.ts";
-import type { BlockOptions, WaitOptions } from "./options.ts";
+import { block, blockAsync, checkBlockOptions, checkWaitOptions } from "../wait/block.ts";
+import type { BlockOptions, WaitOptions } from "../wait/options.ts";
 import { EventCountCore } from "./event_count_core.ts";
 import {
   attachRegion,
@@ -16,7 +16,7 @@ import {
   type SyncOptions,
 } from "./region.ts";
 import { watch } from "./home.ts";
-import { currentWaiter, type ThreadWaiter } from "./thread_waiter.ts";
+import { currentWaiter, type ThreadWaiter } from "../wait/thread_waiter.ts";
 
 const MEMORY: RegionKind = {
   name: "EventCount",

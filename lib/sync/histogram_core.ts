@@ -30,7 +30,7 @@
  * @module
  */
 import type { Shape } from "./shape.ts";
-import { LINE_WORDS, type Waiter } from "./waiter.ts";
+import { LINE_WORDS, type Waiter } from "../wait/waiter.ts";
 
 const USED = 0;
 const CARRIED = 0;

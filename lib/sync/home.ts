@@ -1,8 +1,8 @@
 import { NumaError } from "../runtime/error.ts";
 import { checkSlot, type Region } from "./region.ts";
-import { lockWaiter, type ThreadWaiter } from "./thread_waiter.ts";
-import type { WaitStrategy } from "./wait_strategy.ts";
-import type { Wait } from "./waiter.ts";
+import { lockWaiter, type ThreadWaiter } from "../wait/thread_waiter.ts";
+import type { WaitStrategy } from "../wait/wait_strategy.ts";
+import type { Wait } from "../wait/waiter.ts";
 
 /**
  * A wait during which this thread goes on, and may destroy the memory.

@@ -1,7 +1,7 @@
 import { checkInteger, checkOptions } from "../runtime/check.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import { block, blockAsync, checkBlockOptions } from "./block.ts";
-import type { BlockOptions, WaitOptions } from "./options.ts";
+import { block, blockAsync, checkBlockOptions } from "../wait/block.ts";
+import type { BlockOptions, WaitOptions } from "../wait/options.ts";
 import { Home } from "./home.ts";
 import { LatchCore, MOST_COUNT } from "./latch_core.ts";
 import {

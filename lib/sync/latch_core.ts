@@ -20,7 +20,7 @@
  * @module
  */
 import type { Shape } from "./shape.ts";
-import { FOREVER, LINE_WORDS, type Wait, type Waiter } from "./waiter.ts";
+import { FOREVER, LINE_WORDS, type Wait, type Waiter } from "../wait/waiter.ts";
 
 const STATE = 0;
 const USED = 1;

@@ -30,7 +30,7 @@
  * @module
  */
 import type { Shape } from "./shape.ts";
-import { LINE_WORDS, type Waiter } from "./waiter.ts";
+import { LINE_WORDS, type Waiter } from "../wait/waiter.ts";
 
 const GRANTED = 0;
 const LIMIT = LINE_WORDS;

@@ -1,14 +1,14 @@
 import { NumaError } from "../runtime/error.ts";
 import type { Handle, Shareable } from "../runtime/handle.ts";
-import { block, blockAsync, checkBlockOptions, giveUp } from "./block.ts";
-import type { BlockOptions, WaitOptions } from "./options.ts";
+import { block, blockAsync, checkBlockOptions, giveUp } from "../wait/block.ts";
+import type { BlockOptions, WaitOptions } from "../wait/options.ts";
 import type { LockCore } from "./lock_core.ts";
 import type { LockReport } from "./lock_report.ts";
 import { LockStatistics, type Recorder } from "./lock_statistics.ts";
 import { Home } from "./home.ts";
 import type { Region, RegionOptions, SyncOptions } from "./region.ts";
-import type { ThreadWaiter } from "./thread_waiter.ts";
-import type { WaitStrategy } from "./wait_strategy.ts";
+import type { ThreadWaiter } from "../wait/thread_waiter.ts";
+import type { WaitStrategy } from "../wait/wait_strategy.ts";
 
 /** For whom a lock is made, and what it tells. */
 export interface LockOptions extends SyncOptions {

@@ -1,4 +1,4 @@
-import type { Wait, Waiter } from "./waiter.ts";
+import type { Wait, Waiter } from "../wait/waiter.ts";
 
 /**
  * One locking algorithm over 32-bit words in shared memory.

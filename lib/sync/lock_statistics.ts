@@ -1,6 +1,6 @@
 import type { LockReport } from "./lock_report.ts";
-import type { ThreadWaiter } from "./thread_waiter.ts";
-import { LINE_WORDS } from "./waiter.ts";
+import type { ThreadWaiter } from "../wait/thread_waiter.ts";
+import { LINE_WORDS } from "../wait/waiter.ts";
 
 /** 64-bit fields. All are written by the holder alone, so the lock itself keeps them in order. */
 const FIELD = {

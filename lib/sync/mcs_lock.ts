@@ -11,7 +11,7 @@ import {
   type RegionKind,
   type SyncMemory,
 } from "./region.ts";
-import { SPIN_YIELD_PARK } from "./wait_strategy.ts";
+import { SPIN_YIELD_PARK } from "../wait/wait_strategy.ts";
 
 const MEMORY: RegionKind = {
   name: "McsLock",

@@ -18,7 +18,7 @@ export type { LockReport } from "./lock_report.ts";
 export { McsLock } from "./mcs_lock.ts";
 export { Mutex, type MutexOptions } from "./mutex.ts";
 export { Once } from "./once.ts";
-export type { BlockOptions, WaitOptions } from "./options.ts";
+export type { BlockOptions, WaitOptions } from "../wait/options.ts";
 export {
   type CounterOptions,
   type CounterShards,
@@ -31,4 +31,4 @@ export { Semaphore, type SemaphoreOptions } from "./semaphore.ts";
 export { SeqLock, type SeqLockOptions } from "./seq_lock.ts";
 export { SharedMutex } from "./shared_mutex.ts";
 export { TicketLock } from "./ticket_lock.ts";
-export { setWaitStrategy, type WaitStrategy } from "./wait_strategy.ts";
+export { setWaitStrategy, type WaitStrategy } from "../wait/wait_strategy.ts";

@@ -48,7 +48,7 @@
  */
 import type { LockCore } from "./lock_core.ts";
 import type { Shape } from "./shape.ts";
-import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "./waiter.ts";
+import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../wait/waiter.ts";
 
 /** So long a thread lets others pass unless told otherwise, in milliseconds. */
 export const PATIENCE_MS = 10;

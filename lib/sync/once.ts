@@ -1,8 +1,8 @@
 import { checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import { block, blockAsync, checkBlockOptions } from "./block.ts";
-import type { BlockOptions, WaitOptions } from "./options.ts";
+import { block, blockAsync, checkBlockOptions } from "../wait/block.ts";
+import type { BlockOptions, WaitOptions } from "../wait/options.ts";
 import { Home } from "./home.ts";
 import { ONCE_BUSY, ONCE_DONE, ONCE_RUN, OnceCore } from "./once_core.ts";
 import {

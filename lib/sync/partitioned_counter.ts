@@ -13,7 +13,7 @@ import {
   type SyncMemory,
   type SyncOptions,
 } from "./region.ts";
-import type { ThreadWaiter } from "./thread_waiter.ts";
+import type { ThreadWaiter } from "../wait/thread_waiter.ts";
 
 export type { CounterShards } from "./counter_core.ts";
 

@@ -15,10 +15,10 @@ import { Arena } from "../memory/arena.ts";
 import { checkInteger, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import type { Handle } from "../runtime/handle.ts";
-import { MOST_SLOTS } from "./parking_lot.ts";
+import { MOST_SLOTS } from "../wait/parking_lot.ts";
 import type { Shape } from "./shape.ts";
-import { currentWaiter, domainCount, joinLot, parkingLot } from "./thread_waiter.ts";
-import { LINE_WORDS } from "./waiter.ts";
+import { currentWaiter, domainCount, joinLot, parkingLot } from "../wait/thread_waiter.ts";
+import { LINE_WORDS } from "../wait/waiter.ts";
 
 /**
  * Memory for a lock or counter: an arena, which gives it some of its bytes; or words in a SharedArrayBuffer, all of which

@@ -45,7 +45,7 @@
  */
 import type { LockCore } from "./lock_core.ts";
 import type { Shape } from "./shape.ts";
-import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "./waiter.ts";
+import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../wait/waiter.ts";
 
 /** So many writers may follow each other while readers sleep. */
 export const WRITERS_IN_A_ROW = 4;

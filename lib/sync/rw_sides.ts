@@ -6,12 +6,12 @@
 import { NumaError } from "../runtime/error.ts";
 import { decode, type Handle, handleData, registerKind } from "../runtime/handle.ts";
 import { type Guard, Lock, type LockKind } from "./lock.ts";
-import type { BlockOptions } from "./options.ts";
+import type { BlockOptions } from "../wait/options.ts";
 import { LockStatistics, SharedLockStatistics } from "./lock_statistics.ts";
 import type { Region } from "./region.ts";
 import type { LockCore } from "./lock_core.ts";
 import type { Shape } from "./shape.ts";
-import { LINE_WORDS } from "./waiter.ts";
+import { LINE_WORDS } from "../wait/waiter.ts";
 
 const KIND = "RwSide";
 

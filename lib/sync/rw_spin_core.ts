@@ -33,7 +33,7 @@
  */
 import type { LockCore } from "./lock_core.ts";
 import type { Shape } from "./shape.ts";
-import { ID_MASK, type Wait, type Waiter } from "./waiter.ts";
+import { ID_MASK, type Wait, type Waiter } from "../wait/waiter.ts";
 
 const STATE = 0;
 const WAITING = 1 << 29;

@@ -33,7 +33,7 @@
  */
 import type { LockCore } from "./lock_core.ts";
 import type { Shape } from "./shape.ts";
-import { ID_MASK, LINE_WORDS, type Wait, type Waiter } from "./waiter.ts";
+import { ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../wait/waiter.ts";
 
 /** The most 32-bit words of a record. */
 export const MOST_RECORD_WORDS = 16;

@@ -1,8 +1,8 @@
 import { checkInteger, checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import { block, checkBlockOptions } from "./block.ts";
-import type { BlockOptions } from "./options.ts";
+import { block, checkBlockOptions } from "../wait/block.ts";
+import type { BlockOptions } from "../wait/options.ts";
 import {
   attachRegion,
   createRegion,
@@ -14,7 +14,7 @@ import {
   type SyncOptions,
 } from "./region.ts";
 import { MOST_RECORD_WORDS, SeqCore } from "./seq_core.ts";
-import { lockWaiter, type ThreadWaiter } from "./thread_waiter.ts";
+import { lockWaiter, type ThreadWaiter } from "../wait/thread_waiter.ts";
 
 /** What a record is. */
 export interface SeqLockOptions extends SyncOptions {

@@ -25,8 +25,8 @@ import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
 import { native } from "../runtime/native.ts";
 import { MAPPING_FACTS } from "../runtime/symbols.ts";
-import { blockAsync, checkBlockOptions } from "./block.ts";
-import type { BlockOptions, WaitOptions } from "./options.ts";
+import { blockAsync, checkBlockOptions } from "../wait/block.ts";
+import type { BlockOptions, WaitOptions } from "../wait/options.ts";
 import { Guard } from "./lock.ts";
 import {
   ACQUIRE_ACTION,
@@ -36,8 +36,8 @@ import {
   openError,
   releaseError,
 } from "./shared_mutex_errors.ts";
-import { isMainThread, lockWaiter, type ThreadWaiter } from "./thread_waiter.ts";
-import type { Wait } from "./waiter.ts";
+import { isMainThread, lockWaiter, type ThreadWaiter } from "../wait/thread_waiter.ts";
+import type { Wait } from "../wait/waiter.ts";
 
 const KIND = "SharedMutex";
 const MAGIC = 0x4e4b534d;

@@ -56,7 +56,7 @@
  */
 import type { LockCore } from "./lock_core.ts";
 import type { Shape } from "./shape.ts";
-import { ID_MASK, LINE_WORDS, type Wait, type Waiter } from "./waiter.ts";
+import { ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../wait/waiter.ts";
 
 /** A sleeper looks for dead threads this often, in milliseconds. */
 export const SLICE_MS = 20;

@@ -11,7 +11,7 @@ import {
   type SyncMemory,
 } from "./region.ts";
 import { TicketCore } from "./ticket_core.ts";
-import { SPIN_YIELD_PARK } from "./wait_strategy.ts";
+import { SPIN_YIELD_PARK } from "../wait/wait_strategy.ts";
 
 const MEMORY: RegionKind = {
   name: "TicketLock",

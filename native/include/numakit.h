@@ -29,7 +29,7 @@ extern "C" {
 #define NK_API __attribute__((visibility("default")))
 
 /* Raised with every incompatible change of this file. */
-#define NK_ABI_VERSION 4
+#define NK_ABI_VERSION 5
 
 /* Affinity and node masks: little-endian arrays of 64-bit words, bit i of word w is CPU (or node) 64 * w + i. */
 #define NK_MASK_WORDS_MAX 1024

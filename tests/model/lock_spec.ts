@@ -34,7 +34,7 @@
  */
 
 import type { LockCore } from "../../lib/sync/lock_core.ts";
-import { LINE_WORDS, type Wait, type Waiter } from "../../lib/sync/waiter.ts";
+import { LINE_WORDS, type Wait, type Waiter } from "../../lib/wait/waiter.ts";
 import type { Case, Mutant, Program, Spec, Thread, Traffic, World } from "./spec.ts";
 
 /** How often a thread takes the lock in a random walk. */

@@ -5,7 +5,7 @@
  */
 
 import type { LockCore } from "../../lib/sync/lock_core.ts";
-import { LINE_WORDS, type Wait } from "../../lib/sync/waiter.ts";
+import { LINE_WORDS, type Wait } from "../../lib/wait/waiter.ts";
 import type { Case, Program, Spec, Thread, World } from "./spec.ts";
 
 /** A lock that says when a dead thread is in its way. */

@@ -10,7 +10,7 @@
 
 import type { LockCore } from "../../lib/sync/lock_core.ts";
 import type { Shape } from "../../lib/sync/shape.ts";
-import { LINE_WORDS, type Wait, type Waiter } from "../../lib/sync/waiter.ts";
+import { LINE_WORDS, type Wait, type Waiter } from "../../lib/wait/waiter.ts";
 import type { Case, Mutant, Program, Spec, Thread, World } from "./spec.ts";
 
 /** Both sides of a lock, as one thread has them. */

@@ -38,7 +38,7 @@
  * @module
  */
 
-import type { Wait, Waiter } from "../../lib/sync/waiter.ts";
+import type { Wait, Waiter } from "../../lib/wait/waiter.ts";
 
 /** A patch that makes a source wrong; the explorer has to notice. */
 export interface Mutant {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Waiter } from "../../lib/sync/waiter.ts";
+import type { Waiter } from "../../lib/wait/waiter.ts";
 import { Misuse, Violation } from "./ops.ts";
 import { runtime } from "./runtime.ts";
 import type { Case, World } from "./spec.ts";

@@ -3,7 +3,7 @@
  * so that one without a row in `fuzz_sync_kinds.ts` is noticed.
  */
 import * as sync from "../../lib/sync/mod.ts";
-import { claimWaiter } from "../../lib/sync/thread_waiter.ts";
+import { claimWaiter } from "../../lib/wait/thread_waiter.ts";
 import { NumaError } from "../../mod.ts";
 import { membersOf } from "./destroyables.ts";
 import {

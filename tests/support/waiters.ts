@@ -1,5 +1,5 @@
 import type { LockCore } from "../../lib/sync/lock_core.ts";
-import type { Wait, Waiter } from "../../lib/sync/waiter.ts";
+import type { Wait, Waiter } from "../../lib/wait/waiter.ts";
 
 /** A thread that exists in a test only. */
 export class FakeWaiter implements Waiter {

@@ -6,7 +6,7 @@
  */
 
 import type { LockCore } from "../../../lib/sync/lock_core.ts";
-import { FOREVER, type Wait, type Waiter } from "../../../lib/sync/waiter.ts";
+import { FOREVER, type Wait, type Waiter } from "../../../lib/wait/waiter.ts";
 
 /** Owner's id, and {@linkcode WAITERS}. */
 export const STATE = 0;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { FOREVER, type Wait, type Waiter } from "../../../lib/sync/waiter.ts";
+import { FOREVER, type Wait, type Waiter } from "../../../lib/wait/waiter.ts";
 
 /** Next to be taken. */
 export const HEAD = 0;

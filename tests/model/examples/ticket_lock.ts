@@ -5,7 +5,7 @@
  */
 
 import type { LockCore } from "../../../lib/sync/lock_core.ts";
-import type { Wait, Waiter } from "../../../lib/sync/waiter.ts";
+import type { Wait, Waiter } from "../../../lib/wait/waiter.ts";
 
 /** The next ticket. */
 export const NEXT = 0;

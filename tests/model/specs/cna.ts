@@ -1,5 +1,5 @@
 import { CnaCore, PASSES as USUAL_PASSES } from "../../../lib/sync/cna_core.ts";
-import { LINE_WORDS } from "../../../lib/sync/waiter.ts";
+import { LINE_WORDS } from "../../../lib/wait/waiter.ts";
 import { lockSpec, trafficCase } from "../lock_spec.ts";
 import { describeQueue, killCase, leavingCase, prompt, returnCase } from "../queue_spec.ts";
 import type { Spec } from "../spec.ts";

@@ -1,7 +1,7 @@
 import { ConditionCore } from "../../../lib/sync/condition_core.ts";
 import { EventCountCore } from "../../../lib/sync/event_count_core.ts";
 import { MutexCore } from "../../../lib/sync/mutex_core.ts";
-import { LINE_WORDS, type Wait } from "../../../lib/sync/waiter.ts";
+import { LINE_WORDS, type Wait } from "../../../lib/wait/waiter.ts";
 import type { Case, Program, Spec, Thread, World } from "../spec.ts";
 
 /**

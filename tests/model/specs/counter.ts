@@ -1,6 +1,6 @@
 import { CounterCore, type CounterShards } from "../../../lib/sync/counter_core.ts";
 import type { Shape } from "../../../lib/sync/shape.ts";
-import { LINE_WORDS, type Waiter } from "../../../lib/sync/waiter.ts";
+import { LINE_WORDS, type Waiter } from "../../../lib/wait/waiter.ts";
 import type { Case, Program, Thread, World } from "../spec.ts";
 import type { Spec } from "../spec.ts";
 

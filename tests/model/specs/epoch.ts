@@ -1,5 +1,5 @@
 import { EpochCore } from "../../../lib/sync/epoch_core.ts";
-import { LINE_WORDS } from "../../../lib/sync/waiter.ts";
+import { LINE_WORDS } from "../../../lib/wait/waiter.ts";
 import type { Case, Program, Spec, Thread, World } from "../spec.ts";
 
 /**

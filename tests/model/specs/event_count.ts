@@ -1,5 +1,5 @@
 import { EventCountCore } from "../../../lib/sync/event_count_core.ts";
-import { LINE_WORDS, type Wait } from "../../../lib/sync/waiter.ts";
+import { LINE_WORDS, type Wait } from "../../../lib/wait/waiter.ts";
 import type { Case, Mutant, Program, Spec, Thread, World } from "../spec.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { Wait } from "../../../lib/sync/waiter.ts";
+import type { Wait } from "../../../lib/wait/waiter.ts";
 import { ringWords, SleepyRing } from "../examples/sleepy_ring.ts";
 import type { Mutant, Spec } from "../spec.ts";
 

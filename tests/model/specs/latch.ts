@@ -1,6 +1,6 @@
 import { LatchCore } from "../../../lib/sync/latch_core.ts";
 import type { Shape } from "../../../lib/sync/shape.ts";
-import { LINE_WORDS, type Wait } from "../../../lib/sync/waiter.ts";
+import { LINE_WORDS, type Wait } from "../../../lib/wait/waiter.ts";
 import type { Case, Program, Spec, World } from "../spec.ts";
 
 const FILE = "lib/sync/latch_core.ts";

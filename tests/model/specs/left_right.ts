@@ -5,7 +5,7 @@ import {
   Reader,
   Writer,
 } from "../../../lib/memory/left_right.ts";
-import type { Waiter } from "../../../lib/sync/waiter.ts";
+import type { Waiter } from "../../../lib/wait/waiter.ts";
 import type { Mutant, Spec, World } from "../spec.ts";
 
 /** Reader lines of a copy, and words of its control part. */

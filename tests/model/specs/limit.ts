@@ -1,6 +1,6 @@
 import { LimitCore } from "../../../lib/sync/limit_core.ts";
 import type { Shape } from "../../../lib/sync/shape.ts";
-import { LINE_WORDS, type Waiter } from "../../../lib/sync/waiter.ts";
+import { LINE_WORDS, type Waiter } from "../../../lib/wait/waiter.ts";
 import type { Case, Program, Spec, World } from "../spec.ts";
 
 const FILE = "lib/sync/limit_core.ts";

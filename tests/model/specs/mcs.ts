@@ -1,7 +1,7 @@
 import { McsCore } from "../../../lib/sync/mcs_core.ts";
 import { lockSpec, trafficCase } from "../lock_spec.ts";
 import { describeQueue, killCase, leavingCase, prompt, returnCase } from "../queue_spec.ts";
-import { LINE_WORDS } from "../../../lib/sync/waiter.ts";
+import { LINE_WORDS } from "../../../lib/wait/waiter.ts";
 import type { Spec } from "../spec.ts";
 
 const TAIL = 0;

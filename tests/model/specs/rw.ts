@@ -1,5 +1,5 @@
 import { RwCore } from "../../../lib/sync/rw_core.ts";
-import { LINE_WORDS } from "../../../lib/sync/waiter.ts";
+import { LINE_WORDS } from "../../../lib/wait/waiter.ts";
 import { rwSpec } from "../rw_spec.ts";
 import type { Spec } from "../spec.ts";
 

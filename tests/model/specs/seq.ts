@@ -1,5 +1,5 @@
 import { SeqCore } from "../../../lib/sync/seq_core.ts";
-import { LINE_WORDS, type Wait } from "../../../lib/sync/waiter.ts";
+import { LINE_WORDS, type Wait } from "../../../lib/wait/waiter.ts";
 import { lockSpec } from "../lock_spec.ts";
 import type { Case, Program, Spec, Thread, World } from "../spec.ts";
 

@@ -1,5 +1,5 @@
 import { TicketCore } from "../../../lib/sync/ticket_core.ts";
-import { LINE_WORDS } from "../../../lib/sync/waiter.ts";
+import { LINE_WORDS } from "../../../lib/wait/waiter.ts";
 import { lockSpec, trafficCase } from "../lock_spec.ts";
 import { killCase, leavingCase, prompt, returnCase } from "../queue_spec.ts";
 import type { Spec } from "../spec.ts";
