@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { readdirSync, readlinkSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { Arena, type ArenaOptions } from "../mod.ts";
-import { checkoutFile, runModule, sibling } from "./support/checkout.ts";
+import { fileURLToPath } from "node:url";
+import { Arena, type ArenaOptions, launch } from "../mod.ts";
+import { checkoutFile, onDeno, runModule, sibling } from "./support/checkout.ts";
 import { throwsCode } from "./support/errors.ts";
+import type { OpenedByName } from "./workers/open_named.ts";
 
 const MIB = 2 ** 20;
 let count = 0;
@@ -20,7 +22,21 @@ function memoryFiles(): number {
     }
   }).length;
 }
+/** Names of this process that are in one of the folders of names. */
+function entries(name: string): string[] {
+  const uid = process.geteuid?.() ?? 0;
+  const folders = ["/run/numakit", `/run/user/${uid}/numakit`, `/dev/shm/numakit-${uid}`];
+  return folders.filter(existsSync).flatMap((folder) => readdirSync(folder))
+    .filter((file) => file.startsWith(name));
+}
 const openNamed = sibling(import.meta.url, "./modules/open_named");
+const openTwice = sibling(import.meta.url, "./modules/open_twice");
+const openInThread = sibling(import.meta.url, "./workers/open_named");
+const otherRuntimes = {
+  bun: ["tests/modules/open_named.ts"],
+  deno: ["run", "--allow-all", "tests/modules/open_named.ts"],
+  node: ["--disable-warning=ExperimentalWarning", "tests/modules/open_named.ts"],
+};
 
 describe("an arena with a name", () => {
   it("is the same memory in another process", () => {
@@ -41,12 +57,7 @@ describe("an arena with a name", () => {
   }, () => {
     const name = freshName();
     using arena = Arena.create({ node: 0, size: MIB, name });
-    const commands = {
-      bun: ["tests/modules/open_named.ts"],
-      deno: ["run", "--allow-all", "tests/modules/open_named.ts"],
-      node: ["--disable-warning=ExperimentalWarning", "tests/modules/open_named.ts"],
-    };
-    for (const [runtime, args] of Object.entries(commands)) {
+    for (const [runtime, args] of Object.entries(otherRuntimes)) {
       arena.bytes[0] = runtime.length;
       const { stdout, stderr } = spawnSync(checkoutFile(`.tools/bin/${runtime}`), args, {
         ...{ cwd: checkoutFile("."), encoding: "utf8", env: { ...process.env, NAME: name } },
@@ -57,17 +68,85 @@ describe("an arena with a name", () => {
     }
   });
 
-  it("is opened twice in its own process, too", () => {
+  it("is one object in a thread, so that its bytes are given out once", () => {
+    const name = freshName();
+    using made = Arena.create({ node: 0, size: 65536, name });
+    const found = Arena.open(name);
+    const words = found.allocInt32(4).fill(2);
+    made.allocInt32(4).fill(3);
+    assert.deepEqual([...words], [2, 2, 2, 2]);
+    assert.equal(found, made);
+    assert.equal(Arena.fromHandle(structuredClone(made.toHandle())), made);
+    // One holder: what is opened again is not held again.
+    found.destroy();
+    assert.equal(made.destroyed, true);
+    throwsCode(() => Arena.open(name), "ESTALE");
+  });
+
+  it("is one mapping in a process, whichever of its threads opens it", async () => {
+    const name = freshName();
+    using arena = Arena.create({ node: 0, size: 65536, name });
+    arena.allocInt32(4).fill(7);
+    const opened = await launch<OpenedByName>(openInThread, { args: { name } }).join();
+    const { identity } = arena.toHandle().data as { readonly identity: number };
+    assert.deepEqual(opened, { identity, first: 7, busy: "EBUSY", same: true });
+    // And where only another process has made it.
+    const ran = runModule(openTwice, { env: { NAME: name } });
+    assert.deepEqual(JSON.parse(ran.stdout), [true, true, true], ran.stderr);
+  });
+
+  it("is found any number of times", {
+    skip: process.arch !== "x64" && "the other runtimes are installed for x64 only",
+  }, () => {
     const name = freshName();
     using arena = Arena.create({ node: 0, size: MIB, name });
-    using again = Arena.open(name);
-    assert.notEqual(again, arena);
-    arena.allocUint8(16).fill(3);
-    assert.equal(again.bytes[15], 3);
-    assert.equal(again.used, 16);
-    arena.unclaim();
-    again.allocUint8(16);
-    assert.equal(arena.used, 32);
+    arena.bytes[0] = 5;
+    for (const [runtime, args] of Object.entries(otherRuntimes)) {
+      const { stdout, stderr } = spawnSync(checkoutFile(`.tools/bin/${runtime}`), args, {
+        ...{ cwd: checkoutFile("."), encoding: "utf8" },
+        env: { ...process.env, NAME: name, TIMES: "200" },
+      });
+      assert.match(stdout, /"first":5}/, stderr);
+    }
+  });
+
+  it("is the one that bears the name now, whoever had it before", () => {
+    const name = freshName();
+    const first = Arena.create({ node: 0, size: 4096, name });
+    first.bytes[0] = 1;
+    // A process that has the first one open makes the next one, under the same name.
+    const child = spawn(process.execPath, [
+      ...(onDeno ? ["run", "--allow-all"] : []),
+      fileURLToPath(sibling(import.meta.url, "./modules/make_again")),
+    ], { env: { ...process.env, NAME: name }, stdio: ["pipe", "pipe", "inherit"] });
+    return new Promise<void>((resolve, reject) => {
+      let said = "";
+      child.stdout.on("data", (text) => {
+        said += text;
+        try {
+          if (said === "opened 1\n") {
+            first.destroy();
+            child.stdin.write("make\n");
+          } else if (said === "opened 1\nmade\n") {
+            using second = Arena.open(name);
+            assert.deepEqual([second.bytes[0], second.capacity], [2, 8192]);
+            throwsCode(() => Arena.create({ node: 0, size: 4096, name }), "EBUSY");
+            child.kill("SIGKILL");
+          }
+        } catch (error) {
+          child.kill("SIGKILL");
+          reject(error);
+        }
+      });
+      child.on("exit", () => {
+        try {
+          throwsCode(() => Arena.open(name), "ESTALE");
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
   });
 
   it("lets one thread of all processes allocate, and outlives it", () => {
@@ -89,10 +168,10 @@ describe("an arena with a name", () => {
     const files = memoryFiles();
     throwsCode(() => Arena.create({ node: 0, size: 4096, name }), "EBUSY", /is called/);
     assert.equal(memoryFiles(), files, "nothing stays open");
-    using other = Arena.open(name);
+    assert.equal(entries(name).length, 1);
     arena.destroy();
+    assert.deepEqual(entries(name), []);
     throwsCode(() => Arena.open(name), "ESTALE", /never made, or whoever made it is gone/);
-    other.bytes[0] = 1;
     using _next = Arena.create({ node: 0, size: 4096, name });
   });
 
@@ -104,7 +183,7 @@ describe("an arena with a name", () => {
     assert.equal(ran.signal, "SIGKILL", ran.stderr);
     assert.equal(ran.stdout, "made\n");
     throwsCode(() => Arena.open(name), "ESTALE");
-    assert.deepEqual(readdirSync("/dev/shm").filter((file) => file.includes(name)), []);
+    assert.deepEqual(entries(name), [], "who asks for it removes what was left");
     using _next = Arena.create({ node: 0, size: 4096, name });
   });
 

@@ -1,4 +1,3 @@
-import { builtin } from "../runtime/builtin.ts";
 import { type ByteSize, formatBytes, parseBytes } from "../runtime/bytes.ts";
 import { checkInteger, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
@@ -85,8 +84,7 @@ export class Arena extends TypedAllocator implements Shareable {
     super();
     this.#mapping = mapping;
     this.#header = new Uint32Array(mapping.buffer, 0, HEADER_WORDS);
-    // Slots repeat from process to process.
-    this.#owner = mapping.shared ? threadSelf().tid : threadSelf().slot + 1;
+    this.#owner = threadSelf().slot + 1;
     this.capacity = mapping.dataBytes;
     this.node = mapping.node;
     this.pages = mapping.pages;
@@ -339,21 +337,19 @@ export class Arena extends TypedAllocator implements Shareable {
   claim(): void {
     this.#check("allocate from an arena");
     if (this.#claimed) return;
-    let owner = Atomics.compareExchange(this.#header, OWNER, 0, this.#owner);
-    if (owner !== 0 && this.#mapping.shared && !builtin("node:fs").existsSync(`/proc/${owner}`)) {
-      // It died in another process, where nobody could say so.
-      owner = Atomics.compareExchange(this.#header, OWNER, owner, this.#owner) === owner
-        ? 0
-        : owner;
-    }
-    if (owner === 0 || owner === this.#owner) {
+    const action = `allocate from an arena on node ${this.node}`;
+    const isShared = this.#mapping.shared;
+    const owner = isShared
+      ? this.#mapping.claim(action)
+      : Atomics.compareExchange(this.#header, OWNER, 0, this.#owner);
+    if (owner === 0 || (!isShared && owner === this.#owner)) {
       this.#claimed = true;
       this.#committed = this.#mapping.committedBytes;
       this.#setTop(Atomics.load(this.#header, TOP));
       return;
     }
-    throw new NumaError("EBUSY", `allocate from an arena on node ${this.node}`, {
-      why: this.#mapping.shared
+    throw new NumaError("EBUSY", action, {
+      why: isShared
         ? `the thread with id ${owner} allocates from it`
         : `the thread in slot ${owner - 1} allocates from it`,
       fix: "Call unclaim() there, or give each thread an arena of its own.",
@@ -369,7 +365,8 @@ export class Arena extends TypedAllocator implements Shareable {
   unclaim(): void {
     this.#check("unclaim an arena");
     this.#claimed = false;
-    Atomics.compareExchange(this.#header, OWNER, this.#owner, 0);
+    if (this.#mapping.shared) this.#mapping.unclaim();
+    else Atomics.compareExchange(this.#header, OWNER, this.#owner, 0);
   }
 
   /**
@@ -458,10 +455,18 @@ export class Arena extends TypedAllocator implements Shareable {
    * Attaches an arena that another process of the same user made with a `name`. It lives as long as any process has it;
    * its name as long as the process that made it.
    *
+   * A thread has one object of an arena: where this thread has it already, `open` returns that object, and its `destroy`
+   * ends all use in this thread.
+   *
+   * Both processes have to be in one PID namespace and see the same folder of names, `/run/numakit` (root),
+   * `/run/user/UID/numakit` or `/dev/shm/numakit-UID`.
+   *
    * @param name Its name.
    * @returns The arena, verified to be where it was asked for.
-   * @throws {NumaError} `ESTALE` nobody has that name; `EABI` it was made by another version of numakit; `EACCES` the
-   * process that made it may not be looked at; `EINVAL` no name; `ENOMEM`; `ESTRICT`.
+   * @throws {NumaError} `ESTALE` nobody has that name; `ENOTSUP` its maker is in another container (PID, time or mount
+   * namespace), or there is no `/proc`; `EACCES` the process that made it may not be looked at, or the folder of names is
+   * not this user's own; `EABI` it was made by another version of numakit, or is not what it claims to be; `EINVAL` no
+   * name; `ENOMEM`; `ESTRICT`.
    *
    * @example
    * ```ts
@@ -469,13 +474,14 @@ export class Arena extends TypedAllocator implements Shareable {
    *
    * using made = Arena.create({ node: 0, size: "1 MiB", name: "example.prices" });
    * const prices = made.allocFloat64(100).fill(1.5);
-   * using found = Arena.open("example.prices"); // as another process would
+   * const found = Arena.open("example.prices"); // as another process would
    * console.log(new Float64Array(found.bytes.buffer, prices.byteOffset, 100)[99]); // 1.5
+   * console.log(found === made); // true: in another process it is an object of its own
    * ```
    */
   static open(name: string): Arena {
     const action = `open the arena ${show(name)}`;
-    return new Arena(Mapping.openNamed(checkName(name, action), action));
+    return Arena.#of(Mapping.openNamed(checkName(name, action), action));
   }
 
   /**
@@ -489,7 +495,10 @@ export class Arena extends TypedAllocator implements Shareable {
     const action = "attach an arena";
     const { identity } = handleData(handle, KIND, action);
     checkInteger(identity, "the handle's identity", 1, Number.MAX_SAFE_INTEGER, action);
-    const mapping = Mapping.attach(identity as number, action);
+    return Arena.#of(Mapping.attach(identity as number, action));
+  }
+
+  static #of(mapping: Mapping): Arena {
     return Arena.#live.get(mapping) ?? new Arena(mapping);
   }
 

@@ -25,14 +25,11 @@ const ENOENT = 2;
 const ENOMEM = 12;
 const EACCES = 13;
 const EFAULT = 14;
-const EEXIST = 17;
 const ENODEV = 19;
 const EINVAL = 22;
 const ENOLCK = 37;
 const ENOSYS = 38;
-const EPROTO = 71;
 const ENOTSUP = 95;
-const ESTALE = 116;
 const HUGE = 2;
 
 /** The pool of hugepages that a request needs, and how to fill it. */
@@ -159,40 +156,4 @@ export function explainPopulate(
     ? {}
     : { why: `${details.why} (stopped after ${formatBytes(doneBytes)})` };
   return errnoError(result, "nk_mapping_populate", action, { node, ...details, ...why });
-}
-
-/**
- * The error of a name that could not be had or found.
- *
- * @param result The `-errno`.
- * @param syscall The helper's function.
- * @param name The name.
- * @param action What was asked, as it follows "Cannot".
- * @returns The error.
- */
-export function explainName(
-  result: number,
-  syscall: string,
-  name: string,
-  action: string,
-): NumaError {
-  const details: Record<number, Partial<NumaErrorDetails>> = {
-    [EEXIST]: {
-      why: `another arena of this user is called "${name}"`,
-      fix: "Choose another name, or open that one with Arena.open().",
-    },
-    [EPROTO]: { fix: "Use the same version of numakit in both processes." },
-    [EACCES]: {
-      why: "the process that made it may not be looked at",
-      fix: "Run both processes as the same user, in the same container, and dumpable.",
-    },
-  };
-  if (-result === ENOENT) {
-    return errnoError(-ESTALE, syscall, action, {
-      why: `nobody has an arena called "${name}": it was never made, or whoever made it is gone`,
-      fix:
-        "Start the process that makes it first, and keep it running until all others have opened it.",
-    });
-  }
-  return errnoError(result, syscall, action, details[-result] ?? {});
 }

@@ -6,11 +6,12 @@
  *   +------------------------------+------------------------+-----------+-----------+
  *   | owner | top | label | stack  | allocated …            | committed | reserved  |
  *   +------------------------------+------------------------^-----------+-----------+
- *   0       4     64      256                               top * 16
+ *   0       8     64      256                               top * 16
  * ```
  *
  * - `owner`: slot + 1 of the thread that allocates here, 0 for nobody. Taken with a compare-exchange; the C helper
- *   clears it when its owner lets go or dies.
+ *   clears it when its owner lets go or dies. Where other processes may have the memory, all 64 bits are the helper's:
+ *   the OS thread id and the time the thread began, since ids are given out again.
  * - `top`: the bump pointer in granules of 16 bytes. A plain word: only the owner writes it (and reads its own copy),
  *   and taking ownership orders it. A 32-bit word, because a Float64 costs four times as much on Bun, and 16 bytes a unit reach 64 GiB.
  *
@@ -27,9 +28,9 @@
 /** Index of the owner word in the header. */
 export const OWNER = 0;
 /** Index of the bump pointer in the header. */
-export const TOP = 1;
+export const TOP = 2;
 /** Words of the header that are in use. */
-export const HEADER_WORDS = 2;
+export const HEADER_WORDS = 3;
 /** Where the label is in the header, in bytes. */
 export const LABEL_OFFSET = 64;
 /** The longest label, with its zero byte. */

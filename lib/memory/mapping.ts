@@ -3,7 +3,8 @@ import { NumaError } from "../runtime/error.ts";
 import { native } from "../runtime/native.ts";
 import { MAPPING_FACTS } from "../runtime/symbols.ts";
 import { formatBytes } from "../runtime/bytes.ts";
-import { explainCreate, explainName, explainPopulate, type Refused } from "./explain.ts";
+import { explainCreate, explainPopulate, type Refused } from "./explain.ts";
+import { explainFinding, explainTaking } from "./explain_name.ts";
 import { callerStack, inDebugMode, reportAtExit } from "./debug.ts";
 import { type MemoryEvent, publish } from "./events.ts";
 import { readText, writeText } from "./header.ts";
@@ -196,20 +197,22 @@ export class Mapping {
   }
 
   /**
-   * Maps what another process published, and verifies where it is.
+   * Maps what another process published, and verifies where it is. The same object where this thread has it already.
    *
    * @param name Its name.
    * @param action What was asked, as it follows "Cannot".
    * @returns The mapping, held by this thread.
-   * @throws {NumaError} `ESTALE` nobody has that name; `EABI`, `EACCES`, `ENOMEM`; `ESTRICT` as `create`.
+   * @throws {NumaError} As `Arena.open`.
    */
   static openNamed(name: string, action: string): Mapping {
     const out = new BigUint64Array(MAPPING_FACTS);
     const result = native().calls.nk_mapping_open(nulTerminated(name), out);
-    if (result < 0) throw explainName(result, "nk_mapping_open", name, action);
+    if (result < 0) throw explainFinding(result, name, action);
+    const known = held.get(Number(out[0]));
+    if (known !== undefined) return known;
     const mapping = Mapping.#open(out, action);
     try {
-      mapping.#verify(0, mapping.dataBytes, action);
+      mapping.#fill(mapping.dataBytes, action);
       return mapping;
     } catch (error) {
       mapping.release();
@@ -310,7 +313,10 @@ export class Mapping {
     publish("create", () => this.#event(this.dataBytes));
   }
 
-  /** Populates a fresh mapping: what has a name is committed whole. */
+  /**
+   * Populates a mapping that this thread has just been given: what has a name is committed whole. One that another
+   * process made has its pages; then this makes them this process's, too.
+   */
   #fill(bytes: number, action: string): void {
     if (!this.shared) {
       this.commit(bytes, action);
@@ -321,9 +327,27 @@ export class Mapping {
     this.#verify(0, dataBytes, action);
   }
 
+  /**
+   * Becomes the thread, of all processes, that allocates from shared memory.
+   *
+   * @param action What was asked, as it follows "Cannot".
+   * @returns 0, or the OS thread id of the one that is.
+   * @throws {NumaError} `ESTALE` it is not held.
+   */
+  claim(action: string): number {
+    const result = native().calls.nk_mapping_claim(this.identity, 1);
+    if (result < 0) throw errnoError(result, "nk_mapping_claim", action);
+    return result;
+  }
+
+  /** Lets another thread {@linkcode claim}. */
+  unclaim(): void {
+    native().calls.nk_mapping_claim(this.identity, 0);
+  }
+
   #publish(name: string, action: string): void {
     const result = native().calls.nk_mapping_publish(this.identity, nulTerminated(name));
-    if (result < 0) throw explainName(result, "nk_mapping_publish", name, action);
+    if (result < 0) throw explainTaking(result, name, action);
   }
 
   #event(bytes: number): MemoryEvent {

@@ -317,7 +317,7 @@ export class SharedMutex implements Shareable {
   }
 
   #takeAsync(guard: Guard): boolean {
-    // The thread may hold it, by this object or by another one of the same memory: that ends, so it is worth waiting.
+    // The thread may hold it: that ends, so it is worth waiting.
     const result = native().calls.nk_robust_acquire(this.#lock, 0);
     if (result < 0 && result !== EDEADLK) throw acquireError(result);
     if (result > 0) this.#owner = guard;

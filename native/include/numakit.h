@@ -167,9 +167,9 @@ NK_API int32_t nk_thread_yield(void);
  * the pages go back to the system but the range stays reserved, so that a stray view reads zeros instead of faulting or
  * of seeing somebody else's bytes.
  *
- * The first 32-bit word of the header is the slot + 1 of the thread that allocates from the mapping (0: nobody), or its
- * OS thread id in a mapping with a name.
- * The helper clears it when that thread lets go; it never trusts anything else in there.
+ * The first 64 bits of the header tell the thread that allocates from the mapping: its slot + 1 (0: nobody), or in a
+ * mapping that other processes may have its OS thread id and the time it began.
+ * The helper clears them when that thread lets go; it never trusts anything else in there.
  */
 
 #define NK_PAGES_SMALL 0 /* the system's small pages, never merged into huge ones */
@@ -234,16 +234,37 @@ NK_API int32_t nk_mapping_share(const char *name, int32_t node, int32_t kind, in
 /*
  * Let the user's other processes find a mapping of nk_mapping_share by the name it was made with, until the last thread
  * of this process lets go of it or the process ends. Returns 0. -EEXIST the name is taken; -EINVAL not such a mapping,
- * or published before; -ESTALE.
+ * or published before; -ESTALE; -EPERM the folder of names is not this user's own (nk_names_folder); -ENOENT there is
+ * none and none can be made; -ENXIO no /proc.
  */
 NK_API int32_t nk_mapping_publish(uint64_t mapping, const char *name);
 
 /*
- * Map what another process (or this one) published. The calling thread holds it. out as for nk_mapping_create. Returns
- * NK_MAPPING_FACTS. -EINVAL name; -ENOENT nobody has it; -EPROTO it was made by another version of this file, or is none
- * of ours; -EACCES that process may not be looked at; -ENOMEM, -EMFILE.
+ * Map what another process of the user published, or hold what this one has of the same memory: then the identity is the
+ * one that it has here already. The calling thread holds it. Sizes, seals, user and kind of pages are checked; where the
+ * pages are is not, and they are not populated. out as for nk_mapping_create. Returns NK_MAPPING_FACTS.
+ * -EINVAL name; -ENOENT nobody has it; -EREMOTE nobody here, but a process in another mount namespace; -EPROTO it was made
+ * by another version of this file; -EBADMSG it is not what its maker said; -EACCES that process may not be looked at
+ * (/proc/PID/fd); -EXDEV it is in another PID or time namespace; -ENXIO no /proc of this PID namespace; -EPERM the folder
+ * of names is not this user's own; -ENOMEM, -EMFILE.
  */
 NK_API int32_t nk_mapping_open(const char *name, uint64_t *out);
+
+/*
+ * Of a mapping that other processes may have: take = 1: become the thread that allocates from it. Returns 0; or the OS
+ * thread id of the one that is, in whatever process. take = 0: be it no more. -ESTALE; -EINVAL another mapping.
+ */
+NK_API int32_t nk_mapping_claim(uint64_t mapping, int32_t take);
+
+/*
+ * The folder in which this process takes names, as JSON, for messages: what fits is written to out.
+ *
+ *   { "path": "/run/numakit", "usable": true, "owner": 0, "mode": 448, "contained": false }
+ *
+ * owner and mode are those of the folder, 0 when there is none. contained: this process is not in the PID namespace that
+ * the kernel started with. Returns the bytes it needs.
+ */
+NK_API int32_t nk_names_folder(char *out, uint64_t capacity);
 
 /* Hold a mapping from this thread too. out as for nk_mapping_create. Returns NK_MAPPING_FACTS. -ESTALE gone or never was. */
 NK_API int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out);

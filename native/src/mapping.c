@@ -5,6 +5,7 @@
  */
 #include "futex.h"
 #include "numakit.h"
+#include "owner.h"
 #include "pages.h"
 #include "registry.h"
 #include "shared.h"
@@ -89,7 +90,22 @@ static void describe(uint64_t identity, const struct nk_range *range, uint32_t h
     out[7] = range->page_bytes;
     out[8] = (uint64_t)range->flags & NK_LOCK;
     out[9] = holders;
-    out[10] = range->files[NK_DATA_FILE] >= 0;
+    out[10] = (uint64_t)nk_range_shared(range);
+}
+
+/* Registry locked. The mapping of the same shared memory; 0 when this process has none. */
+static uint64_t find_same(const struct nk_range *range)
+{
+    const struct nk_file *wanted = &range->files[NK_DATA_FILE];
+
+    for (uint32_t slot = 0; slot < identities.capacity && nk_range_shared(range); slot++) {
+        const struct nk_range *other = &mappings[slot].range;
+
+        if (identities.identities[slot] != 0 && nk_range_shared(other) &&
+            other->files[NK_DATA_FILE].device == wanted->device && other->files[NK_DATA_FILE].inode == wanted->inode)
+            return identities.identities[slot];
+    }
+    return 0;
 }
 
 /* Registry locked. Returns 0 when there is no memory or no slot. */
@@ -115,16 +131,19 @@ static uint64_t enter(const struct nk_range *range)
     return identity;
 }
 
-/* Give a range an identity, held by the calling thread; or give it back. */
+/* Give a range an identity, held by the calling thread; or give it back. -EEXIST its shared memory has one already. */
 static int32_t adopt(struct nk_thread *thread, const struct nk_range *range, uint64_t *out)
 {
     uint64_t identity;
+    int32_t error = 0;
 
     nk_registry_lock();
-    identity = enter(range);
+    if (find_same(range) != 0)
+        error = -EEXIST;
+    identity = error < 0 ? 0 : enter(range);
     nk_registry_unlock();
     if (identity == 0)
-        return -EMFILE;
+        return error < 0 ? error : -EMFILE;
     if (hold(thread, identity) < 0) {
         nk_registry_lock();
         nk_slot_give(&identities, identity);
@@ -141,7 +160,7 @@ int32_t nk_mapping_create(int32_t node, int32_t kind, int32_t flags, uint64_t pa
                           uint64_t *out)
 {
     const struct nk_range wanted = {.data_bytes = data_bytes, .page_bytes = page_bytes, .kind = kind, .flags = flags,
-                                    .node = node, .files = {-1, -1, -1}};
+                                    .node = node, .files = NK_NO_FILES};
     struct nk_thread *thread = nk_thread_record();
     struct nk_range range;
     int32_t result;
@@ -161,7 +180,7 @@ int32_t nk_mapping_share(const char *name, int32_t node, int32_t kind, int32_t f
                          uint64_t data_bytes, uint64_t *out)
 {
     struct nk_range wanted = {.data_bytes = data_bytes, .page_bytes = page_bytes, .kind = kind, .flags = flags,
-                              .node = node, .files = {-1, -1, -1}};
+                              .node = node, .files = NK_NO_FILES};
     struct nk_thread *thread = nk_thread_record();
     struct nk_range range;
     int32_t result;
@@ -185,42 +204,94 @@ int32_t nk_mapping_share(const char *name, int32_t node, int32_t kind, int32_t f
 
 int32_t nk_mapping_publish(uint64_t mapping, const char *name)
 {
-    struct nk_range range;
+    struct nk_range range, *entry;
+    struct nk_name *taken = NULL;
     int error = held_range(mapping, &range);
 
     if (error < 0)
         return error;
-    if (range.files[NK_DATA_FILE] < 0 || range.files[NK_SOCKET] >= 0)
+    if (!nk_range_shared(&range) || range.name != NULL)
         return -EINVAL;
-    error = nk_shared_publish(name, &range);
+    error = nk_shared_publish(name, &range, &taken);
+    if (error < 0)
+        return error;
     nk_registry_lock();
-    mappings[nk_slot_of(mapping)].range.files[NK_SOCKET] = range.files[NK_SOCKET];
+    entry = &mappings[nk_slot_of(mapping)].range;
+    error = entry->name == NULL ? 0 : -EINVAL; /* another thread did the same */
+    if (error == 0)
+        entry->name = taken;
     nk_registry_unlock();
+    if (error < 0)
+        nk_name_give(taken);
     return error;
+}
+
+/* Hold the mapping that this process already has of the same memory. 0 when it has none. */
+static int32_t attach_same(const struct nk_range *wanted, uint64_t *out)
+{
+    uint64_t identity;
+    int32_t result;
+
+    nk_registry_lock();
+    identity = find_same(wanted);
+    nk_registry_unlock();
+    if (identity == 0)
+        return 0;
+    result = nk_mapping_attach(identity, out);
+    return result == -ESTALE ? 0 : result;
+}
+
+/* Hold or map shared memory; what becomes of the files of wanted is settled here. */
+static int32_t open_found(struct nk_thread *thread, const struct nk_range *wanted, uint64_t *out)
+{
+    struct nk_range range;
+    int32_t result = attach_same(wanted, out);
+
+    if (result == 0) {
+        result = nk_range_open(wanted, &range);
+        if (result == 0) {
+            do {
+                result = adopt(thread, &range, out);
+                if (result > 0)
+                    return result;
+                /* Another thread was faster. */
+                if (result == -EEXIST)
+                    result = attach_same(wanted, out);
+            } while (result == 0);
+            nk_range_unmap(&range);
+        }
+    }
+    nk_shared_close(wanted);
+    return result;
 }
 
 int32_t nk_mapping_open(const char *name, uint64_t *out)
 {
-    struct nk_range wanted = {.files = {-1, -1, -1}};
+    struct nk_range wanted = {.files = NK_NO_FILES};
     struct nk_thread *thread = nk_thread_record();
-    struct nk_range range;
     int32_t result;
 
     if (thread == NULL)
         return -EAGAIN;
     result = nk_shared_find(name, &wanted);
     if (result == 0)
-        result = nk_range_open(&wanted, &range);
-    if (result < 0) {
-        nk_shared_close(&wanted);
-        return result;
-    }
-    result = adopt(thread, &range, out);
-    if (result < 0) {
-        nk_range_unmap(&range);
-        nk_shared_close(&range);
-    }
+        result = open_found(thread, &wanted, out);
     return result;
+}
+
+int32_t nk_mapping_claim(uint64_t mapping, int32_t take)
+{
+    struct nk_range range;
+    int error = held_range(mapping, &range);
+
+    if (error < 0)
+        return error;
+    if (!nk_range_shared(&range) || (take & ~1) != 0)
+        return -EINVAL;
+    if (take)
+        return nk_owner_take(&range, nk_thread_record());
+    nk_owner_drop(&range, nk_thread_record());
+    return 0;
 }
 
 int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out)
@@ -259,8 +330,7 @@ static int32_t let_go(struct nk_thread *thread, uint64_t identity, int detached)
     nk_robust_drop(thread, identity);
     nk_registry_lock();
     gone = mappings[nk_slot_of(identity)];
-    /* Slots repeat from process to process. */
-    nk_range_disown(&gone.range, gone.range.files[NK_DATA_FILE] >= 0 ? (uint32_t)thread->tid : thread->slot + 1);
+    nk_owner_drop(&gone.range, thread);
     gone.retire |= !detached;
     left = (int32_t)--gone.holders;
     mappings[nk_slot_of(identity)] = gone;

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef MADV_COLLAPSE
@@ -178,8 +179,8 @@ static int prepare_header(const struct nk_range *range)
 {
     int error = 0;
 
-    if (range->files[NK_HEADER_FILE] >= 0)
-        error = map_file(range->header, range->header_bytes, range->files[NK_HEADER_FILE]);
+    if (nk_range_shared(range))
+        error = map_file(range->header, range->header_bytes, range->files[NK_HEADER_FILE].number);
     if (error < 0)
         return error;
     /* A child process would share these pages copy-on-write; with hugetlb pages that ends in SIGBUS. */
@@ -193,8 +194,8 @@ static int map_data(const struct nk_range *range, char *start, uint64_t bytes)
 {
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
 
-    if (range->files[NK_DATA_FILE] >= 0)
-        return map_file(start, bytes, range->files[NK_DATA_FILE]);
+    if (nk_range_shared(range))
+        return map_file(start, bytes, range->files[NK_DATA_FILE].number);
     if (range->kind == NK_PAGES_HUGE)
         flags |= MAP_HUGETLB | (__builtin_ctzll(range->page_bytes) << MAP_HUGE_SHIFT);
     return mmap(start, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED ? -errno : 0;
@@ -229,7 +230,7 @@ int nk_range_commit(struct nk_range *range, uint64_t bytes)
     if (bytes == before)
         return 0;
     /* What others have mapped is as large as it is. */
-    if (range->files[NK_DATA_FILE] >= 0 && before != 0)
+    if (nk_range_shared(range) && before != 0)
         return -ENOTSUP;
     if (bytes < before) {
         error = fill_in(data + bytes, before - bytes);
@@ -273,8 +274,21 @@ int nk_range_make(const struct nk_range *wanted, struct nk_range *range)
     return error;
 }
 
+/* Bytes of a shared file that have no pages yet: holes, made by nobody's fault but its maker's. */
+static uint64_t hole_bytes(const struct nk_range *range)
+{
+    struct stat status;
+    uint64_t there;
+
+    if (fstat(range->files[NK_DATA_FILE].number, &status) < 0)
+        return range->data_bytes;
+    there = (uint64_t)status.st_blocks * 512;
+    return there < range->data_bytes ? range->data_bytes - there : 0;
+}
+
 int nk_range_open(const struct nk_range *wanted, struct nk_range *range)
 {
+    uint64_t holes;
     char *data;
     int error;
 
@@ -282,25 +296,48 @@ int nk_range_open(const struct nk_range *wanted, struct nk_range *range)
     range->header_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
     if (!power_of_two(range->page_bytes) || range->data_bytes == 0 || range->data_bytes % range->page_bytes != 0 ||
         range->data_bytes > DATA_BYTES_MAX || range->node < 0 || range->node >= NODES_MAX || check_kind(range) < 0)
-        return -EPROTO;
-    error = reserve(range);
+        return -EBADMSG;
+    holes = hole_bytes(range);
+    error = holes == 0 ? 0 : has_room(range, holes);
+    if (error == 0)
+        error = reserve(range);
     if (error < 0)
         return error;
     data = range->header + range->header_bytes;
-    error = map_file(range->header, range->header_bytes, range->files[NK_HEADER_FILE]);
+    error = map_file(range->header, range->header_bytes, range->files[NK_HEADER_FILE].number);
     if (error == 0)
         error = map_data(range, data, range->data_bytes);
     if (error == 0 && madvise(range->header, range->header_bytes + range->data_bytes, MADV_DONTFORK) < 0)
         error = -errno;
-    /* Its pages are there; this only makes them this process's, too. */
+    if (error == 0 && range->kind == NK_PAGES_SMALL && madvise(data, range->data_bytes, MADV_NOHUGEPAGE) < 0 &&
+        errno != EINVAL)
+        error = -errno;
+    /* Its page is there; this only makes it this process's, too. So it is with the data, which the caller populates. */
     if (error == 0)
         error = populate(range, range->header, range->header_bytes);
-    if (error == 0)
-        error = populate(range, data, range->data_bytes);
     if (error < 0)
         nk_range_unmap(range);
     range->committed_bytes = range->data_bytes;
     return error;
+}
+
+/* Bytes of a part of the data that touching it would take from the node: not those that a shared file has already. */
+static uint64_t absent_bytes(const struct nk_range *range, char *start, uint64_t bytes)
+{
+    uint64_t absent = 0, step = (uint64_t)QUERY_PAGES * range->header_bytes;
+    unsigned char there[QUERY_PAGES];
+
+    if (!nk_range_shared(range))
+        return bytes;
+    for (uint64_t done = 0; done < bytes; done += step) {
+        uint64_t part = bytes - done < step ? bytes - done : step;
+
+        if (mincore(start + done, part, there) < 0)
+            return bytes;
+        for (uint64_t page = 0; page < part / range->header_bytes; page++)
+            absent += (there[page] & 1) != 0 ? 0 : range->header_bytes;
+    }
+    return absent;
 }
 
 static int in_range(const struct nk_range *range, uint64_t offset, uint64_t bytes)
@@ -311,16 +348,19 @@ static int in_range(const struct nk_range *range, uint64_t offset, uint64_t byte
 
 int nk_range_populate(const struct nk_range *range, uint64_t offset, uint64_t bytes)
 {
+    char *start = range->header + range->header_bytes + offset;
+    uint64_t bytes_absent;
     int error;
 
     if (!in_range(range, offset, bytes))
         return -EINVAL;
     if (range->kind != NK_PAGES_HUGE) {
-        error = has_room(range, bytes);
+        bytes_absent = absent_bytes(range, start, bytes);
+        error = bytes_absent == 0 ? 0 : has_room(range, bytes_absent);
         if (error < 0)
             return error;
     }
-    return populate(range, range->header + range->header_bytes + offset, bytes);
+    return populate(range, start, bytes);
 }
 
 int nk_range_residency(const struct nk_range *range, uint64_t offset, uint64_t bytes, int32_t *counts, int32_t nodes)
@@ -387,11 +427,6 @@ int nk_range_huge_bytes(const struct nk_range *range, int collapse, uint64_t *ou
         error = read_huge_bytes(range, out);
     }
     return error < 0 ? error : 1;
-}
-
-void nk_range_disown(const struct nk_range *range, uint32_t owner)
-{
-    __atomic_compare_exchange_n((uint32_t *)(void *)range->header, &owner, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 void nk_range_unmap(const struct nk_range *range)

@@ -3,15 +3,14 @@
 #ifndef NK_PAGES_H
 #define NK_PAGES_H
 
+#include "names.h"
+
 #include <stdint.h>
 #include <sys/mman.h>
 
 #ifndef MADV_POPULATE_WRITE /* before glibc 2.35 */
 #define MADV_POPULATE_WRITE 23
 #endif
-
-/* What a mapping with a name keeps open: -1 each without one. */
-enum { NK_HEADER_FILE, NK_DATA_FILE, NK_SOCKET, NK_FILES };
 
 struct nk_range {
     char *header; /* one small page; the data begins right behind it */
@@ -22,8 +21,16 @@ struct nk_range {
     int32_t kind;
     int32_t flags;
     int32_t node;
-    int files[NK_FILES];
+    struct nk_file files[NK_FILES]; /* of memory between processes; the numbers are -1 otherwise */
+    struct nk_name *name;           /* the one that this process took for it, or NULL */
 };
+
+#define NK_NO_FILES {{.number = -1}, {.number = -1}}
+
+static inline int nk_range_shared(const struct nk_range *range)
+{
+    return range->files[NK_DATA_FILE].number >= 0;
+}
 
 /* As nk_mapping_create says: node, kind, flags, page_bytes and data_bytes are wanted. On failure nothing stays mapped. */
 int nk_range_make(const struct nk_range *wanted, struct nk_range *range);
@@ -33,9 +40,6 @@ int nk_range_commit(struct nk_range *range, uint64_t bytes);
 int nk_range_populate(const struct nk_range *range, uint64_t offset, uint64_t bytes);
 int nk_range_residency(const struct nk_range *range, uint64_t offset, uint64_t bytes, int32_t *counts, int32_t nodes);
 int nk_range_huge_bytes(const struct nk_range *range, int collapse, uint64_t *out);
-
-/* Clear the header's owner word if it holds this owner. */
-void nk_range_disown(const struct nk_range *range, uint32_t owner);
 
 /* Map what another process made: files, sizes and node are wanted. */
 int nk_range_open(const struct nk_range *wanted, struct nk_range *range);

@@ -19,6 +19,7 @@ struct nk_thread {
     uint64_t identity;
     uint32_t slot;
     int32_t tid;
+    uint64_t owner; /* owner.c's: 0 before it has owned anything between processes */
     uint64_t *held;
     size_t held_count;
     size_t held_capacity;

@@ -34,17 +34,12 @@ static int check_home(const struct nk_robust *robust, struct lock *lock)
 
 /*
  * Whether a word's owner can no longer give it back. For words that the kernel did not mark because their nodes were
- * overwritten: it marks before it forgets a TID. A TID that was given to another thread meanwhile looks alive.
+ * overwritten: it marks before it forgets a TID. A TID that was given to another thread meanwhile looks alive; this
+ * thread's own is that of an earlier one, as a process maps shared memory once and what it holds is known.
  */
-static int owner_is_gone(const struct nk_robust *robust, uint64_t offset, uint32_t owner)
+static int owner_is_gone(const struct nk_robust *robust, uint32_t owner)
 {
-    if (owner != robust->tid)
-        return syscall(SYS_tkill, owner, 0) < 0 && errno == ESRCH;
-    /* This thread, through another mapping of the same memory; or an earlier thread of the same TID. */
-    for (uint32_t i = 0; i < robust->held_count; i++)
-        if (robust->opened[robust->held[i]].offset == offset)
-            return -EDEADLK;
-    return 1;
+    return owner == robust->tid || (syscall(SYS_tkill, owner, 0) < 0 && errno == ESRCH);
 }
 
 int32_t nk_robust_open(uint64_t mapping, uint64_t offset)
@@ -80,10 +75,8 @@ static int32_t take(const struct nk_robust *robust, const struct opened *opened,
         if (owner == (POISONED & FUTEX_TID_MASK))
             return -ENOTRECOVERABLE;
         if (owner != 0) {
-            int gone = owner_is_gone(robust, opened->offset, owner);
-
-            if (gone <= 0)
-                return gone;
+            if (!owner_is_gone(robust, owner))
+                return 0;
             taken |= FUTEX_OWNER_DIED;
         }
     } while (!__atomic_compare_exchange_n(word, &seen, taken, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Names for memory between processes, such that nothing is left behind however a process ends.
+ * Memory between processes, such that nothing that matters is left behind however a process ends.
  *
- * Header and data are memfds, sealed so that nobody can cut them short. Whoever made them listens on a socket in the
- * abstract namespace: that reserves the name, tells its process to who connects, and is gone with the process. The
- * memfds are then found in that process's /proc/PID/fd by their own names, which carry the ABI version, too. No
- * connection is ever accepted, so no thread has to serve them.
+ * Header and data are memfds, sealed so that nobody can make them shorter or longer. A record under the arena's name
+ * (names.c) says which process has them open, as which numbers, and which inodes they are. Others open them through
+ * that process's /proc/PID/fd and look whether they got those inodes: whatever else may have those numbers by then, a
+ * wrong file is never taken for the right one. No thread has to serve anybody.
+ *
+ * Nothing else in the record is believed either. The files have to be sealed, of this user, of the right size and in
+ * pages of the right kind; where the pages are is asked of the kernel by whoever opens them.
  */
 #include "shared.h"
 #include "numakit.h"
@@ -13,53 +16,33 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #ifndef MFD_HUGE_SHIFT
 #define MFD_HUGE_SHIFT 26
 #endif
+#ifndef MFD_NOEXEC_SEAL /* Linux 6.3 */
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#define TMPFS_TYPE 0x01021994
+#define HUGETLBFS_TYPE 0x958458f6
 
-#define NAME_MOST 64
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-#define MAGIC UINT64_C(0x74696b616d756e01)
-/* In the header page, behind the label. */
-#define FACTS_OFFSET 192
+/* Arenas that are made anew under one name faster than this can follow. */
+#define TRIES 100
 
-struct facts {
-    uint64_t magic, page_bytes, data_bytes;
-    int32_t kind, node;
-};
-
-static int check_name(const char *name)
+/* For those who look at a process: nothing depends on it. */
+static void memory_name(const char *name, char part, char *out, size_t capacity)
 {
-    size_t length = name == NULL ? 0 : strnlen(name, NAME_MOST + 1);
-
-    if (length == 0 || length > NAME_MOST)
-        return -EINVAL;
-    return name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] == 0 ? 0 : -EINVAL;
-}
-
-/* The socket's address: one namespace a user, so that nobody takes another user's names by accident. */
-static socklen_t address_of(const char *name, struct sockaddr_un *address)
-{
-    int length;
-
-    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    length = snprintf(address->sun_path + 1, sizeof address->sun_path - 1, "numakit.%u.%s", (unsigned)geteuid(), name);
-    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
-}
-
-static void memory_name(const char *name, char part, int version, char *out, size_t capacity)
-{
-    snprintf(out, capacity, "numakit.%d.%c.%s", version, part, name);
+    snprintf(out, capacity, "numakit.%d.%c.%s", NK_ABI_VERSION, part, name);
 }
 
 static int make_file(const char *name, char part, unsigned flags, uint64_t bytes)
@@ -67,8 +50,12 @@ static int make_file(const char *name, char part, unsigned flags, uint64_t bytes
     char text[128];
     int fd;
 
-    memory_name(name, part, NK_ABI_VERSION, text, sizeof text);
-    fd = memfd_create(text, MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
+    memory_name(name, part, text, sizeof text);
+    flags |= MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    /* Where vm.memfd_noexec is 2 the kernel refuses anything else. */
+    fd = memfd_create(text, flags | MFD_NOEXEC_SEAL);
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create(text, flags);
     if (fd < 0)
         return -errno;
     if (ftruncate(fd, (off_t)bytes) < 0 || fcntl(fd, F_ADD_SEALS, SEALS) < 0) {
@@ -80,10 +67,20 @@ static int make_file(const char *name, char part, unsigned flags, uint64_t bytes
     return fd;
 }
 
+static int identify(int fd, struct nk_file *file)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    *file = (struct nk_file){.number = fd, .device = status.st_dev, .inode = status.st_ino};
+    return 0;
+}
+
 int nk_shared_make(const char *name, struct nk_range *range)
 {
     unsigned flags = 0;
-    int fd, error = check_name(name);
+    int fd, error = nk_name_check(name);
 
     if (error < 0)
         return error;
@@ -94,155 +91,241 @@ int nk_shared_make(const char *name, struct nk_range *range)
     fd = make_file(name, 'h', 0, (uint64_t)sysconf(_SC_PAGESIZE));
     if (fd < 0)
         return fd;
-    range->files[NK_HEADER_FILE] = fd;
+    range->files[NK_HEADER_FILE].number = fd;
     fd = make_file(name, 'd', flags, range->data_bytes);
     if (fd < 0)
         return fd;
-    range->files[NK_DATA_FILE] = fd;
+    range->files[NK_DATA_FILE].number = fd;
+    error = identify(range->files[NK_HEADER_FILE].number, &range->files[NK_HEADER_FILE]);
+    return error < 0 ? error : identify(fd, &range->files[NK_DATA_FILE]);
+}
+
+/* Fills in who this process is. -ENXIO without a /proc that says so. */
+static int describe_self(struct nk_record *record)
+{
+    struct stat status;
+
+    record->process = getpid();
+    if (stat("/proc/self/ns/pid", &status) < 0)
+        return -ENXIO;
+    record->pid_namespace = status.st_ino;
+    /* Before Linux 5.6 there is only one. */
+    record->time_namespace = stat("/proc/self/ns/time", &status) < 0 ? 0 : status.st_ino;
     return 0;
 }
 
-int nk_shared_publish(const char *name, struct nk_range *range)
+int nk_shared_publish(const char *name, const struct nk_range *range, struct nk_name **taken)
 {
-    const struct facts facts = {.magic = MAGIC, .page_bytes = range->page_bytes, .data_bytes = range->data_bytes,
-                                .kind = range->kind, .node = range->node};
-    struct sockaddr_un address;
-    socklen_t length = address_of(name, &address);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct nk_record record = {.kind = range->kind, .node = range->node, .page_bytes = range->page_bytes,
+                               .data_bytes = range->data_bytes};
+    int error = nk_name_check(name);
 
-    if (fd < 0)
-        return -errno;
-    range->files[NK_SOCKET] = fd;
-    memcpy(range->header + FACTS_OFFSET, &facts, sizeof facts);
-    if (bind(fd, (const struct sockaddr *)&address, length) < 0)
-        return errno == EADDRINUSE ? -EEXIST : -errno;
-    return listen(fd, 64) < 0 ? -errno : 0;
-}
-
-/* The process that has the name. */
-static int find_process(const char *name)
-{
-    struct sockaddr_un address;
-    struct ucred peer = {0};
-    socklen_t length = address_of(name, &address), size = sizeof peer;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error = 0;
-
-    if (fd < 0)
-        return -errno;
-    /* EAGAIN: many come at once; each is gone from the queue as soon as it closes. */
-    if (connect(fd, (const struct sockaddr *)&address, length) < 0)
-        error = errno == ECONNREFUSED ? -ENOENT : -errno;
-    else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-        error = -errno;
-    close(fd);
+    if (error == 0)
+        error = describe_self(&record);
     if (error < 0)
         return error;
-    return peer.pid > 0 ? peer.pid : -ENOENT;
+    memcpy(record.files, range->files, sizeof record.files);
+    return nk_name_take(name, &record, taken);
 }
 
-/* Whether a link in /proc/PID/fd is to a part of that name: 1 with this ABI version, -EPROTO with another. */
-static int is_part(const char *link, const char *name, char part)
+/* What process ids mean differs between namespaces, and thread ids are what owners of arenas are told by; so does what
+ * a thread's time of birth means. */
+static int check_namespaces(const struct nk_record *record)
 {
-    char wanted[160], text[128];
-    int version;
-    const char *rest = "";
+    struct nk_record own;
+    char self[32];
+    ssize_t length;
+    int error = describe_self(&own);
 
-    memory_name(name, part, NK_ABI_VERSION, text, sizeof text);
-    snprintf(wanted, sizeof wanted, "/memfd:%s (deleted)", text);
-    if (strcmp(link, wanted) == 0)
-        return 1;
-    if (sscanf(link, "/memfd:numakit.%d.", &version) != 1)
-        return 0;
-    rest = strchr(link + strlen("/memfd:numakit."), '.');
-    snprintf(wanted, sizeof wanted, ".%c.%s (deleted)", part, name);
-    return rest != NULL && strcmp(rest, wanted) == 0 ? -EPROTO : 0;
+    if (error < 0)
+        return error;
+    if (own.pid_namespace != record->pid_namespace || own.time_namespace != record->time_namespace)
+        return -EXDEV;
+    /* A /proc that another PID namespace's processes are in. */
+    length = readlink("/proc/self", self, sizeof self - 1);
+    if (length < 0)
+        return -ENXIO;
+    self[length] = 0;
+    return atoi(self) == own.process ? 0 : -ENXIO;
 }
 
-static int open_part(int process, const char *name, char part)
+static bool is_file(const struct stat *status, const struct nk_file *file)
 {
-    char folder[64], path[128], link[256];
-    int found = -ENOENT;
+    return status->st_dev == file->device && status->st_ino == file->inode;
+}
+
+/* Why a process's file cannot be looked at: it is gone, or hidden. */
+static int explain_absence(int process, int error)
+{
+    struct stat status;
+    char path[64];
+
+    if (error == EACCES || error == EPERM)
+        return -EACCES;
+    if (error != ENOENT || (kill(process, 0) < 0 && errno == ESRCH))
+        return -error;
+    snprintf(path, sizeof path, "/proc/%d", process);
+    return stat(path, &status) < 0 ? -EACCES : -ENOENT;
+}
+
+/* A file of a process. -ENOENT it does not have it (any more); -EACCES it may not be looked at. */
+static int open_file(int process, const struct nk_file *file)
+{
+    char path[64];
+    struct stat status;
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", process, file->number);
+    /* Looked at before it is opened: to open some files does something. */
+    if (stat(path, &status) < 0)
+        return explain_absence(process, errno);
+    if (!is_file(&status, file))
+        return -ENOENT;
+    fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return explain_absence(process, errno);
+    if (fstat(fd, &status) == 0 && is_file(&status, file))
+        return fd;
+    close(fd);
+    return -ENOENT;
+}
+
+/* A touch behind a file's end is fatal, and so is one for which its file system has no page. */
+static int check_file(int fd, bool huge, uint64_t page_bytes, uint64_t bytes)
+{
+    struct stat status;
+    struct statfs system;
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &status) < 0 || fstatfs(fd, &system) < 0)
+        return -EBADMSG;
+    if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() || (uint64_t)status.st_size != bytes)
+        return -EBADMSG;
+    if ((uint32_t)system.f_type != (huge ? HUGETLBFS_TYPE : TMPFS_TYPE) || (uint64_t)system.f_bsize != page_bytes)
+        return -EBADMSG;
+    return 0;
+}
+
+static int open_files(const struct nk_record *record, struct nk_range *wanted)
+{
+    uint64_t small = (uint64_t)sysconf(_SC_PAGESIZE);
+    bool huge = record->kind == NK_PAGES_HUGE;
+    int error = 0;
+
+    if (record->kind != NK_PAGES_SMALL && record->kind != NK_PAGES_HUGE)
+        return -EBADMSG;
+    for (int file = 0; file < NK_FILES && error == 0; file++) {
+        int fd = open_file(record->process, &record->files[file]);
+
+        if (fd < 0)
+            return fd;
+        wanted->files[file] = record->files[file];
+        wanted->files[file].number = fd;
+        error = file == NK_HEADER_FILE ? check_file(fd, false, small, small)
+                                       : check_file(fd, huge, record->page_bytes, record->data_bytes);
+    }
+    wanted->page_bytes = record->page_bytes;
+    wanted->data_bytes = record->data_bytes;
+    wanted->kind = record->kind;
+    wanted->node = record->node;
+    return error;
+}
+
+static void close_files(struct nk_range *range)
+{
+    for (int file = 0; file < NK_FILES; file++) {
+        if (range->files[file].number >= 0)
+            close(range->files[file].number);
+        range->files[file].number = -1;
+    }
+}
+
+/* -EAGAIN the name went to another arena meanwhile. */
+static int try_find(const char *name, struct nk_range *wanted)
+{
+    struct nk_record record;
+    struct nk_entry entry;
+    int error = nk_name_find(name, &record, &entry);
+
+    if (error < 0)
+        return error;
+    error = check_namespaces(&record);
+    if (error == 0)
+        error = open_files(&record, wanted);
+    /* Opened files are only the name's if it was still theirs afterwards. */
+    if ((error == 0 || error == -ENOENT) && !nk_entry_holds(&entry))
+        error = -EAGAIN;
+    nk_entry_close(&entry);
+    if (error < 0)
+        close_files(wanted);
+    return error;
+}
+
+/* Whether a process of another mount namespace has memory of that name. */
+static bool has_memory(const char *process, const char *name)
+{
+    char path[320], wanted[160], text[128], link[256];
+    bool found = false;
     struct dirent *entry;
     DIR *files;
 
-    snprintf(folder, sizeof folder, "/proc/%d/fd", process);
-    files = opendir(folder);
-    if (files == NULL)
-        return errno == ENOENT ? -ENOENT : -EACCES;
-    while (found == -ENOENT && (entry = readdir(files)) != NULL) {
+    memory_name(name, 'd', text, sizeof text);
+    snprintf(wanted, sizeof wanted, "/memfd:%s (deleted)", text);
+    snprintf(path, sizeof path, "/proc/%.16s/fd", process);
+    files = opendir(path);
+    while (files != NULL && !found && (entry = readdir(files)) != NULL) {
+        struct stat status;
         ssize_t length;
-        int match;
 
-        snprintf(path, sizeof path, "%s/%.32s", folder, entry->d_name);
+        snprintf(path, sizeof path, "/proc/%.16s/fd/%.16s", process, entry->d_name);
         length = readlink(path, link, sizeof link - 1);
-        if (length < 0)
-            continue;
-        link[length] = 0;
-        match = is_part(link, name, part);
-        if (match == 1) {
-            found = open(path, O_RDWR | O_CLOEXEC);
-            if (found < 0)
-                found = -errno;
-        } else if (match < 0) {
-            found = match;
-        }
+        link[length < 0 ? 0 : length] = 0;
+        found = strcmp(link, wanted) == 0 && stat(path, &status) == 0 && status.st_uid == geteuid();
     }
-    closedir(files);
+    if (files != NULL)
+        closedir(files);
     return found;
 }
 
-/* Only what cannot be cut short may be mapped: a touch behind the end of a file is fatal. */
-static int check_file(int fd, uint64_t bytes)
+/* Nobody has the name here. Somebody may where the folder of names is another one; only to say so. */
+static int look_elsewhere(const char *name)
 {
-    struct stat status;
-    int seals = fcntl(fd, F_GET_SEALS);
+    struct stat own, other;
+    bool found = false;
+    struct dirent *entry;
+    DIR *processes;
+    char path[64];
 
-    if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || fstat(fd, &status) < 0)
-        return -EPROTO;
-    return (uint64_t)status.st_size >= bytes ? 0 : -EPROTO;
-}
-
-static int read_facts(struct nk_range *range)
-{
-    uint64_t small = (uint64_t)sysconf(_SC_PAGESIZE);
-    struct facts facts;
-    int error = check_file(range->files[NK_HEADER_FILE], small);
-
-    if (error < 0)
-        return error;
-    if (pread(range->files[NK_HEADER_FILE], &facts, sizeof facts, FACTS_OFFSET) != (ssize_t)sizeof facts ||
-        facts.magic != MAGIC)
-        return -EPROTO;
-    range->page_bytes = facts.page_bytes;
-    range->data_bytes = facts.data_bytes;
-    range->kind = facts.kind;
-    range->node = facts.node;
-    return check_file(range->files[NK_DATA_FILE], facts.data_bytes);
+    if (stat("/proc/self/ns/mnt", &own) < 0)
+        return -ENXIO;
+    processes = opendir("/proc");
+    while (processes != NULL && !found && (entry = readdir(processes)) != NULL) {
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+            continue;
+        snprintf(path, sizeof path, "/proc/%.16s/ns/mnt", entry->d_name);
+        found = stat(path, &other) == 0 && other.st_ino != own.st_ino && has_memory(entry->d_name, name);
+    }
+    if (processes != NULL)
+        closedir(processes);
+    return found ? -EREMOTE : -ENOENT;
 }
 
 int nk_shared_find(const char *name, struct nk_range *wanted)
 {
-    int process, fd, error = check_name(name);
+    int error = nk_name_check(name);
 
     if (error < 0)
         return error;
-    process = find_process(name);
-    if (process < 0)
-        return process;
-    fd = open_part(process, name, 'h');
-    if (fd < 0)
-        return fd;
-    wanted->files[NK_HEADER_FILE] = fd;
-    fd = open_part(process, name, 'd');
-    if (fd < 0)
-        return fd;
-    wanted->files[NK_DATA_FILE] = fd;
-    return read_facts(wanted);
+    error = -EAGAIN;
+    for (int tries = 0; error == -EAGAIN && tries < TRIES; tries++)
+        error = try_find(name, wanted);
+    return error == -ENOENT || error == -EAGAIN ? look_elsewhere(name) : error;
 }
 
 void nk_shared_close(const struct nk_range *range)
 {
-    for (int file = 0; file < NK_FILES; file++)
-        if (range->files[file] >= 0)
-            close(range->files[file]);
+    struct nk_range gone = *range;
+
+    nk_name_give(gone.name);
+    close_files(&gone);
 }

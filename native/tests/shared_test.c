@@ -5,12 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MIB (UINT64_C(1) << 20)
@@ -60,6 +57,7 @@ static void test_a_process_finds_what_another_published(void)
     CHECK_EQ(found[3], MIB);
     CHECK_EQ(found[4], MIB);
     CHECK_EQ(found[10], 1);
+    CHECK_EQ(nk_mapping_populate(found[0], 0, MIB), 0);
     CHECK_EQ(nk_mapping_residency(found[0], 0, MIB, counts, 1), (int32_t)(MIB / small_page()));
     CHECK_EQ(counts[0], (int32_t)(MIB / small_page()));
     CHECK_EQ(data_of(found)[MIB - 1], 42);
@@ -87,9 +85,12 @@ static void test_names_are_free_again(void)
         CHECK_EQ(nk_mapping_open(name, found), -ENOENT);
         CHECK_EQ(nk_mapping_publish(out[0], name), 0);
         CHECK_EQ(nk_mapping_publish(out[0], name), -EINVAL);
+        /* A process has a mapping of it, and a thread holds that once. */
         CHECK_EQ(nk_mapping_open(name, found), NK_MAPPING_FACTS);
+        CHECK_EQ(found[0], out[0]);
+        CHECK_EQ(found[9], 1);
         CHECK_EQ(nk_mapping_release(out[0], 1), 0);
-        CHECK_EQ(nk_mapping_release(found[0], 1), 0);
+        CHECK_EQ(nk_mapping_release(found[0], 1), -ESTALE);
     }
     nk_mapping_stats(stats);
     CHECK_EQ(stats[0], 0);
@@ -116,51 +117,101 @@ static void test_bad_requests(void)
     CHECK_EQ(nk_mapping_publish(out[0], name), -ESTALE);
 }
 
-/* Listens like an owner of the name, with memfds of its own making. */
-static int pretend(const char *header_name, const char *data_name, int files[2])
+/* Runs this program as another process, which has none of this one's memory. */
+static pid_t start(const char *task, const char *argument)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int length = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "numakit.%u.%s", geteuid(), name);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    pid_t child = fork();
 
-    CHECK_EQ(bind(fd, (struct sockaddr *)&address,
-                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)), 0);
-    CHECK_EQ(listen(fd, 1), 0);
-    files[0] = memfd_create(header_name, MFD_CLOEXEC);
-    files[1] = memfd_create(data_name, MFD_CLOEXEC);
-    CHECK(files[0] >= 0 && files[1] >= 0);
-    return fd;
+    if (child == 0) {
+        execl("/proc/self/exe", "shared_test", task, name, argument, NULL);
+        _exit(127);
+    }
+    CHECK(child > 0);
+    return child;
 }
 
-static void test_strangers_are_refused(void)
+static int wait_for(pid_t child)
+{
+    int status;
+
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* What other processes do. Their exit statuses are small. */
+static int act(const char *task, const char *argument)
 {
     uint64_t out[NK_MAPPING_FACTS];
-    char header[128], data[128];
-    int files[2], fd;
+    int32_t result;
 
-    snprintf(header, sizeof header, "numakit.%d.h.%s", NK_ABI_VERSION + 1, name);
-    snprintf(data, sizeof data, "numakit.%d.d.%s", NK_ABI_VERSION + 1, name);
-    fd = pretend(header, data, files);
-    CHECK_EQ(nk_mapping_open(name, out), -EPROTO);
-    close(files[0]);
-    /* The right names, but files that could be cut short under our feet. */
-    files[0] = memfd_create("other", MFD_CLOEXEC);
-    CHECK_EQ(nk_mapping_open(name, out), -ENOENT);
-    close(files[0]), close(files[1]), close(fd);
-    snprintf(header, sizeof header, "numakit.%d.h.%s", NK_ABI_VERSION, name);
-    snprintf(data, sizeof data, "numakit.%d.d.%s", NK_ABI_VERSION, name);
-    fd = pretend(header, data, files);
-    CHECK_EQ(ftruncate(files[0], (off_t)small_page()), 0);
-    CHECK_EQ(nk_mapping_open(name, out), -EPROTO);
-    close(files[0]), close(files[1]), close(fd);
+    if (strcmp(task, "open") == 0) {
+        for (int count = atoi(argument); count > 0; count--) {
+            CHECK_EQ(nk_mapping_open(name, out), NK_MAPPING_FACTS);
+            CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+        }
+        return 0;
+    }
+    CHECK_EQ(nk_mapping_open(name, out), NK_MAPPING_FACTS);
+    result = nk_mapping_claim(out[0], 1);
+    if (strcmp(argument, "die") == 0)
+        kill(getpid(), SIGKILL);
+    return result == 0 ? 0 : result == getppid() ? 1 : 2;
 }
 
-int main(void)
+static void test_one_thread_of_all_allocates(void)
 {
+    uint64_t out[NK_MAPPING_FACTS];
+    pid_t child;
+    int status;
+
+    share(out);
+    CHECK_EQ(nk_mapping_publish(out[0], name), 0);
+    CHECK_EQ(nk_mapping_claim(out[0], 2), -EINVAL);
+    CHECK_EQ(nk_mapping_claim(out[0], 1), 0);
+    CHECK_EQ(nk_mapping_claim(out[0], 1), 0);
+    CHECK_EQ(wait_for(start("claim", "")), 1);
+    CHECK_EQ(nk_mapping_claim(out[0], 0), 0);
+    child = start("claim", "die");
+    /* Dead, and not yet waited for: its thread id is still there. */
+    CHECK_EQ(waitid(P_PID, (id_t)child, &(siginfo_t){0}, WEXITED | WNOWAIT), 0);
+    CHECK_EQ(nk_mapping_claim(out[0], 1), 0);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(WTERMSIG(status), SIGKILL);
+    /* This thread's id with another time of birth: an earlier thread's, which is gone. */
+    ((volatile uint32_t *)(uintptr_t)out[1])[1] ^= 1;
+    CHECK_EQ(wait_for(start("claim", "")), 0);
+    CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+}
+
+static void test_a_name_is_found_any_number_of_times(void)
+{
+    uint64_t out[NK_MAPPING_FACTS], found[NK_MAPPING_FACTS];
+    const char *count = getenv("NK_OPENINGS") == NULL ? "1000" : getenv("NK_OPENINGS");
+    struct timespec from, to;
+
+    share(out);
+    CHECK_EQ(nk_mapping_publish(out[0], name), 0);
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    CHECK_EQ(wait_for(start("open", count)), 0);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    printf("# %s openings in %.3f s\n", count,
+           (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
+    CHECK_EQ(nk_mapping_open(name, found), NK_MAPPING_FACTS);
+    CHECK_EQ(nk_mapping_release(out[0], 1), 0);
+}
+
+int main(int count, char **arguments)
+{
+    if (count == 4) {
+        snprintf(name, sizeof name, "%s", arguments[2]);
+        return act(arguments[1], arguments[3]);
+    }
     snprintf(name, sizeof name, "test-%d", (int)getpid());
     RUN(test_a_process_finds_what_another_published);
     RUN(test_names_are_free_again);
     RUN(test_bad_requests);
-    RUN(test_strangers_are_refused);
+    RUN(test_one_thread_of_all_allocates);
+    RUN(test_a_name_is_found_any_number_of_times);
     return 0;
 }

@@ -4,6 +4,9 @@ import { Arena, NumaError } from "../../mod.ts";
 
 const name = process.env["NAME"] as string;
 try {
+  for (let times = Number(process.env["TIMES"] ?? 1); times > 1; times--) {
+    Arena.open(name).destroy();
+  }
   const arena = Arena.open(name);
   const { node, pages, capacity, used } = arena;
   console.log(JSON.stringify({ node, pages, capacity, used, first: arena.bytes[0] }));

@@ -1,4 +1,4 @@
-// Uses the mutex at OFFSET of the arena that NAME names; counts under it, or holds it until it is killed.
+// Uses the mutex at OFFSET of the arena that NAME names; counts under it, holds it until it is killed, or waits for it.
 import process from "node:process";
 import { Arena } from "../../mod.ts";
 import { SharedMutex } from "../../lib/sync/shared_mutex.ts";
@@ -13,6 +13,10 @@ if (TASK === "count") {
     using _guard = lock.acquire({ block: true });
     count[0] = (count[0] as number) + 1;
   }
+} else if (TASK === "inherit") {
+  console.log("held"); // The arena: the mutex is another's.
+  using guard = lock.acquire({ block: true });
+  console.log(`owner died: ${guard.ownerDied}`);
 } else {
   lock.acquire();
   if (TASK === "garbage") arena.bytes.fill(0x55);
