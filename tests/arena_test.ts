@@ -4,6 +4,7 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { markAsUntransferable } from "node:worker_threads";
 import { Arena, type ArenaMark, type ArenaOptions, type PageKind, topology } from "../mod.ts";
+import { HEADER_WORDS, OWNER, TOP } from "../lib/memory/layout.ts";
 import { native } from "../lib/runtime/native.ts";
 import { onNode20 } from "./support/checkout.ts";
 import { throwsCode } from "./support/errors.ts";
@@ -217,16 +218,16 @@ describe("arena.alloc", () => {
   it("survives a scribbled header: limits are kept outside", () => {
     using arena = Arena.create({ node: 0, size: 4096 });
     arena.alloc(16);
-    const header = new Uint32Array(arena.bytes.buffer, 0, 2);
+    const header = new Uint32Array(arena.bytes.buffer, 0, HEADER_WORDS);
     for (const top of [2 ** 32 - 1, 257, 2 ** 31]) {
       arena.unclaim();
-      header[1] = top;
+      header[TOP] = top;
       throwsCode(() => arena.alloc(16), "ENOMEM");
       throwsCode(() => arena.allocAligned(16, 4096), "ENOMEM");
       throwsCode(() => arena.allocInt32(4), "ENOMEM");
     }
     arena.unclaim();
-    header[0] = 12345;
+    header[OWNER] = 12345;
     throwsCode(() => arena.alloc(16), "EBUSY");
   });
 });

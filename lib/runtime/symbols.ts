@@ -65,6 +65,7 @@ export const SYMBOLS = {
   nk_mapping_open: { args: ["buffer", "buffer"], returns: "i32" },
   nk_mapping_populate: { args: ["u64", "u64", "u64"], returns: "i32" },
   nk_mapping_publish: { args: ["u64", "buffer"], returns: "i32" },
+  nk_mapping_quarantine: { args: ["buffer"], returns: "i32" },
   nk_mapping_release: { args: ["u64", "i32"], returns: "i32" },
   nk_mapping_residency: { args: ["u64", "u64", "u64", "buffer", "i32"], returns: "i32" },
   nk_mapping_share: {

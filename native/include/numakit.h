@@ -162,10 +162,11 @@ NK_API int32_t nk_thread_yield(void);
  *   | header page      | committed data, whole pages of page_bytes | reserved data |
  *
  * Header and committed data are bound to one node. The rest is only reserved: a stray access there meets ordinary
- * memory that commit replaces, never a fault. Threads hold a mapping at most once each. When the last holder lets go it
- * is unmapped, unless some holder could not vouch for its views (it ended without nk_mapping_release, or said so): then
- * the pages go back to the system but the range stays reserved, so that a stray view reads zeros instead of faulting or
- * of seeing somebody else's bytes.
+ * memory that commit replaces, never a fault. Threads hold a mapping at most once each. When the last holder lets go its
+ * pages go back to the system, and its addresses into quarantine: native code of the runtimes may still use them. There
+ * they read zeros, take what is written, and are nobody else's until the quarantine is over its bounds
+ * (nk_mapping_quarantine). They stay there for ever when some holder could not vouch for its views (it ended without
+ * nk_mapping_release, or said so).
  *
  * The first 64 bits of the header tell the thread that allocates from the mapping: its slot + 1 (0: nobody), or in a
  * mapping that other processes may have its OS thread id and the time it began.
@@ -278,9 +279,16 @@ NK_API int32_t nk_mapping_release(uint64_t mapping, int32_t detached);
 /* The identities of all live mappings, whoever holds them: as many as fit. Returns how many there are. */
 NK_API int32_t nk_mapping_list(uint64_t *out, uint64_t capacity);
 
-/* out[0] live mappings, out[1] their bytes, out[2] ranges that stay reserved without pages, out[3] their bytes.
+/* out[0] live mappings, out[1] their bytes, out[2] ranges whose addresses are kept for ever, out[3] their bytes.
  * Returns 4. */
 NK_API int32_t nk_mapping_stats(uint64_t *out);
+
+/*
+ * Addresses of mappings that are gone, without pages: out[0] bytes in quarantine, those kept for ever aside, out[1] beyond
+ * which the oldest are given back, out[2] runs of neighbouring addresses, those kept for ever included, out[3] beyond which
+ * the same happens. Returns 4.
+ */
+NK_API int32_t nk_mapping_quarantine(uint64_t *out);
 
 /* ---- futex.c: sleeping on words that processes share ------------------------------------------------------------- */
 

@@ -17,7 +17,7 @@ struct mapping {
     struct nk_range range;
     uint32_t holders;
     int committing; /* a thread is changing the range's committed bytes */
-    int retire;     /* some holder could not vouch for its views: the range must never be reused */
+    int retire;     /* some holder could not vouch for its views: the addresses must never be used again */
 };
 
 static struct nk_slots identities;
@@ -321,7 +321,8 @@ int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out)
     return NK_MAPPING_FACTS;
 }
 
-/* One holder less; the last one unmaps, outside the lock, because that can take long. Returns the holders left. */
+/* One holder less; the last one gives the pages back, outside the lock, because that can take long. Returns the
+ * holders left. */
 static int32_t let_go(struct nk_thread *thread, uint64_t identity, int detached)
 {
     struct mapping gone;
@@ -344,12 +345,10 @@ static int32_t let_go(struct nk_thread *thread, uint64_t identity, int detached)
         }
     }
     nk_registry_unlock();
-    if (left == 0)
+    if (left == 0) {
         nk_shared_close(&gone.range);
-    if (left == 0 && gone.retire)
-        nk_range_retire(&gone.range);
-    else if (left == 0)
-        nk_range_unmap(&gone.range);
+        nk_range_retire(&gone.range, gone.retire);
+    }
     return left;
 }
 

@@ -9,6 +9,7 @@
  */
 #include "pages.h"
 #include "numakit.h"
+#include "quarantine.h"
 #include "text.h"
 
 #include <errno.h>
@@ -110,22 +111,12 @@ static int has_room(const struct nk_range *range, uint64_t bytes)
     return range->kind == NK_PAGES_HUGE ? has_hugepages(range, bytes) : nk_node_room(range->node, bytes);
 }
 
-/* Ordinary memory in place of whatever was there: reads as zeros, and is nobody's promise. */
-static int fill_in(char *start, uint64_t bytes)
-{
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-
-    if (mmap(start, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
-        return -errno;
-    (void)madvise(start, bytes, MADV_DONTFORK);
-    return 0;
-}
-
 /* Addresses for header and data, the data aligned to page_bytes. */
 static int reserve(struct nk_range *range)
 {
     uint64_t alignment = range->page_bytes;
-    uint64_t span = range->header_bytes + range->data_bytes + alignment;
+    /* The header is a page of what aligning may take: with small pages nothing is left over, and ranges pack. */
+    uint64_t span = range->data_bytes + alignment;
     uint64_t slack;
     char *base, *end;
 
@@ -139,6 +130,8 @@ static int reserve(struct nk_range *range)
         munmap(base, slack);
     if (base + span != end)
         munmap(end, (size_t)(base + span - end));
+    range->free_before = slack;
+    range->free_behind = (uint64_t)(base + span - end);
     return 0;
 }
 
@@ -233,13 +226,13 @@ int nk_range_commit(struct nk_range *range, uint64_t bytes)
     if (nk_range_shared(range) && before != 0)
         return -ENOTSUP;
     if (bytes < before) {
-        error = fill_in(data + bytes, before - bytes);
+        error = nk_blank(data + bytes, before - bytes);
     } else {
         error = has_room(range, bytes - before);
         if (error == 0) {
             error = prepare_data(range, data + before, bytes - before);
             if (error < 0)
-                (void)fill_in(data + before, bytes - before);
+                (void)nk_blank(data + before, bytes - before);
         }
     }
     if (error == 0)
@@ -434,8 +427,10 @@ void nk_range_unmap(const struct nk_range *range)
     munmap(range->header, range->header_bytes + range->data_bytes);
 }
 
-void nk_range_retire(const struct nk_range *range)
+void nk_range_retire(const struct nk_range *range, int for_ever)
 {
-    /* No memory even for that: the pages stay where they are, which is safe too. */
-    (void)fill_in(range->header, range->header_bytes + range->data_bytes);
+    const struct nk_leftover leftover = {.start = range->header, .bytes = range->header_bytes + range->data_bytes,
+                                         .free_before = range->free_before, .free_behind = range->free_behind};
+
+    nk_quarantine_take(&leftover, for_ever);
 }

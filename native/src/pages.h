@@ -18,6 +18,8 @@ struct nk_range {
     uint64_t data_bytes;
     uint64_t committed_bytes; /* from the start of the data; the rest is only reserved */
     uint64_t page_bytes;
+    uint64_t free_before; /* addresses that aligning the data left free on both sides */
+    uint64_t free_behind;
     int32_t kind;
     int32_t flags;
     int32_t node;
@@ -44,10 +46,10 @@ int nk_range_huge_bytes(const struct nk_range *range, int collapse, uint64_t *ou
 /* Map what another process made: files, sizes and node are wanted. */
 int nk_range_open(const struct nk_range *wanted, struct nk_range *range);
 
-/* Give pages and addresses back. */
+/* Give pages and addresses back: nobody has seen them. */
 void nk_range_unmap(const struct nk_range *range);
 
-/* Give the pages back and keep the addresses: they read as zeros for ever. */
-void nk_range_retire(const struct nk_range *range);
+/* Give the pages back; native code may still use the addresses, and somebody's view, too, if it is for ever. */
+void nk_range_retire(const struct nk_range *range, int for_ever);
 
 #endif

@@ -48,19 +48,24 @@ export function runModule(
     readonly args?: readonly string[];
     readonly env?: Record<string, string>;
     readonly denoFlags?: readonly string[];
+    /** The longest time that it may take. Default: a minute. */
+    readonly timeoutMs?: number;
+    /** Whether it is run once more when Deno crashes at its exit. Default: true. */
+    readonly again?: boolean;
   } = {},
 ): Ran {
   const { args = [], env = {}, denoFlags = ["--allow-all"] } = options;
+  const { timeoutMs = 60_000, again = true } = options;
   const flags = onDeno ? ["run", "--no-prompt", ...denoFlags] : [];
   const run = (): Ran => {
     const { status, signal, stdout, stderr } = spawnSync(
       process.execPath,
       [...flags, fileURLToPath(module), ...args],
-      { env: { ...process.env, ...env }, encoding: "utf8", timeout: 60_000 },
+      { env: { ...process.env, ...env }, encoding: "utf8", timeout: timeoutMs },
     );
     return { status, signal, stdout, stderr };
   };
   const ran = run();
   // Deno 2.9 crashes now and then when a process that had workers exits, also without numakit (docs/runtimes.md).
-  return onDeno && ran.signal === "SIGSEGV" ? run() : ran;
+  return again && onDeno && ran.signal === "SIGSEGV" ? run() : ran;
 }

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "../src/quarantine.h"
+#include "check.h"
+#include "numakit.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB (UINT64_C(1) << 20)
+/* What the allocator maps meanwhile, a sanitizer's most of all; RANGES pile up to far more. */
+#define MAPS_SLACK 40
+#define TABLES_SLACK 200
+
+static uint64_t page(void)
+{
+    return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static char *map(uint64_t bytes)
+{
+    char *start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(start != MAP_FAILED);
+    return start;
+}
+
+/* A number of /proc/self/status in kB. */
+static uint64_t status_kib(const char *name)
+{
+    char line[256];
+    uint64_t kib = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+
+    CHECK(file != NULL);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, name, strlen(name)) == 0)
+            kib = strtoull(line + strlen(name) + 1, NULL, 10);
+    fclose(file);
+    return kib;
+}
+
+static uint64_t mappings(void)
+{
+    uint64_t count = 0;
+    int c;
+    FILE *file = fopen("/proc/self/maps", "re");
+
+    CHECK(file != NULL);
+    while ((c = getc(file)) != EOF)
+        count += c == '\n';
+    fclose(file);
+    return count;
+}
+
+static int is_mapped(const char *start)
+{
+    unsigned char there;
+
+    return mincore((void *)(uintptr_t)start, 1, &there) == 0;
+}
+
+static void take(char *start, uint64_t bytes)
+{
+    const struct nk_leftover leftover = {.start = start, .bytes = bytes};
+
+    nk_quarantine_take(&leftover, 0);
+}
+
+static void test_pages_go_and_addresses_stay(void)
+{
+    uint64_t before = status_kib("VmRSS:"), out[4];
+    char *start = map(64 * MIB);
+
+    memset(start, 0xab, 64 * MIB);
+    CHECK(status_kib("VmRSS:") > before + 60 * 1024);
+    take(start, 64 * MIB);
+    CHECK(status_kib("VmRSS:") < before + 4 * 1024);
+    for (uint64_t at = 0; at < 64 * MIB; at += 4096)
+        CHECK_EQ(start[at], 0);
+    start[5] = 1;
+    CHECK_EQ(start[5], 1);
+    CHECK_EQ(nk_mapping_quarantine(out), 4);
+    CHECK_EQ(out[0], 64 * MIB);
+    CHECK(out[1] >= UINT64_C(1) << 35);
+    CHECK_EQ(out[2], 1);
+}
+
+/* Neighbours become one mapping to the kernel, whatever the order they come in, and their page tables go. */
+static void test_neighbours_do_not_pile_up(void)
+{
+    enum { RANGES = 20000 };
+    uint64_t bytes = 2 * page(), before, tables, out[4];
+    char *start = map(RANGES * bytes);
+    uint32_t *order = malloc(RANGES * sizeof *order), seed = 1;
+
+    CHECK(order != NULL);
+    before = mappings();
+    tables = status_kib("VmPTE:");
+    memset(start, 1, RANGES * bytes);
+    CHECK(status_kib("VmPTE:") > tables + 300);
+    for (uint32_t i = 0; i < RANGES; i++)
+        order[i] = i;
+    for (uint32_t i = RANGES - 1; i > 0; i--) {
+        uint32_t other, swap = order[i];
+
+        seed = seed * 1664525u + 1013904223u;
+        other = (uint32_t)((uint64_t)seed * (i + 1) >> 32);
+        order[i] = order[other];
+        order[other] = swap;
+    }
+    for (uint32_t i = 0; i < RANGES; i++)
+        take(start + order[i] * bytes, bytes);
+    free(order);
+    CHECK(mappings() <= before + MAPS_SLACK);
+    CHECK(status_kib("VmPTE:") < tables + TABLES_SLACK);
+    nk_mapping_quarantine(out);
+    CHECK(out[2] <= 3);
+}
+
+/* The free addresses that aligning leaves between ranges would keep them apart. */
+static void test_gaps_between_ranges_are_closed(void)
+{
+    enum { RANGES = 100 };
+    uint64_t bytes = 16 * page(), gap = 3 * page(), before, out[4], blocks;
+    char *start = map(RANGES * (bytes + 2 * gap));
+
+    for (uint64_t i = 0; i < RANGES; i++) {
+        munmap(start + i * (bytes + 2 * gap), gap);
+        munmap(start + i * (bytes + 2 * gap) + gap + bytes, gap);
+    }
+    before = mappings();
+    nk_mapping_quarantine(out);
+    blocks = out[2];
+    for (uint64_t i = 0; i < RANGES; i++) {
+        const struct nk_leftover leftover = {.start = start + i * (bytes + 2 * gap) + gap, .bytes = bytes,
+                                             .free_before = gap, .free_behind = gap};
+
+        nk_quarantine_take(&leftover, 0);
+    }
+    CHECK(mappings() < before - RANGES / 2);
+    nk_mapping_quarantine(out);
+    CHECK(out[2] <= blocks + 1);
+}
+
+static void test_addresses_that_somebody_else_got_meanwhile_are_left_alone(void)
+{
+    char *start = map(3 * page());
+    const struct nk_leftover leftover = {.start = start + page(), .bytes = page(), .free_before = page(),
+                                         .free_behind = page()};
+
+    memset(start, 7, 3 * page());
+    nk_quarantine_take(&leftover, 0);
+    CHECK_EQ(start[0], 7);
+    CHECK_EQ(start[page()], 0);
+    CHECK_EQ(start[2 * page()], 7);
+}
+
+static void in_child(void (*run)(void))
+{
+    int status;
+    pid_t child = fork();
+
+    CHECK(child >= 0);
+    if (child == 0) {
+        run();
+        exit(0);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Limits the process's addresses, beside what a sanitizer has of them. Returns the bound that follows. */
+static uint64_t limit_addresses(void)
+{
+    uint64_t bytes = 2 * (status_kib("VmSize:") << 10) + (UINT64_C(16) << 30);
+    const struct rlimit limit = {bytes, bytes};
+
+    CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+    return bytes / 16;
+}
+
+/* A range of an eighth of the bound, less a little. */
+static char *map_eighth(uint64_t bound, uint64_t *bytes)
+{
+    char *start;
+
+    *bytes = bound / 8 / page() * page() - page();
+    start = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(start != MAP_FAILED);
+    return start;
+}
+
+/* With a limit on addresses a 16th of it is the bound, and what came first goes first. */
+static void give_back_oldest_first(void)
+{
+    uint64_t bound = limit_addresses(), bytes = 0, out[4];
+    char *ranges[12];
+
+    for (int i = 0; i < 12; i++)
+        ranges[i] = map_eighth(bound, &bytes);
+    for (int i = 0; i < 12; i++)
+        take(ranges[i], bytes);
+    for (int i = 0; i < 12; i++)
+        CHECK_EQ(is_mapped(ranges[i]), i >= 4);
+    nk_mapping_quarantine(out);
+    CHECK_EQ(out[1], bound);
+    CHECK_EQ(out[0], 8 * bytes);
+}
+
+static void keep_some_for_ever(void)
+{
+    uint64_t bound = limit_addresses(), bytes = 0;
+    char *first = map_eighth(bound, &bytes);
+    const struct nk_leftover leftover = {.start = first, .bytes = bytes};
+
+    nk_quarantine_take(&leftover, 1);
+    for (int i = 0; i < 40; i++) {
+        char *next = map_eighth(bound, &bytes);
+
+        take(next, bytes);
+    }
+    CHECK(is_mapped(first));
+}
+
+/* So many that lie apart would leave the process no mappings. */
+static void keep_few_that_lie_apart(void)
+{
+    uint64_t out[4], count;
+    char *start;
+
+    nk_mapping_quarantine(out);
+    count = out[3] + 100;
+    start = map(count * 2 * page());
+    for (uint64_t i = 0; i < count; i++)
+        take(start + i * 2 * page(), page());
+    nk_mapping_quarantine(out);
+    CHECK_EQ(out[2], out[3]);
+    CHECK(!is_mapped(start));
+    CHECK(is_mapped(start + (count - 1) * 2 * page()));
+}
+
+static void test_the_oldest_are_given_back_first(void)
+{
+    in_child(give_back_oldest_first);
+    in_child(keep_some_for_ever);
+    in_child(keep_few_that_lie_apart);
+}
+
+/* A process that runs alone: no other test has been here. */
+int main(void)
+{
+    in_child(test_pages_go_and_addresses_stay);
+    puts("ok - test_pages_go_and_addresses_stay");
+    test_the_oldest_are_given_back_first();
+    puts("ok - test_the_oldest_are_given_back_first");
+    in_child(test_neighbours_do_not_pile_up);
+    puts("ok - test_neighbours_do_not_pile_up");
+    RUN(test_gaps_between_ranges_are_closed);
+    RUN(test_addresses_that_somebody_else_got_meanwhile_are_left_alone);
+    return 0;
+}
