@@ -252,8 +252,8 @@ static int try_find(const char *name, struct nk_range *wanted)
     error = check_namespaces(&record);
     if (error == 0)
         error = open_files(&record, wanted);
-    /* Opened files are only the name's if it was still theirs afterwards. */
-    if ((error == 0 || error == -ENOENT) && !nk_entry_holds(&entry))
+    /* What was found is only the name's if that was still its maker's afterwards. */
+    if (!nk_entry_holds(&entry))
         error = -EAGAIN;
     nk_entry_close(&entry);
     if (error < 0)
