@@ -4,7 +4,8 @@ import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { Arena, type ArenaOptions, launch } from "../mod.ts";
+import { Arena, type ArenaOptions, launch, type NumaErrorCode } from "../mod.ts";
+import { explainFinding, explainTaking } from "../lib/memory/explain_name.ts";
 import { checkoutFile, onDeno, runModule, sibling } from "./support/checkout.ts";
 import { throwsCode } from "./support/errors.ts";
 import type { OpenedByName } from "./workers/open_named.ts";
@@ -205,5 +206,70 @@ describe("an arena with a name", () => {
       throwsCode(() => Arena.open(name as string), "EINVAL", /name/);
     }
     throwsCode(() => Arena.open("nobody-has-this"), "ESTALE");
+  });
+});
+
+/** How to run a command in namespaces of its own: util-linux's `unshare`. */
+function unshare(flags: readonly string[], before: string, env: Record<string, string>): string {
+  const program = [process.execPath, ...(onDeno ? ["run", "--allow-all"] : [])];
+  const command = `${before} exec "$@"`;
+  const { stdout, stderr } = spawnSync("unshare", [
+    ...[...flags, "sh", "-c", command, "sh", ...program, fileURLToPath(openNamed)],
+  ], { encoding: "utf8", env: { ...process.env, ...env } });
+  return stdout + stderr;
+}
+
+const noNamespaces = spawnSync("unshare", ["--pid", "--fork", "--mount-proc", "--net", "true"])
+      .status !== 0 && "this process may not make namespaces";
+
+describe("Arena.open where the other process cannot be reached", () => {
+  it("works from another network namespace", { skip: noNamespaces }, () => {
+    const name = freshName();
+    using arena = Arena.create({ node: 0, size: MIB, name });
+    arena.bytes[0] = 8;
+    assert.match(unshare(["--net"], "", { NAME: name }), /"first":8}/);
+  });
+
+  it("tells of another PID namespace", { skip: noNamespaces }, () => {
+    const name = freshName();
+    using _arena = Arena.create({ node: 0, size: MIB, name });
+    const said = unshare(["--pid", "--fork", "--mount-proc"], "", { NAME: name });
+    assert.match(said, /^ENOTSUP .* is in another PID or time namespace/);
+  });
+
+  it("tells of another folder of names", { skip: noNamespaces }, () => {
+    const name = freshName();
+    using _arena = Arena.create({ node: 0, size: MIB, name });
+    const hide = "mount -t tmpfs none /dev/shm && mount -t tmpfs none /run &&";
+    const said = unshare(["--mount"], hide, { NAME: name });
+    assert.match(said, /^ENOTSUP .* in another mount namespace has an arena called/);
+  });
+
+  it("says what was refused, and what to do", () => {
+    const finding: Readonly<Record<number, readonly [NumaErrorCode, RegExp]>> = {
+      1: ["EACCES", /folder of names, \/.*numakit.*owner \d+, mode \d+.*rm -r/],
+      2: ["ESTALE", /nobody has an arena called "x"/],
+      6: ["ENOTSUP", /\/proc of this process's own PID namespace/],
+      12: ["ENOMEM", /not enough memory/],
+      13: ["EACCES", /not dumpable.*setcap.*AmbientCapabilities/],
+      18: ["ENOTSUP", /another PID or time namespace.*--pid container/],
+      66: ["ENOTSUP", /another mount namespace.*--ipc container/],
+      71: ["EABI", /another version.*same version/],
+      74: ["EABI", /is not what its entry says/],
+    };
+    for (const [errno, [code, text]] of Object.entries(finding)) {
+      const error = explainFinding(-Number(errno), "x", "open the arena x");
+      assert.deepEqual([error.code, text.test(error.message)], [code, true], error.message);
+    }
+    const taking: Readonly<Record<number, readonly [NumaErrorCode, RegExp]>> = {
+      1: ["EACCES", /folder of names/],
+      2: ["ENOTSUP", /is not there and cannot be made.*tmpfs/],
+      6: ["ENOTSUP", /\/proc/],
+      17: ["EBUSY", /another arena of this user is called "x"/],
+    };
+    for (const [errno, [code, text]] of Object.entries(taking)) {
+      const error = explainTaking(-Number(errno), "x", "make the arena x");
+      assert.deepEqual([error.code, text.test(error.message)], [code, true], error.message);
+    }
   });
 });

@@ -101,8 +101,9 @@ export class Arena extends TypedAllocator implements Shareable {
    * @param options Node, size and pages.
    * @returns The arena.
    * @throws {NumaError} `ENODEV` no such node, or one without memory; `ENOMEM` not enough memory or hugepages there;
-   * `ENOTSUP` no such pages on this system; `EACCES` not in the cpuset; `EPERM` memory policy forbidden; `ESTRICT`
-   * the kernel put a page elsewhere; `EINVAL` a bad argument.
+   * `ENOTSUP` no such pages on this system, or no `/proc` or folder for a name; `EACCES` not in the cpuset, or a folder
+   * of names that is another user's; `EBUSY` the name is taken; `EPERM` memory policy forbidden; `ESTRICT` the kernel
+   * put a page elsewhere; `EINVAL` a bad argument.
    */
   static create(options: ArenaOptions): Arena {
     const { kinds, ...rest } = checkArenaOptions(options);
