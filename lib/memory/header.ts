@@ -34,3 +34,13 @@ export function readText(buffer: ArrayBuffer, offset: number, bytes: number): st
   // A copy, because some decoders refuse memory that other threads can write.
   return decoder.decode(all.slice(0, end < 0 ? bytes : end));
 }
+
+/**
+ * A text as the C helper takes it.
+ *
+ * @param text The text, without zero bytes.
+ * @returns UTF-8 with a zero byte behind it.
+ */
+export function nulTerminated(text: string): Uint8Array {
+  return encoder.encode(`${text}\0`);
+}

@@ -7,7 +7,7 @@ import { explainCreate, explainPopulate, type Refused } from "./explain.ts";
 import { explainFinding, explainTaking } from "./explain_name.ts";
 import { callerStack, inDebugMode, reportAtExit } from "./debug.ts";
 import { type MemoryEvent, publish } from "./events.ts";
-import { readText, writeText } from "./header.ts";
+import { nulTerminated, readText, writeText } from "./header.ts";
 import {
   GRANULE_BYTES,
   HEADER_WORDS,
@@ -61,12 +61,6 @@ const MOST_GROWTH_BYTES = 2 ** 26;
 
 /** This thread's mappings by identity: each has exactly one buffer a window, so that releasing it reaches every view. */
 const held = new Map<number, Mapping>();
-
-const encoder = new TextEncoder();
-
-function nulTerminated(text: string): Uint8Array {
-  return encoder.encode(`${text}\0`);
-}
 
 /** Detaches a buffer from its memory: every view of it is dead from now on, on all runtimes. */
 function detach(buffer: ArrayBuffer): boolean {

@@ -1,96 +1,30 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Names of memory where somebody does not play fair: other users in the way, entries that lie, other namespaces, makers
- * that are killed while others race for their names.
+ * Names of memory where somebody does not play fair: other users in the way, and entries that lie.
  *
  * Other users are played by children that give up root, so without root there is nothing to do here.
  */
-#include "check.h"
-#include "numakit.h"
+#include "users.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#define USER 54321u
-#define OTHER 54322u
-#define FOLDER "/dev/shm/numakit-54321"
-#define ENTRY FOLDER "/x.arena"
-#define MIB (UINT64_C(1) << 20)
+static char entry[96]; /* of the name "x" */
+
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-
-static uint64_t small_page(void)
-{
-    return (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-/* Children do not look for leaks: the sanitizer cannot in namespaces of their own. */
-static void leave(int status)
-{
-    fflush(stdout);
-    _exit(status);
-}
-
-/* ---- users, folders ---- */
-
-/* Whoever changes its user can be looked at by nobody, until it says otherwise. */
-static void become(uid_t user)
-{
-    CHECK_EQ(setresgid(user, user, user), 0);
-    CHECK_EQ(setresuid(user, user, user), 0);
-    CHECK_EQ(prctl(PR_SET_DUMPABLE, 1), 0);
-}
-
-static void finish(pid_t child)
-{
-    int status;
-
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK_EQ(status, 0);
-}
-
-static void as_user(uid_t user, void (*body)(void))
-{
-    pid_t child = fork();
-
-    if (child == 0) {
-        become(user);
-        body();
-        leave(0);
-    }
-    finish(child);
-}
-
-static void clear(void)
-{
-    CHECK_EQ(system("rm -rf " FOLDER), 0);
-}
 
 static void put_folder(uid_t owner, mode_t mode)
 {
     clear();
-    CHECK_EQ(mkdir(FOLDER, 0700), 0);
-    CHECK_EQ(chmod(FOLDER, mode), 0);
-    CHECK_EQ(chown(FOLDER, owner, owner), 0);
+    CHECK_EQ(mkdir(folder, 0700), 0);
+    CHECK_EQ(chmod(folder, mode), 0);
+    CHECK_EQ(chown(folder, owner, owner), 0);
 }
 
 /* ---- what users do ---- */
-
-static int32_t share(const char *name, uint64_t *out)
-{
-    CHECK_EQ(nk_mapping_share(name, 0, NK_PAGES_SMALL, 0, small_page(), MIB, out), NK_MAPPING_FACTS);
-    CHECK_EQ(nk_mapping_populate(out[0], 0, MIB), 0);
-    return nk_mapping_publish(out[0], name);
-}
 
 static void be_refused(void)
 {
@@ -101,7 +35,7 @@ static void be_refused(void)
     CHECK_EQ(share("x", out), -EPERM);
     CHECK_EQ(nk_mapping_release(out[0], 1), 0);
     CHECK(nk_names_folder(text, sizeof text) > 0);
-    CHECK(strstr(text, "\"path\":\"" FOLDER "\"") != NULL);
+    CHECK(strstr(text, folder) != NULL);
 }
 
 static void be_served(void)
@@ -112,11 +46,14 @@ static void be_served(void)
     CHECK_EQ(nk_mapping_open("x", found), NK_MAPPING_FACTS);
     CHECK_EQ(nk_mapping_release(out[0], 1), 0);
     CHECK_EQ(nk_mapping_open("x", found), -ENOENT);
-    CHECK_EQ(access(ENTRY, F_OK), -1);
+    CHECK_EQ(access(entry, F_OK), -1);
 }
 
 static void test_a_folder_of_others_is_refused(void)
 {
+    char behind[96];
+
+    snprintf(behind, sizeof behind, "%s-behind", folder);
     put_folder(OTHER, 0700);
     as_user(USER, be_refused);
     put_folder(USER, 0777);
@@ -124,13 +61,13 @@ static void test_a_folder_of_others_is_refused(void)
     put_folder(USER, 0710);
     as_user(USER, be_refused);
     put_folder(USER, 0700);
-    CHECK_EQ(rename(FOLDER, FOLDER "-behind"), 0);
-    CHECK_EQ(symlink(FOLDER "-behind", FOLDER), 0);
-    CHECK_EQ(lchown(FOLDER, OTHER, OTHER), 0);
+    CHECK_EQ(rename(folder, behind), 0);
+    CHECK_EQ(symlink(behind, folder), 0);
+    CHECK_EQ(lchown(folder, OTHER, OTHER), 0);
     as_user(USER, be_refused);
-    CHECK_EQ(unlink(FOLDER), 0);
-    CHECK_EQ(rmdir(FOLDER "-behind"), 0);
-    CHECK_EQ(close(open(FOLDER, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+    CHECK_EQ(unlink(folder), 0);
+    CHECK_EQ(rmdir(behind), 0);
+    CHECK_EQ(close(open(folder, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
     as_user(USER, be_refused);
     clear();
     umask(0777);
@@ -143,21 +80,21 @@ static void test_a_folder_of_others_is_refused(void)
 static void test_an_entry_of_others_is_refused(void)
 {
     put_folder(USER, 0700);
-    CHECK_EQ(close(open(ENTRY, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+    CHECK_EQ(close(open(entry, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
     as_user(USER, be_refused);
-    CHECK_EQ(chown(ENTRY, OTHER, OTHER), 0);
+    CHECK_EQ(chown(entry, OTHER, OTHER), 0);
     as_user(USER, be_refused);
-    CHECK_EQ(unlink(ENTRY), 0);
-    CHECK_EQ(mkfifo(ENTRY, 0600), 0);
-    CHECK_EQ(chown(ENTRY, USER, USER), 0);
+    CHECK_EQ(unlink(entry), 0);
+    CHECK_EQ(mkfifo(entry, 0600), 0);
+    CHECK_EQ(chown(entry, USER, USER), 0);
     as_user(USER, be_refused);
-    CHECK_EQ(unlink(ENTRY), 0);
-    CHECK_EQ(symlink("/etc/passwd", ENTRY), 0);
+    CHECK_EQ(unlink(entry), 0);
+    CHECK_EQ(symlink("/etc/passwd", entry), 0);
     as_user(USER, be_refused);
-    CHECK_EQ(unlink(ENTRY), 0);
+    CHECK_EQ(unlink(entry), 0);
     /* One that nobody has is a leftover, whatever is in it. */
-    CHECK_EQ(close(open(ENTRY, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
-    CHECK_EQ(chown(ENTRY, USER, USER), 0);
+    CHECK_EQ(close(open(entry, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
+    CHECK_EQ(chown(entry, USER, USER), 0);
     as_user(USER, be_served);
     clear();
 }
@@ -212,7 +149,7 @@ static int tell(const struct lie *lie)
                           (unsigned long long)lie->inodes[0], lie->numbers[1], (unsigned long long)lie->devices[1],
                           (unsigned long long)lie->inodes[1], lie->kind, (unsigned long long)lie->page_bytes,
                           (unsigned long long)lie->data_bytes, lie->node);
-    int fd = open(ENTRY, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+    int fd = open(entry, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
 
     CHECK(fd >= 0);
     CHECK_EQ(write(fd, text, (size_t)length), length);
@@ -294,7 +231,7 @@ static void hear_of_processes(void)
     /* Nobody has it: neither a lock of a cleaner nor none is a maker's. */
     lie = truth(header, data), lie.lock = -1;
     CHECK_EQ(hear(&lie), -ENOENT);
-    CHECK_EQ(access(ENTRY, F_OK), -1);
+    CHECK_EQ(access(entry, F_OK), -1);
     lie.lock = 1;
     CHECK_EQ(hear(&lie), -ENOENT);
 }
@@ -372,162 +309,18 @@ static void test_memory_of_another_user_is_refused(void)
     clear();
 }
 
-/* ---- other namespaces ---- */
-
-static int ready[2], done[2];
-
-/* A maker of "x" as that user, while body runs, then killed. */
-static void beside_a_maker(uid_t user, int dumpable, void (*body)(void))
-{
-    uint64_t out[NK_MAPPING_FACTS];
-    char byte = 0;
-    pid_t maker;
-    int status;
-
-    CHECK_EQ(pipe(ready), 0);
-    CHECK_EQ(pipe(done), 0);
-    maker = fork();
-    if (maker == 0) {
-        become(user);
-        CHECK_EQ(prctl(PR_SET_DUMPABLE, dumpable), 0);
-        CHECK_EQ(share("x", out), 0);
-        CHECK_EQ(write(ready[1], "x", 1), 1);
-        close(done[1]);
-        (void)!read(done[0], &byte, 1);
-        _exit(0);
-    }
-    close(ready[1]);
-    CHECK_EQ(read(ready[0], &byte, 1), 1);
-    body();
-    kill(maker, SIGKILL);
-    CHECK_EQ(waitpid(maker, &status, 0), maker);
-    close(ready[0]), close(done[0]), close(done[1]);
-}
-
-/* What opening "x" has to give. */
-static int32_t expected;
-
-static void open_and_compare(void)
-{
-    uint64_t out[NK_MAPPING_FACTS];
-
-    CHECK_EQ(nk_mapping_open("x", out), expected);
-}
-
-static void open_and_compare_as_user(void)
-{
-    as_user(USER, open_and_compare);
-}
-
-/* Where a namespace cannot be made there is nothing to see. */
-static void in_namespaces(int flags, void (*prepare)(void), int32_t result)
-{
-    pid_t child = fork();
-
-    expected = result;
-    if (child == 0) {
-        if (unshare(flags) < 0) {
-            printf("# no namespaces (%#x) here\n", (unsigned)flags);
-            leave(0);
-        }
-        if (prepare != NULL)
-            prepare();
-        as_user(USER, open_and_compare);
-        leave(0);
-    }
-    finish(child);
-}
-
-static void be_private(void)
-{
-    CHECK_EQ(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-}
-
-static void hide_names(void)
-{
-    be_private();
-    CHECK_EQ(mount("none", "/dev/shm", "tmpfs", 0, "mode=1777"), 0);
-}
-
-static void hide_processes(void)
-{
-    be_private();
-    CHECK_EQ(mount("none", "/proc", "tmpfs", 0, NULL), 0);
-}
-
-static void own_processes(void)
-{
-    be_private();
-    CHECK_EQ(mount("none", "/proc", "proc", 0, NULL), 0);
-}
-
-static void try_namespaces(void)
-{
-    expected = NK_MAPPING_FACTS;
-    as_user(USER, open_and_compare);
-    in_namespaces(CLONE_NEWNET, NULL, NK_MAPPING_FACTS);
-    in_namespaces(CLONE_NEWNS, NULL, NK_MAPPING_FACTS);
-    in_namespaces(CLONE_NEWPID, NULL, -EXDEV);
-    in_namespaces(CLONE_NEWNS, hide_names, -EREMOTE);
-    in_namespaces(CLONE_NEWNS, hide_processes, -ENXIO);
-}
-
-static void test_other_namespaces_are_told_by_name(void)
-{
-    clear();
-    beside_a_maker(USER, 1, try_namespaces);
-    clear();
-}
-
-/* The other way round: a /proc that is not of the opener's PID namespace. */
-static void test_a_foreign_proc_is_told_by_name(void)
-{
-    pid_t child = fork();
-
-    if (child == 0) {
-        int status;
-
-        if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0) {
-            printf("# no namespaces here\n");
-            leave(0);
-        }
-        child = fork();
-        if (child == 0) {
-            expected = -ENXIO;
-            beside_a_maker(USER, 1, open_and_compare_as_user);
-            own_processes();
-            expected = NK_MAPPING_FACTS;
-            beside_a_maker(USER, 1, open_and_compare_as_user);
-            leave(0);
-        }
-        CHECK_EQ(waitpid(child, &status, 0), child);
-        leave(status == 0 ? 0 : 1);
-    }
-    finish(child);
-    clear();
-}
-
-static void test_a_process_that_may_not_be_looked_at_is_told(void)
-{
-    clear();
-    expected = -EACCES;
-    beside_a_maker(USER, 0, open_and_compare_as_user);
-    clear();
-}
-
 int main(void)
 {
     if (geteuid() != 0) {
         printf("skipped: not root\n");
         return TEST_SKIPPED;
     }
+    choose_user();
+    snprintf(entry, sizeof entry, "%s/x.arena", folder);
     setvbuf(stdout, NULL, _IOLBF, 0);
     RUN(test_a_folder_of_others_is_refused);
     RUN(test_an_entry_of_others_is_refused);
     RUN(test_nothing_in_an_entry_is_believed);
     RUN(test_memory_of_another_user_is_refused);
-    RUN(test_other_namespaces_are_told_by_name);
-    RUN(test_a_foreign_proc_is_told_by_name);
-    RUN(test_a_process_that_may_not_be_looked_at_is_told);
     return 0;
 }

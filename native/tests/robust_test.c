@@ -220,15 +220,6 @@ static void test_who_lets_go_of_the_memory_leaves_its_locks(void)
     }
 }
 
-static void test_the_same_memory_is_the_same_mapping(void)
-{
-    uint64_t out[NK_MAPPING_FACTS];
-
-    CHECK_EQ(nk_mapping_open(name, out), NK_MAPPING_FACTS);
-    CHECK_EQ(out[0], mapping);
-    CHECK_EQ(nk_robust_open(out[0], AT(1)), number(1));
-}
-
 static void test_other_memory_is_no_deadlock(void)
 {
     uint64_t out[NK_MAPPING_FACTS], page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -516,7 +507,6 @@ int main(int argc, char **argv)
     RUN(test_a_thread_has_so_many);
     RUN(test_the_end_of_a_thread_is_told);
     RUN(test_who_lets_go_of_the_memory_leaves_its_locks);
-    RUN(test_the_same_memory_is_the_same_mapping);
     RUN(test_other_memory_is_no_deadlock);
     RUN(test_thread_ids_of_elsewhere);
     RUN(test_no_count_is_lost);
