@@ -1,29 +1,19 @@
 /**
  * Limits this process to a share of a CPU by the kernel's quota, where the system allows that.
  */
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { type Cgroup, makeCgroup } from "./cgroup.ts";
 
-const ROOT = "/sys/fs/cgroup";
 const PERIOD_US = 100_000;
-
-/** The path of this process's group in a hierarchy: of the `cpu` controller, or of the unified one. */
-function groupOf(controller: string): string | undefined {
-  const lines = readFileSync("/proc/self/cgroup", "utf8").trim().split("\n");
-  const found = lines.map((line) => line.split(":"))
-    .find(([, names]) => (names as string).split(",").includes(controller));
-  return found?.slice(2).join(":");
-}
 
 /** A group below this process's own that has a quota, with this process in it. */
 export class Quota implements Disposable {
-  readonly #group: string;
-  readonly #before: string;
+  readonly #group: Cgroup;
 
-  private constructor(group: string, before: string) {
+  private constructor(group: Cgroup) {
     this.#group = group;
-    this.#before = before;
   }
 
   /**
@@ -34,39 +24,32 @@ export class Quota implements Disposable {
    */
   static set(cpus: number): Quota | string {
     const quotaUs = Math.round(cpus * PERIOD_US);
-    const old = groupOf("cpu");
-    const before = old === undefined ? join(ROOT, groupOf("") ?? "/") : join(ROOT, "cpu", old);
-    const group = join(before, `numakit-${process.pid}`);
+    const group = makeCgroup(
+      "cpu",
+      `numakit-${process.pid}`,
+      (version) =>
+        version === 2
+          ? { "cpu.max": `${quotaUs} ${PERIOD_US}` }
+          : { "cpu.cfs_period_us": `${PERIOD_US}`, "cpu.cfs_quota_us": `${quotaUs}` },
+    );
+    if (typeof group === "string") return group;
     try {
-      if (!existsSync(before)) return `${before} is not there`;
-      mkdirSync(group);
-      try {
-        if (old === undefined) {
-          writeFileSync(join(before, "cgroup.subtree_control"), "+cpu");
-          writeFileSync(join(group, "cpu.max"), `${quotaUs} ${PERIOD_US}`);
-        } else {
-          writeFileSync(join(group, "cpu.cfs_period_us"), `${PERIOD_US}`);
-          writeFileSync(join(group, "cpu.cfs_quota_us"), `${quotaUs}`);
-        }
-        writeFileSync(join(group, "cgroup.procs"), `${process.pid}`);
-      } catch (error) {
-        rmdirSync(group);
-        throw error;
-      }
+      writeFileSync(join(group.folder, "cgroup.procs"), `${process.pid}`);
     } catch (error) {
-      return `no cgroup with a quota can be made: ${(error as Error).message}`;
+      rmdirSync(group.folder);
+      return `no process can be put into a cgroup: ${(error as Error).message}`;
     }
-    return new Quota(group, before);
+    return new Quota(group);
   }
 
   /** How often the kernel has stopped this process because of it. */
   get throttled(): number {
-    const stat = readFileSync(join(this.#group, "cpu.stat"), "utf8");
+    const stat = readFileSync(join(this.#group.folder, "cpu.stat"), "utf8");
     return Number(/^nr_throttled (\d+)$/m.exec(stat)?.[1] ?? 0);
   }
 
   [Symbol.dispose](): void {
-    writeFileSync(join(this.#before, "cgroup.procs"), `${process.pid}`);
-    rmdirSync(this.#group);
+    writeFileSync(join(this.#group.parent, "cgroup.procs"), `${process.pid}`);
+    rmdirSync(this.#group.folder);
   }
 }
