@@ -319,6 +319,7 @@ describe("parseDescription", () => {
     assert.deepEqual(snapshot.nodes[0]!.hugepages, [{ pageBytes: 2097152, total: 8, free: 6 }]);
     assert.deepEqual(named("hybrid").cores.map((core) => core.kind).slice(7, 9), [1, 0]);
     assert.equal("freeBytes" in named("CXL expander").snapshot.nodes[2]!, false);
+    assert.equal("availableBytes" in named("CXL expander").snapshot.nodes[2]!, false);
     assert.equal("kind" in named("desktop").snapshot.cores[0]!, false);
   });
 
@@ -408,6 +409,7 @@ describe("parseSnapshot", () => {
     [/nodes\[0\]\.id is -1, not a whole/, (s) => patch(s, "nodes", 0, { id: -1 })],
     [/nodes\[0\]\.totalBytes is 0\.5/, (s) => patch(s, "nodes", 0, { totalBytes: 0.5 })],
     [/nodes\[0\]\.freeBytes is "1"/, (s) => patch(s, "nodes", 0, { freeBytes: "1" })],
+    [/nodes\[0\]\.availableBytes is -1/, (s) => patch(s, "nodes", 0, { availableBytes: -1 })],
     [/nodes\[0\]\.memory is "tape"/, (s) => patch(s, "nodes", 0, { memory: "tape" })],
     [
       /nodes\[0\]\.hugepages\[0\]\.free/,

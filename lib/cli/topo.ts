@@ -31,6 +31,7 @@ function nodeRows(topology: Topology): string[][] {
     node.cpus.toString() || "none",
     node.totalBytes === 0 ? "none" : formatBytes(node.totalBytes),
     node.freeBytes === undefined ? "" : formatBytes(node.freeBytes),
+    node.availableBytes === undefined ? "" : formatBytes(node.availableBytes),
     node.memory,
     node.hugepages.map((pool) => `${formatBytes(pool.pageBytes)}: ${pool.free} of ${pool.total}`)
       .join(", "),
@@ -82,7 +83,7 @@ export function drawTopology(topology: Topology): string {
   return [
     section(
       "NUMA nodes",
-      ["node", "CPUs", "memory", "free", "kind", "hugepages free"],
+      ["node", "CPUs", "memory", "free", "available", "kind", "hugepages free"],
       nodeRows(topology),
     ),
     section("Packages", ["package", "CPUs", "cores", "model"], packages),

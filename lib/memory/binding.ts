@@ -86,35 +86,82 @@ function refusal(
   return explainCreate(result, { node, pages: "4k", bytes: pages.bytes, action });
 }
 
-/** All of it has to fit before the first page is touched, because nothing could take the others back. */
-function checkRoom(pages: WholePages, nodes: readonly number[], action: string): void {
-  const [node] = nodes;
-  if (nodes.length !== 1 || node === undefined) return;
-  const { pageNodes, nodes: counts } = locate(pages, action);
-  const missing = pageNodes.length - (counts.get(node) ?? 0);
-  const result = native().calls.nk_node_room(node, missing * pages.pageBytes);
-  if (result < 0) throw refusal(result, "nk_node_room", nodes, pages, action);
+/** What comes to a node when pages go where they should be. */
+interface Arrivals {
+  /** Bytes in all. */
+  bytes: number;
+  /** Bytes of them that are not resident yet. */
+  absentBytes: number;
 }
 
-function populate(pages: WholePages, nodes: readonly number[], action: string): void {
-  const { nk_buffer_populate } = native().calls;
-  const room = nodes.length === 1 ? nodes[0] as number : -1;
-  for (const step of pages.steps) {
-    const result = nk_buffer_populate(step, step.length, room);
-    if (result < 0) throw refusal(result, "nk_buffer_populate", nodes, pages, action);
+/** All of it has to fit before the first page is touched, because nothing could take the others back. */
+function checkRoom(
+  pages: WholePages,
+  pattern: readonly number[],
+  action: string,
+  { populating }: { readonly populating: boolean },
+): void {
+  const { pageNodes } = locate(pages, action);
+  const arrivals = new Map(pattern.map((node): [number, Arrivals] => [
+    node,
+    { bytes: 0, absentBytes: 0 },
+  ]));
+  pageNodes.forEach((at, page) => {
+    const node = pattern[page % pattern.length] as number;
+    const absent = at < 0;
+    if (at === node || (absent && !populating)) return;
+    const coming = arrivals.get(node) as Arrivals;
+    coming.bytes += pages.pageBytes;
+    if (absent) coming.absentBytes += pages.pageBytes;
+  });
+  // The limit of a cgroup is for all nodes together.
+  let absentBytes = 0;
+  for (const [node, coming] of arrivals) {
+    absentBytes += coming.absentBytes;
+    const result = native().calls.nk_node_room(node, coming.bytes, absentBytes);
+    if (result === 0) continue;
+    throw explainCreate(result, { node, pages: "4k", bytes: coming.bytes, action });
   }
+}
+
+/** Populates pages and puts each where it should be. Returns how many did not get there. */
+function fill(pages: WholePages, pattern: readonly number[], action: string): number {
+  const { nk_buffer_populate } = native().calls;
+  const nodes = [...new Set(pattern)];
+  const mask = maskOf(nodes);
+  let elsewhere = 0;
+  let first = 0;
+  // Step by step: the kernel spreads pages evenly, which may be more than a node is to have, or has, in the end.
+  for (const step of pages.steps) {
+    const result = nk_buffer_populate(step, step.length, mask, MASK_WORDS);
+    if (result < 0) throw refusal(result, "nk_buffer_populate", nodes, pages, action);
+    elsewhere += moveStep(step, first, pages, pattern, action);
+    first += step.length / pages.pageBytes;
+  }
+  return elsewhere;
+}
+
+/** Moves pages of a step to the nodes of a pattern, and returns how many did not get there. */
+function moveStep(
+  step: Uint8Array<ArrayBufferLike>,
+  first: number,
+  pages: WholePages,
+  pattern: readonly number[],
+  action: string,
+): number {
+  const { nk_buffer_move } = native().calls;
+  const targets = Int32Array.from(pattern);
+  const result = nk_buffer_move(step, step.length, targets, targets.length, first);
+  if (result < 0) throw refusal(result, "nk_buffer_move", [...new Set(pattern)], pages, action);
+  return result;
 }
 
 /** Moves page after page to the nodes of a pattern, and returns how many did not get there. */
 function move(pages: WholePages, pattern: readonly number[], action: string): number {
-  const targets = Int32Array.from(pattern);
   let elsewhere = 0;
   let first = 0;
   for (const step of pages.steps) {
-    const { nk_buffer_move } = native().calls;
-    const result = nk_buffer_move(step, step.length, targets, targets.length, first);
-    if (result < 0) throw refusal(result, "nk_buffer_move", [...new Set(pattern)], pages, action);
-    elsewhere += result;
+    elsewhere += moveStep(step, first, pages, pattern, action);
     first += step.length / pages.pageBytes;
   }
   return elsewhere;
@@ -143,10 +190,9 @@ function place(
   const result = setPolicy(pages, policy, nodes);
   if (result < 0) throw refusal(result, "nk_buffer_policy", nodes, pages, action);
   if (nodes.length > 1) split(pages, action);
-  checkRoom(pages, nodes, action);
-  populate(pages, nodes, action);
+  checkRoom(pages, pattern, action, { populating: true });
   // The kernel gives up on a page that is in use just then; most can be moved a moment later.
-  const elsewhere = move(pages, pattern, action) === 0 ? 0 : move(pages, pattern, action);
+  const elsewhere = fill(pages, pattern, action) === 0 ? 0 : move(pages, pattern, action);
   if (elsewhere === 0) {
     tellMoved(pages, nodes);
     return;
@@ -372,6 +418,7 @@ export function migrate(buffer: OwnedMemory, node: number): BufferPlacement {
   const action = `move memory to node ${show(node)}`;
   checkNode(node, action);
   const pages = wholePages(bytesOf(buffer, action), action);
+  checkRoom(pages, [node], action, { populating: false });
   const { absent } = locate(pages, action);
   const wrong = (): number => move(pages, [node], action) - absent;
   if (wrong() <= 0 || wrong() <= 0) {

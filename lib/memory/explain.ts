@@ -58,18 +58,19 @@ function explainPool(request: Refused): Partial<NumaErrorDetails> {
 
 function explainRoom(request: Refused): Partial<NumaErrorDetails> {
   const { node } = request;
-  const memory = new BigUint64Array(3);
+  const available = new BigUint64Array(2);
   const limit = new BigUint64Array(2);
-  const { nk_node_memory, nk_memory_limit } = native().calls;
-  if (nk_node_memory(node, memory) < 0) return {};
-  const left = Number(memory[1]) + Number(memory[2]);
-  const limited = nk_memory_limit(new Uint8Array(1), limit) > 0 && Number(limit[0]) < left;
+  const { nk_node_available, nk_memory_limit } = native().calls;
+  const got = nk_node_available(node, available);
+  if (got < 0) return {};
+  const [onNode, inGroup] = available as unknown as [bigint, bigint];
+  const limited = got === 2 && inGroup < onNode &&
+    nk_memory_limit(new Uint8Array(1), limit) === 2;
   return {
     why: limited
       ? `the cgroup's memory limit of ${formatBytes(Number(limit[1]))} leaves ` +
-        formatBytes(Number(limit[0]))
-      : `node ${node} has ${formatBytes(left)} free or reclaimable of ` +
-        `${formatBytes(Number(memory[0]))}, and a margin of that has to stay`,
+        `${formatBytes(Number(inGroup))} beside a margin for the runtime`
+      : `node ${node} has ${formatBytes(Number(onNode))} to give: some of what is free has to stay`,
     fix:
       "Ask for less, use another node, or free memory there: touching more than there is would " +
       "call the OOM killer.",

@@ -177,6 +177,10 @@ function readNode(fields: Fields): NodeInfo {
     cpus: fields.set("cpus"),
     totalBytes: fields.integer("totalBytes", 0, BYTES_LAST),
     freeBytes: fields.optional("freeBytes", (key) => fields.integer(key, 0, BYTES_LAST)),
+    availableBytes: fields.optional(
+      "availableBytes",
+      (key) => fields.integer(key, 0, BYTES_LAST),
+    ),
     memory: fields.choice("memory", ["dram", "hbm", "cxl", "nvm", "special", "unknown"]),
     hugepages: fields.list("hugepages", (pool) => ({
       pageBytes: pool.integer("pageBytes", 1, BYTES_LAST),

@@ -36,6 +36,12 @@ export interface NodeInfo {
   readonly totalBytes: number;
   /** Bytes free when the snapshot was taken; absent where it was not asked of a live system. */
   readonly freeBytes?: number;
+  /**
+   * Bytes that an arena on it could have had when the snapshot was taken: what was free or could be taken back, less what
+   * the kernel keeps and a margin, and no more than the cgroup's memory limit left for all nodes together. More than
+   * `freeBytes`, and even than `totalBytes`, where the kernel hands memory out as it is used. Absent where `freeBytes` is.
+   */
+  readonly availableBytes?: number;
   /** What its memory is. */
   readonly memory: MemoryKind;
   /** Its hugepage pools; empty where it was not asked of a live system. */

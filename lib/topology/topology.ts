@@ -437,6 +437,6 @@ function domainsOf(
 
 function lasting(snapshot: TopologySnapshot): string {
   return JSON.stringify(snapshot, (key, value) => {
-    return key === "freeBytes" || key === "free" ? undefined : value;
+    return ["freeBytes", "availableBytes", "free"].includes(key) ? undefined : value;
   });
 }

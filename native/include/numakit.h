@@ -58,8 +58,8 @@ NK_API int32_t nk_abi_version(void);
  *     "dies":     [ { "id": 0, "package": 0, "cpus": "0-3" } ],
  *     "caches":   [ { "level": 3, "type": "unified", "bytes": 33554432, "line": 64, "cpus": "0-3" } ],
  *     "cores":    [ { "id": 0, "cpus": "0,4", "kind": 1 } ],
- *     "nodes":    [ { "id": 0, "cpus": "0-3", "bytes": 8589934592, "freeBytes": 1234, "subtype": "DRAM",
- *                     "hugepages": [ { "bytes": 2097152, "total": 8, "free": 8 } ] } ],
+ *     "nodes":    [ { "id": 0, "cpus": "0-3", "bytes": 8589934592, "freeBytes": 4321, "availableBytes": 1234,
+ *                     "subtype": "DRAM", "hugepages": [ { "bytes": 2097152, "total": 8, "free": 8 } ] } ],
  *     "distances": { "nodes": [0, 1], "values": [10, 21, 21, 10] },        row-major, absent when unknown
  *     "attributes": [ { "name": "Bandwidth", "node": 0, "initiator": "0-3", "value": 12000 } ] }
  *
@@ -69,8 +69,8 @@ NK_API int32_t nk_abi_version(void);
  * machine, the source says so and nothing live is mixed in.
  *
  * With NK_SOURCE_LIVE the nodes are the union of hwloc's and of /sys/devices/system/node/online (hwloc 2 leaves out
- * nodes without memory), and freeBytes and hugepages are there. Attributes are hwloc's memory attributes other than
- * capacity and locality (MiB/s and ns), from hwloc 2.3 on.
+ * nodes without memory), and freeBytes, availableBytes (the lesser of what nk_node_available tells) and hugepages are
+ * there. Attributes are hwloc's memory attributes other than capacity and locality (MiB/s and ns), from hwloc 2.3 on.
  *
  * -EINVAL unknown source, text missing or not a topology, or a synthetic machine that hwloc would take minutes for
  * (over 32,768 objects, or 2,048 below one); -ENOENT no such file, or what else stat says of it; -ENOMEM; -EOVERFLOW a
@@ -93,10 +93,18 @@ NK_API int32_t nk_node_memory(int32_t node, uint64_t *out);
 NK_API int32_t nk_node_hugepages(int32_t node, uint64_t page_bytes, uint64_t *out);
 
 /*
- * Whether a node has room for so many bytes more: free and reclaimable memory less a margin, and the cgroup's limit.
- * Returns 0, or -ENOMEM. -ENODEV no such node.
+ * What can be had of a node without calling the OOM killer (room.c says how it is reckoned): out[0] bytes of the node,
+ * out[1] bytes beside a margin for the runtime that the tightest memory limit of the process's cgroups leaves (all ones
+ * when there is no limit). Returns 2, or 1 when there is no limit. -ENODEV no such node.
  */
-NK_API int32_t nk_node_room(int32_t node, uint64_t bytes);
+NK_API int32_t nk_node_available(int32_t node, uint64_t *out);
+
+/*
+ * Whether bytes more can be had of a node now, of which charged_bytes are new to the process and come with page tables
+ * (those that only move to the node are not). What other threads populate just now counts as taken. Returns 0, or
+ * -ENOMEM. -ENODEV no such node.
+ */
+NK_API int32_t nk_node_room(int32_t node, uint64_t bytes, uint64_t charged_bytes);
 
 /*
  * The tightest CPU quota among the calling process's cgroup and its ancestors (v2 cpu.max, v1 cpu.cfs_*):
@@ -206,10 +214,11 @@ NK_API int32_t nk_mapping_create(int32_t node, int32_t kind, int32_t flags, uint
 NK_API int32_t nk_mapping_commit(uint64_t mapping, uint64_t bytes);
 
 /*
- * Make committed data bytes [offset, offset + bytes) resident. The node must have the room (free and reclaimable memory less a
- * margin, and the cgroup's limit), or nothing is touched: -ENOMEM. -EFAULT the kernel ran out of hugepages on the
- * way. -ENOLCK locking beyond RLIMIT_MEMLOCK. -ESTALE not held by this thread. -EINVAL range. -ENOSYS before Linux 5.14. Callers populate large mappings in
- * steps, so that no call runs long.
+ * Make committed data bytes [offset, offset + bytes) resident, 64 MiB at a time. The node must have the room
+ * (nk_node_available) for each of these steps, or it stops there: -ENOMEM. -EFAULT the kernel ran out of hugepages on
+ * the way. -ENOLCK locking beyond RLIMIT_MEMLOCK. -ESTALE not held by this thread. -EINVAL range. -ENOSYS before Linux
+ * 5.14. Callers populate large mappings in steps, so that no call runs long. Where room is short it waits for the steps
+ * of other threads, which may need less than they claimed.
  */
 NK_API int32_t nk_mapping_populate(uint64_t mapping, uint64_t offset, uint64_t bytes);
 
@@ -380,15 +389,17 @@ NK_API int32_t nk_buffer_advise_huge(const void *buffer, uint64_t bytes);
 NK_API int32_t nk_buffer_split(const void *buffer, uint64_t bytes);
 
 /*
- * Make a buffer's pages resident, by its policy. Before anything is touched, node has to have the room for those that
- * are not on it (-1: no such question): -ENOMEM. Returns 0. -ENODEV, -ENOSYS, -ENODATA.
+ * Make a buffer's pages resident, by its policy, which is to bind to the nodes of a mask or to interleave over them. The
+ * nodes must have the room as for nk_mapping_populate: -ENOMEM. Returns 0. -EINVAL empty mask; -ENODEV, -ENOSYS,
+ * -ENODATA.
  */
-NK_API int32_t nk_buffer_populate(const void *buffer, uint64_t bytes, int32_t node);
+NK_API int32_t nk_buffer_populate(const void *buffer, uint64_t bytes, const uint64_t *nodes, int32_t words);
 
 /*
- * Move a buffer's resident pages: page i to nodes[(first + i) % count]. The kernel leaves a page where it is when the
- * target has no room. Returns how many are not where they should be afterwards, or not resident. -EINVAL count; -ENODEV
- * no such node; -EACCES, -EPERM, -ENOSYS, -ENODATA.
+ * Move a buffer's resident pages: page i to nodes[(first + i) % count]. The kernel leaves a page where it is that is in
+ * use just then. Returns how many are not where they should be afterwards, or not resident. -EINVAL count; -ENODEV no
+ * such node; -ENOMEM a node has no room for what is to come to it, and what was moved before stays moved; -EACCES,
+ * -EPERM, -ENOSYS, -ENODATA.
  */
 NK_API int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes, int32_t count, uint64_t first);
 

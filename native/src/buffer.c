@@ -5,6 +5,7 @@
  */
 #include "numakit.h"
 #include "pages.h"
+#include "room.h"
 
 #include <errno.h>
 #include <numaif.h>
@@ -15,7 +16,7 @@
 #define MADV_COLD 20
 #endif
 
-#define NODES_MAX 1024
+#define NODES_MAX NK_NODES_MAX
 /* What a transparent hugepage covers, aligned, with small pages of 4 KiB. */
 #define HUGE_BYTES (UINT64_C(1) << 21)
 #define MASK_BITS (8 * sizeof(unsigned long))
@@ -156,11 +157,11 @@ int32_t nk_buffer_locate(const void *buffer, uint64_t bytes, int32_t *nodes, uin
     return (int32_t)(pages.bytes / pages.page_bytes);
 }
 
-/* Pages that are not on the node yet. */
-static int64_t pages_elsewhere(const struct pages *pages, int32_t node)
+/* Pages that are not resident. */
+static int64_t count_absent(const struct pages *pages)
 {
     int status[QUERY_PAGES];
-    int64_t elsewhere = 0;
+    int64_t absent = 0;
 
     for (uint64_t offset = 0; offset < pages->bytes; offset += QUERY_PAGES * pages->page_bytes) {
         int32_t asked = ask(pages, offset, NULL, status);
@@ -168,28 +169,99 @@ static int64_t pages_elsewhere(const struct pages *pages, int32_t node)
         if (asked < 0)
             return asked;
         for (int32_t i = 0; i < asked; i++)
-            elsewhere += status[i] != node;
+            absent += status[i] < 0;
     }
-    return elsewhere;
+    return absent;
 }
 
-int32_t nk_buffer_populate(const void *buffer, uint64_t bytes, int32_t node)
+/* Claims for pages that the kernel spreads evenly over the nodes of a mask. Returns how many. */
+static int32_t spread(const unsigned long *mask, uint64_t absent, const struct pages *pages, struct nk_claim *claims)
 {
+    int32_t nodes = 0;
+
+    for (int32_t node = 0; node < NODES_MAX; node++)
+        if ((mask[(size_t)node / MASK_BITS] >> ((size_t)node % MASK_BITS) & 1) != 0)
+            claims[nodes++].node = node;
+    for (int32_t i = 0; i < nodes; i++) {
+        uint64_t share = (absent + (uint64_t)nodes - 1) / (uint64_t)nodes * pages->page_bytes;
+
+        claims[i] = nk_claim_for(claims[i].node, share, share, share);
+    }
+    return nodes;
+}
+
+static int populate_step(const struct pages *pages, const unsigned long *mask)
+{
+    struct nk_claim claims[NODES_MAX];
+    int64_t absent = count_absent(pages);
+    int32_t count;
+    int error;
+
+    if (absent < 0)
+        return (int)absent;
+    count = spread(mask, (uint64_t)absent, pages, claims);
+    error = nk_room_claim(claims, count);
+    if (error < 0)
+        return error;
+    if (madvise(pages->start, pages->bytes, MADV_POPULATE_WRITE) < 0)
+        error = errno == EINVAL ? -ENOSYS : -errno;
+    nk_room_settle(claims, count);
+    return error;
+}
+
+int32_t nk_buffer_populate(const void *buffer, uint64_t bytes, const uint64_t *nodes, int32_t words)
+{
+    unsigned long mask[NODES_MAX / MASK_BITS] = {0};
     struct pages pages;
-    int64_t elsewhere;
     int error = whole_pages(buffer, bytes, &pages);
+
+    if (error == 0)
+        error = read_mask(nodes, words, mask);
+    while (error == 0 && pages.bytes > 0) {
+        struct pages step = pages;
+
+        if (step.bytes > NK_ROOM_STEP_BYTES)
+            step.bytes = NK_ROOM_STEP_BYTES;
+        error = populate_step(&step, mask);
+        pages.start += step.bytes;
+        pages.bytes -= step.bytes;
+    }
+    return error;
+}
+
+/* What comes to each node when resident pages go where they should be. Returns how many nodes that are. */
+static int32_t arrivals(const struct pages *pages, const int *targets, const int *status, int32_t asked,
+                        struct nk_claim *claims)
+{
+    int32_t count = 0;
+
+    for (int32_t i = 0; i < asked; i++) {
+        int32_t at = 0;
+
+        if (status[i] < 0 || status[i] == targets[i])
+            continue;
+        while (at < count && claims[at].node != targets[i])
+            at++;
+        if (at == count)
+            claims[count++] = (struct nk_claim){.node = targets[i]};
+        claims[at].page_bytes += pages->page_bytes;
+    }
+    return count;
+}
+
+/* Moves some pages. Returns how many it was about. */
+static int32_t move_step(const struct pages *pages, uint64_t offset, const int *targets, int *status)
+{
+    struct nk_claim claims[QUERY_PAGES];
+    int32_t asked = ask(pages, offset, NULL, status);
+    int32_t count = asked < 0 ? 0 : arrivals(pages, targets, status, asked, claims);
+    int error = asked < 0 ? asked : nk_room_claim(claims, count);
 
     if (error < 0)
         return error;
-    if (node >= 0) {
-        elsewhere = pages_elsewhere(&pages, node);
-        error = elsewhere < 0 ? (int)elsewhere : nk_node_room(node, (uint64_t)elsewhere * pages.page_bytes);
-        if (error < 0)
-            return error;
-    }
-    if (madvise(pages.start, pages.bytes, MADV_POPULATE_WRITE) < 0)
-        return errno == EINVAL ? -ENOSYS : -errno;
-    return 0;
+    asked = ask(pages, offset, targets, status);
+    nk_room_settle(claims, count);
+    return asked;
 }
 
 int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes, int32_t count, uint64_t first)
@@ -212,7 +284,7 @@ int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes,
 
         for (uint64_t i = 0; i < QUERY_PAGES; i++)
             targets[i] = nodes[(at + i) % (uint64_t)count];
-        asked = ask(&pages, offset, targets, status);
+        asked = move_step(&pages, offset, targets, status);
         if (asked < 0)
             return asked;
         for (int32_t i = 0; i < asked; i++)

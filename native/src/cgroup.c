@@ -26,6 +26,10 @@
 /* v1 writes "no limit" as LONG_MAX rounded down to a page, which depends on the page size. */
 #define V1_NO_LIMIT (UINT64_C(1) << 62)
 
+#define MIB (UINT64_C(1) << 20)
+#define MARGIN_LEAST (64 * MIB)
+#define MARGIN_MOST (256 * MIB)
+
 /* The tightest limit so far; out is the two words of the public functions. */
 struct limit {
     bool found;
@@ -303,6 +307,32 @@ static int visit_memory(const char *folder, bool v2, struct limit *limit)
     return 0;
 }
 
+/* What a limit has to leave for the runtime and its garbage, which come without asking: an eighth, tens of MiB at least
+ * (a thread of V8's or JavaScriptCore's makes 30 to 50 MiB before it collects), but no more than a quarter. */
+static uint64_t runtime_margin(uint64_t most)
+{
+    uint64_t margin = most / 8;
+
+    margin = margin < MARGIN_LEAST ? MARGIN_LEAST : margin > MARGIN_MOST ? MARGIN_MOST : margin;
+    return margin < most / 4 ? margin : most / 4;
+}
+
+/* As visit_memory, less the margin: of two groups the larger one may have less room. */
+static int visit_room(const char *folder, bool v2, struct limit *limit)
+{
+    struct limit own = { .found = false };
+    uint64_t margin;
+    int error = visit_memory(folder, v2, &own);
+
+    if (error < 0 || !own.found)
+        return error;
+    margin = runtime_margin(own.out[1]);
+    own.out[0] = own.out[0] > margin ? own.out[0] - margin : 0;
+    if (!limit->found || own.out[0] < limit->out[0])
+        *limit = own;
+    return 0;
+}
+
 static int32_t tightest(const char *root, const char *controller, visit_fn *visit, uint64_t *out)
 {
     struct limit limit = { .found = false };
@@ -328,4 +358,9 @@ int32_t nk_cpu_quota(const char *root, uint64_t *out)
 int32_t nk_memory_limit(const char *root, uint64_t *out)
 {
     return tightest(root, "memory", visit_memory, out);
+}
+
+int nk_memory_room_below(const char *root, uint64_t *out)
+{
+    return tightest(root, "memory", visit_room, out);
 }

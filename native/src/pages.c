@@ -3,13 +3,13 @@
  * Pages on a node, or an error.
  *
  * The order is what keeps the promise: look at the node (and its hugepage pool), reserve, bind, advise, and only then
- * touch, with MADV_POPULATE_WRITE, which reports what a first touch would turn into SIGBUS. Room is looked for before
- * every step of populating, because touching more than a bound node has calls the OOM killer and no madvise flag
- * prevents that.
+ * touch, with MADV_POPULATE_WRITE, which reports what a first touch would turn into SIGBUS. Before every step of
+ * populating its room is claimed (room.c).
  */
 #include "pages.h"
 #include "numakit.h"
 #include "quarantine.h"
+#include "room.h"
 #include "text.h"
 
 #include <errno.h>
@@ -30,12 +30,8 @@
 #define MAP_HUGE_SHIFT 26
 #endif
 
-#define NODES_MAX 1024
+#define NODES_MAX NK_NODES_MAX
 #define DATA_BYTES_MAX (UINT64_C(1) << 46)
-#define MARGIN_LEAST (UINT64_C(16) << 20)
-#define MARGIN_MOST (UINT64_C(512) << 20)
-/* Cache that never comes back: the code of what runs. A node filled up to that is where the OOM killer waits. */
-#define CACHE_KEPT (UINT64_C(128) << 20)
 #define QUERY_PAGES 1024
 
 static int power_of_two(uint64_t value)
@@ -83,32 +79,10 @@ static int has_hugepages(const struct nk_range *range, uint64_t bytes)
     return pool[1] < bytes / range->page_bytes ? -ENOMEM : 0;
 }
 
-int32_t nk_node_room(int32_t node, uint64_t bytes)
-{
-    uint64_t memory[3], limit[2], margin, reclaimable;
-    int error = nk_node_memory(node, memory);
-
-    if (error < 0)
-        return error;
-    margin = memory[0] / 64;
-    if (margin < MARGIN_LEAST)
-        margin = MARGIN_LEAST;
-    if (margin > MARGIN_MOST)
-        margin = MARGIN_MOST;
-    reclaimable = memory[2] > CACHE_KEPT ? memory[2] - CACHE_KEPT : 0;
-    /* Page tables take a 512th on top, wherever the kernel puts them. */
-    if (memory[1] + reclaimable < margin + bytes + bytes / 512)
-        return -ENOMEM;
-    error = nk_memory_limit("", limit);
-    if (error < 0)
-        return error;
-    return error > 0 && limit[0] < bytes + bytes / 512 ? -ENOMEM : 0;
-}
-
 /* All of it has to fit now, not only the first step: filling a node to find out is no answer. */
 static int has_room(const struct nk_range *range, uint64_t bytes)
 {
-    return range->kind == NK_PAGES_HUGE ? has_hugepages(range, bytes) : nk_node_room(range->node, bytes);
+    return range->kind == NK_PAGES_HUGE ? has_hugepages(range, bytes) : nk_node_room(range->node, bytes, bytes);
 }
 
 /* Addresses for header and data, the data aligned to page_bytes. */
@@ -155,10 +129,58 @@ static int lock(const struct nk_range *range, char *start, uint64_t bytes)
     return errno == ENOMEM || errno == EAGAIN || errno == EPERM ? -ENOLCK : -errno;
 }
 
+/* Bytes of a part of the data that touching it would take from the node: not those that a shared file has already. */
+static uint64_t absent_bytes(const struct nk_range *range, char *start, uint64_t bytes)
+{
+    uint64_t absent = 0, step = (uint64_t)QUERY_PAGES * range->header_bytes;
+    unsigned char there[QUERY_PAGES];
+
+    if (!nk_range_shared(range))
+        return bytes;
+    for (uint64_t done = 0; done < bytes; done += step) {
+        uint64_t part = bytes - done < step ? bytes - done : step;
+
+        if (mincore(start + done, part, there) < 0)
+            return bytes;
+        for (uint64_t page = 0; page < part / range->header_bytes; page++)
+            absent += (there[page] & 1) != 0 ? 0 : range->header_bytes;
+    }
+    return absent;
+}
+
+static int populate_step(const struct nk_range *range, char *start, uint64_t bytes)
+{
+    /* The pool of hugepages is room of its own, which runs out without harm. */
+    int pooled = range->kind == NK_PAGES_HUGE && start != range->header;
+    struct nk_claim claim;
+    int error = 0;
+
+    if (!pooled) {
+        uint64_t absent = absent_bytes(range, start, bytes);
+
+        claim = nk_claim_for(range->node, absent, absent, bytes);
+        error = nk_room_claim(&claim, 1);
+    }
+    if (error < 0)
+        return error;
+    if (madvise(start, bytes, MADV_POPULATE_WRITE) < 0)
+        error = errno == EINVAL ? -ENOSYS : -errno;
+    if (!pooled)
+        nk_room_settle(&claim, 1);
+    return error;
+}
+
+/* Whole pages, of the header or of the data. What was populated before an error stays. */
 static int populate(const struct nk_range *range, char *start, uint64_t bytes)
 {
-    if (madvise(start, bytes, MADV_POPULATE_WRITE) < 0)
-        return errno == EINVAL ? -ENOSYS : -errno;
+    uint64_t most = range->page_bytes > NK_ROOM_STEP_BYTES ? range->page_bytes : NK_ROOM_STEP_BYTES;
+
+    for (uint64_t done = 0; done < bytes; done += most) {
+        int error = populate_step(range, start + done, bytes - done < most ? bytes - done : most);
+
+        if (error < 0)
+            return error;
+    }
     return lock(range, start, bytes);
 }
 
@@ -254,8 +276,6 @@ int nk_range_make(const struct nk_range *wanted, struct nk_range *range)
     if (error == 0)
         error = check_node(range->node);
     if (error == 0)
-        error = nk_node_room(range->node, range->header_bytes);
-    if (error == 0)
         error = reserve(range);
     if (error < 0)
         return error;
@@ -314,25 +334,6 @@ int nk_range_open(const struct nk_range *wanted, struct nk_range *range)
     return error;
 }
 
-/* Bytes of a part of the data that touching it would take from the node: not those that a shared file has already. */
-static uint64_t absent_bytes(const struct nk_range *range, char *start, uint64_t bytes)
-{
-    uint64_t absent = 0, step = (uint64_t)QUERY_PAGES * range->header_bytes;
-    unsigned char there[QUERY_PAGES];
-
-    if (!nk_range_shared(range))
-        return bytes;
-    for (uint64_t done = 0; done < bytes; done += step) {
-        uint64_t part = bytes - done < step ? bytes - done : step;
-
-        if (mincore(start + done, part, there) < 0)
-            return bytes;
-        for (uint64_t page = 0; page < part / range->header_bytes; page++)
-            absent += (there[page] & 1) != 0 ? 0 : range->header_bytes;
-    }
-    return absent;
-}
-
 static int in_range(const struct nk_range *range, uint64_t offset, uint64_t bytes)
 {
     return bytes > 0 && offset % range->page_bytes == 0 && bytes % range->page_bytes == 0 &&
@@ -341,19 +342,9 @@ static int in_range(const struct nk_range *range, uint64_t offset, uint64_t byte
 
 int nk_range_populate(const struct nk_range *range, uint64_t offset, uint64_t bytes)
 {
-    char *start = range->header + range->header_bytes + offset;
-    uint64_t bytes_absent;
-    int error;
-
     if (!in_range(range, offset, bytes))
         return -EINVAL;
-    if (range->kind != NK_PAGES_HUGE) {
-        bytes_absent = absent_bytes(range, start, bytes);
-        error = bytes_absent == 0 ? 0 : has_room(range, bytes_absent);
-        if (error < 0)
-            return error;
-    }
-    return populate(range, start, bytes);
+    return populate(range, range->header + range->header_bytes + offset, bytes);
 }
 
 int nk_range_residency(const struct nk_range *range, uint64_t offset, uint64_t bytes, int32_t *counts, int32_t nodes)

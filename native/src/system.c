@@ -69,6 +69,43 @@ int nk_node_memory_below(const char *root, int32_t node, uint64_t *out)
     return 3;
 }
 
+int nk_system_memory_below(const char *root, uint64_t *free_bytes, uint64_t *available_bytes)
+{
+    char path[PATH_MAX], text[8192];
+    int got = nk_path(path, sizeof path, "%s/proc/meminfo", root);
+
+    if (got >= 0)
+        got = nk_read_text(path, text, sizeof text);
+    if (got < 0)
+        return got;
+    return meminfo_bytes(text, "MemFree:", free_bytes) && meminfo_bytes(text, "MemAvailable:", available_bytes) ? 0
+                                                                                                             : -EIO;
+}
+
+/* "0-1,4" */
+int32_t nk_next_node(const char *root, int32_t from)
+{
+    char path[PATH_MAX], text[4096], *at = text;
+    int got = nk_path(path, sizeof path, "%s" NK_NODE_FOLDER "/online", root);
+
+    if (got >= 0)
+        got = nk_read_text(path, text, sizeof text);
+    if (got < 0)
+        return got;
+    for (;;) {
+        char *end;
+        long first = strtol(at, &end, 10), last = first;
+
+        if (end == at)
+            return -ENODEV;
+        if (*end == '-')
+            last = strtol(end + 1, &end, 10);
+        if (last >= from)
+            return first > from ? (int32_t)first : from;
+        at = end + (*end == ',');
+    }
+}
+
 int32_t nk_node_memory(int32_t node, uint64_t *out)
 {
     return nk_node_memory_below("", node, out);

@@ -6,6 +6,7 @@
  * own (CXL, HBM) it says which CPUs are near, while the kernel says that there are none.
  */
 #include "numakit.h"
+#include "room.h"
 #include "system.h"
 #include "text.h"
 #include "topology.h"
@@ -53,6 +54,17 @@ static int read_cpus(const char *root, int node, hwloc_topology_t topology, hwlo
     return got;
 }
 
+/* What can be had of a node, now and here. Returns 1 or -errno. */
+static int read_available(const char *root, int node, uint64_t *bytes)
+{
+    uint64_t limit[2];
+    int got = nk_node_available_below(root, node, UINT64_MAX, bytes);
+
+    if (got >= 0 && nk_memory_room_below(root, limit) > 0 && limit[0] < *bytes)
+        *bytes = limit[0];
+    return got;
+}
+
 static void write_hugepages(struct nk_json *json, const char *root, int node)
 {
     uint64_t sizes[HUGEPAGE_SIZES_MAX], pages[2];
@@ -77,7 +89,7 @@ static void write_node(struct nk_json *json, int node, hwloc_topology_t topology
 {
     hwloc_obj_t object = hwloc_get_numanode_obj_by_os_index(topology, (unsigned)node);
     bool kernel_cpus = root && !read_cpus(root, node, topology, cpus);
-    uint64_t memory[3];
+    uint64_t memory[3], available;
     bool kernel_memory = root && nk_node_memory_below(root, node, memory) >= 0;
 
     nk_json_begin(json, NULL, '{');
@@ -92,6 +104,8 @@ static void write_node(struct nk_json *json, int node, hwloc_topology_t topology
         nk_json_number(json, "bytes", object->attr->numanode.local_memory);
     if (kernel_memory)
         nk_json_number(json, "freeBytes", memory[1]);
+    if (kernel_memory && read_available(root, node, &available) >= 0)
+        nk_json_number(json, "availableBytes", available);
     if (object && object->subtype)
         nk_json_string(json, "subtype", object->subtype);
     if (root)

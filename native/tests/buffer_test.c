@@ -53,7 +53,7 @@ static void test_pages_go_where_the_policy_says(void)
     CHECK(nodes[0] == -1 && nodes[PAGES - 1] == -1);
     /* Nothing is there to be moved. */
     CHECK_EQ(nk_buffer_move(start, PAGES * page, &target, 1, 0), PAGES);
-    CHECK_EQ(nk_buffer_populate(start, PAGES * page, 0), 0);
+    CHECK_EQ(nk_buffer_populate(start, PAGES * page, node_zero, 1), 0);
     CHECK_EQ(nk_buffer_locate(start, PAGES * page, nodes, PAGES), PAGES);
     CHECK(nodes[0] == 0 && nodes[PAGES - 1] == 0);
     CHECK_EQ(nk_buffer_move(start, PAGES * page, &target, 1, 0), 0);
@@ -83,10 +83,15 @@ static void test_bad_requests(void)
     CHECK_EQ(nk_buffer_move(start, page, &wrong, 1, 0), -ENODEV);
     CHECK_EQ(nk_buffer_move(start, page, &wrong, 0, 0), -EINVAL);
     CHECK_EQ(nk_buffer_move(start, page, NULL, 1, 0), -EINVAL);
-    CHECK_EQ(nk_buffer_populate(start, page, 900), -ENODEV);
-    CHECK_EQ(nk_node_room(900, page), -ENODEV);
-    CHECK_EQ(nk_node_room(0, UINT64_C(1) << 50), -ENOMEM);
-    CHECK_EQ(nk_node_room(0, page), 0);
+    CHECK_EQ(nk_buffer_populate(start, page, far, 21), -ENODEV);
+    CHECK_EQ(nk_buffer_populate(start, page, missing, 1), -ENODEV);
+    CHECK_EQ(nk_buffer_populate(start, page, nobody, 1), -EINVAL);
+    CHECK_EQ(nk_node_room(900, page, 0), -ENODEV);
+    CHECK_EQ(nk_node_room(-1, page, 0), -ENODEV);
+    CHECK_EQ(nk_node_room(0, UINT64_C(1) << 50, 0), -ENOMEM);
+    CHECK_EQ(nk_node_room(0, UINT64_MAX, UINT64_MAX), -ENOMEM);
+    CHECK_EQ(nk_node_room(0, page, page), 0);
+    CHECK_EQ(nk_node_room(0, 0, 0), 0);
     CHECK_EQ(nk_buffer_locate(start, page, NULL, 1), -EINVAL);
     CHECK_EQ(nk_buffer_locate(start, 2 * page, located, 1), -EINVAL);
     munmap(start, PAGES * page);

@@ -137,7 +137,7 @@ static int32_t use_buffer(void)
     CHECK(buffer != MAP_FAILED);
     result = nk_buffer_policy(buffer, bytes, NK_POLICY_BIND, node_zero, 1);
     if (result >= 0)
-        result = nk_buffer_populate(buffer, bytes, 0);
+        result = nk_buffer_populate(buffer, bytes, node_zero, 1);
     if (result >= 0)
         result = nk_buffer_split(buffer, bytes);
     if (result >= 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* system.c and cgroup.c, on the small trees of fixtures/ and on this machine. */
+/* system.c, cgroup.c and room.c, on the small trees of fixtures/ and on this machine. */
 #include "check.h"
 #include "numakit.h"
+#include "room.h"
 #include "system.h"
 
 #include <errno.h>
@@ -99,6 +100,30 @@ static void test_a_group_that_is_not_mounted_counts_from_the_mount(void)
     expect_no_limit(nk_memory_limit, fixture("cgroup_v2_outside"));
 }
 
+static void expect_room(const char *name, uint64_t left, uint64_t limit)
+{
+    uint64_t out[2] = { 0, 0 };
+
+    printf("   room under the limit of %s\n", name);
+    CHECK_EQ(nk_memory_room_below(fixture(name), out), 2);
+    CHECK_EQ(out[0], left);
+    CHECK_EQ(out[1], limit);
+}
+
+static void test_limits_leave_a_margin_for_the_runtime(void)
+{
+    uint64_t out[2];
+
+    expect_room("cgroup_v1", 64 * MIB, 256 * MIB); /* a quarter of a small one */
+    expect_room("cgroup_v2_container", 2 * MIB, 4 * MIB);
+    expect_room("cgroup_v1_container", MIB / 4, MIB);
+    expect_room("cgroup_v2_full", 0, MIB);
+    expect_room("cgroup_v2", 0, 1024 * MIB); /* an eighth */
+    expect_memory("cgroup_v2_margins", 1000 * MIB, 1024 * MIB);
+    expect_room("cgroup_v2_margins", (1048 - 256) * MIB, 2048 * MIB); /* the outer one, for its margin */
+    CHECK_EQ(nk_memory_room_below(fixture("cgroup_v2_unlimited"), out), 0);
+}
+
 static void test_no_cgroups_is_no_limit(void)
 {
     expect_no_limit(nk_cpu_quota, fixture("nodes"));
@@ -160,6 +185,63 @@ static void test_node_memory_of_no_node(void)
     CHECK_EQ(nk_node_memory(0, NULL), -EINVAL);
 }
 
+static uint64_t available(const char *name, int32_t node, uint64_t needed)
+{
+    uint64_t out = UNTOUCHED;
+
+    CHECK_EQ(nk_node_available_below(fixture(name), node, needed, &out), 1);
+    return out;
+}
+
+static void test_zones_keep_what_is_below_their_watermarks(void)
+{
+    /* DMA whole; of DMA32 its high watermark and what it reserves for those who can use nothing else. */
+    uint64_t kept = (3840 + 10730 + 4096 + 14558) * UINT64_C(4096);
+
+    CHECK_EQ(available("rooms", 0, MIB), 3600 * MIB - kept - 96 * MIB);
+    CHECK_EQ(available("rooms", 1, 0), (1900 - 10 - 32) * MIB);
+    CHECK_EQ(available("rooms", 5, UINT64_MAX), (100 - 51 - 16) * MIB); /* no zone of it is lazy */
+    CHECK_EQ(available("nodes", 0, UINT64_MAX), (1024 - 64) * MIB);     /* a kernel that tells nothing of zones */
+    CHECK_EQ(available("nodes", 6, UINT64_MAX), 0);
+}
+
+static void test_memory_that_is_not_handed_out_yet_can_be_had(void)
+{
+    /* As much as its zones lack: 131,072 pages. */
+    CHECK_EQ(available("rooms", 1, UINT64_MAX), (1900 + 512 - 10 - 32) * MIB);
+    /* As much as is free and on no node. */
+    CHECK_EQ(available("rooms", 4, UINT64_MAX), (100 + (22528 - 5700 - 64) - 4 - 16) * MIB);
+    /* As much as is available. */
+    CHECK_EQ(available("rooms", 0, UINT64_MAX), 20000 * MIB);
+}
+
+static void test_what_is_available_on_this_machine(void)
+{
+    uint64_t memory[3], out[2], page = (uint64_t)sysconf(_SC_PAGESIZE);
+    int32_t got = nk_node_available(0, out);
+
+    CHECK_EQ(nk_node_available(0, NULL), -EINVAL);
+    CHECK_EQ(nk_node_available(-1, out), -ENODEV);
+    CHECK_EQ(nk_node_available(1000000, out), -ENODEV);
+    if (got == -ENODEV)
+        return;
+    CHECK(got == 1 || got == 2);
+    CHECK(got == 2 || out[1] == UINT64_MAX);
+    CHECK_EQ(nk_node_memory(0, memory), 3);
+    CHECK_EQ(nk_node_room(0, page, page), out[0] > MIB && out[1] > MIB ? 0 : -ENOMEM);
+    CHECK_EQ(nk_node_room(0, out[0] + 4096 * MIB, 0), -ENOMEM);
+}
+
+static void test_nodes_that_are_online(void)
+{
+    CHECK_EQ(nk_next_node(fixture("rooms"), 0), 0);
+    CHECK_EQ(nk_next_node(fixture("rooms"), 1), 1);
+    CHECK_EQ(nk_next_node(fixture("rooms"), 2), 4);
+    CHECK_EQ(nk_next_node(fixture("rooms"), 5), 5);
+    CHECK_EQ(nk_next_node(fixture("rooms"), 6), -ENODEV);
+    CHECK_EQ(nk_next_node(fixture("cgroup_v1"), 0), -ENOENT);
+}
+
 static void test_node_hugepages(void)
 {
     uint64_t out[2], sizes[3];
@@ -211,11 +293,16 @@ int main(int argc, char **argv)
     RUN(test_hybrid_takes_the_tighter_hierarchy);
     RUN(test_a_container_sees_its_own_part_of_v1);
     RUN(test_a_group_that_is_not_mounted_counts_from_the_mount);
+    RUN(test_limits_leave_a_margin_for_the_runtime);
     RUN(test_no_cgroups_is_no_limit);
     RUN(test_limits_check_their_arguments);
     RUN(test_limits_of_this_process);
     RUN(test_node_memory);
     RUN(test_node_memory_of_no_node);
+    RUN(test_zones_keep_what_is_below_their_watermarks);
+    RUN(test_memory_that_is_not_handed_out_yet_can_be_had);
+    RUN(test_what_is_available_on_this_machine);
+    RUN(test_nodes_that_are_online);
     RUN(test_node_hugepages);
     RUN(test_node_zero_of_this_machine);
     return 0;

@@ -262,14 +262,17 @@ static void test_the_kernels_nodes_join_hwlocs(void)
     char *json = describe_below(fixture("nodes"));
 
     expect_part(json, "\"allowedNodes\":\"0\""); /* 6 has nothing to allocate */
-    expect_part(json, "{\"id\":0,\"cpus\":\"0-3\",\"bytes\":4294967296,\"freeBytes\":1073741824,\"hugepages\":["
+    expect_part(json, "{\"id\":0,\"cpus\":\"0-3\",\"bytes\":4294967296,\"freeBytes\":1073741824,"
+                      "\"availableBytes\":1006632960,\"hugepages\":["
                       "{\"bytes\":65536,\"total\":0,\"free\":0},{\"bytes\":2097152,\"total\":8,\"free\":5},"
                       "{\"bytes\":1073741824,\"total\":1,\"free\":0}]}");
-    expect_part(json, "{\"id\":4,\"cpus\":\"\",\"bytes\":8589934592,\"freeBytes\":8192000000,\"hugepages\":["
+    expect_part(json, "{\"id\":4,\"cpus\":\"\",\"bytes\":8589934592,\"freeBytes\":8192000000,"
+                      "\"availableBytes\":8057782272,\"hugepages\":["
                       "{\"bytes\":2097152,\"total\":3,\"free\":3}]}"); /* memory only, whatever is near it */
-    expect_part(json, "{\"id\":6,\"cpus\":\"4-7\",\"bytes\":0,\"freeBytes\":0,\"hugepages\":[]}"); /* CPUs only */
+    expect_part(json, "{\"id\":6,\"cpus\":\"4-7\",\"bytes\":0,\"freeBytes\":0,\"availableBytes\":0,\"hugepages\":[]}");
     expect_part(json, "\"distances\":{\"nodes\":[0,4,6],\"values\":[10,17,21,17,10,28,21,28,10]}");
     CHECK_EQ(count(json, "freeBytes"), 3);
+    CHECK_EQ(count(json, "availableBytes"), 3);
     free(json);
 }
 

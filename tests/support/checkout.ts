@@ -52,15 +52,21 @@ export function runModule(
     readonly timeoutMs?: number;
     /** Whether it is run once more when Deno crashes at its exit. Default: true. */
     readonly again?: boolean;
+    /** What the command begins with. */
+    readonly prefix?: readonly string[];
   } = {},
 ): Ran {
-  const { args = [], env = {}, denoFlags = ["--allow-all"] } = options;
+  const { args = [], env = {}, denoFlags = ["--allow-all"], prefix = [] } = options;
   const { timeoutMs = 60_000, again = true } = options;
   const flags = onDeno ? ["run", "--no-prompt", ...denoFlags] : [];
+  const [program, ...words] = [
+    ...prefix,
+    ...[process.execPath, ...flags, fileURLToPath(module), ...args],
+  ];
   const run = (): Ran => {
     const { status, signal, stdout, stderr } = spawnSync(
-      process.execPath,
-      [...flags, fileURLToPath(module), ...args],
+      program as string,
+      words,
       { env: { ...process.env, ...env }, encoding: "utf8", timeout: timeoutMs },
     );
     return { status, signal, stdout, stderr };

@@ -125,6 +125,7 @@ function nodesOf(shape: Shape, cores: readonly Part[]): { id: number; [key: stri
     cpus: text,
     bytes: memoryless.includes(index) ? 0 : bytes,
     freeBytes: memoryless.includes(index) ? 0 : bytes / 2,
+    availableBytes: memoryless.includes(index) ? 0 : bytes / 4,
     ...(shape.subtype === undefined ? {} : { subtype: shape.subtype }),
     hugepages: memoryless.includes(index) ? [] : [{ bytes: 2 * MIB, total: 8, free: 6 }],
   }));
