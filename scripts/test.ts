@@ -47,8 +47,10 @@ const GUESTS: Record<string, Guest> = {
   },
   "uneven nodes": {
     shape: [
-      ...["--nodes", "3", "--cpus", "2,1,1", "--memory", "512M,2G,320M"],
-      ...["--distances", "10,21,31;21,10,15;31,15,10", "--hugepages", "0:2m=16,1:1g=1,2:2m=4"],
+      ...["--nodes", "4", "--cpus", "2,1,1,1", "--memory", "512M,2G,320M,64M"],
+      ...["--distances", "10,21,31,31;21,10,15,20;31,15,10,17;31,20,17,10"],
+      // The last socket's memory is kept from the kernel, so that it is a node with a CPU and no memory.
+      ...["--hugepages", "0:2m=16,1:1g=1,2:2m=4", "--kernel-args", "memmap=64M$2880M"],
     ],
     tests: /uneven_nodes/,
     // What depends on the runtime is in the other guests; this one clears a page of 1 GiB, which takes its time.

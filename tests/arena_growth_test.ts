@@ -3,10 +3,12 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { Arena, type ArenaOptions, currentNode, launch, NumaError, topology } from "../mod.ts";
 import { native } from "../lib/runtime/native.ts";
+import { memoryNodes, nearestNode } from "../lib/memory/memory_nodes.ts";
 import { pinThread } from "../lib/sched/pin.ts";
 import { threadAffinity } from "../lib/topology/load.ts";
 import { sibling } from "./support/checkout.ts";
 import { throwsCode } from "./support/errors.ts";
+import { machine as machineOf, machines, type Shape } from "./support/machines.ts";
 import { smapsBytes } from "./support/smaps.ts";
 
 const MIB = 2 ** 20;
@@ -182,6 +184,20 @@ describe("a locked arena", () => {
 });
 
 describe("Arena.local", () => {
+  it("is on the node of the thread or the nearest one with memory", () => {
+    const homes = (name: string): (number | undefined)[] => {
+      const machine = machineOf(machines[name] as Shape);
+      return machine.nodes.map(({ id }) => nearestNode(machine, id, memoryNodes(machine)));
+    };
+    assert.deepEqual(homes("a node without memory"), [0, 0]);
+    assert.deepEqual(homes("first node without memory"), [1, 1]);
+    const whole = machineOf(machines["CXL expander"] as Shape);
+    const [first, second, extra] = [0, 1, 2];
+    assert.deepEqual([first, second, extra].map((id) => nearestNode(whole, id, [1, 2])), [1, 1, 2]);
+    assert.equal(nearestNode(whole, 1000, [0, 1]), undefined);
+    assert.equal(nearestNode(whole, 0, []), undefined);
+  });
+
   it("is the same arena for a thread, and freed with it", async () => {
     const before = threadAffinity();
     // Where there are several nodes, the thread must not wander between them.

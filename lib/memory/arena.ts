@@ -13,7 +13,9 @@ import {
   TOP,
 } from "./layout.ts";
 import { currentNode } from "../topology/current.ts";
+import { topology } from "../topology/load.ts";
 import { Mapping, type Residency } from "./mapping.ts";
+import { memoryNodes, nearestNode } from "./memory_nodes.ts";
 import {
   type ArenaOptions,
   checkArenaOptions,
@@ -29,7 +31,7 @@ export type ArenaMark = number & { readonly arenaMark: unique symbol };
 const KIND = "arena";
 const LOCAL: LocalArenaOptions = { size: "1 MiB", reserve: "1 GiB", label: "local arena" };
 
-/** This thread's own arenas, by node. */
+/** This thread's own arenas, by the node it runs on and by the one they are on. */
 const locals = new Map<number, Arena>();
 
 /**
@@ -125,13 +127,15 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * This thread's own arena on the node it runs on now: made on first use, and freed when the thread ends. It starts
-   * with 1 MiB and grows to 1 GiB, unless the options of the first call say otherwise.
+   * This thread's own arena on the node it runs on now, or, where that has CPUs and no memory that this process may use,
+   * on the nearest node that has: made on first use, and freed when the thread ends. It starts with 1 MiB and grows to
+   * 1 GiB, unless the options of the first call say otherwise.
    *
    * Cost: about what `currentNode()` costs, once it is there.
    *
    * @param options Size, reserve, pages and lock; looked at when the arena is made.
-   * @returns The same arena for every call on that node in this thread, until it is destroyed.
+   * @returns The same arena for every call on that node in this thread, until it is destroyed. Its `node` says where it
+   * is.
    * @throws {NumaError} As `create`.
    *
    * @example
@@ -143,12 +147,17 @@ export class Arena extends TypedAllocator implements Shareable {
    * ```
    */
   static local(options: LocalArenaOptions = LOCAL): Arena {
-    const node = currentNode();
-    const known = locals.get(node);
+    const here = currentNode();
+    const known = locals.get(here);
     if (known !== undefined && !known.destroyed) return known;
-    const given = options === LOCAL ? LOCAL : { ...LOCAL, ...options };
-    const arena = Arena.create({ ...given, node } as ArenaOptions);
-    locals.set(node, arena);
+    const node = nearestNode(topology(), here, memoryNodes()) ?? here;
+    let arena = locals.get(node);
+    if (arena === undefined || arena.destroyed) {
+      const given = options === LOCAL ? LOCAL : { ...LOCAL, ...options };
+      arena = Arena.create({ ...given, node } as ArenaOptions);
+      locals.set(node, arena);
+    }
+    locals.set(here, arena);
     return arena;
   }
 

@@ -13,13 +13,13 @@ import {
 import type { Residency } from "./mapping.ts";
 import type { PageKind } from "./pages.ts";
 import { Partition } from "./partition.ts";
+import { memoryNodes } from "./memory_nodes.ts";
 import {
   attachArenas,
   checkNodes,
   checkRoom,
   createOver,
   destroyArenas,
-  memoryNodes,
   Nearest,
 } from "./placement.ts";
 

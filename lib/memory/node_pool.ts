@@ -20,14 +20,8 @@ import {
   saltOf,
 } from "./object_memory.ts";
 import type { PageKind } from "./pages.ts";
-import {
-  attachArenas,
-  checkNodes,
-  createOver,
-  destroyArenas,
-  memoryNodes,
-  Nearest,
-} from "./placement.ts";
+import { memoryNodes } from "./memory_nodes.ts";
+import { attachArenas, checkNodes, createOver, destroyArenas, Nearest } from "./placement.ts";
 import { checkPlan, IDS_A_CHUNK, planPool, type PoolConfig, STEPS_MOST } from "./pool_plan.ts";
 import { CLASS_BYTES, classOf, MAX_CLASS_BYTES, STEP_BYTES } from "./size_classes.ts";
 

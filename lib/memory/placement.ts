@@ -9,23 +9,11 @@ import type { Handle } from "../runtime/handle.ts";
 import { currentNode } from "../topology/current.ts";
 import { topology } from "../topology/load.ts";
 import { Arena } from "./arena.ts";
+import { memoryNodes, nearestNode } from "./memory_nodes.ts";
 import type { PageKind } from "./pages.ts";
 
 const NODES = 1024;
 const UNKNOWN = -1;
-
-/**
- * The nodes whose memory this process may use.
- *
- * @returns Their ids, at least one.
- */
-export function memoryNodes(): readonly number[] {
-  const machine = topology();
-  const nodes = machine.nodes.filter(({ id, totalBytes }) =>
-    totalBytes > 0 && machine.allowedNodes.has(id)
-  );
-  return nodes.map(({ id }) => id);
-}
 
 /**
  * The nodes with the memory that is nearest to some CPU: all of {@linkcode memoryNodes} but those that no thread
@@ -35,9 +23,9 @@ export function memoryNodes(): readonly number[] {
  */
 export function readerNodes(): readonly number[] {
   const machine = topology();
-  const usable = memoryNodes();
+  const usable = memoryNodes(machine);
   const homes = machine.nodes.filter(({ cpus }) => cpus.size > 0)
-    .map(({ id }) => machine.nearestNodes(id).find((node) => usable.includes(node)));
+    .map(({ id }) => nearestNode(machine, id, usable));
   const near = usable.filter((node) => homes.includes(node));
   return near.length > 0 ? near : usable;
 }
@@ -172,10 +160,7 @@ export class Nearest {
   }
 
   #find(node: number): number {
-    const order = topology().nodes.some(({ id }) => id === node)
-      ? topology().nearestNodes(node)
-      : [];
-    const nearest = order.find((other) => this.#nodes.includes(other));
+    const nearest = nearestNode(topology(), node, this.#nodes);
     // A node that came after the topology was read is not in it; any copy is right, if not near.
     const index = nearest === undefined ? 0 : this.#nodes.indexOf(nearest);
     this.#table[node] = index;

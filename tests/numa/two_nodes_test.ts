@@ -14,8 +14,9 @@ import {
   topology,
 } from "../../mod.ts";
 import { native } from "../../lib/runtime/native.ts";
-import { sibling } from "../support/checkout.ts";
+import { runModule, sibling } from "../support/checkout.ts";
 import { throwsCode } from "../support/errors.ts";
+import { MemoryLimit } from "../support/memory_limit.ts";
 import { bytesByNode, readNumaMaps } from "../support/numa_maps.ts";
 import type { HeapReport } from "../workers/heap.ts";
 
@@ -174,6 +175,31 @@ describe("a machine with two nodes", () => {
     assert.equal(bound(1).length, 0);
     assert.equal(oomKills(), kills);
   });
+
+  for (const node of [1, 0]) {
+    it(`fills node ${node} with small arenas, and nobody is killed for it`, () => {
+      const kills = oomKills();
+      const { status, signal, stdout, stderr } = runModule(
+        sibling(import.meta.url, "../modules/room"),
+        { args: ["arenas", `${node}`] },
+      );
+      assert.deepEqual([status, signal, oomKills() - kills], [0, null, 0], stderr);
+      assert.ok(Number.parseInt(stdout) > 8, stdout);
+    });
+  }
+
+  for (const way of ["race", "growth", "arenas"]) {
+    it(`fills what a limit of cgroup v2 leaves, and nobody is killed for it: ${way}`, () => {
+      const limit = MemoryLimit.set(384 * 2 ** 20);
+      assert.ok(typeof limit !== "string", `${limit}`);
+      using _limit = limit;
+      const { status, signal, stderr } = runModule(
+        sibling(import.meta.url, "../modules/room"),
+        { args: [way, "1"], prefix: limit.prefix },
+      );
+      assert.deepEqual([status, signal, limit.kills], [0, null, 0], stderr);
+    });
+  }
 
   it("refuses more than a node has free, and nobody is killed for it", () => {
     const kills = oomKills();

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import {
   Arena,
+  currentNode,
   interleave,
   launch,
   NodeArray,
@@ -26,9 +27,12 @@ import { PoolModel, poolStep } from "../support/object_models.ts";
 import type { UnevenReport, UnevenTask } from "../workers/uneven.ts";
 
 const MIB = 2 ** 20;
-/** The guest: a middling node with small hugepages, a large one with a gigantic one, a small one. */
+/**
+ * The guest: a middling node with small hugepages, a large one with a gigantic one, a small one. And a bare one, whose
+ * socket has a CPU and no memory.
+ */
 const NODES = [0, 1, 2];
-const [MIDDLE, LARGE, SMALL] = [0, 1, 2];
+const [MIDDLE, LARGE, SMALL, BARE] = [0, 1, 2, 3];
 const POOLS: readonly Partial<Record<PageKind, number>>[] = [{ "2m": 16 }, { "1g": 1 }, {
   "2m": 4,
 }];
@@ -57,7 +61,7 @@ function boundBytes(node: number, pageBytes: number): [number, number][] {
 
 /** Free hugepages by node and size. */
 function freePages(): Record<string, number>[] {
-  return topology({ refresh: true }).nodes.map(({ hugepages }) =>
+  return topology({ refresh: true }).nodes.slice(0, NODES.length).map(({ hugepages }) =>
     Object.fromEntries(hugepages.map(({ pageBytes, free }) => [pageBytes, free]))
   );
 }
@@ -89,17 +93,20 @@ function nodesUnder(view: Uint8Array<ArrayBuffer>): number[] {
 describe("a machine with uneven nodes", () => {
   it("is seen as such", () => {
     const { nodes, cpus, snapshot } = topology();
-    assert.deepEqual(nodes.map(({ id }) => id), NODES);
-    assert.deepEqual(nodes.map(({ cpus }) => cpus.toString()), ["0-1", "2", "3"]);
-    assert.equal(cpus.size, 4);
+    assert.deepEqual(nodes.map(({ id }) => id), [...NODES, BARE]);
+    assert.deepEqual(nodes.map(({ cpus }) => cpus.toString()), ["0-1", "2", "3", "4"]);
+    assert.equal(cpus.size, 5);
+    assert.deepEqual([nodes[BARE]?.totalBytes, nodes[BARE]?.availableBytes], [0, 0]);
     const mebibytes = nodes.map(({ totalBytes }) => totalBytes / MIB);
     for (const [node, most] of [512, 2048, 320].entries()) {
       const size = mebibytes[node] as number;
       assert.ok(size <= most && size > most * 0.85, `node ${node} has ${size} of ${most} MiB`);
     }
-    assert.deepEqual(snapshot.distances?.matrix, [[10, 21, 31], [21, 10, 15], [31, 15, 10]]);
-    assert.deepEqual(NODES.map((node) => topology().nearestNodes(node)), [
-      ...[[0, 1, 2], [1, 2, 0], [2, 1, 0]],
+    assert.deepEqual(snapshot.distances?.matrix, [
+      ...[[10, 21, 31, 31], [21, 10, 15, 20], [31, 15, 10, 17], [31, 20, 17, 10]],
+    ]);
+    assert.deepEqual([...NODES, BARE].map((node) => topology().nearestNodes(node)), [
+      ...[[0, 1, 2, 3], [1, 2, 3, 0], [2, 1, 3, 0], [3, 2, 1, 0]],
     ]);
     assert.deepEqual(
       freePages(),
@@ -168,6 +175,34 @@ describe("an arena on each of uneven nodes", () => {
     using arena = Arena.create({ node: LARGE, size });
     assert.deepEqual([...arena.residency().nodes], [[LARGE, size / 4096]]);
     assert.equal(oomKills(), kills);
+  });
+});
+
+describe("a node with a CPU and no memory", () => {
+  it("has the arena of a thread on the nearest node with memory", () => {
+    throwsCode(() => Arena.create({ node: BARE, size: 4096 }), "ENODEV", /nodes with memory: 0, 1/);
+    const near = onNode(SMALL, () => Arena.local());
+    onNode(BARE, () => {
+      assert.equal(currentNode(), BARE);
+      const arena = Arena.local();
+      assert.deepEqual([arena.node, arena], [SMALL, near]);
+      arena.allocUint8(4 * MIB).fill(1);
+      assert.deepEqual([...arena.residency().nodes.keys()], [SMALL]);
+      arena.destroy();
+      assert.equal(Arena.local().node, SMALL);
+      Arena.local().destroy();
+    });
+    assert.equal(onNode(LARGE, () => Arena.local().node), LARGE);
+  });
+
+  it("reads and allocates on the nearest node with memory", () => {
+    using array = NodeArray.create({ type: "int32", length: 1000 });
+    using pool = NodePool.create({ bytesPerNode: MIB });
+    assert.deepEqual([array.nodes, pool.nodes], [NODES, NODES]);
+    onNode(BARE, () => {
+      assert.equal(array.local().node, SMALL);
+      assert.equal(pool.nodeOf(pool.alloc(100)), SMALL);
+    });
   });
 });
 

@@ -26,7 +26,7 @@ export class MemoryLimit implements Disposable {
     const group = makeCgroup(
       "memory",
       `numakit-${process.pid}-${++made}`,
-      (version) =>
+      (version): Record<string, string> =>
         version === 2 ? { "memory.max": `${bytes}` } : { "memory.limit_in_bytes": `${bytes}` },
     );
     return typeof group === "string" ? group : new MemoryLimit(group);

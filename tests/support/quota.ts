@@ -27,7 +27,7 @@ export class Quota implements Disposable {
     const group = makeCgroup(
       "cpu",
       `numakit-${process.pid}`,
-      (version) =>
+      (version): Record<string, string> =>
         version === 2
           ? { "cpu.max": `${quotaUs} ${PERIOD_US}` }
           : { "cpu.cfs_period_us": `${PERIOD_US}`, "cpu.cfs_quota_us": `${quotaUs}` },
