@@ -28,10 +28,10 @@ function runUnder(limitMib: number, way: string): string {
 describe("memory under a cgroup's limit", () => {
   const skip = whyNoLimit() ?? false;
 
-  for (const way of ["race", "race of growth"]) {
+  for (const way of ["race", "race of growth", "race of buffers"]) {
     it(`is had by one of two threads that ask at the same moment: ${way}`, { skip }, () => {
       const outcomes = JSON.parse(runUnder(768, way).replace(/ \d+\n$/, "")) as string[];
-      assert.equal(outcomes.length, 10);
+      assert.equal(outcomes.length, way === "race of buffers" ? 2 : 10);
       assert.ok(outcomes.every((outcome) => outcome === "made" || outcome === "ENOMEM"));
     });
   }
@@ -44,13 +44,14 @@ describe("memory under a cgroup's limit", () => {
   }
 });
 
-describe("memory that a node can have", () => {
-  it("is had in full, up to what the node is said to have", () => {
+describe("memory that a node is said to have", () => {
+  it("can be had", () => {
     const { id = 0, availableBytes = 0 } = topology({ refresh: true }).nodes
       .find(({ totalBytes }) => totalBytes > 0) ?? {};
     assert.ok(availableBytes > 0);
     // A part: other processes want some, too.
-    using arena = Arena.create({ node: id, size: Math.floor(availableBytes / 16 / MIB) * MIB });
+    const size = Math.min(Math.floor(availableBytes / 16 / MIB), 64) * MIB;
+    using arena = Arena.create({ node: id, size });
     assert.deepEqual([...arena.residency().nodes.keys()], [id]);
   });
 });

@@ -6,7 +6,8 @@ import { sibling } from "../support/checkout.ts";
 import type { RoomTask } from "../workers/room.ts";
 
 const MIB = 2 ** 20;
-const [way, node = "0"] = process.argv.slice(2);
+/** The guests are slow: there less has to do. */
+const [way, node = "0", rounds = "5", garbage = "300"] = process.argv.slice(2);
 
 /** What the cgroup's limit leaves. */
 function leftBytes(): number {
@@ -30,7 +31,7 @@ function untilFull(take: () => void): number {
 /** What a program does all the time: makes objects and forgets them. */
 function makeGarbage(): number {
   let sum = 0;
-  for (let round = 0; round < 300; round++) {
+  for (let round = 0; round < Number(garbage); round++) {
     const objects = Array.from({ length: 10_000 }, (_, index) => ({ index, text: `${index}` }));
     sum += objects[round % 100]?.index ?? 0;
   }
@@ -38,12 +39,12 @@ function makeGarbage(): number {
 }
 
 /** Two threads, an arena each at the same moment, and room for one. */
-async function race(reserve?: number): Promise<string[]> {
+async function race(what: RoomTask["what"]): Promise<string[]> {
   const gate = new Int32Array(new SharedArrayBuffer(8));
-  const args: RoomTask = {
-    ...{ gate, threads: 2, rounds: 5, size: Math.floor(leftBytes() * 0.6 / MIB) * MIB },
-    ...(reserve === undefined ? {} : { reserve }),
-  };
+  const size = Math.floor(leftBytes() * 0.6 / MIB) * MIB;
+  // A buffer's memory stays until it is collected.
+  const times = what === "buffer" ? 1 : Number(rounds);
+  const args: RoomTask = { gate, threads: 2, rounds: times, what, size };
   const module = sibling(import.meta.url, "../workers/room");
   const threads = [launch<string[]>(module, { args }), launch<string[]>(module, { args })];
   const outcomes = await Promise.all(threads.map((thread) => thread.join()));
@@ -52,8 +53,9 @@ async function race(reserve?: number): Promise<string[]> {
 
 const kept: Arena[] = [];
 const ways: Record<string, () => Promise<unknown> | unknown> = {
-  race: () => race(),
-  "race of growth": () => race(4096 * MIB),
+  race: () => race("arena"),
+  "race of growth": () => race("growth"),
+  "race of buffers": () => race("buffer"),
   growth: () => {
     kept.push(Arena.create({ node: Number(node), size: MIB, reserve: 4096 * MIB }));
     return untilFull(() => kept[0]?.alloc(MIB));
