@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -232,6 +233,35 @@ static void test_what_is_available_on_this_machine(void)
     CHECK_EQ(nk_node_room(0, out[0] + 4096 * MIB, 0), -ENOMEM);
 }
 
+static void *claim_and_settle(void *argument)
+{
+    const struct nk_claim *claim = argument;
+
+    CHECK_EQ(nk_room_claim(claim, 1), 0);
+    nk_room_settle(claim, 1);
+    return NULL;
+}
+
+/* Each could be had alone. The second thread gets its room when the first has settled, not before and not never. */
+static void test_what_one_thread_claims_another_waits_for(void)
+{
+    struct nk_claim claim = { .node = 0 }, all = { .node = 0 };
+    uint64_t out[2];
+    pthread_t thread;
+
+    if (nk_node_available(0, out) == -ENODEV)
+        return;
+    claim.page_bytes = out[0] / 10 * 6;
+    all.page_bytes = 2 * out[0] + 4096 * MIB;
+    CHECK_EQ(nk_room_claim(&claim, 1), 0);
+    CHECK_EQ(nk_room_claim(&all, 1), -ENOMEM); /* whatever is settled */
+    CHECK_EQ(pthread_create(&thread, NULL, claim_and_settle, &claim), 0);
+    CHECK_EQ(usleep(50000), 0);
+    CHECK_EQ(pthread_tryjoin_np(thread, NULL), EBUSY);
+    nk_room_settle(&claim, 1);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
 static void test_nodes_that_are_online(void)
 {
     CHECK_EQ(nk_next_node(fixture("rooms"), 0), 0);
@@ -302,6 +332,7 @@ int main(int argc, char **argv)
     RUN(test_zones_keep_what_is_below_their_watermarks);
     RUN(test_memory_that_is_not_handed_out_yet_can_be_had);
     RUN(test_what_is_available_on_this_machine);
+    RUN(test_what_one_thread_claims_another_waits_for);
     RUN(test_nodes_that_are_online);
     RUN(test_node_hugepages);
     RUN(test_node_zero_of_this_machine);
