@@ -5,7 +5,7 @@ import { Arena } from "../memory/arena.ts";
 import { formatBytes } from "../runtime/bytes.ts";
 import { native } from "../runtime/native.ts";
 import { Policy } from "../sched/policy.ts";
-import { launch } from "../sched/thread.ts";
+import { launch } from "../sched/launch.ts";
 import { topology } from "../topology/load.ts";
 import type { DemoReport } from "./demo_worker.ts";
 import { summarizeSamples, timeBatch } from "./measure.ts";

@@ -122,10 +122,10 @@ function walk(value: unknown, replace: Replace, seen: Map<object, unknown>): unk
 }
 
 /**
- * Replaces every {@linkcode Shareable} in a value by its handle.
+ * Replaces every object of numakit's in a value by its handle, at any depth: for messages to other threads.
  *
  * @param value Anything.
- * @returns A value for the structured clone algorithm.
+ * @returns A value for `postMessage` or `structuredClone`.
  * @throws {NumaError} What an object throws that cannot be shared any more, for example `EDESTROYED`.
  */
 export function encode(value: unknown): unknown {
@@ -135,9 +135,9 @@ export function encode(value: unknown): unknown {
 }
 
 /**
- * Replaces every handle in a value by a live object.
+ * Replaces every handle in a value by a live object, at any depth: for messages of other threads.
  *
- * @param value What {@linkcode encode} made, after it was cloned.
+ * @param value What was posted there, with handles in place of numakit's objects.
  * @returns The value with live objects.
  * @throws {NumaError} `ESTALE` when an object is gone; `EINVAL` for a malformed handle.
  */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { Mapping } from "../memory/mapping.ts";
 import { show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
@@ -16,9 +16,12 @@ import { CpuSet } from "../topology/cpu_set.ts";
 import { inheritTopology } from "../topology/load.ts";
 import { Topology } from "../topology/topology.ts";
 import { importModule } from "./import_module.ts";
-import { type Birth, flatten, type FromWorker } from "./message.ts";
+import { type Birth, cannotSend, flatten, type FromWorker } from "./message.ts";
 import { pinThread, setHeapPolicy } from "./pin.ts";
+import { transferOf } from "./transfer.ts";
 import type { WorkerFunction } from "./worker.ts";
+
+type Report = (message: FromWorker, transfer?: readonly object[]) => void;
 
 function settle(birth: Birth): void {
   joinLot(birth.lot, "start a thread", birth.id);
@@ -56,22 +59,20 @@ async function loadBody(url: string): Promise<WorkerFunction<unknown, unknown>> 
   });
 }
 
-async function run(birth: Birth, report: (message: FromWorker) => void): Promise<void> {
+async function run(birth: Birth, report: Report): Promise<void> {
   try {
     settle(birth);
     report({ type: "started", tid: threadSelf().tid });
     const body = await loadBody(birth.url);
+    report({ type: "loaded" });
     // Terminated while it was loading: its body must not begin.
     if (parkingLot().stopped(birth.id)) return;
-    const value = encode(await body(decode(birth.args)));
+    const result = await body(decode(birth.args));
+    const value = encode(result);
     try {
-      report({ type: "done", value });
+      report({ type: "done", value }, transferOf(result));
     } catch (cause) {
-      throw new NumaError("EINVAL", "return the thread's result", {
-        why: `it cannot be sent (${cause instanceof Error ? cause.message : cause})`,
-        fix: "Return values that structuredClone takes, and numakit's own objects.",
-        cause,
-      });
+      throw cannotSend("return the thread's result", "it", cause);
     }
   } catch (error) {
     const flat = flatten(error);
@@ -84,10 +85,22 @@ async function run(birth: Birth, report: (message: FromWorker) => void): Promise
   }
 }
 
-function leave(port: MessagePort): void {
-  Mapping.releaseAll();
-  // Not process.exit: when terminate() comes at the same time, a worker of Deno hangs for ever.
-  port.unref();
+/**
+ * Takes what the launcher sent, and leaves nothing of it for the user's module to find.
+ *
+ * @throws {NumaError} `EINVAL` when this is not the first module of a worker that `launch` started.
+ */
+function takeBirth(): Birth {
+  const data = workerData as { numakit?: Birth } | null;
+  const birth = data?.numakit;
+  if (birth === undefined) {
+    throw new NumaError("EINVAL", "run worker_entry", {
+      why: "it is the first module of a thread that launch() starts",
+      fix: "Import numakit's main module instead.",
+    });
+  }
+  delete (data as { numakit?: Birth }).numakit;
+  return birth;
 }
 
 /**
@@ -96,15 +109,18 @@ function leave(port: MessagePort): void {
  * @throws {NumaError} `EINVAL` when the module is not the first one of a worker that `launch` started.
  */
 export function runEntry(): void {
-  const birth = (workerData as { numakit?: Birth } | null)?.numakit;
-  if (parentPort === null || birth === undefined) {
-    throw new NumaError("EINVAL", "run worker_entry", {
-      why: "it is the first module of a thread that launch() starts",
-      fix: "Import numakit's main module instead.",
-    });
-  }
-  if (ParkingLot.from(birth.lot, "start a thread").stopped(birth.id)) return;
-  const port = parentPort;
-  port.on("message", () => leave(port));
-  void run(birth, (message) => port.postMessage(message));
+  const birth = takeBirth();
+  const { channel } = birth;
+  if (ParkingLot.from(birth.lot, "start a thread").stopped(birth.id)) return channel.close();
+  // Bound now: the user's module may put other functions in their places, and these are not about its ports.
+  const post = channel.postMessage.bind(channel) as (value: unknown, list: unknown) => void;
+  const unref = channel.unref.bind(channel);
+  const userPort = parentPort;
+  channel.on("message", () => {
+    Mapping.releaseAll();
+    // Not process.exit: when terminate() comes at the same time, a worker of Deno hangs for ever.
+    unref();
+    userPort?.unref();
+  });
+  void run(birth, (message, transfer = []) => post(message, transfer));
 }

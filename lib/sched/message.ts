@@ -5,19 +5,26 @@
  *   launcher                                worker
  *   workerData: Birth ───────────────────▶  pins itself, then imports the user's module
  *                    ◀─────────────────── started
+ *                    ◀─────────────────── loaded           (the module listens to its parentPort, if it wants to)
  *                    ◀─────────────────── done | failed    (its shared objects are still held)
  *   takes hold of the result's objects
  *   leave ───────────────────────────────▶  lets go of everything and ends
  * ```
  *
+ * All but the first travel over a channel of their own, which the user's module never sees: `parentPort`, and the
+ * worker's messages on the launcher's side, are the user's. See `mailbox.ts`.
+ *
  * @module
  */
+import type { MessagePort } from "node:worker_threads";
 import { NumaError, type NumaErrorCode } from "../runtime/error.ts";
 import type { TopologySnapshot } from "../topology/snapshot.ts";
 import type { HeapPolicy } from "./pin.ts";
 
 /** What a worker is born with. */
 export interface Birth {
+  /** The worker's end of the channel to its launcher. */
+  readonly channel: MessagePort;
   /** The user's module. */
   readonly url: string;
   /** Its arguments, encoded. */
@@ -59,12 +66,29 @@ interface NumaParts {
 /** From the worker. */
 export type FromWorker =
   | { readonly type: "started"; readonly tid: number }
+  | { readonly type: "loaded" }
   | { readonly type: "done"; readonly value: unknown }
   | { readonly type: "failed"; readonly error: FlatError };
 
 /** To the worker: let go of everything and end. */
 export interface Leave {
   readonly type: "leave";
+}
+
+/**
+ * The error of a value that cannot be copied or transferred to another thread.
+ *
+ * @param action What was asked, as it follows "Cannot".
+ * @param what What it is that cannot be sent.
+ * @param cause What the runtime threw.
+ * @returns An `EINVAL`.
+ */
+export function cannotSend(action: string, what: string, cause: unknown): NumaError {
+  return new NumaError("EINVAL", action, {
+    why: `${what} cannot be sent (${cause instanceof Error ? cause.message : cause})`,
+    fix: "Give values that structuredClone takes, and numakit's own objects.",
+    cause,
+  });
 }
 
 /**

@@ -4,13 +4,10 @@
  * @module
  */
 export { type Placement, plan, Policy, type PolicyDescription } from "./policy.ts";
-export {
-  joinAll,
-  launch,
-  type LaunchOptions,
-  type TerminateOptions,
-  Thread,
-  type ThreadState,
-} from "./thread.ts";
+export { launch, type LaunchOptions } from "./launch.ts";
+export type { MessageListener, ThreadEvent } from "./mailbox.ts";
+export { joinAll, type TerminateOptions, Thread, type ThreadState } from "./thread.ts";
+export { transfer } from "./transfer.ts";
+export { decode as fromHandles, encode as toHandles } from "../runtime/handle.ts";
 export type { HeapPolicy } from "./pin.ts";
 export { worker, type WorkerFunction } from "./worker.ts";

@@ -1,32 +1,13 @@
-import type { Worker } from "node:worker_threads";
+import type { MessagePort, Worker } from "node:worker_threads";
 import { builtin } from "../runtime/builtin.ts";
-import { checkInteger, show } from "../runtime/check.ts";
+import { checkInteger } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
-import { decode, encode } from "../runtime/handle.ts";
-import { isPermissionError, permissionError } from "../runtime/permission.ts";
+import { decode } from "../runtime/handle.ts";
 import { threadAlive } from "../runtime/thread.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
-import { topology } from "../topology/load.ts";
-import { type Birth, type FromWorker, type Leave, unflatten } from "./message.ts";
-import type { HeapPolicy } from "./pin.ts";
-import { type Placement, plan, Policy } from "./policy.ts";
-
-/** How {@linkcode launch} starts a thread. */
-export interface LaunchOptions {
-  /** Where it runs. Not pinned unless given. */
-  readonly policy?: Policy;
-  /** What the worker's function gets: anything that can be cloned, with numakit's objects in it at any depth. */
-  readonly args?: unknown;
-  /** A name for messages. */
-  readonly name?: string;
-  /**
-   * Which of the policy's places it takes, from 0. The lowest one that no live thread of this policy object's kind
-   * has taken, unless given.
-   */
-  readonly place?: number;
-  /** Where its own heap lives. `"prefer"` unless given. */
-  readonly heap?: HeapPolicy;
-}
+import { Mailbox, type MessageListener, type ThreadEvent } from "./mailbox.ts";
+import { type FromWorker, type Leave, unflatten } from "./message.ts";
+import type { Placement } from "./policy.ts";
 
 /** How {@linkcode Thread.terminate} waits. */
 export interface TerminateOptions {
@@ -43,30 +24,12 @@ const POLL_MS = 1;
 
 /** Threads that have not been joined yet. */
 const unjoined = new Set<Thread<unknown>>();
-/** Places in use, by policy. */
-const places = new Map<string, Set<number>>();
-
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function takePlace(policy: Policy, asked: number | undefined): { place: number; free(): void } {
-  const key = JSON.stringify(policy);
-  const taken = places.get(key) ?? new Set();
-  places.set(key, taken);
-  let place = asked ?? 0;
-  while (asked === undefined && taken.has(place)) place++;
-  taken.add(place);
-  return {
-    place,
-    free(): void {
-      taken.delete(place);
-    },
-  };
-}
-
 /**
- * A thread that {@linkcode launch} started.
+ * A thread that `launch` started.
  *
  * @typeParam Result What its function returns.
  */
@@ -76,6 +39,8 @@ export class Thread<Result = unknown> {
   /** Where it runs. */
   readonly placement: Placement;
   readonly #worker: Worker;
+  readonly #channel: MessagePort;
+  readonly #mailbox: Mailbox;
   readonly #id: number;
   readonly #ended: Promise<Result>;
   #state: ThreadState = "starting";
@@ -84,14 +49,23 @@ export class Thread<Result = unknown> {
   #exited = false;
   #stopped = false;
 
-  /** Not for callers: use {@linkcode launch}. */
-  constructor(worker: Worker, birth: Birth, placement: Placement, name: string, free: () => void) {
+  /** Not for callers: use `launch`. */
+  constructor(
+    worker: Worker,
+    channel: MessagePort,
+    id: number,
+    { placement, name, free }: { placement: Placement; name: string; free: () => void },
+  ) {
     this.name = name;
     this.placement = placement;
     this.#worker = worker;
-    this.#id = birth.id;
+    this.#channel = channel;
+    this.#mailbox = new Mailbox(worker, name);
+    this.#id = id;
     this.#ended = this.#run().finally(() => {
       free();
+      this.#mailbox.close();
+      this.#channel.close();
       this.#state = "ended";
     });
     this.#ended.catch((error) => {
@@ -112,6 +86,63 @@ export class Thread<Result = unknown> {
   /** Its OS thread id; undefined before it has started. */
   get tid(): number | undefined {
     return this.#tid;
+  }
+
+  /**
+   * Sends a message to the thread's module, which hears it at its `parentPort` (`node:worker_threads`).
+   *
+   * What is posted before the module has been loaded is kept until then; what is posted after the thread's end is
+   * dropped.
+   *
+   * @param value Anything that can be cloned, copied now. numakit's objects in it, at any depth, arrive as handles:
+   * `fromHandles` brings them to life there.
+   * @param transfer What of it is moved and not copied. Default: nothing.
+   * @throws {NumaError} `EINVAL` when it cannot be cloned; what an object in it throws that cannot be shared any more.
+   */
+  postMessage(value: unknown, transfer: readonly object[] = []): void {
+    this.#mailbox.post(value, transfer);
+  }
+
+  /**
+   * Listens to what the thread's module posts to its `parentPort`.
+   *
+   * As with a Worker, a message that comes while nobody listens is lost: add listeners in the turn in which the thread
+   * was launched. All messages of a thread have been delivered when {@linkcode Thread.join} resolves or rejects.
+   *
+   * @param event `"message"`: the listener gets what was posted; numakit's objects in it are live if the module posted
+   * them through `toHandles`. `"messageerror"`: the listener gets the error of a message that could not be
+   * received; when nobody listens for that, the process warns.
+   * @param listener Called for each message. One that was added before is not added again.
+   * @returns The thread.
+   * @throws {NumaError} `EINVAL` no such event, or no function.
+   *
+   * @example
+   * ```ts
+   * import { launch } from "@numakit/numakit";
+   *
+   * const module = `data:text/javascript,
+   *   import { parentPort } from "node:worker_threads";
+   *   export default () => parentPort.postMessage("half way");`;
+   * const thread = launch(module).on("message", (value) => console.log(value)); // half way
+   * await thread.join();
+   * ```
+   */
+  on(event: ThreadEvent, listener: MessageListener): this {
+    this.#mailbox.listenersOf(event, listener).add(listener);
+    return this;
+  }
+
+  /**
+   * Stops listening.
+   *
+   * @param event What was listened to.
+   * @param listener What was given to {@linkcode Thread.on}.
+   * @returns The thread.
+   * @throws {NumaError} `EINVAL` no such event, or no function.
+   */
+  off(event: ThreadEvent, listener: MessageListener): this {
+    this.#mailbox.listenersOf(event, listener).delete(listener);
+    return this;
   }
 
   /**
@@ -151,7 +182,7 @@ export class Thread<Result = unknown> {
   /** Asks the worker to let go and end. Resolves to whether it did in time. */
   async #leave(): Promise<boolean> {
     try {
-      this.#worker.postMessage({ type: "leave" } satisfies Leave);
+      this.#channel.postMessage({ type: "leave" } satisfies Leave);
     } catch {
       // A worker that has ended takes no messages, which is what we want of it.
     }
@@ -182,6 +213,8 @@ export class Thread<Result = unknown> {
   /** Follows the worker from its start to its end. */
   async #run(): Promise<Result> {
     let outcome: () => Result;
+    // The worker's last messages come before its exit event.
+    const exited = new Promise((resolve) => this.#worker.on("exit", resolve));
     try {
       const value = decode(await this.#outcome()) as Result;
       outcome = () => value;
@@ -194,142 +227,47 @@ export class Thread<Result = unknown> {
       await this.#worker.terminate();
       while (!await this.#gone(60_000));
     }
+    await exited;
     return outcome();
   }
 
   #outcome(): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#worker.on("message", (message: FromWorker) => {
+      const hear = (message: FromWorker): void => {
         if (message.type === "done") resolve(message.value);
         else if (message.type === "failed") reject(unflatten(message.error));
+        else if (message.type === "loaded") this.#mailbox.open();
         else {
           this.#tid = message.tid;
           if (this.#state === "starting") this.#state = "running";
         }
-      });
+      };
+      this.#channel.on("message", hear);
+      this.#channel.on("messageerror", reject);
+      // The worker itself keeps the process alive.
+      this.#channel.unref();
       this.#worker.on("error", reject);
       this.#worker.on("exit", (status) => {
         this.#exited = true;
-        const stopped = this.#stopped;
-        reject(
-          new NumaError("ETERMINATED", `join thread "${this.name}"`, {
-            why: stopped
-              ? "it was terminated"
-              : `it ended with exit status ${status} before its function returned`,
-            fix: stopped ? undefined : "Do not call process.exit in it.",
-          }),
-        );
+        // Two channels have no order: what it said last may still be on its way.
+        const { receiveMessageOnPort } = builtin("node:worker_threads");
+        for (;;) {
+          const last = receiveMessageOnPort(this.#channel) as { message: FromWorker } | undefined;
+          if (last === undefined) break;
+          hear(last.message);
+        }
+        reject(this.#leftEarly(status));
       });
     });
   }
-}
 
-function checkUrl(url: URL | string, action: string): string {
-  const text = String(url);
-  if ((url instanceof URL || typeof url === "string") && URL.canParse(text)) return text;
-  throw new NumaError("EINVAL", action, {
-    why: `the module is ${show(url)}`,
-    fix: 'Give a URL: new URL("./worker.ts", import.meta.url).',
-  });
-}
-
-let count = 0;
-
-/**
- * Starts a worker thread that is pinned, and takes its memory from its node, before a line of the given module runs.
- *
- * The module's default export has to be what `worker(fn)` returned. The process stays alive until the thread has
- * ended.
- *
- * @typeParam Result What the worker's function returns.
- * @param url The worker's module: `new URL("./worker.ts", import.meta.url)`.
- * @param options Where it runs and what it gets.
- * @returns The thread.
- * @throws {NumaError} `ENODEV` no such node or CPU, or a node without CPUs; `EACCES` CPUs this process may not use;
- * `EINVAL` a bad argument or one that cannot be cloned; `EPERM` on Node without `--allow-worker`;
- * `EMODULE` in a bundle without `worker_entry`. What goes wrong in the worker rejects `join()`.
- *
- * @example
- * ```ts
- * import { launch, Policy } from "@numakit/numakit";
- *
- * const module = "data:text/javascript,export default (args) => args.a + args.b";
- * const thread = launch<number>(module, { policy: Policy.bindNode(0), args: { a: 1, b: 2 } });
- * console.log(await thread.join()); // 3
- * ```
- */
-export function launch<Result = unknown>(
-  url: URL | string,
-  options: LaunchOptions = {},
-): Thread<Result> {
-  const { policy = Policy.unbound(), heap = "prefer" } = options;
-  const name = options.name ?? `numakit-${++count}`;
-  const action = `launch thread "${name}"`;
-  const href = checkUrl(url, action);
-  if (!(policy instanceof Policy) || !["prefer", "bind", "default"].includes(heap)) {
-    throw new NumaError("EINVAL", action, {
-      why: policy instanceof Policy ? `heap is ${show(heap)}` : `policy is ${show(policy)}`,
-      fix: 'Give a Policy such as Policy.bindNode(0), and a heap of "prefer", "bind" or "default".',
-    });
-  }
-  if (options.place !== undefined) checkInteger(options.place, "place", 0, 65535, action);
-  const machine = topology();
-  const { place, free } = takePlace(policy, options.place);
-  try {
-    const placement = plan(machine, policy, place + 1)[place] as Placement;
-    const lot = parkingLot();
-    const birth: Birth = {
-      url: href,
-      args: encode(options.args),
-      cpus: policy.kind === "unbound" ? null : placement.cpus.toString(),
-      node: placement.node ?? null,
-      heap,
-      topology: machine.snapshot,
-      lot: lot.buffer,
-      id: lot.claim(),
-    };
-    try {
-      return new Thread<Result>(startWorker(birth, name, action), birth, placement, name, free);
-    } catch (error) {
-      lot.release(birth.id);
-      throw error;
-    }
-  } catch (error) {
-    free();
-    throw error;
-  }
-}
-
-function entryUrl(action: string): URL {
-  // The entry has the ending of the module that asks: .ts in a checkout and on JSR, .js in the npm package.
-  const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  // A bundle has no lib/sched: there the entry is expected beside it, as docs/packages.md says.
-  const bundled = !import.meta.url.endsWith(`/lib/sched/thread.${ending}`);
-  const entry = new URL(`${bundled ? "." : "../.."}/worker_entry.${ending}`, import.meta.url);
-  if (bundled && !builtin("node:fs").existsSync(entry)) {
-    throw new NumaError("EMODULE", action, {
-      why: `numakit is in a bundle, and ${entry.href} is not there`,
-      fix:
-        "Make a module worker_entry that imports numakit/worker_entry another entry point of the bundle.",
-    });
-  }
-  // Workers start from file: and data: only; a module that came over https is imported from there.
-  return entry.protocol === "file:"
-    ? entry
-    : new URL(`data:text/javascript,import ${encodeURIComponent(JSON.stringify(entry.href))}`);
-}
-
-function startWorker(birth: Birth, name: string, action: string): Worker {
-  const entry = entryUrl(action);
-  try {
-    const { Worker } = builtin("node:worker_threads");
-    return new Worker(entry, { workerData: { numakit: birth }, name });
-  } catch (cause) {
-    if (isPermissionError(cause)) throw permissionError(action, cause);
-    throw new NumaError("EINVAL", action, {
-      why: `its arguments cannot be sent (${cause instanceof Error ? cause.message : cause})`,
-      fix: "Give values that structuredClone takes, and numakit's own objects.",
-      cause,
+  #leftEarly(status: number): NumaError {
+    const stopped = this.#stopped;
+    return new NumaError("ETERMINATED", `join thread "${this.name}"`, {
+      why: stopped
+        ? "it was terminated"
+        : `it ended with exit status ${status} before its function returned`,
+      fix: stopped ? undefined : "Do not call process.exit in it.",
     });
   }
 }
