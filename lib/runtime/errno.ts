@@ -28,8 +28,12 @@ const ERRNO: Readonly<Record<number, { code: NumaErrorCode; why: string }>> = {
 /** How to get the memory policy calls back where a container's seccomp profile takes them. */
 export const SECCOMP_FIX: string =
   "In a container, allow the memory policy calls: `docker run --cap-add SYS_NICE` " +
-  "(Kubernetes: securityContext.capabilities.add: [SYS_NICE]), or a seccomp profile that permits " +
-  "mbind, set_mempolicy and move_pages.";
+  "(Kubernetes: securityContext.capabilities.add: [SYS_NICE]).";
+
+/** The same for the one call that the default profiles refuse even with that. */
+const MOVE_FIX: string =
+  "In a container, allow move_pages, which no capability does: `docker run --security-opt " +
+  "seccomp=FILE` with a profile that permits it (Kubernetes: securityContext.seccompProfile).";
 
 /**
  * Makes an error of a helper's `-errno`.
@@ -48,6 +52,7 @@ export function errnoError(
 ): NumaError {
   const { code, why } = ERRNO[-result] ??
     { code: "ENOSYS" as const, why: `the system answered errno ${-result}` };
-  const fix = code === "EPERM" ? { fix: SECCOMP_FIX } : {};
+  const refused = syscall === "nk_buffer_move" ? MOVE_FIX : SECCOMP_FIX;
+  const fix = code === "EPERM" ? { fix: refused } : {};
   return new NumaError(code, action, { why, ...fix, syscall, ...details });
 }

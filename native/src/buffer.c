@@ -121,19 +121,29 @@ int32_t nk_buffer_split(const void *buffer, uint64_t bytes)
     return 0;
 }
 
-/* Asks the kernel about some pages (targets NULL), or moves them. Returns how many it was about. */
+/*
+ * Asks the kernel about some pages (targets NULL), or moves them. Returns how many it was about. Where moving is
+ * refused, pages that are where they should be need none.
+ */
 static int32_t ask(const struct pages *pages, uint64_t offset, const int *targets, int *status)
 {
     void *addresses[QUERY_PAGES];
     unsigned long count = 0;
+    int error;
 
     while (count < QUERY_PAGES && offset + count * pages->page_bytes < pages->bytes) {
         addresses[count] = pages->start + offset + count * pages->page_bytes;
         count++;
     }
-    if (move_pages(0, count, addresses, targets, status, targets == NULL ? 0 : MPOL_MF_MOVE) < 0)
+    if (targets != NULL && move_pages(0, count, addresses, targets, status, MPOL_MF_MOVE) >= 0)
+        return (int32_t)count;
+    if (targets != NULL && errno != EPERM)
         return -errno;
-    return (int32_t)count;
+    error = nk_pages_locate(count, addresses, status);
+    for (unsigned long i = 0; error == 0 && targets != NULL && i < count; i++)
+        if (status[i] != targets[i])
+            error = -EPERM;
+    return error < 0 ? error : (int32_t)count;
 }
 
 int32_t nk_buffer_locate(const void *buffer, uint64_t bytes, int32_t *nodes, uint64_t capacity)

@@ -360,11 +360,13 @@ int nk_range_residency(const struct nk_range *range, uint64_t offset, uint64_t b
     memset(counts, 0, ((size_t)nodes + 1) * sizeof *counts);
     while (at < end) {
         unsigned long count = 0;
+        int error;
 
         for (; count < QUERY_PAGES && at < end; at += step)
             pages[count++] = at;
-        if (move_pages(0, count, pages, NULL, status, 0) < 0)
-            return -errno;
+        error = nk_pages_locate(count, pages, status);
+        if (error < 0)
+            return error;
         for (unsigned long i = 0; i < count; i++)
             counts[status[i] >= 0 && status[i] < nodes ? status[i] : nodes]++;
         asked += (int32_t)count;

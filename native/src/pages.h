@@ -43,6 +43,12 @@ int nk_range_populate(const struct nk_range *range, uint64_t offset, uint64_t by
 int nk_range_residency(const struct nk_range *range, uint64_t offset, uint64_t bytes, int32_t *counts, int32_t nodes);
 int nk_range_huge_bytes(const struct nk_range *range, int collapse, uint64_t *out);
 
+/* The node of each page, at page boundaries, or -errno where there is none yet. Returns 0. -EPERM (seccomp), -ENOSYS. */
+int nk_pages_locate(unsigned long count, void **pages, int *status);
+
+/* Clear the header's owner word if it holds this owner. */
+void nk_range_disown(const struct nk_range *range, uint32_t owner);
+
 /* Map what another process made: files, sizes and node are wanted. */
 int nk_range_open(const struct nk_range *wanted, struct nk_range *range);
 

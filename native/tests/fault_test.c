@@ -22,7 +22,7 @@ static const int errors[CALLS][12] = {
     [MMAP] = {EACCES, EAGAIN, EBADF, EEXIST, EINVAL, ENFILE, ENODEV, ENOMEM, EOVERFLOW, EPERM, ETXTBSY},
     [MBIND] = {EFAULT, EINVAL, EIO, ENOMEM, EPERM, ENOSYS},
     [MADVISE] = {EACCES, EAGAIN, EBADF, EFAULT, EHWPOISON, EINVAL, EIO, ENOMEM, EPERM},
-    [MOVE_PAGES] = {E2BIG, EACCES, EFAULT, EINVAL, ENODEV, ENOENT, EPERM, ESRCH, ENOSYS},
+    [MOVE_PAGES] = {E2BIG, EACCES, EFAULT, EINVAL, ENODEV, ENOENT, ESRCH, ENOSYS},
     [MLOCK] = {EAGAIN, EINVAL, ENOMEM, EPERM},
 };
 
@@ -31,6 +31,9 @@ static enum call faulty;
 static int countdown, fault;
 /* What is let go never fails, and where the kernel refuses it is a mapping of its own to it. */
 static int letting_go, failed_letting_go;
+
+/* As seccomp profiles do it: every call is refused. */
+static int move_pages_refused, get_mempolicy_refused;
 
 static int fails(enum call call)
 {
@@ -51,6 +54,8 @@ long __real_mbind(void *start, unsigned long bytes, int mode, const unsigned lon
                   unsigned flags);
 long __wrap_mbind(void *start, unsigned long bytes, int mode, const unsigned long *nodes, unsigned long most,
                   unsigned flags);
+long __real_get_mempolicy(int *mode, unsigned long *nodes, unsigned long most, void *address, unsigned flags);
+long __wrap_get_mempolicy(int *mode, unsigned long *nodes, unsigned long most, void *address, unsigned flags);
 long __real_move_pages(int pid, unsigned long count, void **pages, const int *nodes, int *status, int flags);
 long __wrap_move_pages(int pid, unsigned long count, void **pages, const int *nodes, int *status, int flags);
 
@@ -77,7 +82,20 @@ long __wrap_mbind(void *start, unsigned long bytes, int mode, const unsigned lon
 
 long __wrap_move_pages(int pid, unsigned long count, void **pages, const int *nodes, int *status, int flags)
 {
+    if (move_pages_refused) {
+        errno = EPERM;
+        return -1;
+    }
     return fails(MOVE_PAGES) ? -1 : __real_move_pages(pid, count, pages, nodes, status, flags);
+}
+
+long __wrap_get_mempolicy(int *mode, unsigned long *nodes, unsigned long most, void *address, unsigned flags)
+{
+    if (get_mempolicy_refused) {
+        errno = EPERM;
+        return -1;
+    }
+    return __real_get_mempolicy(mode, nodes, most, address, flags);
 }
 
 static const uint64_t node_zero[] = {1};
@@ -226,10 +244,37 @@ static void test_buffers(void)
     fail_all(use_buffer, "a buffer");
 }
 
+static void test_without_move_pages(void)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), bytes = 16 * page;
+    char *buffer = __real_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int32_t with[16], without[16];
+
+    CHECK(buffer != MAP_FAILED);
+    memset(buffer, 1, 3 * page);
+    CHECK_EQ(nk_buffer_locate(buffer, bytes, with, 16), 16);
+    CHECK(with[2] >= 0 && with[3] == -1);
+    move_pages_refused = 1;
+    CHECK_EQ(nk_buffer_locate(buffer, bytes, without, 16), 16);
+    CHECK_EQ(memcmp(with, without, sizeof with), 0);
+    CHECK_EQ(nk_buffer_move(buffer, bytes, with, 1, 0), -EPERM); /* some of it is nowhere yet */
+    memset(buffer, 1, bytes);
+    CHECK_EQ(nk_buffer_locate(buffer, bytes, without, 16), 16);
+    CHECK_EQ(nk_buffer_move(buffer, bytes, without, 16, 0), 0);
+    CHECK(use_mapping() >= 0);
+    CHECK(use_hugepages() >= 0);
+    get_mempolicy_refused = 1;
+    CHECK_EQ(nk_buffer_locate(buffer, bytes, without, 16), -EPERM);
+    CHECK_EQ(use_mapping(), -EPERM);
+    move_pages_refused = get_mempolicy_refused = 0;
+    munmap(buffer, bytes);
+}
+
 int main(void)
 {
     RUN(test_mappings);
     RUN(test_hugepages);
     RUN(test_buffers);
+    RUN(test_without_move_pages);
     return 0;
 }
