@@ -1,6 +1,17 @@
 import type { Calls, SymbolTable } from "./symbols.ts";
 
 /**
+ * The threads that a runtime starts when it first needs them and then shares between all threads of the process. They
+ * are born on the CPUs, and with the memory policy, of the thread that happens to be the first to need them.
+ */
+export interface SharedHelpers {
+  /** Starts them now, from the calling thread, as far as that can be done in a moment. */
+  start(): void;
+  /** The kernel's names of those that may still be started later, or again: how they begin. */
+  readonly late: readonly string[];
+}
+
+/**
  * What numakit needs of a runtime's foreign function interface. A new runtime is one file that makes one of these.
  *
  * Contract: `open` gives functions that take numbers (whole, below 2^53) and typed arrays as they are and return a
@@ -11,6 +22,8 @@ export interface Backend {
   readonly name: "bun" | "deno" | "node" | "koffi";
   /** The longest ArrayBuffer that `view` can make, in bytes. */
   readonly maxBufferBytes: number;
+  /** Its shared threads. */
+  readonly helpers: SharedHelpers;
   /** Opens a shared library; throws what the runtime throws. */
   open<Table extends SymbolTable>(path: string, table: Table): Calls<Table>;
   /** An ArrayBuffer over native memory; nobody frees that memory when the buffer is collected. */

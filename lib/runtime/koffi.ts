@@ -1,5 +1,6 @@
 import { type Backend, transferAway, translate } from "./backend.ts";
 import { builtin } from "./builtin.ts";
+import { NODE_HELPERS } from "./node.ts";
 import type { Calls, SymbolTable } from "./symbols.ts";
 
 /** The part of the `koffi` package that is used here. */
@@ -42,6 +43,7 @@ export function koffiBackend(module: unknown): Backend {
     name: "koffi",
     // 4 GiB on Node 20, where asking for more ends the process.
     maxBufferBytes: builtin("node:buffer").constants.MAX_LENGTH,
+    helpers: NODE_HELPERS,
     open<Table extends SymbolTable>(path: string, table: Table): Calls<Table> {
       const library = koffi.load(path);
       const definitions = translate(table, (args) => args.map((arg) => TYPES[arg]));

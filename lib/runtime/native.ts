@@ -1,3 +1,4 @@
+import type { SharedHelpers } from "./backend.ts";
 import { detectBackend } from "./detect.ts";
 import { readEnv } from "./env.ts";
 import { NumaError } from "./error.ts";
@@ -15,6 +16,8 @@ export interface Native {
   readonly backend: "bun" | "deno" | "node" | "koffi";
   /** The longest ArrayBuffer that `view` can make, in bytes. */
   readonly maxBufferBytes: number;
+  /** The runtime's shared threads. */
+  readonly helpers: SharedHelpers;
   /** An ArrayBuffer over native memory that nobody frees. */
   view(address: number, byteLength: number): ArrayBuffer;
   /** Cuts such a buffer off from its memory; throws when it can't be. */
@@ -38,6 +41,7 @@ function load(): Native {
     path,
     backend: backend.name,
     maxBufferBytes: backend.maxBufferBytes,
+    helpers: backend.helpers,
     view: backend.view,
     detach: backend.detach,
   };

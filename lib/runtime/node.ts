@@ -1,4 +1,4 @@
-import { type Backend, transferAway, translate } from "./backend.ts";
+import { type Backend, type SharedHelpers, transferAway, translate } from "./backend.ts";
 import { builtin } from "./builtin.ts";
 import type { ArgType, Calls, SymbolTable } from "./symbols.ts";
 
@@ -31,6 +31,18 @@ function spareCompiler(): void {
 }
 
 /**
+ * Node's shared threads: libuv's pool, which does the work of fs, dns, crypto and zlib. The first request of all starts
+ * all of it. V8's own threads are there from the process's start.
+ */
+export const NODE_HELPERS: SharedHelpers = {
+  start(): void {
+    // Whether standard input is open does not matter, and no permission is asked for.
+    builtin("node:fs").fstat(0, () => {});
+  },
+  late: [],
+};
+
+/**
  * The backend for Node 26 and later, over the built-in `node:ffi`.
  *
  * @param ffi The module.
@@ -41,6 +53,7 @@ export function nodeBackend(ffi: unknown): Backend {
   return {
     name: "node",
     maxBufferBytes: Number.MAX_SAFE_INTEGER,
+    helpers: NODE_HELPERS,
     open<Table extends SymbolTable>(path: string, table: Table): Calls<Table> {
       spareCompiler();
       const definitions = translate(table, (args) => ({ arguments: args, return: "i32" }));

@@ -87,5 +87,6 @@ export const SYMBOLS = {
   nk_thread_rseq: { args: ["buffer"], returns: "i32" },
   nk_thread_self: { args: ["buffer"], returns: "i32" },
   nk_thread_yield: { args: [], returns: "i32" },
+  nk_threads_widen: { args: ["buffer", "i32", "buffer"], returns: "i32" },
   nk_topology_export: { args: ["i32", "buffer", "buffer", "u64"], returns: "i32" },
 } as const;

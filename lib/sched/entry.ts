@@ -16,19 +16,27 @@ import { CpuSet } from "../topology/cpu_set.ts";
 import { inheritTopology } from "../topology/load.ts";
 import { Topology } from "../topology/topology.ts";
 import { importModule } from "./import_module.ts";
-import { type Birth, cannotSend, flatten, type FromWorker } from "./message.ts";
-import { pinThread, setHeapPolicy } from "./pin.ts";
+import {
+  type Birth,
+  cannotSend,
+  type FlatHeapReport,
+  flatten,
+  type FromWorker,
+} from "./message.ts";
+import { takeHeap, takePlace } from "./pin.ts";
 import { transferOf } from "./transfer.ts";
 import type { WorkerFunction } from "./worker.ts";
 
 type Report = (message: FromWorker, transfer?: readonly object[]) => void;
 
-function settle(birth: Birth): void {
+/** Takes the thread's place before anything else allocates in it. */
+function settle(birth: Birth): FlatHeapReport {
   joinLot(birth.lot, "start a thread", birth.id);
   parkingLot().setIdentity(birth.id, threadSelf().identity);
-  if (birth.cpus !== null) pinThread(CpuSet.parse(birth.cpus));
-  if (birth.node !== null) setHeapPolicy(birth.heap, birth.node);
+  takePlace(birth.cpus === null ? null : CpuSet.parse(birth.cpus), birth.inherited);
+  const heap = takeHeap(birth.heap, birth.node, birth.inherited);
   inheritTopology(Topology.from(birth.topology));
+  return { ...heap, refused: heap.refused && flatten(heap.refused) };
 }
 
 /** Whether an import failed because the module itself is not there, rather than in its code. */
@@ -61,8 +69,8 @@ async function loadBody(url: string): Promise<WorkerFunction<unknown, unknown>> 
 
 async function run(birth: Birth, report: Report): Promise<void> {
   try {
-    settle(birth);
-    report({ type: "started", tid: threadSelf().tid });
+    const heap = settle(birth);
+    report({ type: "started", tid: threadSelf().tid, heap });
     const body = await loadBody(birth.url);
     report({ type: "loaded" });
     // Terminated while it was loading: its body must not begin.

@@ -6,8 +6,9 @@ import { encode } from "../runtime/handle.ts";
 import { isPermissionError, permissionError } from "../runtime/permission.ts";
 import { topology } from "../topology/load.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
+import { spareHelpers } from "./helpers.ts";
 import { type Birth, cannotSend } from "./message.ts";
-import type { HeapPolicy } from "./pin.ts";
+import { bequeath, type HeapPolicy } from "./pin.ts";
 import { type Placement, plan, Policy } from "./policy.ts";
 import { Thread } from "./thread.ts";
 import { checkTransfer } from "./transfer.ts";
@@ -30,14 +31,14 @@ export interface LaunchOptions {
    * taken.
    */
   readonly place?: number;
-  /** Where its own heap lives. `"prefer"` unless given. */
+  /** Where its own heap lives; {@linkcode Thread.heap} says what came of it. Default: `"prefer"`. */
   readonly heap?: HeapPolicy;
 }
 
 /** Places in use, by policy. */
 const places = new Map<string, Set<number>>();
 
-function takePlace(policy: Policy, asked: number | undefined): { place: number; free(): void } {
+function choosePlace(policy: Policy, asked: number | undefined): { place: number; free(): void } {
   const key = JSON.stringify(policy);
   const taken = places.get(key) ?? new Set();
   places.set(key, taken);
@@ -64,7 +65,8 @@ function checkUrl(url: URL | string, action: string): string {
 let count = 0;
 
 /**
- * Starts a worker thread that is pinned, and takes its memory from its node, before a line of the given module runs.
+ * Starts a worker thread that is pinned, and takes its memory from its node where the system lets it, before a line of
+ * the given module runs.
  *
  * The module's default export has to be what `worker(fn)` returned. The process stays alive until the thread has
  * ended.
@@ -103,7 +105,7 @@ export function launch<Result = unknown>(
   if (options.place !== undefined) checkInteger(options.place, "place", 0, 65535, action);
   const transfer = checkTransfer(options.transfer ?? [], action);
   const machine = topology();
-  const { place, free } = takePlace(policy, options.place);
+  const { place, free } = choosePlace(policy, options.place);
   try {
     const placement = plan(machine, policy, place + 1)[place] as Placement;
     const lot = parkingLot();
@@ -115,14 +117,21 @@ export function launch<Result = unknown>(
       cpus: policy.kind === "unbound" ? null : placement.cpus.toString(),
       node: placement.node ?? null,
       heap,
+      inherited: bequeath(),
       topology: machine.snapshot,
       lot: lot.buffer,
       id: lot.claim(),
     };
+    const spared = policy.kind === "unbound" ? () => {} : spareHelpers();
+    const ended = (): void => {
+      free();
+      spared();
+    };
     try {
       const worker = startWorker(birth, name, transfer, action);
-      return new Thread<Result>(worker, port1, birth.id, { placement, name, free });
+      return new Thread<Result>(worker, port1, birth.id, { placement, name, ended });
     } catch (error) {
+      spared();
       port1.close();
       lot.release(birth.id);
       throw error;

@@ -19,7 +19,7 @@
 import type { MessagePort } from "node:worker_threads";
 import { NumaError, type NumaErrorCode } from "../runtime/error.ts";
 import type { TopologySnapshot } from "../topology/snapshot.ts";
-import type { HeapPolicy } from "./pin.ts";
+import type { HeapPolicy, HeapReport, Inherited } from "./pin.ts";
 
 /** What a worker is born with. */
 export interface Birth {
@@ -29,9 +29,11 @@ export interface Birth {
   readonly url: string;
   /** Its arguments, encoded. */
   readonly args: unknown;
-  /** The CPUs to pin it to, in kernel notation; null leaves the affinity alone. */
+  /** What it has from the thread that launches it. */
+  readonly inherited: Inherited;
+  /** The CPUs to pin it to, in kernel notation; null for a thread that is not pinned. */
   readonly cpus: string | null;
-  /** The node of its heap; null leaves the policy alone. */
+  /** The node of its heap; null for none. */
   readonly node: number | null;
   /** How its heap sticks to that node. */
   readonly heap: HeapPolicy;
@@ -63,9 +65,14 @@ interface NumaParts {
   readonly node: number | undefined;
 }
 
+/** A {@linkcode HeapReport}, flat. */
+export interface FlatHeapReport extends Omit<HeapReport, "refused"> {
+  readonly refused: FlatError | undefined;
+}
+
 /** From the worker. */
 export type FromWorker =
-  | { readonly type: "started"; readonly tid: number }
+  | { readonly type: "started"; readonly tid: number; readonly heap: FlatHeapReport }
   | { readonly type: "loaded" }
   | { readonly type: "done"; readonly value: unknown }
   | { readonly type: "failed"; readonly error: FlatError };

@@ -9,5 +9,5 @@ export type { MessageListener, ThreadEvent } from "./mailbox.ts";
 export { joinAll, type TerminateOptions, Thread, type ThreadState } from "./thread.ts";
 export { transfer } from "./transfer.ts";
 export { decode as fromHandles, encode as toHandles } from "../runtime/handle.ts";
-export type { HeapPolicy } from "./pin.ts";
+export { type HeapPolicy, type HeapReport, unpinned } from "./pin.ts";
 export { worker, type WorkerFunction } from "./worker.ts";

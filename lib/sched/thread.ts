@@ -7,6 +7,7 @@ import { threadAlive } from "../runtime/thread.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
 import { Mailbox, type MessageListener, type ThreadEvent } from "./mailbox.ts";
 import { type FromWorker, type Leave, unflatten } from "./message.ts";
+import type { HeapReport } from "./pin.ts";
 import type { Placement } from "./policy.ts";
 
 /** How {@linkcode Thread.terminate} waits. */
@@ -45,6 +46,7 @@ export class Thread<Result = unknown> {
   readonly #ended: Promise<Result>;
   #state: ThreadState = "starting";
   #tid: number | undefined;
+  #heap: HeapReport | undefined;
   #joined = false;
   #exited = false;
   #stopped = false;
@@ -54,7 +56,7 @@ export class Thread<Result = unknown> {
     worker: Worker,
     channel: MessagePort,
     id: number,
-    { placement, name, free }: { placement: Placement; name: string; free: () => void },
+    { placement, name, ended }: { placement: Placement; name: string; ended: () => void },
   ) {
     this.name = name;
     this.placement = placement;
@@ -63,7 +65,7 @@ export class Thread<Result = unknown> {
     this.#mailbox = new Mailbox(worker, name);
     this.#id = id;
     this.#ended = this.#run().finally(() => {
-      free();
+      ended();
       this.#mailbox.close();
       this.#channel.close();
       this.#state = "ended";
@@ -86,6 +88,13 @@ export class Thread<Result = unknown> {
   /** Its OS thread id; undefined before it has started. */
   get tid(): number | undefined {
     return this.#tid;
+  }
+
+  /**
+   * Where its own heap comes from, and why not from where it was asked for; undefined before it has started.
+   */
+  get heap(): HeapReport | undefined {
+    return this.#heap;
   }
 
   /**
@@ -239,6 +248,8 @@ export class Thread<Result = unknown> {
         else if (message.type === "loaded") this.#mailbox.open();
         else {
           this.#tid = message.tid;
+          const { refused } = message.heap;
+          this.#heap = { ...message.heap, refused: refused && unflatten(refused) as NumaError };
           if (this.#state === "starting") this.#state = "running";
         }
       };

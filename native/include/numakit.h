@@ -141,6 +141,13 @@ NK_API int32_t nk_affinity_get(uint64_t *mask, int32_t words);
  */
 NK_API int32_t nk_affinity_set(const uint64_t *mask, int32_t words);
 
+/*
+ * Let threads of this process run on the CPUs of the mask: those whose names begin with one of the names, each of which
+ * ends with a NUL; an empty one ends the list. Returns how many were elsewhere. -EINVAL as above, -errno of reading
+ * /proc/self/task. A thread that may not run on all of the mask is left alone.
+ */
+NK_API int32_t nk_threads_widen(const uint64_t *mask, int32_t words, const char *names);
+
 #define NK_POLICY_DEFAULT 0 /* first touch on the node the thread runs on */
 #define NK_POLICY_PREFER 1  /* that node first, others when it is full */
 #define NK_POLICY_BIND 2    /* that node only: the kernel kills when it is full */
