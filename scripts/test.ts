@@ -7,6 +7,7 @@ import { globSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { arm64Suites, type Extent } from "./lib/arm64.ts";
+import { containerCommands } from "./lib/container.ts";
 import type { TestCase } from "./lib/junit.ts";
 import { buildNode20 } from "./lib/node20.ts";
 import { type Command, commandsFor, NODE_FLAGS } from "./lib/runtimes.ts";
@@ -211,6 +212,13 @@ function unitSteps(): Record<"bun" | "deno" | "node26" | "node20", Step> {
   };
 }
 
+/** On each runtime what a default container can run; on Node 20 that is what tests/container_test.ts says of it. */
+function containerSteps(): Step[] {
+  return Object.entries(containerCommands()).map(([runtime, command]) =>
+    junit(`default container, ${runtime}`, command)
+  );
+}
+
 async function runAll(): Promise<SuiteResult[]> {
   const results = await runLanes([staticChecks()], [
     junit("C helper with ASan and UBSan", (report) => [
@@ -236,6 +244,9 @@ async function runAll(): Promise<SuiteResult[]> {
   const runtimes = await runLanes([bun, node26], [deno, node20]);
   results.push(...runtimes);
   if (runtimes.length > 1) results.push(compareCounts(runtimes));
+  const contained = await runLanes(containerSteps());
+  results.push(...contained);
+  if (contained.length > 1) results.push(compareCounts(contained));
   if (wantsGuests()) results.push(...await runGuests(), ...await runArm64("gate"));
   return results;
 }

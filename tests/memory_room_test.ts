@@ -19,7 +19,7 @@ function runUnder(limitMib: number, way: string): string {
   const { status, signal, stdout, stderr }: Ran = runModule(
     sibling(import.meta.url, "./modules/room"),
     // JavaScriptCore counts an arena as its heap, and lets garbage grow with that (docs/runtimes.md).
-    { args: [way], prefix: limit.prefix, env: { BUN_JSC_forceRAMSize: `${limitMib * MIB}` } },
+    { args: [way], within: limit.prefix, env: { BUN_JSC_forceRAMSize: `${limitMib * MIB}` } },
   );
   assert.deepEqual([limit.kills, status, signal], [0, 0, null], stderr);
   return stdout;

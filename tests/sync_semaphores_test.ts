@@ -14,6 +14,7 @@ import { counting } from "./support/counting.ts";
 import { rejectsCode, throwsCode } from "./support/errors.ts";
 import { FakeProcess, FakeWait, type FakeWaiter } from "./support/waiters.ts";
 import { type PrimitiveTask, WORD } from "./workers/primitives.ts";
+import { noPolicies } from "./support/policies.ts";
 
 const module = sibling(import.meta.url, "./workers/primitives");
 const SHAPE: Shape = { threads: 6, domains: 2 };
@@ -238,7 +239,7 @@ describe("Semaphore", () => {
     assert.equal(semaphore.available, 3);
   });
 
-  it("says so when its arena is gone", async () => {
+  it("says so when its arena is gone", { skip: noPolicies }, async () => {
     const arena = Arena.create({ node: 0, size: "64 KiB" });
     const semaphore = Semaphore.create(arena, 0);
     const waiting = semaphore.acquireAsync();
@@ -333,7 +334,7 @@ describe("Latch and Once", () => {
     throwsCode(() => Once.fromHandle(open.toHandle()), "EINVAL");
   });
 
-  it("say so when their arena is gone", async () => {
+  it("say so when their arena is gone", { skip: noPolicies }, async () => {
     const arena = Arena.create({ node: 0, size: "64 KiB" });
     const latch = Latch.create(arena, 1);
     const once = Once.create(arena);

@@ -5,6 +5,7 @@ import { MessageChannel } from "node:worker_threads";
 import { Arena, joinAll, launch, type LaunchOptions, type Thread, transfer } from "../mod.ts";
 import { runModule, sibling } from "./support/checkout.ts";
 import { rejectsCode, throwsCode } from "./support/errors.ts";
+import { noPolicies } from "./support/policies.ts";
 import type { Task } from "./workers/messages.ts";
 
 const module = sibling(import.meta.url, "./workers/messages");
@@ -142,7 +143,7 @@ describe("a launcher's messages", () => {
 });
 
 describe("live objects in messages", () => {
-  it("arrive as handles, and come to life there", async () => {
+  it("arrive as handles, and come to life there", { skip: noPolicies }, async () => {
     using arena = Arena.create({ node: 0, size: 4096 });
     const thread = run({ task: "live" });
     const heard = listen(thread);

@@ -15,6 +15,7 @@ import { native } from "../lib/runtime/native.ts";
 import { threadAffinity } from "../lib/topology/load.ts";
 import { onDeno, onNode20, sibling } from "./support/checkout.ts";
 import { rejectsCode, throwsCode } from "./support/errors.ts";
+import { noPolicies } from "./support/policies.ts";
 import type { Task } from "./workers/basic.ts";
 
 const basic = sibling(import.meta.url, "./workers/basic");
@@ -68,18 +69,22 @@ describe("launch", () => {
     assert.equal(again.placement.cpus.toString(), cpus[0], "a place is free again after the end");
   });
 
-  it("brings arenas to life in arguments, at any depth, as the same object", async () => {
-    using arena = Arena.create({ node: 0, size: "64 KiB" });
-    const byteOffset = await run<number>({ task: "fill", arena }).join();
-    const data = new Int32Array(arena.bytes.buffer, byteOffset, 1024);
-    assert.equal(data.every((value) => value === 42), true);
-    assert.equal(arena.used, 4096);
-    const nested = { arenas: [arena, arena], map: new Map([["same", arena]]) };
-    assert.equal(await run({ task: "identity", nested }).join(), true);
-    assert.equal(arena.alloc(1), 4096, "the arena is free to allocate from again");
-  });
+  it(
+    "brings arenas to life in arguments, at any depth, as the same object",
+    { skip: noPolicies },
+    async () => {
+      using arena = Arena.create({ node: 0, size: "64 KiB" });
+      const byteOffset = await run<number>({ task: "fill", arena }).join();
+      const data = new Int32Array(arena.bytes.buffer, byteOffset, 1024);
+      assert.equal(data.every((value) => value === 42), true);
+      assert.equal(arena.used, 4096);
+      const nested = { arenas: [arena, arena], map: new Map([["same", arena]]) };
+      assert.equal(await run({ task: "identity", nested }).join(), true);
+      assert.equal(arena.alloc(1), 4096, "the arena is free to allocate from again");
+    },
+  );
 
-  it("brings arenas to life in results", async () => {
+  it("brings arenas to life in results", { skip: noPolicies }, async () => {
     const { live } = stats();
     const { made } = await run<{ made: Arena[] }>({ task: "makeArena" }).join();
     using arena = made[0] as Arena;
@@ -138,6 +143,9 @@ describe("launch", () => {
     throwsCode(() => launch(basic, { args: () => {} }), "EINVAL", /cannot be sent/);
     throwsCode(() => launch(basic, { policy: Policy.bindNode(63) }), "ENODEV");
     throwsCode(() => launch(basic, { policy: Policy.bindCpus("60000") }), "ENODEV");
+  });
+
+  it("refuses arguments that are gone", { skip: noPolicies }, () => {
     const arena = Arena.create({ node: 0, size: 4096 });
     arena.destroy();
     throwsCode(() => launch(basic, { args: { arena } }), "EDESTROYED");
@@ -145,7 +153,7 @@ describe("launch", () => {
 });
 
 describe("arenas between threads", () => {
-  it("are allocated from by one thread at a time", async () => {
+  it("are allocated from by one thread at a time", { skip: noPolicies }, async () => {
     using arena = Arena.create({ node: 0, size: 4096 });
     arena.alloc(16);
     await rejectsCode(run({ task: "fill", arena }).join(), "EBUSY", /unclaim/);
@@ -159,20 +167,24 @@ describe("arenas between threads", () => {
     await rejectsCode(thread.join(), "ETERMINATED");
   });
 
-  it("outlive the thread that made them, and die with the last one", async () => {
-    const { live } = stats();
-    const arena = Arena.create({ node: 0, size: 4096 });
-    const started = shared();
-    const thread = run<number[]>({ task: "useAfter", arena, started });
-    await until(started, 1);
-    arena.destroy();
-    assert.equal(stats().live, live + 1);
-    Atomics.store(started, 0, 2);
-    assert.deepEqual(await thread.join(), [80, 0]);
-    assert.equal(stats().live, live);
-  });
+  it(
+    "outlive the thread that made them, and die with the last one",
+    { skip: noPolicies },
+    async () => {
+      const { live } = stats();
+      const arena = Arena.create({ node: 0, size: 4096 });
+      const started = shared();
+      const thread = run<number[]>({ task: "useAfter", arena, started });
+      await until(started, 1);
+      arena.destroy();
+      assert.equal(stats().live, live + 1);
+      Atomics.store(started, 0, 2);
+      assert.deepEqual(await thread.join(), [80, 0]);
+      assert.equal(stats().live, live);
+    },
+  );
 
-  it("are refused to a thread that comes too late", async () => {
+  it("are refused to a thread that comes too late", { skip: noPolicies }, async () => {
     const arena = Arena.create({ node: 0, size: 4096 });
     const started = shared();
     const thread = run({ task: "attachLate", handle: arena.toHandle(), started });
@@ -181,7 +193,7 @@ describe("arenas between threads", () => {
     await rejectsCode(thread.join(), "ESTALE");
   });
 
-  const transfers = { skip: onNode20 && "Node 20 transfers no external buffer" };
+  const transfers = { skip: noPolicies || onNode20 && "Node 20 transfers no external buffer" };
   it("survive a thread that transferred the buffer", transfers, async () => {
     const arena = Arena.create({ node: 0, size: 4096 });
     assert.equal(await run({ task: "transferAway", arena }).join(), 8192);
@@ -193,7 +205,7 @@ describe("arenas between threads", () => {
 });
 
 describe("thread.terminate", () => {
-  it("ends a waiting thread and accounts for what it held", async () => {
+  it("ends a waiting thread and accounts for what it held", { skip: noPolicies }, async () => {
     const { live, retired } = stats();
     for (let round = 0; round < 5; round++) {
       const arena = Arena.create({ node: 0, size: 4096 });
@@ -208,7 +220,7 @@ describe("thread.terminate", () => {
     assert.deepEqual(stats(), { live, retired });
   });
 
-  it("ends a busy thread, or says that it could not", async () => {
+  it("ends a busy thread, or says that it could not", { skip: noPolicies }, async () => {
     const { live } = stats();
     const arena = Arena.create({ node: 0, size: 4096 });
     const started = shared();
@@ -242,7 +254,7 @@ describe("thread.terminate", () => {
 });
 
 describe("joinAll", () => {
-  it("waits for all and gives their results in order", async () => {
+  it("waits for all and gives their results in order", { skip: noPolicies }, async () => {
     using arena = Arena.create({ node: 0, size: "16 KiB" });
     run({ task: "fill", arena });
     await joinAll();

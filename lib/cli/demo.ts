@@ -3,9 +3,11 @@ import process from "node:process";
 import colors from "picocolors";
 import { Arena } from "../memory/arena.ts";
 import { formatBytes } from "../runtime/bytes.ts";
+import { NumaError } from "../runtime/error.ts";
 import { native } from "../runtime/native.ts";
-import { Policy } from "../sched/policy.ts";
 import { launch } from "../sched/launch.ts";
+import type { HeapReport } from "../sched/pin.ts";
+import { Policy } from "../sched/policy.ts";
 import { topology } from "../topology/load.ts";
 import type { DemoReport } from "./demo_worker.ts";
 import { summarizeSamples, timeBatch } from "./measure.ts";
@@ -27,8 +29,21 @@ function check(holds: boolean, text: string): void {
   say(`  ${colors.green("✓")} ${text}`);
 }
 
-function placeArena(): Arena {
-  const arena = Arena.create({ node: 0, size: "64 MiB", pages: ["2m", "thp", "4k"] });
+/** Something that this system does not let the demo show. */
+function sayRefused({ why, fix = "" }: NumaError, what: string): void {
+  say(`  ${colors.yellow("✗")} ${what}: ${why}. ${fix}`);
+}
+
+function placeArena(): Arena | undefined {
+  let arena: Arena;
+  try {
+    arena = Arena.create({ node: 0, size: "64 MiB", pages: ["2m", "thp", "4k"] });
+  } catch (error) {
+    if (!(error instanceof NumaError) || error.code !== "EPERM") throw error;
+    say(colors.bold("An arena on node 0"));
+    sayRefused(error, "there is none here");
+    return undefined;
+  }
   const { nodes, pages, pageBytes } = arena.residency();
   say(colors.bold(`An arena of ${formatBytes(arena.capacity)}, strictly on node 0`));
   const onNode = nodes.get(0) ?? 0;
@@ -40,8 +55,10 @@ function placeArena(): Arena {
   return arena;
 }
 
-async function runWorker(arena: Arena): Promise<void> {
-  say(colors.bold("\nA worker pinned to node 0 that allocates in it"));
+async function runWorker(arena: Arena | undefined): Promise<void> {
+  say(
+    colors.bold(`\nA worker pinned to node 0${arena === undefined ? "" : " that allocates in it"}`),
+  );
   const thread = launch<DemoReport>(
     new URL(`./demo_worker.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url),
     { policy: Policy.bindNode(0), args: { arena, count: COUNT }, name: "demo" },
@@ -50,7 +67,12 @@ async function runWorker(arena: Arena): Promise<void> {
   const cpus = topology().cpusOfNode(0).intersection(topology().allowedCpus);
   check(report.affinity === cpus.toString(), `it may run on CPUs ${report.affinity}, node 0's`);
   check(report.node === 0, `it ran on CPU ${report.cpu} of node ${report.node}`);
-  check(report.sum === COUNT * (COUNT - 1) / 2, `it summed up ${COUNT} numbers in the arena`);
+  const heap = thread.heap as HeapReport;
+  if (heap.refused === undefined) check(heap.got === "prefer", "its own heap comes from node 0");
+  else sayRefused(heap.refused, "its own heap comes from wherever it runs");
+  const place = arena === undefined ? "its own heap" : "the arena";
+  check(report.sum === COUNT * (COUNT - 1) / 2, `it summed up ${COUNT} numbers in ${place}`);
+  if (arena === undefined) return;
   check(
     arena.used === COUNT * 8,
     `the arena has ${formatBytes(arena.used)} in use, seen from here`,
@@ -86,13 +108,18 @@ async function compareCosts(arena: Arena): Promise<void> {
 }
 
 /**
- * Shows numakit's main job on this machine, step by step, checking each step.
+ * Shows numakit's main job on this machine, step by step, checking each step. What the system forbids is told, with the
+ * line that allows it, and left out.
  *
  * @throws {NumaError} What a step throws.
  */
 export async function runDemo(): Promise<void> {
   say(drawTopology(topology()));
-  using arena = placeArena();
-  await runWorker(arena);
-  await compareCosts(arena);
+  const arena = placeArena();
+  try {
+    await runWorker(arena);
+    if (arena !== undefined) await compareCosts(arena);
+  } finally {
+    arena?.destroy();
+  }
 }

@@ -20,9 +20,11 @@ export interface DemoReport {
   readonly sum: number;
 }
 
-/** Allocates in the arena it is given, and says where it ran. */
-const body: (args: { arena: Arena; count: number }) => DemoReport = ({ arena, count }) => {
-  const data = arena.allocFloat64(count);
+/** Allocates in the arena it is given, if any, and says where it ran. */
+const body: (args: { arena: Arena | undefined; count: number }) => DemoReport = (
+  { arena, count },
+) => {
+  const data = arena?.allocFloat64(count) ?? new Float64Array(count);
   for (let index = 0; index < count; index++) data[index] = index;
   return {
     affinity: threadAffinity().toString(),

@@ -52,15 +52,15 @@ export function runModule(
     readonly timeoutMs?: number;
     /** Whether it is run once more when Deno crashes at its exit. Default: true. */
     readonly again?: boolean;
-    /** What the command begins with. */
-    readonly prefix?: readonly string[];
+    /** A program that runs what it is given, and its own arguments. */
+    readonly within?: readonly string[];
   } = {},
 ): Ran {
-  const { args = [], env = {}, denoFlags = ["--allow-all"], prefix = [] } = options;
+  const { args = [], env = {}, denoFlags = ["--allow-all"], within = [] } = options;
   const { timeoutMs = 60_000, again = true } = options;
   const flags = onDeno ? ["run", "--no-prompt", ...denoFlags] : [];
   const [program, ...words] = [
-    ...prefix,
+    ...within,
     ...[process.execPath, ...flags, fileURLToPath(module), ...args],
   ];
   const run = (): Ran => {
@@ -73,5 +73,6 @@ export function runModule(
   };
   const ran = run();
   // Deno 2.9 crashes now and then when a process that had workers exits, also without numakit (docs/runtimes.md).
-  return again && onDeno && ran.signal === "SIGSEGV" ? run() : ran;
+  const crashed = ran.signal === "SIGSEGV" || (within.length > 0 && ran.status === 128 + 11);
+  return again && onDeno && crashed ? run() : ran;
 }

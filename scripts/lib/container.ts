@@ -1,0 +1,26 @@
+/**
+ * The unit tests that run in a container as Docker and Kubernetes make them by default (native/tests/container.c): those
+ * that need no memory policy. What needs one is skipped there, by `noPolicies` of tests/support/policies.ts, or is in
+ * a file that is not listed.
+ */
+import { type Command, commandsFor } from "./runtimes.ts";
+
+const CONTAINER = "native/build/container";
+
+/** Topology, policies and their arithmetic; threads; locks and all else that lives in plain shared memory. */
+const NAMES = [
+  ...["bytes", "cpu_set", "current", "import", "left_right", "machine", "mutex_core"],
+  ...["object_heap", "policy", "readers", "sync_queue_locks", "sync_readers", "sync_semaphores"],
+  ...["thread", "thread_helpers", "thread_messages", "topology", "wait_strategy"],
+];
+
+/** The commands that run them there, by the runtimes' names. */
+export function containerCommands(): Readonly<Record<string, Command>> {
+  const commands = commandsFor(NAMES.map((name) => `tests/${name}_test.ts`));
+  return Object.fromEntries(
+    Object.entries(commands).map(([runtime, command]) => [
+      runtime,
+      (report: string) => [CONTAINER, ...command(report)],
+    ]),
+  );
+}
