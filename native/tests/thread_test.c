@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 static void *identify(void *out)
 {
@@ -98,11 +99,63 @@ static void test_rseq_follows_the_cpu(void)
     CHECK_EQ(nk_affinity_set(before, words), 0);
 }
 
+/* A helper thread, pinned by itself, that waits to be told to end. */
+struct helper {
+    pthread_barrier_t ready, over;
+    const uint64_t *mask;
+    uint64_t after[NK_MASK_WORDS_MAX];
+};
+
+static void *help(void *data)
+{
+    struct helper *helper = data;
+
+    CHECK_EQ(prctl(PR_SET_NAME, "nk-helper 7"), 0);
+    CHECK_EQ(nk_affinity_set(helper->mask, NK_MASK_WORDS_MAX), 0);
+    pthread_barrier_wait(&helper->ready);
+    pthread_barrier_wait(&helper->over);
+    CHECK(nk_affinity_get(helper->after, NK_MASK_WORDS_MAX) > 0);
+    return NULL;
+}
+
+static void test_helpers_are_widened_by_name(void)
+{
+    uint64_t all[NK_MASK_WORDS_MAX], one[NK_MASK_WORDS_MAX] = {0}, none[NK_MASK_WORDS_MAX] = {0};
+    int32_t words = nk_affinity_get(all, NK_MASK_WORDS_MAX), elsewhere;
+    struct helper helper = {.mask = one};
+    pthread_t thread;
+    int cpu = 0;
+
+    while ((all[cpu / 64] >> (cpu % 64) & 1) == 0)
+        cpu++;
+    one[cpu / 64] = UINT64_C(1) << (cpu % 64);
+    elsewhere = memcmp(one, all, sizeof one) != 0;
+    CHECK_EQ(pthread_barrier_init(&helper.ready, NULL, 2), 0);
+    CHECK_EQ(pthread_barrier_init(&helper.over, NULL, 2), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, help, &helper), 0);
+    pthread_barrier_wait(&helper.ready);
+    CHECK_EQ(nk_threads_widen(all, words, "another\0"), 0);
+    CHECK_EQ(nk_threads_widen(all, words, "\0"), 0);
+    /* What cannot be, leaves it where it is. */
+    none[NK_MASK_WORDS_MAX - 1] = UINT64_C(1) << 63;
+    CHECK_EQ(nk_threads_widen(none, NK_MASK_WORDS_MAX, "nk-helper\0"), 0);
+    CHECK_EQ(nk_threads_widen(all, words, "another\0nk-helper\0"), elsewhere);
+    CHECK_EQ(nk_threads_widen(all, words, "another\0nk-helper\0"), 0);
+    CHECK_EQ(nk_threads_widen(NULL, words, "\0"), -EINVAL);
+    CHECK_EQ(nk_threads_widen(all, 0, "\0"), -EINVAL);
+    CHECK_EQ(nk_threads_widen(all, NK_MASK_WORDS_MAX + 1, "\0"), -EINVAL);
+    CHECK_EQ(nk_threads_widen(all, words, NULL), -EINVAL);
+    pthread_barrier_wait(&helper.over);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(memcmp(helper.after, all, sizeof all), 0);
+}
+
 int main(void)
 {
     RUN(test_identity_is_stable_and_ends_with_the_thread);
     RUN(test_affinity_is_set_exactly_or_not_at_all);
     RUN(test_policy);
     RUN(test_rseq_follows_the_cpu);
+    RUN(test_helpers_are_widened_by_name);
     return 0;
 }
