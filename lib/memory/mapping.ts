@@ -18,6 +18,7 @@ import {
   TOP,
 } from "./layout.ts";
 import { pageFormat, type PageKind, pageKind } from "./pages.ts";
+import { endWaits, evict } from "./tenants.ts";
 
 /** What a mapping is made of. */
 export interface MappingRequest {
@@ -457,13 +458,15 @@ export class Mapping {
   }
 
   /**
-   * Lets go: this thread's views die at once, and the last thread to let go unmaps.
+   * Lets go: this thread's views die at once, and the last thread to let go unmaps. What the thread holds in it, and
+   * others may wait for, goes to them as from a dead one.
    *
    * A buffer that somebody else has carried off cannot be detached any more; the helper then keeps its addresses
    * reserved for ever, so that what is left of it reads zeros.
    */
   release(): void {
     if (held.get(this.identity) !== this) return;
+    evict(this.identity);
     if (this.buffer.byteLength > 0) publish("destroy", () => this.#event(this.dataBytes));
     held.delete(this.identity);
     const buffers = [this.buffer, ...this.#more];
@@ -472,9 +475,14 @@ export class Mapping {
     native().calls.nk_mapping_release(this.identity, !lost && detached ? 1 : 0);
   }
 
-  /** Lets go of everything this thread holds: the last act of a worker. */
+  /**
+   * Lets go of everything this thread holds: the last act of a worker. Memory in which it holds a lock is left to the end
+   * of the OS thread: until then code of it may still run, which would change what the lock's next owner guards.
+   */
   static releaseAll(): void {
-    for (const mapping of [...held.values()]) mapping.release();
+    for (const mapping of [...held.values()]) {
+      if (!endWaits(mapping.identity)) mapping.release();
+    }
   }
 
   #populate(from: number, to: number, refused: Refused): void {

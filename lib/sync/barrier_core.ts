@@ -201,6 +201,22 @@ export class BarrierCore {
   }
 
   /**
+   * Leaves it as a party that died, for one whose memory goes away. Whoever calls it wakes everybody afterwards.
+   *
+   * @param me Who.
+   * @param dead An id that is nobody's and never will be.
+   * @returns Whether it took part.
+   */
+  abandon(me: Waiter, dead: number): boolean {
+    const words = this.#words;
+    const at = this.#slots + me.slot * LINE_WORDS;
+    const party = Atomics.load(words, at);
+    if ((party & ID_MASK) !== me.id) return false;
+    Atomics.store(words, at, (party & ~ID_MASK) | dead);
+    return true;
+  }
+
+  /**
    * Makes it whole, as new: breaks it if it is not broken, waits until all are out, and forgets its parties.
    *
    * @param me Who. Must not be in.

@@ -197,6 +197,13 @@ export class CnaCore implements LockCore {
     return this.#words[(1 + me.slot) * LINE_WORDS + STATE] === (me.id | HELD);
   }
 
+  abandon(me: Waiter, dead: number): boolean {
+    if (!this.holds(me)) return false;
+    // Whoever waits finds a dead holder there.
+    Atomics.store(this.#words, (1 + me.slot) * LINE_WORDS + STATE, dead | HELD);
+    return true;
+  }
+
   /**
    * Whether a thread was found dead in the queue.
    *

@@ -98,6 +98,8 @@ export interface GlobalLock {
    * @param seat The seat.
    */
   bequeath(me: Waiter, heir: number, seat: number): void;
+  /** As {@linkcode LockCore.abandon}. */
+  abandon(me: Waiter, dead: number, seat: number): boolean;
   /** As {@linkcode LockCore.broken}. */
   broken(): boolean;
 }
@@ -194,6 +196,13 @@ export class CohortCore implements LockCore {
   holds(me: Waiter): boolean {
     const { domain } = me;
     return this.#localOf(domain).holds(me) && this.#words[domain * LINE_WORDS + OWNED] !== 0;
+  }
+
+  abandon(me: Waiter, dead: number): boolean {
+    const { domain } = me;
+    if (!this.holds(me)) return false;
+    this.#global.abandon(me, dead, domain);
+    return this.#localOf(domain).abandon?.(me, dead) === true;
   }
 
   /**

@@ -3,6 +3,7 @@
  *
  * ```
  *   line 0      | armed | top | cursor |   1: somebody may wait | slots below top are in use | where to look first
+ *               | ones | alls |            notifications of one, and of all, while armed; they wrap
  *   then        | entry of slot 0 | entry of slot 1 | …
  *
  *   entry:  0 never waited    id             waits, or is about to look a last time
@@ -44,6 +45,8 @@ import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../wait/wa
 const ARMED = 0;
 const TOP = 1;
 const CURSOR = 2;
+const ONES = 3;
+const ALLS = 4;
 const ENTRIES = LINE_WORDS;
 
 const NOTIFIED = 1 << 29;
@@ -141,15 +144,21 @@ export class EventCountCore {
     const words = this.#words;
     if (Atomics.load(words, ARMED) === 0) return false;
     const top = Math.min(Atomics.load(words, TOP), this.#threads);
+    // Before it looks: an entry that stands for several waits has to know of those that find it notified already.
+    Atomics.add(words, ONES, 1);
     const start = Atomics.load(words, CURSOR);
+    let isComing = false;
     for (let step = 0; step < top; step++) {
       const slot = (start + step) % top;
       if (this.#give(me, slot)) {
         Atomics.store(words, CURSOR, slot + 1);
         return true;
       }
+      const found = Atomics.load(words, ENTRIES + slot);
+      isComing ||= (found & NOTIFIED) !== 0 && me.alive(found & ID_MASK);
     }
-    return this.notifyAll(me);
+    // One that has yet to notice may stand for several waits, and counts what comes meanwhile: so `armed` stays.
+    return !isComing && this.notifyAll(me);
   }
 
   /**
@@ -161,6 +170,7 @@ export class EventCountCore {
   notifyAll(me: Waiter): boolean {
     const words = this.#words;
     if (Atomics.load(words, ARMED) === 0) return false;
+    Atomics.add(words, ALLS, 1);
     Atomics.store(words, ARMED, 0);
     const top = Math.min(Atomics.load(words, TOP), this.#threads);
     let any = false;
@@ -168,6 +178,24 @@ export class EventCountCore {
       if (this.#give(me, slot)) any = true;
     }
     return any;
+  }
+
+  /**
+   * How many notifications of one have been given while somebody may have waited.
+   *
+   * @returns The number; it wraps.
+   */
+  ones(): number {
+    return Atomics.load(this.#words, ONES);
+  }
+
+  /**
+   * How many notifications of all have been given while somebody may have waited.
+   *
+   * @returns The number; it wraps.
+   */
+  alls(): number {
+    return Atomics.load(this.#words, ALLS);
   }
 
   /** Notifies whoever waits in a slot. */

@@ -69,4 +69,20 @@ export interface LockCore {
    * @returns False when there is nothing to say, or it is not for `me` to say. Absent in locks that are not robust.
    */
   markConsistent?(me: Waiter): boolean;
+  /**
+   * Leaves the lock as a dead thread does: for a living one that can never give it back, because its memory goes away.
+   * Whoever calls it wakes everybody afterwards, as after a death.
+   *
+   * @param me Who may hold it.
+   * @param dead An id that is nobody's and never will be: it stands for the holder from now on.
+   * @returns Whether `me` held it. Absent in locks that are never held while code of others runs.
+   */
+  abandon?(me: Waiter, dead: number): boolean;
+  /**
+   * Whether a thread that holds it may let another of its own tasks have it as well, under the same id.
+   *
+   * @param me Who holds it.
+   * @returns Whether that keeps nobody waiting. Absent in locks that exclude.
+   */
+  shares?(me: Waiter): boolean;
 }

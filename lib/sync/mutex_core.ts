@@ -149,6 +149,16 @@ export class MutexCore implements LockCore {
     }
   }
 
+  abandon(me: Waiter, dead: number): boolean {
+    const words = this.#words;
+    for (;;) {
+      const state = Atomics.load(words, STATE);
+      if ((state & ID_MASK) !== me.id) return false;
+      const next = (state & ~ID_MASK) | dead;
+      if (Atomics.compareExchange(words, STATE, state, next) === state) return true;
+    }
+  }
+
   *wait(me: Waiter): Wait<boolean> {
     const words = this.#words;
     const entry = this.#entries + me.slot * ENTRY_WORDS;

@@ -29,8 +29,8 @@ export type SyncMemory = Arena | SharedArrayBuffer | Int32Array;
 /** For whom a lock is made. */
 export interface SyncOptions {
   /**
-   * The most threads that use it at the same time, waits that do not block included: 1 to 4,096. 64 unless given. Each
-   * takes room in the lock's memory.
+   * The most threads that use it at the same time: 1 to 4,096. Default: 64. Each takes room in the lock's memory. A thread
+   * that waits without blocking, or holds something that way, counts as two, however many such waits it has.
    */
   readonly threads?: number;
 }
@@ -73,6 +73,8 @@ export interface Region {
   readonly option: number;
   /** Tells it from all others. */
   readonly name: string;
+  /** The identity of the arena's mapping; undefined for words that cannot go away. */
+  readonly mapping: number | undefined;
   /** How another thread finds it. */
   toHandle(): Handle;
 }
@@ -195,6 +197,7 @@ function regionOf(kind: RegionKind, place: Place, action: string): Region {
     words: all.subarray(LINE_WORDS, end),
     statistics: hasStatistics ? all.subarray(statisticsAt, statisticsEnd) : undefined,
     option,
+    mapping: arena && (arena.toHandle().data as { readonly identity: number }).identity,
     name: `${kind.code}:${all[HEAD.nameLow]}:${all[HEAD.nameHigh]}`,
     toHandle(): Handle {
       return { numakitHandle: kind.name, data: { lot: parkingLot().buffer, ...whereabouts() } };

@@ -194,6 +194,15 @@ export class RwReadSide extends Side implements LockCore {
     return (Atomics.load(this.words, this.entryOf(me)) & ~WAKE) === me.id;
   }
 
+  abandon(me: Waiter): boolean {
+    // A reader has changed nothing.
+    return this.release(me);
+  }
+
+  shares(): boolean {
+    return (Atomics.load(this.words, OWNER) & CLOSED) === 0;
+  }
+
   /**
    * Whether there is nothing to read, because a writer died and no other has taken over yet, or put it right.
    *
@@ -301,6 +310,16 @@ export class RwWriteSide extends Side implements LockCore {
 
   holds(me: Waiter): boolean {
     return (Atomics.load(this.words, OWNER) & (ID_MASK | DRAINING)) === me.id;
+  }
+
+  abandon(me: Waiter, dead: number): boolean {
+    const { words } = this;
+    while (this.holds(me)) {
+      const state = Atomics.load(words, OWNER);
+      const next = (state & ~ID_MASK) | dead;
+      if (Atomics.compareExchange(words, OWNER, state, next) === state) return true;
+    }
+    return false;
   }
 
   /**

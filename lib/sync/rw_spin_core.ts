@@ -140,6 +140,16 @@ export class RwSpinReadSide extends Side implements LockCore {
     return this.#readers.includes(me.id);
   }
 
+  abandon(me: Waiter): boolean {
+    // A reader has changed nothing.
+    return this.release(me);
+  }
+
+  shares(): boolean {
+    const state = Atomics.load(this.words, STATE);
+    return state >= 0 && state < MOST_READERS;
+  }
+
   /**
    * Whether there is nothing to read, because a writer died and no other has taken over yet, or put it right.
    *
@@ -207,6 +217,16 @@ export class RwSpinWriteSide extends Side implements LockCore {
 
   holds(me: Waiter): boolean {
     return (Atomics.load(this.words, STATE) & (WRITER | ID_MASK)) === (WRITER | me.id);
+  }
+
+  abandon(me: Waiter, dead: number): boolean {
+    const { words } = this;
+    while (this.holds(me)) {
+      const state = Atomics.load(words, STATE);
+      const next = (state & ~ID_MASK) | dead;
+      if (Atomics.compareExchange(words, STATE, state, next) === state) return true;
+    }
+    return false;
   }
 
   /**

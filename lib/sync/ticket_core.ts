@@ -253,6 +253,13 @@ export class TicketCore implements LockCore {
     Atomics.compareExchange(this.#words, line + SEAT, me.id | HELD, heir | HELD);
   }
 
+  abandon(me: Waiter, dead: number, seat: number = me.slot): boolean {
+    if (!this.holds(me, seat)) return false;
+    // Whoever waits finds a dead holder there.
+    Atomics.store(this.#words, (1 + seat) * LINE_WORDS + SEAT, dead | HELD);
+    return true;
+  }
+
   /**
    * Whether a thread was found dead in line.
    *

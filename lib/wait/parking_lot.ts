@@ -11,7 +11,7 @@ import { NumaError } from "../runtime/error.ts";
 import { ASLEEP, HEAD, MOST_SLOTS, permitAt, slotOf, SlotsCore } from "./slots_core.ts";
 import { FOREVER, LINE_WORDS } from "./waiter.ts";
 
-export { type IsAlive, MOST_SLOTS, slotOf } from "./slots_core.ts";
+export { DEAD_ID, type IsAlive, MOST_SLOTS, slotOf } from "./slots_core.ts";
 
 const MAGIC = 0x4e4b504d;
 

@@ -69,6 +69,9 @@ const RESERVED = ID_MASK + 1;
 export const ASLEEP = -1;
 const AWAKE = 1;
 
+/** An id that no claim ever gives, as its generation is 0: it stands for somebody who is dead. */
+export const DEAD_ID = 1;
+
 /** The most slots. */
 export const MOST_SLOTS: number = 2 ** SLOT_BITS;
 

@@ -16,7 +16,7 @@ import type { Case, Mutant, Program, Spec, Thread, World } from "./spec.ts";
 /** Both sides of a lock, as one thread has them. */
 export interface RwHandle {
   readonly read: LockCore;
-  readonly write: Required<LockCore>;
+  readonly write: Required<Omit<LockCore, "shares">>;
 }
 
 /** One way to explore a lock. */
