@@ -12,7 +12,8 @@ import {
 import { Home } from "./home.ts";
 import { block, blockAsync, checkBlockOptions } from "../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../wait/options.ts";
-import { MOST_SLOTS } from "../wait/parking_lot.ts";
+import type { Tenant } from "../memory/tenants.ts";
+import { DEAD_ID, MOST_SLOTS } from "../wait/parking_lot.ts";
 import {
   attachRegion,
   createRegion,
@@ -23,8 +24,10 @@ import {
   type SyncMemory,
   type SyncOptions,
 } from "./region.ts";
-import { isMainThread } from "../wait/thread_waiter.ts";
+import { settleIn, wakeHeirs } from "./tenancy.ts";
+import { isMainThread, type ThreadWaiter } from "../wait/thread_waiter.ts";
 import { SPIN_YIELD_PARK } from "../wait/wait_strategy.ts";
+import type { Wait } from "../wait/waiter.ts";
 
 const MEMORY: RegionKind = {
   name: "Barrier",
@@ -60,7 +63,7 @@ function leads(answer: number): boolean {
  *
  * When a thread that takes part dies, or gives up, the others cannot pass: all of them get an error, and so does everybody
  * until {@linkcode Barrier.reset}. A thread takes part from its first {@linkcode Barrier.wait}, or {@linkcode Barrier.join},
- * until {@linkcode Barrier.leave}.
+ * until {@linkcode Barrier.leave}. One that destroys the barrier's arena before it leaves counts as dead.
  *
  * Properties: NUMA-aware, reusable, robust, abortable.
  *
@@ -79,10 +82,13 @@ function leads(answer: number): boolean {
 export class Barrier implements Shareable {
   readonly #core: BarrierCore;
   readonly #home: Home;
+  /** This thread's waits that do not block: each is a party, with an id of its own. */
+  readonly #waits = new Set<ThreadWaiter>();
 
   private constructor(region: Region) {
     this.#core = new BarrierCore(region.words, region.shape);
     this.#home = new Home(region, "barrier", SPIN_YIELD_PARK);
+    settleIn(this, region, "parties", tenantOf(this.#core, this.#home, this.#waits));
   }
 
   /**
@@ -189,7 +195,8 @@ export class Barrier implements Shareable {
   }
 
   /**
-   * Waits until all have come without blocking the thread. Such a wait is a party of its own, while it lasts.
+   * Waits until all have come without blocking the thread. Such a wait is a party of its own, while it lasts, and counts
+   * as a thread of its own for the barrier's `threads`.
    *
    * @param options How long to wait.
    * @returns Resolves to whether this wait is the leader.
@@ -200,24 +207,27 @@ export class Barrier implements Shareable {
     this.#home.check("pass");
     const core = this.#core;
     let answer = BARRIER_WAITING;
-    const { me, result } = await blockAsync(
-      (me) => {
-        this.#home.admit(me, ACTION);
-        answer = core.begin(me);
-        return answer === BARRIER_WAITING ? this.#home.watch(core.wait(me), "pass") : undefined;
-      },
-      ACTION,
-      options,
-      (answer) => answer === BARRIER_GAVE_UP,
-    );
-    // Otherwise it would be taken for a dead party.
+    let party: ThreadWaiter | undefined;
+    const start = (me: ThreadWaiter): Wait<number> | undefined => {
+      this.#home.admit(me, ACTION);
+      this.#waits.add(party = me);
+      answer = core.begin(me);
+      return answer === BARRIER_WAITING ? this.#home.watch(core.wait(me), "pass") : undefined;
+    };
     try {
-      this.#home.check("pass");
-      core.leave(me);
+      const failed = (answer: number): boolean => answer === BARRIER_GAVE_UP;
+      const { me, result } = await blockAsync(start, ACTION, options, failed);
+      // Otherwise it would be taken for a dead party.
+      try {
+        this.#home.check("pass");
+        core.leave(me);
+      } finally {
+        me.lot.release(me.id);
+      }
+      return leads(result ?? answer);
     } finally {
-      me.lot.release(me.id);
+      if (party !== undefined) this.#waits.delete(party);
     }
-    return leads(result ?? answer);
   }
 
   /**
@@ -246,4 +256,19 @@ export class Barrier implements Shareable {
   static {
     registerKind(MEMORY.name, Barrier, Barrier.fromHandle);
   }
+}
+
+/** A party whose memory goes will not come any more: the others are told, as of a dead one. */
+function tenantOf(core: BarrierCore, { me, words }: Home, waits: Set<ThreadWaiter>): Tenant {
+  return {
+    holds: () => false,
+    // They look, and find their memory gone.
+    endWaits: () => waits.forEach(({ lot, id }) => lot.unpark(id)),
+    abandon(): void {
+      if (words.length === 0) return;
+      let took = false;
+      for (const party of [me, ...waits]) if (core.abandon(party, DEAD_ID)) took = true;
+      if (took) wakeHeirs();
+    },
+  };
 }

@@ -1,14 +1,14 @@
 import { checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import { block, blockAsync, checkBlockOptions } from "../wait/block.ts";
+import { block, checkBlockOptions, checkWaitOptions } from "../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../wait/options.ts";
 import { ConditionCore } from "./condition_core.ts";
+import { Crowd } from "./crowd.ts";
 import { EventCountCore } from "./event_count_core.ts";
 import { Guard, Lock } from "./lock.ts";
 import {
   attachRegion,
-  checkSlot,
   createRegion,
   oneOf,
   type Region,
@@ -17,7 +17,7 @@ import {
   type SyncMemory,
   type SyncOptions,
 } from "./region.ts";
-import { watch } from "./home.ts";
+import { settleIn } from "./tenancy.ts";
 import { currentWaiter, type ThreadWaiter } from "../wait/thread_waiter.ts";
 
 const MEMORY: RegionKind = {
@@ -58,15 +58,17 @@ const WAIT = "wait for a condition";
  */
 export class Condition implements Shareable {
   readonly #core: ConditionCore;
-  readonly #events: EventCountCore;
   readonly #region: Region;
   readonly #me: ThreadWaiter;
+  readonly #crowd: Crowd;
 
   private constructor(region: Region) {
-    this.#events = new EventCountCore(region.words, region.shape);
-    this.#core = new ConditionCore(this.#events);
+    const events = new EventCountCore(region.words, region.shape);
+    this.#core = new ConditionCore(events);
     this.#region = region;
     this.#me = currentWaiter();
+    this.#crowd = new Crowd(events, region, this.#me, WAIT);
+    settleIn(this, region, "waits", this.#crowd.tenant);
   }
 
   /**
@@ -146,13 +148,14 @@ export class Condition implements Shareable {
   }
 
   /**
-   * Gives a lock back, waits for a signal without blocking the thread, and takes the lock again.
+   * Gives a lock back, waits for a signal without blocking the thread, and takes the lock again. There may be any number of
+   * such waits.
    *
    * @param lock The lock.
    * @param guard What `acquireAsync` gave for it. It stands for nothing afterwards.
    * @param options How long to wait for the signal; the lock is waited for as long as it takes.
    * @returns Resolves to the guard of the lock. When it rejects, the lock is not held.
-   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more waits than it was made for; `EDESTROYED` its arena is; `EINVAL`.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is; `EINVAL`.
    * The signal's reason when that aborts. What the lock throws.
    */
   async waitAsync(lock: Lock, guard: Guard, options?: WaitOptions): Promise<Guard> {
@@ -163,28 +166,21 @@ export class Condition implements Shareable {
         fix: "Give what acquireAsync gave for the lock.",
       });
     }
-    let begun = false;
+    let isHeld = true;
+    const letGo = (): void => {
+      isHeld = false;
+      guard.release();
+    };
     try {
       this.#check(WAIT);
-      const { me } = await blockAsync(
-        (me) => {
-          checkSlot(me.slot, this.#region.shape, WAIT);
-          begun = this.#core.begin({ release: () => (guard.release(), true) }, me);
-          return watch(this.#core.wait(me), () => this.#check(WAIT));
-        },
-        WAIT,
-        options,
-      );
-      try {
-        return await lock.acquireAsync();
-      } finally {
-        if (this.#region.words.length > 0) this.#events.leave(me);
-        me.lot.release(me.id);
-      }
+      const checked = options && checkWaitOptions(options, WAIT);
+      checked?.signal?.throwIfAborted();
+      await this.#crowd.join(checked, undefined, letGo);
     } catch (error) {
-      if (!begun) guard.release();
+      if (isHeld) letGo();
       throw error;
     }
+    return await lock.acquireAsync();
   }
 
   /**

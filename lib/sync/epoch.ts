@@ -12,6 +12,8 @@ import {
   type SyncMemory,
   type SyncOptions,
 } from "./region.ts";
+import { settleIn } from "./tenancy.ts";
+import type { Tenant } from "../memory/tenants.ts";
 import { currentWaiter, type ThreadWaiter } from "../wait/thread_waiter.ts";
 
 const MEMORY: RegionKind = { name: "Epoch", code: 43, words: (shape) => EpochCore.words(shape) };
@@ -23,7 +25,7 @@ const MEMORY: RegionKind = { name: "Epoch", code: 43, words: (shape) => EpochCor
  * each, in a line of the thread's own. Who takes something out notes the {@linkcode Epoch.current} epoch with it,
  * calls {@linkcode Epoch.advance} now and then, and uses it again once it is {@linkcode Epoch.safe}.
  *
- * A thread that sleeps inside holds up everybody's memory; one that died does not.
+ * A thread that sleeps inside holds up everybody's memory; one that died, or destroyed the arena of the epoch, does not.
  *
  * @example
  * ```ts
@@ -47,6 +49,7 @@ export class Epoch implements Shareable {
     this.#core = new EpochCore(region.words, region.shape);
     this.#region = region;
     this.#me = currentWaiter();
+    settleIn(this, region, "reader", tenantOf(this.#core, region.words, this.#me));
   }
 
   /**
@@ -183,4 +186,15 @@ function refuseDestroyed(action: string): never {
     why: "its memory is gone",
     fix: "Destroy the arena last.",
   });
+}
+
+/** A thread that can no longer say that it looks at nothing looks at nothing. */
+function tenantOf(core: EpochCore, words: Int32Array, me: ThreadWaiter): Tenant {
+  return {
+    holds: () => false,
+    endWaits: () => {},
+    abandon(): void {
+      if (words.length > 0) { while (core.exit(me)); }
+    },
+  };
 }

@@ -1,12 +1,12 @@
 import { checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import { block, blockAsync, checkBlockOptions, checkWaitOptions } from "../wait/block.ts";
+import { block, checkBlockOptions, checkWaitOptions } from "../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../wait/options.ts";
+import { Crowd } from "./crowd.ts";
 import { EventCountCore } from "./event_count_core.ts";
 import {
   attachRegion,
-  checkSlot,
   createRegion,
   oneOf,
   type Region,
@@ -15,7 +15,7 @@ import {
   type SyncMemory,
   type SyncOptions,
 } from "./region.ts";
-import { watch } from "./home.ts";
+import { settleIn } from "./tenancy.ts";
 import { currentWaiter, type ThreadWaiter } from "../wait/thread_waiter.ts";
 
 const MEMORY: RegionKind = {
@@ -54,11 +54,14 @@ export class EventCount implements Shareable {
   readonly #core: EventCountCore;
   readonly #region: Region;
   readonly #me: ThreadWaiter;
+  readonly #crowd: Crowd;
 
   private constructor(region: Region) {
     this.#core = new EventCountCore(region.words, region.shape);
     this.#region = region;
     this.#me = currentWaiter();
+    this.#crowd = new Crowd(this.#core, region, this.#me, WAIT);
+    settleIn(this, region, "waits", this.#crowd.tenant);
   }
 
   /**
@@ -137,45 +140,22 @@ export class EventCount implements Shareable {
   }
 
   /**
-   * Waits until a function succeeds without blocking the thread.
+   * Waits until a function succeeds without blocking the thread. There may be any number of such waits: they count as one
+   * for those who notify, and all of them look.
    *
-   * @param take As for {@linkcode EventCount.waitUntil}.
+   * @param take As for {@linkcode EventCount.waitUntil}; also called after notifications that were not for it.
    * @param options How long.
    * @returns Resolves when `take` has succeeded.
-   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more waits than it was made for; `EDESTROYED` its arena is; `EINVAL`.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is; `EINVAL`.
    * The signal's reason when that aborts; what `take` throws.
    */
   async waitUntilAsync(take: () => boolean, options?: WaitOptions): Promise<void> {
-    const core = this.#core;
     checkTake(take);
-    if (options !== undefined) options = checkWaitOptions(options, WAIT);
-    const start = this.#me.now();
-    for (let ready = take(); !ready;) {
-      this.#check(WAIT);
-      const { me } = await blockAsync(
-        (me) => {
-          checkSlot(me.slot, this.#region.shape, WAIT);
-          core.prepare(me);
-          try {
-            ready = take();
-          } catch (error) {
-            if (this.#region.words.length > 0) core.cancel(me);
-            throw error;
-          }
-          return ready ? undefined : watch(core.wait(me), () => this.#check(WAIT));
-        },
-        WAIT,
-        left(options, start, this.#me),
-      );
-      try {
-        this.#check(WAIT);
-        if (ready) core.cancel(me);
-        else ready = take();
-      } finally {
-        if (this.#region.words.length > 0) core.leave(me);
-        me.lot.release(me.id);
-      }
-    }
+    const checked = options && checkWaitOptions(options, WAIT);
+    if (take()) return;
+    this.#check(WAIT);
+    checked?.signal?.throwIfAborted();
+    await this.#crowd.join(checked, take);
   }
 
   /**

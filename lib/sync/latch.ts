@@ -1,7 +1,8 @@
 import { checkInteger, checkOptions } from "../runtime/check.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import { block, blockAsync, checkBlockOptions } from "../wait/block.ts";
+import { block, checkBlockOptions } from "../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../wait/options.ts";
+import { type Request, Turns } from "../wait/turns.ts";
 import { Home } from "./home.ts";
 import { LatchCore, MOST_COUNT } from "./latch_core.ts";
 import {
@@ -14,9 +15,11 @@ import {
   type SyncMemory,
   type SyncOptions,
 } from "./region.ts";
+import { settleIn, waitsTenant } from "./tenancy.ts";
 
 const MEMORY: RegionKind = { name: "Latch", code: 24, words: (shape) => LatchCore.words(shape) };
 const EXAMPLE = "{ threads }";
+const WAIT = "wait for a latch";
 
 /**
  * A gate that opens for good when it has been counted down: "all workers are ready", "the work is done".
@@ -37,10 +40,14 @@ const EXAMPLE = "{ threads }";
 export class Latch implements Shareable {
   readonly #core: LatchCore;
   readonly #home: Home;
+  readonly #turns = new Turns();
+  readonly #request: Request<boolean>;
 
   private constructor(region: Region) {
     this.#core = new LatchCore(region.words, region.shape);
     this.#home = new Home(region, "latch");
+    this.#request = requestOf(this.#core, this.#home);
+    settleIn(this, region, "waits", waitsTenant(this.#turns));
   }
 
   /**
@@ -116,34 +123,26 @@ export class Latch implements Shareable {
    */
   wait(options?: BlockOptions): void {
     this.#home.check("wait for");
-    const action = "wait for a latch";
     const core = this.#core;
     const me = this.#home.me;
-    if (options !== undefined) options = checkBlockOptions(options, action);
-    if (!core.begin(me)) block(core.wait(me), me, action, options);
+    if (options !== undefined) options = checkBlockOptions(options, WAIT);
+    if (!core.begin(me)) block(core.wait(me), me, WAIT, options);
   }
 
   /**
-   * Waits until it is open without blocking the thread.
+   * Waits until it is open without blocking the thread. There may be any number of such waits.
    *
    * @param options How long to wait.
    * @returns Resolves when it is open.
-   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more waits than it was made for; `EINVAL`. The signal's reason when that
-   * aborts.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is, or was
+   * meanwhile; `EINVAL`. The signal's reason when that aborts.
    */
   async waitAsync(options?: WaitOptions): Promise<void> {
     this.#home.check("wait for");
-    const action = "wait for a latch";
-    const core = this.#core;
-    const { me } = await blockAsync(
-      (me) => {
-        this.#home.admit(me, action);
-        return core.begin(me) ? undefined : this.#home.watch(core.wait(me), "wait for");
-      },
-      action,
-      options,
-    );
-    me.lot.release(me.id);
+    const entered = this.#turns.enter(this.#request, options);
+    if (entered instanceof Promise) await entered;
+    // The next one finds it open.
+    this.#turns.leave();
   }
 
   /**
@@ -159,4 +158,17 @@ export class Latch implements Shareable {
   static {
     registerKind(MEMORY.name, Latch, Latch.fromHandle);
   }
+}
+
+/** What asynchronous waits want: the first waits for all of this thread. */
+function requestOf(core: LatchCore, home: Home): Request<boolean> {
+  return {
+    action: WAIT,
+    start(me) {
+      home.admit(me, WAIT);
+      return core.begin(me) ? undefined : home.watch(core.wait(me), "wait for");
+    },
+    failed: (result) => !result,
+    undo: () => true,
+  };
 }

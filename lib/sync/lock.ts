@@ -1,12 +1,14 @@
 import { NumaError } from "../runtime/error.ts";
 import type { Handle, Shareable } from "../runtime/handle.ts";
-import { block, blockAsync, checkBlockOptions, giveUp } from "../wait/block.ts";
+import { block, checkBlockOptions, giveUp } from "../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../wait/options.ts";
+import { type Request, Turns } from "../wait/turns.ts";
 import type { LockCore } from "./lock_core.ts";
 import type { LockReport } from "./lock_report.ts";
 import { LockStatistics, type Recorder } from "./lock_statistics.ts";
 import { Home } from "./home.ts";
 import type { Region, RegionOptions, SyncOptions } from "./region.ts";
+import { lockTenant, settleIn } from "./tenancy.ts";
 import type { ThreadWaiter } from "../wait/thread_waiter.ts";
 import type { WaitStrategy } from "../wait/wait_strategy.ts";
 
@@ -66,6 +68,8 @@ export interface LockKind {
   readonly recorder?: (words: Int32Array) => Recorder;
   /** What threads do before they sleep: they spin, unless given. */
   readonly strategy?: WaitStrategy;
+  /** The turns of the thread's asynchronous waits, where several locks have the same words. */
+  readonly turns?: Turns;
 }
 
 /**
@@ -81,8 +85,9 @@ export abstract class Lock implements Shareable {
   readonly #guard: Guard;
   readonly #statistics: Recorder | undefined;
   #held = false;
-  /** This thread's waits that did not block, and hold it now. */
-  readonly #waits = new Set<ThreadWaiter>();
+  /** This thread's waits that do not block. */
+  readonly #turns: Turns;
+  readonly #request: Request<boolean>;
 
   /**
    * Not for callers: use a subclass's `create`.
@@ -98,7 +103,11 @@ export abstract class Lock implements Shareable {
     const { statistics } = region;
     const { recorder = (words): Recorder => new LockStatistics(words) } = kind;
     this.#statistics = statistics && recorder(statistics);
-    this.#guard = this.#guardOf(this.#me);
+    this.#guard = this.#newGuard();
+    this.#turns = kind.turns ?? new Turns();
+    this.#request = this.#newRequest();
+    const tenant = lockTenant(this.#core, this.#home.words, this.#me, this.#turns);
+    settleIn(this, region, kind.title, tenant);
   }
 
   /**
@@ -148,38 +157,28 @@ export abstract class Lock implements Shareable {
 
   /**
    * Takes the lock without blocking the thread, which goes on with other work meanwhile. Several such waits of a thread
-   * exclude each other.
+   * exclude each other, and are served in their order: the first competes with other threads, the others wait for it.
+   * There may be any number of them.
    *
    * @param options How long to wait.
    * @returns Resolves to the guard of this acquisition: only it gives the lock back.
-   * @throws {NumaError} `ETIMEDOUT`; `EOWNERDEAD` it is poisoned, or broken; `EAGAIN` more waits than it was made for;
-   * `EINVAL`. The signal's reason when that aborts.
+   * @throws {NumaError} `ETIMEDOUT`; `EOWNERDEAD` it is poisoned, or broken; `EAGAIN` more threads than it was made for;
+   * `EDESTROYED` its arena is, or was meanwhile; `EINVAL`. The signal's reason when that aborts.
    */
   async acquireAsync(options?: WaitOptions): Promise<Guard> {
-    const action = `acquire a ${this.#title}`;
-    const core = this.#core;
-    this.#home.check("acquire");
-    let parked = false;
-    const { me, result } = await blockAsync(
-      (me) => {
-        this.#home.admit(me, action);
-        if (core.begin(me)) return undefined;
-        parked = true;
-        return this.#home.watch(core.wait(me), "acquire");
-      },
-      action,
-      options,
-    );
-    if (result === false) {
-      me.lot.release(me.id);
+    for (;;) {
+      this.#home.check("acquire");
+      const entered = this.#turns.enter(this.#request, options);
+      const { me, result, waited } = entered instanceof Promise ? await entered : entered;
+      if (result !== false) {
+        this.#statistics?.acquired(me, waited, waited);
+        return this.#newAsyncGuard(me);
+      }
+      this.#turns.leave();
       this.#home.check("acquire");
       // Broken, unless somebody has repaired it meanwhile.
       this.#checkBroken();
-      return await this.acquireAsync(options);
     }
-    this.#statistics?.acquired(me, parked, parked);
-    this.#waits.add(me);
-    return this.#guardOf(me);
   }
 
   /**
@@ -200,7 +199,7 @@ export abstract class Lock implements Shareable {
 
   /** Whether this thread holds it, `acquireAsync` aside. */
   get held(): boolean {
-    return this.#held;
+    return this.#held && this.#home.words.length > 0;
   }
 
   /**
@@ -214,9 +213,9 @@ export abstract class Lock implements Shareable {
     const core = this.#core;
     this.#home.check("mark consistent");
     if (core.ownerDied?.() !== true) return false;
-    for (const me of [this.#me, ...this.#waits]) {
-      if (core.markConsistent?.(me) === true) return true;
-    }
+    const { holder = this.#me } = this.#turns;
+    if (core.markConsistent?.(this.#me) === true) return true;
+    if (core.markConsistent?.(holder) === true) return true;
     throw new NumaError("EOWNER", `mark a ${this.#title} consistent`, {
       why: "another thread holds it",
       fix: "Call this in the thread that got it from the dead owner.",
@@ -239,43 +238,64 @@ export abstract class Lock implements Shareable {
     return this.#home.region.toHandle();
   }
 
-  #guardOf(me: ThreadWaiter): Guard {
-    const core = this.#core;
-    const release = me === this.#me
-      ? () => {
-        if (!this.#held) return false;
-        this.release();
-        return true;
-      }
-      : () => {
-        this.#waits.delete(me);
-        if (this.#home.words.length === 0) {
-          // Nothing is held any more under its id.
-          me.lot.release(me.id);
-          this.#home.check("release");
-        }
-        if (!core.holds(me)) return false;
-        this.#statistics?.released(me);
-        core.release(me);
-        me.lot.release(me.id);
-        return true;
-      };
-    const ownerDied = (): boolean =>
-      this.#home.words.length > 0 && core.ownerDied?.() === true && core.holds(me);
-    return new Guard(release, ownerDied);
+  #newGuard(): Guard {
+    const release = (): boolean => {
+      if (!this.#held) return false;
+      this.release();
+      return true;
+    };
+    return new Guard(release, () => this.#ownerDied(this.#me));
   }
 
-  /** Whether this thread holds it by `acquireAsync`, and so could not give it back while it sleeps. */
-  protected get awaited(): boolean {
-    return this.#waits.size > 0;
+  /** The guard of one acquisition that did not block. */
+  #newAsyncGuard(me: ThreadWaiter): Guard {
+    let held = true;
+    const release = (): boolean => {
+      if (!held) return false;
+      held = false;
+      const isLast = this.#turns.holders === 1;
+      const isThere = this.#home.words.length > 0;
+      if (isThere && isLast) {
+        this.#statistics?.released(me);
+        this.#core.release(me);
+      }
+      this.#turns.leave();
+      this.#home.check("release");
+      return true;
+    };
+    return new Guard(release, () => held && this.#ownerDied(me));
+  }
+
+  #ownerDied(me: ThreadWaiter): boolean {
+    return this.#home.words.length > 0 && this.#core.ownerDied?.() === true && this.#core.holds(me);
+  }
+
+  #newRequest(): Request<boolean> {
+    const action = `acquire a ${this.#title}`;
+    const core = this.#core;
+    const home = this.#home;
+    return {
+      action,
+      start(me) {
+        home.admit(me, action);
+        return core.begin(me) ? undefined : home.watch(core.wait(me), "acquire");
+      },
+      failed: (result) => !result,
+      // An heir that lets go without a word would poison it.
+      undo: (me) => core.ownerDied?.() !== true && core.release(me),
+      ...(core.shares !== undefined &&
+        { joins: (me) => home.words.length > 0 && core.shares?.(me) === true }),
+    };
   }
 
   /** Refuses to wait for what this thread itself keeps others from giving back. */
   protected checkWait(): void {}
 
+  /** Before this thread sleeps, and could do nothing with what it is given. */
   #checkSleep(): void {
     this.checkWait();
-    if (!this.awaited) return;
+    this.#turns.withdraw();
+    if (this.#turns.holders === 0) return;
     throw new NumaError("EDEADLK", `acquire a ${this.#title}`, {
       why: "this thread holds it by acquireAsync, and would sleep",
       fix: "Release that first, or await acquireAsync here, too.",
@@ -322,6 +342,7 @@ export abstract class Lock implements Shareable {
   }
 
   #refuseTwice(): never {
+    this.#home.check("acquire");
     throw new NumaError("EDEADLK", `acquire a ${this.#title}`, {
       why: "this thread holds it already",
       fix: "Release it first.",

@@ -1,8 +1,11 @@
 import { checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import { block, blockAsync, checkBlockOptions } from "../wait/block.ts";
+import { block, checkBlockOptions } from "../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../wait/options.ts";
+import { type Request, Turns } from "../wait/turns.ts";
+import type { Tenant } from "../memory/tenants.ts";
+import { isMainThread, type ThreadWaiter } from "../wait/thread_waiter.ts";
 import { Home } from "./home.ts";
 import { ONCE_BUSY, ONCE_DONE, ONCE_RUN, OnceCore } from "./once_core.ts";
 import {
@@ -15,6 +18,7 @@ import {
   type SyncMemory,
   type SyncOptions,
 } from "./region.ts";
+import { goneError, settleIn } from "./tenancy.ts";
 
 const MEMORY: RegionKind = { name: "Once", code: 25, words: (shape) => OnceCore.words(shape) };
 const EXAMPLE = "{ threads }";
@@ -48,10 +52,12 @@ function checkFunction(run: unknown, action: string): void {
 export class Once implements Shareable {
   readonly #core: OnceCore;
   readonly #home: Home;
+  readonly #turns = new Turns();
 
   private constructor(region: Region) {
     this.#core = new OnceCore(region.words, region.shape);
     this.#home = new Home(region, "once");
+    settleIn(this, region, "run", tenantOf(this.#core, this.#home, this.#turns));
   }
 
   /**
@@ -119,10 +125,12 @@ export class Once implements Shareable {
     if (core.done()) return false;
     checkFunction(run, action);
     if (options !== undefined) options = checkBlockOptions(options, action);
-    if (core.runs(me)) {
+    const mayBlock = options?.block ?? !isMainThread();
+    const { holder = me } = this.#turns;
+    if (core.runs(me) || (mayBlock && core.runs(holder))) {
       throw new NumaError("EDEADLK", action, {
         why: "this thread is doing it",
-        fix: "Do not ask for it from within.",
+        fix: "Do not ask for it from within; while runAsync is at it, await that.",
       });
     }
     let answer = core.begin(me);
@@ -148,13 +156,14 @@ export class Once implements Shareable {
   }
 
   /**
-   * Does it, or waits until another thread, or another such call of this one, has done it. Does not block the thread.
+   * Does it, or waits until another thread, or another such call of this one, has done it. Does not block the thread; there
+   * may be any number of such calls.
    *
    * @param run Does it.
    * @param options How long to wait for the others.
    * @returns Resolves to whether this call did it.
-   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more waits than it was made for; `EINVAL`. What `run` throws. The signal's
-   * reason when that aborts.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is, or was
+   * meanwhile; `EINVAL`. What `run` throws. The signal's reason when that aborts.
    */
   async runAsync(run: () => void | Promise<void>, options?: WaitOptions): Promise<boolean> {
     this.#home.check("do");
@@ -162,20 +171,24 @@ export class Once implements Shareable {
     const core = this.#core;
     if (core.done()) return false;
     checkFunction(run, action);
+    const home = this.#home;
     let answer = ONCE_BUSY;
-    const { me, result } = await blockAsync(
-      (me) => {
-        this.#home.admit(me, action);
-        answer = core.begin(me);
-        return answer === ONCE_BUSY ? this.#home.watch(core.wait(me), "do") : undefined;
-      },
+    const request: Request<number> = {
       action,
-      options,
-      (answer) => answer === ONCE_BUSY,
-    );
-    let done = false;
+      start(me) {
+        home.admit(me, action);
+        answer = core.begin(me);
+        return answer === ONCE_BUSY ? home.watch(core.wait(me), "do") : undefined;
+      },
+      failed: (answer) => answer === ONCE_BUSY,
+      undo: () => false,
+    };
+    const entered = this.#turns.enter(request, options);
+    const { me, result = answer } = entered instanceof Promise ? await entered : entered;
+    // The turn lasts as long as it runs: the thread's other calls come after that.
     try {
-      if ((result ?? answer) !== ONCE_RUN) return false;
+      if (result !== ONCE_RUN) return false;
+      let done = false;
       try {
         await run();
         done = true;
@@ -185,7 +198,7 @@ export class Once implements Shareable {
       }
       return true;
     } finally {
-      me.lot.release(me.id);
+      this.#turns.leave();
     }
   }
 
@@ -202,4 +215,17 @@ export class Once implements Shareable {
   static {
     registerKind(MEMORY.name, Once, Once.fromHandle);
   }
+}
+
+/** A run whose memory goes has failed: somebody else has to do it. */
+function tenantOf(core: OnceCore, { me, words }: Home, turns: Turns): Tenant {
+  const runners = (): ThreadWaiter[] => {
+    const { holder = me } = turns;
+    return words.length === 0 ? [] : [me, holder].filter((waiter) => core.runs(waiter));
+  };
+  return {
+    holds: () => runners().length > 0,
+    endWaits: () => turns.end(goneError),
+    abandon: () => runners().forEach((runner) => core.end(runner, false)),
+  };
 }

@@ -11,6 +11,7 @@ import { LockStatistics, SharedLockStatistics } from "./lock_statistics.ts";
 import type { Region } from "./region.ts";
 import type { LockCore } from "./lock_core.ts";
 import type { Shape } from "./shape.ts";
+import { Turns } from "../wait/turns.ts";
 import { LINE_WORDS } from "../wait/waiter.ts";
 
 const KIND = "RwSide";
@@ -38,9 +39,9 @@ class RwSide extends Lock {
   readonly #title: string;
   readonly #side: keyof RwSides;
 
-  constructor(name: string, side: keyof RwSides, core: LockCore, region: Region) {
+  constructor(name: string, side: keyof RwSides, core: LockCore, region: Region, turns: Turns) {
     const title = `${name} to ${side}`;
-    super({ title, core: () => core, recorder: RECORDERS[side] }, region);
+    super({ title, core: () => core, recorder: RECORDERS[side], turns }, region);
     this.#title = title;
     this.#side = side;
   }
@@ -53,15 +54,6 @@ class RwSide extends Lock {
 
   override toHandle(): Handle {
     return { numakitHandle: KIND, data: { whole: super.toHandle(), side: this.#side } };
-  }
-
-  protected override get awaited(): boolean {
-    return super.awaited || this.other?.ownAwaited === true;
-  }
-
-  /** As {@linkcode RwSide.awaited}, of this side alone. */
-  get ownAwaited(): boolean {
-    return super.awaited;
   }
 
   protected override checkWait(): void {
@@ -109,8 +101,10 @@ export function rwSides(
   core: { readonly read: LockCore; readonly write: LockCore },
   region: Region,
 ): RwSides {
-  const read = new RwSide(name, "read", core.read, region);
-  const write = new RwSide(name, "write", core.write, region);
+  // A thread has one entry for both sides.
+  const turns = new Turns();
+  const read = new RwSide(name, "read", core.read, region, turns);
+  const write = new RwSide(name, "write", core.write, region, turns);
   read.other = write;
   write.other = read;
   return { read, write };

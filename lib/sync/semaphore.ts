@@ -1,8 +1,9 @@
 import { checkInteger, checkOptions } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
-import { block, blockAsync, checkBlockOptions } from "../wait/block.ts";
+import { block, checkBlockOptions } from "../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../wait/options.ts";
+import { type Request, Turns } from "../wait/turns.ts";
 import { Home } from "./home.ts";
 import {
   attachRegion,
@@ -15,6 +16,7 @@ import {
   type SyncOptions,
 } from "./region.ts";
 import { MOST_PERMITS, SemaphoreCore } from "./semaphore_core.ts";
+import { settleIn, waitsTenant } from "./tenancy.ts";
 
 /** For whom a semaphore is made. */
 export interface SemaphoreOptions extends SyncOptions {
@@ -56,10 +58,12 @@ const BYPASS = 64;
 export class Semaphore implements Shareable {
   readonly #core: SemaphoreCore;
   readonly #home: Home;
+  readonly #turns = new Turns();
 
   private constructor(region: Region) {
     this.#core = new SemaphoreCore(region.words, region.shape);
     this.#home = new Home(region, "semaphore");
+    settleIn(this, region, "waits", waitsTenant(this.#turns));
   }
 
   /**
@@ -124,7 +128,10 @@ export class Semaphore implements Shareable {
     const me = this.#home.me;
     this.#check(n, action);
     if (options !== undefined) options = checkBlockOptions(options, action);
-    if (!core.begin(me, n)) block(core.wait(me, n), me, action, options);
+    if (core.begin(me, n)) return;
+    // What it is given while this thread sleeps would be of no use to anybody.
+    this.#turns.withdraw();
+    block(core.wait(me, n), me, action, options);
   }
 
   /**
@@ -141,28 +148,33 @@ export class Semaphore implements Shareable {
   }
 
   /**
-   * Takes permits without blocking the thread, which goes on with other work meanwhile.
+   * Takes permits without blocking the thread, which goes on with other work meanwhile. Such waits of a thread are served
+   * in their order; there may be any number of them.
    *
    * @param n How many: 1 unless given, and no more than there can be.
    * @param options How long to wait.
    * @returns Resolves with the permits.
-   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more waits than it was made for; `EINVAL`. The signal's reason when that
-   * aborts.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is, or was
+   * meanwhile; `EINVAL`. The signal's reason when that aborts.
    */
   async acquireAsync(n = 1, options?: WaitOptions): Promise<void> {
     this.#home.check("acquire");
     const action = "acquire a semaphore";
     const core = this.#core;
     this.#check(n, action);
-    const { me } = await blockAsync(
-      (me) => {
-        this.#home.admit(me, action);
-        return core.begin(me, n) ? undefined : this.#home.watch(core.wait(me, n), "acquire");
-      },
+    const home = this.#home;
+    const request: Request<boolean> = {
       action,
-      options,
-    );
-    me.lot.release(me.id);
+      start(me) {
+        home.admit(me, action);
+        return core.begin(me, n) ? undefined : home.watch(core.wait(me, n), "acquire");
+      },
+      failed: (result) => !result,
+      undo: (me) => core.release(me, n),
+    };
+    const entered = this.#turns.enter(request, options);
+    if (entered instanceof Promise) await entered;
+    this.#turns.leave();
   }
 
   /**

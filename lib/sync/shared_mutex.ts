@@ -25,9 +25,11 @@ import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
 import { native } from "../runtime/native.ts";
 import { MAPPING_FACTS } from "../runtime/symbols.ts";
-import { blockAsync, checkBlockOptions } from "../wait/block.ts";
+import { checkBlockOptions } from "../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../wait/options.ts";
+import { type Request, Turns } from "../wait/turns.ts";
 import { Guard } from "./lock.ts";
+import { settle, type Tenant } from "../memory/tenants.ts";
 import {
   ACQUIRE_ACTION,
   acquireError,
@@ -124,6 +126,8 @@ export class SharedMutex implements Shareable {
   readonly #guard: Guard;
   /** The acquisition of this thread that holds it. */
   #owner: Guard | undefined;
+  /** This thread's waits that do not block. */
+  readonly #turns = new Turns();
   /** This thread, once it has had to wait. */
   #me: ThreadWaiter | undefined;
 
@@ -138,6 +142,7 @@ export class SharedMutex implements Shareable {
     this.#guard = this.#newGuard();
     const known = live.get(arena) ?? new Map<number, SharedMutex>();
     live.set(arena, known.set(offset, this));
+    settle(identity, `${KIND} ${offset}`, this.#tenant());
   }
 
   /**
@@ -224,10 +229,10 @@ export class SharedMutex implements Shareable {
 
   /**
    * Takes the mutex without blocking the thread, which goes on with other work meanwhile. Several such waits of a thread
-   * exclude each other.
+   * exclude each other, and are served in their order.
    *
-   * Nobody tells such a wait that the mutex is free: it looks after 1 ms, 2, 4, 8, and then every 16 ms. Where threads that
-   * block keep it busy it may get it late.
+   * Nobody tells such a wait that another thread has freed the mutex: the first of them looks after 1 ms, 2, 4, 8, and then
+   * every 16 ms. Where threads that block keep it busy it may get it late.
    *
    * @param options How long to wait.
    * @returns Resolves to the guard of this acquisition: only it gives the mutex back.
@@ -236,9 +241,14 @@ export class SharedMutex implements Shareable {
    */
   async acquireAsync(options?: WaitOptions): Promise<Guard> {
     const guard = this.#newGuard();
-    const start = () => this.#takeAsync(guard) ? undefined : this.#poll(guard);
-    const { me } = await blockAsync(start, ACQUIRE_ACTION, options);
-    me.lot.release(me.id);
+    const request: Request<boolean> = {
+      action: ACQUIRE_ACTION,
+      start: () => this.#takeAsync(guard) ? undefined : this.#poll(guard),
+      failed: (result) => !result,
+      undo: () => false,
+    };
+    const entered = this.#turns.enter(request, options);
+    if (entered instanceof Promise) await entered;
     return guard;
   }
 
@@ -360,6 +370,15 @@ export class SharedMutex implements Shareable {
     }
   }
 
+  /** The helper marks it as a dead owner's when this thread lets go of the memory. */
+  #tenant(): Tenant {
+    return {
+      holds: () => this.#owner !== undefined,
+      endWaits: () => this.#turns.end(destroyedError),
+      abandon: () => this.#turns.drop(),
+    };
+  }
+
   #newGuard(): Guard {
     const release = (): boolean => {
       if (this.#owner !== guard) return false;
@@ -374,6 +393,7 @@ export class SharedMutex implements Shareable {
   }
 
   #giveBack(): void {
+    if (this.#owner !== this.#guard) this.#turns.leave();
     this.#owner = undefined;
     const result = native().calls.nk_robust_release(this.#lock);
     if (result < 0) throw releaseError(result);

@@ -7,12 +7,11 @@ import { checkInteger, checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import type { BlockOptions, WaitOptions } from "./options.ts";
 import { claimWaiter, isMainThread, reap, type ThreadWaiter } from "./thread_waiter.ts";
+import { beginVigil, endVigil, SLICE_MS } from "./vigil.ts";
 import type { Wait } from "./waiter.ts";
 
 const MOST_MS = 2 ** 31 - 1;
-/** A sleeper looks for dead threads this often. */
-const SLICE_MS = 40;
-/** One that does not block leaves that to the thread's own waits, and to whoever launched the dead. */
+/** A wait that does not block looks this often even if nobody wakes it; for dead threads looks the thread's vigil. */
 const ASYNC_SLICE_MS = 1000;
 
 function checkTimeout(timeoutMs: unknown, action: string): void {
@@ -40,8 +39,15 @@ export function checkBlockOptions(options: BlockOptions, action: string): BlockO
   return { ...(timeoutMs !== undefined && { timeoutMs }), ...(block !== undefined && { block }) };
 }
 
-/** The error of a wait that was over before it had what it waited for. */
-function giveUpError(action: string, stopped: boolean, timeoutMs: number): NumaError {
+/**
+ * The error of a wait that was over before it had what it waited for.
+ *
+ * @param action What was asked, as it follows "Cannot".
+ * @param stopped Whether this thread is to end.
+ * @param timeoutMs The time that it had.
+ * @returns `ETERMINATED` or `ETIMEDOUT`.
+ */
+export function giveUpError(action: string, stopped: boolean, timeoutMs: number): NumaError {
   if (stopped) {
     return new NumaError("ETERMINATED", action, {
       why: "this thread is being terminated",
@@ -110,7 +116,8 @@ export function giveUp<Result>(wait: Wait<Result>): Result {
 }
 
 /**
- * Awaits the end of a wait.
+ * Awaits the end of a wait that has an id of its own, because it takes part in something as a thread does. Others queue in
+ * `Turns`, under one id a thread.
  *
  * @typeParam Result What it ends with.
  * @param start Begins the wait for the waiter it is given: returns it, or undefined when there is nothing to wait for.
@@ -135,6 +142,7 @@ export async function blockAsync<Result>(
   const { lot, id } = me;
   const abort = (): void => lot.unpark(id);
   signal?.addEventListener("abort", abort);
+  beginVigil();
   try {
     const wait = start(me);
     if (wait === undefined) return { me, result: undefined };
@@ -156,6 +164,7 @@ export async function blockAsync<Result>(
     lot.release(id);
     throw error;
   } finally {
+    endVigil();
     signal?.removeEventListener("abort", abort);
   }
 }
