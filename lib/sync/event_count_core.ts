@@ -158,7 +158,8 @@ export class EventCountCore {
       isComing ||= (found & NOTIFIED) !== 0 && me.alive(found & ID_MASK);
     }
     // One that has yet to notice may stand for several waits, and counts what comes meanwhile: so `armed` stays.
-    return !isComing && this.notifyAll(me);
+    if (isComing) return false;
+    return this.notifyAll(me);
   }
 
   /**
