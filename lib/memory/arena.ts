@@ -393,7 +393,12 @@ export class Arena extends TypedAllocator implements Shareable {
     return this.#mapping.residency(action);
   }
 
-  /** Ends this thread's use of the arena. Calling it twice is no fault. */
+  /**
+   * Ends this thread's use of the arena. Calling it twice is no fault.
+   *
+   * What the thread holds in it goes to those who wait as if the thread had died: a `Mutex` with `ownerDied`, for
+   * instance. What it awaits there rejects with `EDESTROYED`.
+   */
   destroy(): void {
     this.#claimed = false;
     this.#mapping.release();
