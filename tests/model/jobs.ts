@@ -115,7 +115,9 @@ function runCase(subject: Case, sites: Parameters<typeof explore>[1], full: bool
     preemptions: full ? fullPreemptions : preemptions,
     seconds: full ? FULL_SECONDS : SECONDS,
   });
-  const { violation: failure, seconds } = outcome;
+  const { violation, seconds } = outcome;
+  const needless = subject.slices !== undefined && outcome.rescues === 0;
+  const failure = violation ?? (needless ? `never needs slices: ${subject.slices}` : undefined);
   return {
     failure,
     seconds,

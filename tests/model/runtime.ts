@@ -99,7 +99,9 @@ export class Runtime extends Schedule {
   run(threads: readonly Stepping[]): boolean {
     this.exploring = this.memory.running = true;
     // Each up to its first step: what comes before concerns nobody.
-    this.#code = threads.map((thread) => (thread.step$ ?? thread)() as Code);
+    this.#code = threads.map((thread, index) =>
+      this.isUnborn(index) ? this.#heir(index, thread) : (thread.step$ ?? thread)() as Code
+    );
     for (let thread = 0; thread < threads.length; thread++) {
       if (typeof this.#code[thread]?.next !== "function") {
         // It had no step at all.
@@ -114,6 +116,16 @@ export class Runtime extends Schedule {
     while (this.current >= 0) this.#advance(this.current);
     this.exploring = this.memory.running = false;
     return !this.#stopped;
+  }
+
+  /** A thread that begins when it gets another one's slot. */
+  *#heir(index: number, thread: Stepping): Code {
+    if (this.#arrive(-1, PAUSE, undefined, 0, 0, 0)) yield;
+    this.take();
+    // A slot changes hands through atomics of the parking lot.
+    this.memory.dead(index, this.predecessorOf(index));
+    const code = (thread.step$ ?? thread)() as Code | undefined;
+    if (typeof code?.next === "function") yield* code;
   }
 
   #advance(thread: number): void {
@@ -324,11 +336,13 @@ export class Runtime extends Schedule {
 
   #kill(thread: number): void {
     this.log?.push({ thread, site: -1, what: "is killed" });
+    // What our launcher does with all that are left.
+    for (let other = 0; other < this.threads; other++) {
+      if (other !== thread && !this.isUnborn(other)) this.#permit(thread, other);
+    }
     this.killed |= 1 << thread;
     this.kills--;
     if (this.current === thread) this.current = -1;
-    // What our launcher does with all that are left.
-    for (let other = 0; other < this.threads; other++) this.#permit(thread, other);
   }
 
   // Locks

@@ -59,6 +59,8 @@ export class Schedule extends Support {
   protected ended = 0;
   protected permits = 0;
   protected givenUp = 0;
+  /** Of each thread: the bit of the one whose slot it gets; 0 where nobody had it. */
+  readonly #before: Int32Array = new Int32Array(PLACES);
   // Events to spare
   protected kills = 0;
   protected timeouts = 0;
@@ -80,7 +82,7 @@ export class Schedule extends Support {
 
   /** Before a run. */
   protected restart(): void {
-    const { kills = 0, timeouts = 0, spurious = 0 } = this.subject as Case;
+    const { kills = 0, timeouts = 0, spurious = 0, slots = [] } = this.subject as Case;
     this.kills = kills;
     this.timeouts = timeouts;
     this.spurious = spurious;
@@ -93,11 +95,17 @@ export class Schedule extends Support {
     this.clock = this.inARow = 0;
     this.asked.fill(0);
     this.deadlines.fill(Infinity);
+    this.#before.fill(0);
+    for (const [thread, slot] of slots.entries()) {
+      const before = slots.slice(0, thread).lastIndexOf(slot);
+      if (before >= 0) this.#before[thread] = 1 << before;
+    }
     this.forgetAll();
   }
 
   /** Whether a thread's next step can be done. */
   protected canRun(thread: number): boolean {
+    if (this.isUnborn(thread)) return false;
     const kind = this.kinds[thread] as number;
     if (kind === PARK) {
       const bit = 1 << thread;
@@ -106,6 +114,17 @@ export class Schedule extends Support {
         (this.stepMs > 0 && (this.deadlines[thread] as number) <= this.clock);
     }
     return kind !== SPIN || this.#news(thread);
+  }
+
+  /** Whose slot a thread gets; -1 where nobody had it. */
+  protected predecessorOf(thread: number): number {
+    return 31 - Math.clz32(this.#before[thread] as number);
+  }
+
+  /** Whether a thread waits for another one's slot. */
+  isUnborn(thread: number): boolean {
+    const before = this.#before[thread] as number;
+    return before !== 0 && (before & this.dead) === 0;
   }
 
   /** Whether what a thread has read or asked since it last spun is different now. */
@@ -138,7 +157,7 @@ export class Schedule extends Support {
     let left = 0;
     for (let thread = 0; thread < this.threads; thread++) {
       const bit = 1 << thread;
-      if (((this.ended | this.killed) & bit) !== 0) continue;
+      if (((this.ended | this.killed) & bit) !== 0 || this.isUnborn(thread)) continue;
       left |= bit;
       if (this.canRun(thread)) runs |= bit;
     }
@@ -183,11 +202,11 @@ export class Schedule extends Support {
 
   /** Nobody can run: time passes until the first sleep with an end is over, or for a spinner that looks at the clock. */
   #wakeFirst(left: number): number {
-    if (this.subject?.timeless === true) return 0;
+    const isSliced = this.subject?.slices !== undefined || this.stepMs > 0;
     let mask = 0;
     let first = Infinity;
     for (let thread = 0; thread < this.threads; thread++) {
-      if ((left & (1 << thread)) === 0) continue;
+      if ((left & (1 << thread)) === 0 || (this.kinds[thread] === PARK && !isSliced)) continue;
       const deadline = this.deadlines[thread] as number;
       if (deadline < first) mask = 0;
       first = Math.min(first, deadline);

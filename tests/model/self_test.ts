@@ -179,11 +179,14 @@ describe("the explorer", () => {
   it("lets time pass when nobody can do anything, and only then", async () => {
     const code =
       "if (i === 0) { const t = me.now(); yield 10; Atomics.add(words, 0, me.now() - t - 8); }";
-    assert.equal(await exploreText(threads(code)), undefined);
+    const slices = "the thread sleeps until it is time";
+    assert.equal(await exploreText(threads(code), { slices }), undefined);
+    assert.match(await exploreText(threads(code)) ?? "", /nobody can go on: thread 0 sleeps/);
     const early = "if (i === 0) { yield 10; Atomics.add(words, 0, 2 - Atomics.load(words, 1)); }" +
       " else { world.pause(); Atomics.store(words, 1, 0); if (me.now() !== 0) Atomics.store(words, 0, 9); }";
-    assert.equal(await exploreText(threads(early)), undefined);
-    assert.match(await exploreText(threads(early), { spurious: 1 }) ?? "", /all have counted/);
+    assert.equal(await exploreText(threads(early), { slices }), undefined);
+    const found = await exploreText(threads(early), { slices, spurious: 1 });
+    assert.match(found ?? "", /all have counted/);
   });
 
   it("tells a wait to give up", async () => {
@@ -216,6 +219,28 @@ describe("the explorer", () => {
     assert.equal(await exploreText(threads(deaf)), undefined);
     const found = await exploreText(threads(deaf), { kills: 1, victim: 0 });
     assert.match(found ?? "", /nobody can go on[^]*thread 0 {2}is killed/);
+  });
+
+  it("gives the slot of who was killed to another thread, and not before", async () => {
+    const code = "const at = 1 + me.slot; words[at] = words[at] + me.id;" +
+      "world.check(i < 2 || (!me.alive(1) && !world.killed(2)), 'the other lives');" +
+      "if (i === 0) { world.pause(); words[at] = 5; }";
+    const module = threads(code, 3).replace(/end: .*/, "end: () => {}");
+    const slots = { threads: 3, slots: [0, 1, 0] };
+    assert.equal(await exploreText(module, { ...slots, kills: 1, victim: 0 }), undefined);
+    const early = module.replace(
+      "if (i === 0)",
+      "if (i === 2) world.check(words[1] !== 4, 'four');",
+    );
+    assert.equal(await exploreText(early, slots), undefined);
+    const found = await exploreText(early, { ...slots, kills: 1, victim: 0 });
+    assert.match(found ?? "", /four[^]*thread 0 {2}is killed[^]*thread 2/);
+    const asleep = threads("if (i === 2) yield Infinity;", 3).replace(/end: .*/, "end: () => {}");
+    assert.equal(await exploreText(asleep, slots), undefined);
+    assert.match(
+      await exploreText(asleep, { ...slots, kills: 1, victim: 0 }) ?? "",
+      /nobody can go on: thread 2 sleeps/,
+    );
   });
 
   it("takes who has ended for gone only where that is said", async () => {

@@ -76,7 +76,7 @@ export interface World {
   /**
    * What an algorithm needs of a thread.
    *
-   * @param thread Its index. Its id is `thread + 1`, its slot `thread`.
+   * @param thread Its index. Its id is `thread + 1`, its slot `thread` unless the case says otherwise.
    */
   waiter(thread: number): Waiter;
   /** A step that touches nothing: others may run here. */
@@ -101,7 +101,7 @@ export interface World {
    */
   note(value: number): void;
   /**
-   * Whether a thread was killed. Not a step.
+   * Whether a thread was killed, or has not begun because it waits for another one's slot. Not a step.
    *
    * @param thread Its index.
    */
@@ -158,14 +158,21 @@ export interface Case {
   /** How many sleeps of a run may end for no reason, or because their time is up, at any moment. */
   readonly spurious?: number;
   /**
-   * Sleeps with an end have none. Else, when nobody can do anything, time passes until the first of them ends, so that a
-   * sleep in slices hides a wake-up that was lost (the table says how often time was needed).
+   * Why sleeps with an end may end by themselves. They then do when nobody can do anything else, as time passes until the
+   * first of them ends: a sleep in slices hides a wake-up that was lost. Where it is left out, who sleeps is unparked, or
+   * told to give up, or sleeps for ever. A case that gives a reason and never needs it fails.
    */
-  readonly timeless?: boolean;
+  readonly slices?: string;
   /** How many threads of a run may be killed, at any step. */
   readonly kills?: number;
   /** Index of the only thread that may be killed; any when left out. */
   readonly victim?: number;
+  /**
+   * Each thread's {@linkcode Waiter.slot}; its index, when left out. A thread with the slot of one before it begins when
+   * that one has been killed (or, where {@linkcode gone} is set, has ended), and never if that does not happen. Its id is
+   * its own.
+   */
+  readonly slots?: readonly number[];
   /** Who has ended is not alive for the others, as a wait is not that does not block; else a thread stays alive. */
   readonly gone?: boolean;
   /** Steps after which a run counts as one that makes no progress. */

@@ -21,11 +21,11 @@ class ModelWaiter extends Host implements Waiter {
   readonly slot: number;
   readonly domain: number;
 
-  constructor(thread: number, domain: number) {
+  constructor(thread: number, slot: number, domain: number) {
     super();
     this.thread = thread;
     this.id = thread + 1;
-    this.slot = thread;
+    this.slot = slot;
     this.domain = domain;
   }
 
@@ -66,7 +66,9 @@ export class ModelWorld extends Host implements World {
     super();
     this.threads = subject.threads;
     this.walking = walking;
-    this.#waiters = domainsOf(subject).map((domain, thread) => new ModelWaiter(thread, domain));
+    this.#waiters = domainsOf(subject).map((domain, thread) =>
+      new ModelWaiter(thread, subject.slots?.[thread] ?? thread, domain)
+    );
     runtime.watch(undefined, () => {});
   }
 
@@ -93,7 +95,7 @@ export class ModelWorld extends Host implements World {
   }
 
   killed(thread: number): boolean {
-    return (runtime.killed & (1 << thread)) !== 0;
+    return (runtime.killed & (1 << thread)) !== 0 || runtime.isUnborn(thread);
   }
 
   operation(name: string): void {

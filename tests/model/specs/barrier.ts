@@ -121,6 +121,7 @@ const AGAIN: Case = {
   preemptions: 2,
   domains: [0, 0],
   spins: 0,
+  slices: "a reset looks each millisecond whether all are out",
   setup(world: World): Program {
     const { words } = world;
     const shape: Shape = { threads: 2, domains: 1 };
@@ -168,6 +169,7 @@ const LEAVING: Case = {
   domains: [0, 1, 0],
   spins: 0,
   spurious: 1,
+  slices: "the last to come looks each millisecond whether it is its turn",
   gone: true,
   setup(world: World): Program {
     const { words } = world;
@@ -217,7 +219,12 @@ export const specs: readonly Spec[] = [{
     barrier("death", { domains: [0, 1], phases: 2, kills: 1, victim: 0, preemptions: 2 }),
     barrier("death of three", { domains: [0, 0, 1], phases: 1, kills: 1, preemptions: 1 }),
     LEAVING,
-    barrier("reset", { domains: [0, 0, 1], phases: 1, reset: true }),
+    barrier("reset", {
+      domains: [0, 0, 1],
+      phases: 1,
+      reset: true,
+      slices: "a reset looks each millisecond whether all are out",
+    }),
     AGAIN,
   ],
   mutants: [

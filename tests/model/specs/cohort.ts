@@ -8,6 +8,8 @@ import type { Spec } from "../spec.ts";
 /** Few, so that the explorer gets beyond it; the usual count in walks through four domains. */
 const PASSES = 1;
 const source = "lib/sync/cohort_core.ts";
+const TOLD =
+  "who comes from the local lock to the global one after a death finds it there at its next look";
 
 interface Shape {
   readonly threads: number;
@@ -165,6 +167,7 @@ export const specs: readonly Spec[] = [{
     killCase({
       ...options,
       name: "dying",
+      slices: TOLD,
       threads: 3,
       preemptions: 1,
       spins: 0,
@@ -173,6 +176,7 @@ export const specs: readonly Spec[] = [{
     killCase({
       ...options,
       name: "dying and giving up",
+      slices: TOLD,
       threads: 3,
       preemptions: 1,
       spins: 0,

@@ -10,7 +10,7 @@ export const specs: readonly Spec[] = [
     make: (words, params) => new MutexCore(words, params),
     words: (params) => MutexCore.words(params),
     cases: [
-      { name: "two", threads: 2, acquisitions: 2, preemptions: 3, spins: 0, timeless: true },
+      { name: "two", threads: 2, acquisitions: 2, preemptions: 3, spins: 0 },
       {
         name: "spinning",
         threads: 2,
@@ -18,7 +18,6 @@ export const specs: readonly Spec[] = [
         preemptions: 3,
         spins: 1,
         domains: [0, 0],
-        timeless: true,
       },
       {
         name: "three",
@@ -27,7 +26,6 @@ export const specs: readonly Spec[] = [
         preemptions: 2,
         fullPreemptions: 3,
         spins: 0,
-        timeless: true,
       },
       {
         name: "one domain",
@@ -36,7 +34,6 @@ export const specs: readonly Spec[] = [
         preemptions: 3,
         spins: 1,
         domains: [0, 0, 0],
-        timeless: true,
       },
       {
         name: "giving up",
@@ -46,7 +43,6 @@ export const specs: readonly Spec[] = [
         fullPreemptions: 2,
         spins: 0,
         timeouts: 1,
-        timeless: true,
       },
       {
         name: "giving up in one domain",
@@ -56,7 +52,6 @@ export const specs: readonly Spec[] = [
         spins: 1,
         domains: [0, 0, 0],
         timeouts: 1,
-        timeless: true,
       },
       {
         name: "impatient",
@@ -75,7 +70,6 @@ export const specs: readonly Spec[] = [
         spins: 0,
         spurious: 1,
         domains: [0, 0, 0],
-        timeless: true,
       },
       {
         name: "death",
@@ -84,7 +78,6 @@ export const specs: readonly Spec[] = [
         preemptions: 2,
         spins: 0,
         kills: 1,
-        timeless: true,
       },
       {
         name: "death elsewhere",
@@ -94,7 +87,6 @@ export const specs: readonly Spec[] = [
         spins: 1,
         domains: [0, 1],
         kills: 1,
-        timeless: true,
       },
       {
         name: "death of three",
@@ -104,7 +96,6 @@ export const specs: readonly Spec[] = [
         fullPreemptions: 2,
         spins: 0,
         kills: 1,
-        timeless: true,
       },
       {
         name: "death of the impatient",
@@ -123,7 +114,6 @@ export const specs: readonly Spec[] = [
         preemptions: 0,
         spins: 20,
         domains: [0, 0, 1, 1, 2, 2, 3],
-        timeless: true,
       },
       // Whoever has lost its patience waits for others that have.
       trafficCase({ across: [0, 0.05], bypass: Math.ceil(PATIENCE_MS / TRAFFIC_HOLD_MS) + 32 }),

@@ -2,6 +2,9 @@ import { RwSpinCore } from "../../../lib/sync/rw_spin_core.ts";
 import { rwSpec } from "../rw_spec.ts";
 import type { Spec } from "../spec.ts";
 
+/** Why all that do not await take time. */
+const slices = "who naps is never woken";
+
 export const specs: readonly Spec[] = [
   rwSpec({
     name: "RwSpinCore",
@@ -11,16 +14,17 @@ export const specs: readonly Spec[] = [
     describe: () => "state",
     cases: [
       { name: "spinning", roles: ["rw", "wr", "rw"], preemptions: 3 },
-      { name: "napping", roles: ["rw", "wr", "w"], preemptions: 3, spins: 0 },
-      { name: "trying", roles: ["WR", "RW", "wr"], preemptions: 3, spins: 1 },
-      { name: "more of them", roles: ["r", "w", "r", "w"], preemptions: 2, spins: 1 },
-      { name: "giving up", roles: ["w", "r", "w"], preemptions: 3, spins: 1, timeouts: 2 },
+      { name: "napping", roles: ["rw", "wr", "w"], preemptions: 3, spins: 0, slices },
+      { name: "trying", roles: ["WR", "RW", "wr"], preemptions: 3, spins: 1, slices },
+      { name: "more of them", roles: ["r", "w", "r", "w"], preemptions: 2, spins: 1, slices },
+      { name: "giving up", roles: ["w", "r", "w"], preemptions: 3, spins: 1, timeouts: 2, slices },
       // Not a reader: a dead one keeps writers out.
       {
         name: "death, repaired",
         roles: ["k", "rr", "k"],
         preemptions: 3,
         spins: 0,
+        slices,
         kills: 1,
         victim: 0,
       },
@@ -29,6 +33,7 @@ export const specs: readonly Spec[] = [
         roles: ["w", "r", "w"],
         preemptions: 3,
         spins: 0,
+        slices,
         kills: 1,
         victim: 0,
       },

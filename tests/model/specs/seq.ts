@@ -102,7 +102,14 @@ export const specs: readonly Spec[] = [
       records({ name: "one writer", preemptions: 3 }, "wr"),
       records({ name: "two writers", preemptions: 2 }, "wwr"),
       records({ name: "two readers", preemptions: 2, spins: 0 }, "wrr"),
-      records({ name: "death of a writer", preemptions: 2, spins: 0, kills: 1, victim: 1 }, "wwr"),
+      records({
+        name: "death of a writer",
+        preemptions: 2,
+        spins: 0,
+        slices: "who naps is never woken",
+        kills: 1,
+        victim: 1,
+      }, "wwr"),
     ],
     mutants: [
       {
