@@ -266,6 +266,7 @@ describe("Arena.open where the other process cannot be reached", () => {
       2: ["ENOTSUP", /is not there and cannot be made.*tmpfs/],
       6: ["ENOTSUP", /\/proc/],
       17: ["EBUSY", /another arena of this user is called "x"/],
+      28: ["ENOMEM", /folder of names, .* is full/],
     };
     for (const [errno, [code, text]] of Object.entries(taking)) {
       const error = explainTaking(-Number(errno), "x", "make the arena x");

@@ -10,9 +10,11 @@ import { native } from "../runtime/native.ts";
 const EPERM = 1;
 const ENOENT = 2;
 const ENXIO = 6;
+const ENOMEM = 12;
 const EACCES = 13;
 const EEXIST = 17;
 const EXDEV = 18;
+const ENOSPC = 28;
 const EREMOTE = 66;
 const EPROTO = 71;
 const EBADMSG = 74;
@@ -83,6 +85,10 @@ const COMMON: Explanations = {
 
 const TAKING: Explanations = {
   ...COMMON,
+  [ENOSPC]: () => [ENOMEM, {
+    why: `the file system of the folder of names, ${namesFolder().path}, is full`,
+    fix: "Remove what fills it, or make it larger (docker run --shm-size for /dev/shm).",
+  }],
   [ENOENT]: () => [ENOTSUP, explainNoFolder()],
   [EEXIST]: (name) => [EEXIST, {
     why: `another arena of this user is called "${name}"`,

@@ -46,10 +46,7 @@ int nk_range_huge_bytes(const struct nk_range *range, int collapse, uint64_t *ou
 /* The node of each page, at page boundaries, or -errno where there is none yet. Returns 0. -EPERM (seccomp), -ENOSYS. */
 int nk_pages_locate(unsigned long count, void **pages, int *status);
 
-/* Clear the header's owner word if it holds this owner. */
-void nk_range_disown(const struct nk_range *range, uint32_t owner);
-
-/* Map what another process made: files, sizes and node are wanted. */
+/* Map what another process made: files, sizes and node are wanted. Nothing but the header is populated. */
 int nk_range_open(const struct nk_range *wanted, struct nk_range *range);
 
 /* Give pages and addresses back: nobody has seen them. */
