@@ -6,7 +6,8 @@ import type { BlockOptions, WaitOptions } from "../wait/options.ts";
 import { ConditionCore } from "./condition_core.ts";
 import { Crowd } from "./crowd.ts";
 import { EventCountCore } from "./event_count_core.ts";
-import { Guard, Lock } from "./lock.ts";
+import { Guard } from "./guard.ts";
+import { Lock } from "./lock.ts";
 import {
   attachRegion,
   createRegion,

@@ -6,6 +6,7 @@ import { type Request, Turns } from "../wait/turns.ts";
 import type { LockCore } from "./lock_core.ts";
 import type { LockReport } from "./lock_report.ts";
 import { LockStatistics, type Recorder } from "./lock_statistics.ts";
+import { Guard } from "./guard.ts";
 import { Home } from "./home.ts";
 import type { Region, RegionOptions, SyncOptions } from "./region.ts";
 import { lockTenant, settleIn } from "./tenancy.ts";
@@ -21,41 +22,6 @@ export interface LockOptions extends SyncOptions {
 /** What of a lock's options is its memory's: looked at once, and nothing else that may be there. */
 export function lockSettings({ threads, statistics }: LockOptions): RegionOptions {
   return { threads, statistics };
-}
-
-/** That a thread, or an asynchronous wait, holds a lock. */
-export class Guard {
-  readonly #release: () => boolean;
-  readonly #ownerDied: () => boolean;
-
-  /**
-   * Not for callers: `acquire` gives one.
-   *
-   * @param release Gives the lock back if it is held.
-   * @param ownerDied Whether the owner before died.
-   */
-  constructor(release: () => boolean, ownerDied: () => boolean) {
-    this.#release = release;
-    this.#ownerDied = ownerDied;
-  }
-
-  /**
-   * Whether a thread died while it held the lock, and nobody has said yet that what it guards is right again
-   * ({@linkcode Lock.markConsistent}). False for locks that are not robust.
-   */
-  get ownerDied(): boolean {
-    return this.#ownerDied();
-  }
-
-  /** Gives the lock back; does nothing when that has happened. */
-  release(): void {
-    this.#release();
-  }
-
-  /** As {@linkcode Guard.release}, for `using`. */
-  [Symbol.dispose](): void {
-    this.#release();
-  }
 }
 
 /** What a kind of lock is called and how its memory becomes an algorithm. */

@@ -13,7 +13,8 @@ export { Histogram, type HistogramOptions, type SnapshotOptions } from "./histog
 export { HistogramSnapshot } from "./histogram_snapshot.ts";
 export { Latch } from "./latch.ts";
 export { LimitedCounter, type LimitedCounterOptions } from "./limited_counter.ts";
-export { Guard, Lock, type LockOptions } from "./lock.ts";
+export { Guard } from "./guard.ts";
+export { Lock, type LockOptions } from "./lock.ts";
 export type { LockReport } from "./lock_report.ts";
 export { McsLock } from "./mcs_lock.ts";
 export { Mutex, type MutexOptions } from "./mutex.ts";

@@ -5,7 +5,8 @@
  */
 import { NumaError } from "../runtime/error.ts";
 import { decode, type Handle, handleData, registerKind } from "../runtime/handle.ts";
-import { type Guard, Lock, type LockKind } from "./lock.ts";
+import type { Guard } from "./guard.ts";
+import { Lock, type LockKind } from "./lock.ts";
 import type { BlockOptions } from "../wait/options.ts";
 import { LockStatistics, SharedLockStatistics } from "./lock_statistics.ts";
 import type { Region } from "./region.ts";

@@ -28,7 +28,7 @@ import { MAPPING_FACTS } from "../runtime/symbols.ts";
 import { checkBlockOptions } from "../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../wait/options.ts";
 import { type Request, Turns } from "../wait/turns.ts";
-import { Guard } from "./lock.ts";
+import { Guard } from "./guard.ts";
 import { settle, type Tenant } from "../memory/tenants.ts";
 import {
   ACQUIRE_ACTION,
