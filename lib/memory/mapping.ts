@@ -467,6 +467,10 @@ export class Mapping {
   release(): void {
     if (held.get(this.identity) !== this) return;
     evict(this.identity);
+    this.#letGo();
+  }
+
+  #letGo(): void {
     if (this.buffer.byteLength > 0) publish("destroy", () => this.#event(this.dataBytes));
     held.delete(this.identity);
     const buffers = [this.buffer, ...this.#more];
@@ -477,11 +481,12 @@ export class Mapping {
 
   /**
    * Lets go of everything this thread holds: the last act of a worker. Memory in which it holds a lock is left to the end
-   * of the OS thread: until then code of it may still run, which would change what the lock's next owner guards.
+   * of the OS thread: until then code of it may still run, which would change what the lock's next owner guards. For the
+   * same reason others are told of its end by that alone.
    */
   static releaseAll(): void {
     for (const mapping of [...held.values()]) {
-      if (!endWaits(mapping.identity)) mapping.release();
+      if (!endWaits(mapping.identity)) mapping.#letGo();
     }
   }
 
