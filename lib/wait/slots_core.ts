@@ -66,7 +66,7 @@ const IDENTITY_HIGH = 7;
 const RESERVED = ID_MASK + 1;
 
 /** The permit word of a thread that sleeps. */
-export const ASLEEP = -1;
+export const ASLEEP: number = -1;
 const AWAKE = 1;
 
 /** An id that no claim ever gives, as its generation is 0: it stands for somebody who is dead. */
