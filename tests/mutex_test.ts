@@ -91,6 +91,30 @@ describe("Mutex", () => {
     throwsCode(() => alone.toHandle(), "EINVAL");
   });
 
+  it("is made by one of two threads that want the same memory at the same moment", () => {
+    const memory = new SharedArrayBuffer(Mutex.bytes());
+    const real = crypto.getRandomValues;
+    let second: unknown;
+    // In the midst of the first one, as another thread might.
+    crypto.getRandomValues = ((array: Int32Array<ArrayBuffer>) => {
+      crypto.getRandomValues = real;
+      try {
+        second = Mutex.create(memory);
+      } catch (error) {
+        second = error;
+      }
+      return real.call(crypto, array);
+    }) as typeof real;
+    try {
+      const first = Mutex.create(memory);
+      assert.equal((second as { code?: string }).code, "EBUSY");
+      first.acquire();
+      first.release();
+    } finally {
+      crypto.getRandomValues = real;
+    }
+  });
+
   it("does not take another thing's memory for its own", () => {
     const { data, numakitHandle } = make().toHandle() as Handle & { data: object };
     for (

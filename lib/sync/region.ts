@@ -36,6 +36,8 @@ export interface SyncOptions {
 }
 
 const MAGIC = 0x4e4b5359;
+/** In the place of {@linkcode MAGIC} while the first line is being written. */
+const UNFINISHED = -1;
 const HEAD = {
   magic: 0,
   kind: 1,
@@ -266,7 +268,8 @@ export function createRegion(
   const { shape, statistics, option } = checked(options, action);
   const place = take(memory, bytesOf(kind, shape, option, statistics), action);
   const { all } = place;
-  if (all[HEAD.magic] !== 0) {
+  // Taken before it is written: another thread may be making something there at the same moment.
+  if (Atomics.compareExchange(all, HEAD.magic, 0, UNFINISHED) !== 0) {
     throw new NumaError("EBUSY", action, {
       why: "there is something in its memory already",
       fix: "Give memory that is all zero, and attach what another thread made by its handle.",
