@@ -120,7 +120,17 @@ async function main(): Promise<number> {
   const start = performance.now();
   const wanted = (spec: Spec): boolean =>
     options.spec.length === 0 || options.spec.some((name) => spec.name.includes(name));
-  const tasks = (await readSpecs()).flatMap(({ file, specs }) =>
+  const all = await readSpecs();
+  const names = all.flatMap(({ specs }) => specs.map(({ name }) => name));
+  const unknown = options.spec.filter((name) => !names.some((other) => other.includes(name)));
+  if (unknown.length > 0) {
+    process.stderr.write(
+      `no spec has ${unknown.map((name) => `"${name}"`).join(" or ")} in its name; ` +
+        `there are ${names.join(", ")}\n`,
+    );
+    return 1;
+  }
+  const tasks = all.flatMap(({ file, specs }) =>
     specs.flatMap((spec, index) => wanted(spec) ? tasksOf(file, spec, index) : [])
   );
   const results = await runAll(tasks);
