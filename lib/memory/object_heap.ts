@@ -22,6 +22,12 @@
  * ever changes), do not wait for batches to fill, and put every other chunk that has free objects into the commons, a record that is never a
  * thread's, for whoever runs out.
  *
+ * Plain accesses. An object that changes hands does so in order: whoever gives it back does that before the push, the
+ * owner receives it after its look at the stack; chunks and records change hands by atomics. Out of order are only looks
+ * at the states of a whole chunk, while other threads free objects of it: allocated and on its way are both below 0, and
+ * all that such a look asks is whether a state is. The explorer runs this module with plain accesses as steps of their
+ * own, and once more without them to see that all others are in order.
+ *
  * What a kill between two stores can lose for good: the object in the thread's hands, or the batch (of at most 32)
  * that it was just sending. What it cannot do: give an object out twice, or lose a list.
  *

@@ -100,9 +100,11 @@ async function load(job: Job): Promise<{ spec: Spec; sites: Parameters<typeof ex
   // A URL, so that a bundler that meets this takes it for no pattern of modules.
   const url = new URL(`../../${job.file}`, import.meta.url).href;
   const plain = (await import(url)) as { specs: readonly Spec[] };
-  const mutants = job.what === "mutant" ? [plain.specs[job.spec]?.mutants[job.index]] : [];
+  const subject = plain.specs[job.spec];
+  const mutants = job.what === "mutant" ? [subject?.mutants[job.index]] : [];
   const { module, sites } = await loadStepwise(job.file, {
     mutants: mutants.filter((mutant) => mutant !== undefined),
+    plainSteps: subject?.plainSteps ?? [],
   });
   const spec = (module["specs"] as readonly Spec[])[job.spec];
   if (spec === undefined) throw new Misuse(`${job.file} has no spec ${job.spec}`);

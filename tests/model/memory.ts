@@ -93,7 +93,7 @@ export class Memory {
     return at;
   }
 
-  /** One atomic access. */
+  /** One access: an atomic, or a plain one that is a step. */
   access(
     thread: number,
     kind: number,
@@ -101,6 +101,7 @@ export class Memory {
     index: number,
     a: unknown,
     b: unknown,
+    plain = false,
   ): number | bigint {
     const at = this.#place(array);
     if (at < 0) throw new Misuse("an atomic access to memory that is not the world's");
@@ -118,8 +119,8 @@ export class Memory {
     if (this.running) {
       this.#remember(thread, word, kind === STORE);
       if (bytes === 8) this.#remember(thread, word + 1, kind === STORE);
-      this.#clocks?.atomic(thread, word, kind !== STORE, this.wrote);
-      this.observer?.access(thread, kind, word, this.wrote, false);
+      if (!plain) this.#clocks?.atomic(thread, word, kind !== STORE, this.wrote);
+      this.observer?.access(thread, kind, word, this.wrote, plain);
     }
     return result;
   }

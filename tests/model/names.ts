@@ -46,6 +46,8 @@ export interface Names {
   readonly classes: ReadonlySet<string>;
   /** Functions that become generators. */
   readonly stepping: ReadonlySet<ts.Node>;
+  /** Sources whose plain accesses are steps. */
+  readonly plainSteps: ReadonlySet<ts.Node>;
 }
 
 /** Functions of any kind that have a body. */
@@ -95,6 +97,12 @@ export function atomicsCall(node: ts.Node): string | undefined {
   return ts.isIdentifier(expression) && expression.text === "Atomics" ? name.text : undefined;
 }
 
+/** Whether a node reads or writes an element of an array, as far as one can see. */
+export function isElement(node: ts.Node): node is ts.ElementAccessExpression {
+  return ts.isElementAccessExpression(node) && !ts.isStringLiteral(node.argumentExpression) &&
+    !ts.isOptionalChain(node);
+}
+
 /** Whether a closure is handed to a method that calls it at once and knows nothing of generators. */
 export function isCallback(node: ts.Node): boolean {
   if (!ts.isArrowFunction(node) && !ts.isFunctionExpression(node)) return false;
@@ -125,6 +133,7 @@ class Finder {
   readonly setters: Set<string> = new Set();
   readonly classes: Set<string> = new Set();
   readonly stepping: Set<ts.Node> = new Set();
+  readonly plainSteps: ReadonlySet<ts.Node>;
   /** Functions whose result is a closure with steps. */
   readonly #makers = new Set<string>();
   readonly #functions: FunctionNode[] = [];
@@ -132,7 +141,8 @@ class Finder {
   readonly #flows: { readonly names: readonly string[]; readonly value: ts.Node }[] = [];
   readonly #parameters = new Map<string, (readonly (string | undefined)[])[]>();
 
-  constructor(sources: readonly ts.SourceFile[]) {
+  constructor(sources: readonly ts.SourceFile[], plainSteps: ReadonlySet<ts.Node>) {
+    this.plainSteps = plainSteps;
     for (const source of sources) this.#collect(source);
     for (const source of sources) this.#collectArguments(source);
     let before = -1;
@@ -156,6 +166,7 @@ class Finder {
   /** Whether a node, by itself, may be a step. */
   isStep(node: ts.Node): boolean {
     if (ts.isYieldExpression(node)) return true;
+    if (isElement(node)) return this.plainSteps.has(node.getSourceFile());
     const atomic = atomicsCall(node);
     if (atomic !== undefined) return ATOMICS.includes(atomic);
     if (ts.isCallExpression(node)) return this.calls.has(referredName(node.expression) ?? "");
@@ -253,8 +264,12 @@ class Finder {
  * Finds out what contains steps.
  *
  * @param sources All sources of a program, with parent pointers.
+ * @param plainSteps Those of them whose plain accesses are steps.
  * @returns The names.
  */
-export function findNames(sources: readonly ts.SourceFile[]): Names {
-  return new Finder(sources);
+export function findNames(
+  sources: readonly ts.SourceFile[],
+  plainSteps: ReadonlySet<ts.Node>,
+): Names {
+  return new Finder(sources, plainSteps);
 }

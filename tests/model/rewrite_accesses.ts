@@ -6,7 +6,8 @@
  */
 
 import ts from "typescript";
-import { bare, type Names, nameText } from "./names.ts";
+import { bare, isElement, type Names, nameText } from "./names.ts";
+import { LOAD, STORE } from "./ops.ts";
 
 /** Where a step is in the sources. */
 export interface Site {
@@ -171,9 +172,17 @@ export abstract class AccessRewriter {
   // Plain accesses
 
   protected element(node: ts.ElementAccessExpression): string | undefined {
+    if (!isElement(node)) return undefined;
     const { expression, argumentExpression: index } = node;
-    if (ts.isStringLiteral(index) || ts.isOptionalChain(node)) return undefined;
-    return `$.get(${this.siteOf(node)}, ${this.emit(expression)}, ${this.emit(index)})`;
+    const place = `${this.siteOf(node)}, `;
+    const element = `${this.emit(expression)}, ${this.emit(index)}`;
+    if (!this.#plainSteps()) return `$.get(${place}${element})`;
+    return `($.plain(${place}${LOAD}, ${element}) && (yield), $.take())`;
+  }
+
+  /** Whether plain accesses are steps here. */
+  #plainSteps(): boolean {
+    return this.scope.generator && this.names.plainSteps.has(this.source);
   }
 
   protected assignment(node: ts.BinaryExpression): string | undefined {
@@ -188,7 +197,11 @@ export abstract class AccessRewriter {
     const site = this.siteOf(node);
     const array = this.emit(target.expression);
     const index = this.emit(target.argumentExpression);
-    if (isPlain) return `$.set(${site}, ${array}, ${index}, ${this.emit(node.right)})`;
+    if (isPlain) {
+      const element = `${array}, ${index}, ${this.emit(node.right)}`;
+      if (!this.#plainSteps()) return `$.set(${site}, ${element})`;
+      return `($.plain(${site}, ${STORE}, ${element}) && (yield), $.take())`;
+    }
     if (!COMPOUND.test(operator)) this.fail(node, "not an assignment that the explorer knows");
     const [a, i] = [this.temp(), this.temp()];
     return `(${a} = ${array}, ${i} = ${index}, ` +

@@ -17,6 +17,7 @@ import {
   ALIVE,
   CHOOSE,
   KINDS,
+  LOAD,
   Misuse,
   NOW,
   type Observer,
@@ -57,6 +58,8 @@ export class Runtime extends Schedule {
   readonly #index = new Int32Array(PLACES);
   readonly #a: unknown[] = new Array(PLACES).fill(0);
   readonly #b: unknown[] = new Array(PLACES).fill(0);
+  /** Whether it is a plain access. */
+  readonly #isPlain = new Uint8Array(PLACES);
   /** Bits of the threads that asked for the time since they last spun. */
   #timed = 0;
   /** What is done with the next step: RUN, GIVE_UP or WAKE. */
@@ -144,6 +147,17 @@ export class Runtime extends Schedule {
     return this.#arrive(site, kind, array, index, a, b);
   }
 
+  /** A plain access is next, in a source in which they are steps. */
+  plain(site: number, kind: number, array: Words, index: number, value?: unknown): boolean {
+    // Beside its elements an array has nothing, which no atomic access would stand.
+    if (index in array && this.memory.wordOf(array, index) >= 0) {
+      return this.#arrive(site, kind, array, index, value, undefined, true);
+    }
+    return this.#reply(
+      kind === LOAD ? this.get(site, array, index) : this.set(site, array, index, value),
+    );
+  }
+
   /** A sleep is next. */
   park(site: number, milliseconds: number): boolean {
     if (typeof milliseconds !== "number" || !(milliseconds >= 0)) {
@@ -197,8 +211,9 @@ export class Runtime extends Schedule {
     index: number,
     a: unknown,
     b: unknown,
+    isPlain = false,
   ): boolean {
-    if (this.plain > 0 && this.exploring) {
+    if (this.plains > 0 && this.exploring) {
       throw new Misuse(`${this.where(site)}: a step in a callback that cannot become a generator`);
     }
     const starting = this.current < -1;
@@ -209,6 +224,7 @@ export class Runtime extends Schedule {
     this.#index[thread] = index;
     this.#a[thread] = a;
     this.#b[thread] = b;
+    this.#isPlain[thread] = isPlain ? 1 : 0;
     if (kind === PARK) this.deadlines[thread] = this.clock + (a as number);
     else if (kind === SPIN) {
       this.deadlines[thread] = (this.#timed & (1 << thread)) === 0 ? Infinity : this.clock + 1;
@@ -232,7 +248,9 @@ export class Runtime extends Schedule {
     if (kind <= XOR) {
       const array = this.#array[thread] as Words;
       const [a, b] = [this.#a[thread], this.#b[thread]];
-      result = this.memory.access(thread, kind, array, this.#index[thread] as number, a, b);
+      const index = this.#index[thread] as number;
+      const isPlain = this.#isPlain[thread] === 1;
+      result = this.memory.access(thread, kind, array, index, a, b, isPlain);
       if (this.#doorways !== undefined && this.memory.wrote) this.#atDoorway(thread);
     } else {
       result = this.#other(thread, kind);

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { explore, walk } from "./explore.ts";
@@ -8,12 +10,14 @@ import type { Observer } from "./ops.ts";
 import type { Case, Program, Spec, Traffic, World } from "./spec.ts";
 import { applyMutants, loadStepwise, type Stepwise } from "./transform.ts";
 
+const SOURCE = "build/model/source.ts";
+
 /** Transforms a text as if it were a file of the checkout. */
-async function stepwise(text: string): Promise<Stepwise> {
+async function stepwise(text: string, plainSteps: readonly string[] = []): Promise<Stepwise> {
   const folder = fileURLToPath(new URL("../../build/model/", import.meta.url));
   mkdirSync(folder, { recursive: true });
-  writeFileSync(`${folder}/source.ts`, text);
-  return await loadStepwise("build/model/source.ts");
+  writeFileSync(new URL(`../../${SOURCE}`, import.meta.url), text);
+  return await loadStepwise(SOURCE, { plainSteps });
 }
 
 const base = { threads: 2, words: 8, preemptions: 3 };
@@ -130,6 +134,31 @@ describe("the transform", () => {
         return { threads: [thread, thread] };
       };`;
     await assert.rejects(exploreText(text), /source\.ts:2: a step in a callback/);
+  });
+
+  it("makes steps of plain accesses where that is asked for, and no races of them", async () => {
+    const text = `
+      class Counter {
+        readonly #words: Int32Array;
+        constructor(words: Int32Array) { this.#words = words; }
+        increment(): number {
+          const words = this.#words;
+          const own = [0, 1];
+          if (words[99] !== undefined) throw new Error("beside its elements there is nothing");
+          words[1] = words[0]! + own[1]!;
+          return words[0] = words[1]!;
+        }
+      }
+      export const setup = (world: any): any => {
+        const thread = () => { world.pause(); new Counter(world.words).increment(); };
+        const end = () => world.check(world.words[0] === 2, "an increment is lost");
+        return { threads: [thread, thread], end };
+      };`;
+    assert.match(await exploreText(text) ?? "", /data race/);
+    const { module, sites } = await stepwise(text, [SOURCE]);
+    const { violation } = explore({ ...base, setup: module["setup"] as Case["setup"] }, sites);
+    assert.match(violation ?? "", /an increment is lost/);
+    await assert.rejects(stepwise(text, ["lib/x.ts"]), /Cannot make steps of lib\/x.ts/);
   });
 
   it("wants a patch's text exactly once", () => {
@@ -428,6 +457,18 @@ describe("the lines", () => {
     assert.match(missed(found, { ...bounds, across: [0, 0.2] }) ?? "", /25.0 % of .* 0.0 % to 20/);
     assert.match(missed(found, { ...bounds, across: [0.3, 1] }) ?? "", /25.0 % of .* 30.0 % to/);
     assert.match(missed(found, { ...bounds, bypass: 6 }) ?? "", /overtaken 7 times, more than 6/);
+  });
+});
+
+describe("the command", () => {
+  it("refuses a name that no spec has, also beside one that some have", () => {
+    const run = fileURLToPath(new URL("./run.ts", import.meta.url));
+    const arguments_ = [run, "--spec", "Mutex", "--spec", "Mutexx"];
+    const { status, stdout, stderr } = spawnSync(process.execPath, arguments_, {
+      encoding: "utf8",
+    });
+    assert.deepEqual([status, stdout], [1, ""]);
+    assert.match(stderr, /no spec has "Mutexx" in its name; there are .*Mutex/);
   });
 });
 

@@ -203,4 +203,10 @@ export interface Spec {
   readonly cases: readonly Case[];
   /** Each must be found by one of the cases. At least three. */
   readonly mutants: readonly Mutant[];
+  /**
+   * Sources whose plain accesses to shared memory are steps, too: others run between them, and a thread may be killed
+   * there. They are then neither races nor what puts others in order. For algorithms that stand races of their own, such
+   * as a look at a word that another thread is writing, of which one value is as good as the other. Paths from the root.
+   */
+  readonly plainSteps?: readonly string[];
 }

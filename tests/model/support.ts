@@ -36,7 +36,7 @@ export class Support {
   /** Whether threads run, not `setup` or `end`. */
   exploring = false;
   /** How many plain functions that cannot rest are running. */
-  protected plain = 0;
+  protected plains = 0;
   // Hashes of what each thread got to know, and of what was noted
   protected readonly lows: Int32Array = new Int32Array(PLACES);
   protected readonly highs: Int32Array = new Int32Array(PLACES);
@@ -52,7 +52,7 @@ export class Support {
   protected forgetAll(): void {
     this.lows.fill(0);
     this.highs.fill(0);
-    this.noted = this.noted2 = this.plain = 0;
+    this.noted = this.noted2 = this.plains = 0;
   }
 
   /** Makes an answer part of what a thread knows. */
@@ -83,13 +83,13 @@ export class Support {
 
   /** Runs a generator where it cannot rest. */
   finish(code: Code): unknown {
-    this.plain++;
+    this.plains++;
     try {
       const { done, value } = code.next();
       if (done !== true) throw new Misuse("a generator rests in plain code");
       return value;
     } finally {
-      this.plain--;
+      this.plains--;
     }
   }
 

@@ -30,6 +30,8 @@ export interface TransformOptions {
   readonly mutants?: readonly Mutant[];
   /** Modules to import in place of others, by the others' paths; they stay as they are. Paths from the checkout's root. */
   readonly replace?: Readonly<Record<string, string>>;
+  /** Sources whose plain accesses are steps. Paths from the checkout's root. */
+  readonly plainSteps?: readonly string[];
 }
 
 /** A module in stepwise form. */
@@ -159,7 +161,16 @@ export async function loadStepwise(
   if (existsSync(folder)) rmSync(folder, { recursive: true });
   mkdirSync(folder, { recursive: true });
   const sources = readSources(entry, options);
-  const names = findNames(sources.map(({ tree }) => tree));
+  const { plainSteps = [] } = options;
+  for (const file of plainSteps) {
+    if (!sources.some((source) => source.file === file)) {
+      throw new Error(`Cannot make steps of ${file}: ${entry} does not import it`);
+    }
+  }
+  const names = findNames(
+    sources.map(({ tree }) => tree),
+    new Set(sources.filter(({ file }) => plainSteps.includes(file)).map(({ tree }) => tree)),
+  );
   const sites: Site[] = [];
   for (const source of sources) {
     const text = new Rewriter(source.tree, source.file, names, sites).run();
