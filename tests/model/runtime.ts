@@ -129,6 +129,7 @@ export class Runtime extends Schedule {
     this.memory.dead(index, this.predecessorOf(index));
     const code = (thread.step$ ?? thread)() as Code | undefined;
     if (typeof code?.next === "function") yield* code;
+    return undefined;
   }
 
   #advance(thread: number): void {
