@@ -124,47 +124,59 @@ function checkRoom(
   }
 }
 
-/** Populates pages and puts each where it should be. Returns how many did not get there. */
-function fill(pages: WholePages, pattern: readonly number[], action: string): number {
-  const { nk_buffer_populate } = native().calls;
-  const nodes = [...new Set(pattern)];
-  const mask = maskOf(nodes);
-  let elsewhere = 0;
-  let first = 0;
-  // Step by step: the kernel spreads pages evenly, which may be more than a node is to have, or has, in the end.
-  for (const step of pages.steps) {
-    const result = nk_buffer_populate(step, step.length, mask, MASK_WORDS);
-    if (result < 0) throw refusal(result, "nk_buffer_populate", nodes, pages, action);
-    elsewhere += moveStep(step, first, pages, pattern, action);
-    first += step.length / pages.pageBytes;
-  }
-  return elsewhere;
+/** Pages that are not where they should be. */
+interface Misplaced {
+  /** Pages on other nodes. */
+  readonly elsewhere: number;
+  /** Pages that are not resident. */
+  readonly absent: number;
 }
 
-/** Moves pages of a step to the nodes of a pattern, and returns how many did not get there. */
-function moveStep(
-  step: Uint8Array<ArrayBufferLike>,
-  first: number,
+/** Moves page after page to the nodes of a pattern; each step of them is prepared before. */
+function move(
   pages: WholePages,
   pattern: readonly number[],
   action: string,
-): number {
+  prepare: (step: Uint8Array<ArrayBufferLike>) => void = () => {},
+): Misplaced {
   const { nk_buffer_move } = native().calls;
   const targets = Int32Array.from(pattern);
-  const result = nk_buffer_move(step, step.length, targets, targets.length, first);
-  if (result < 0) throw refusal(result, "nk_buffer_move", [...new Set(pattern)], pages, action);
-  return result;
-}
-
-/** Moves page after page to the nodes of a pattern, and returns how many did not get there. */
-function move(pages: WholePages, pattern: readonly number[], action: string): number {
+  const out = new Int32Array(1);
   let elsewhere = 0;
+  let absent = 0;
   let first = 0;
   for (const step of pages.steps) {
-    elsewhere += moveStep(step, first, pages, pattern, action);
+    prepare(step);
+    const result = nk_buffer_move(step, step.length, targets, targets.length, first, out);
+    if (result < 0) throw refusal(result, "nk_buffer_move", [...new Set(pattern)], pages, action);
+    elsewhere += result;
+    absent += out[0] as number;
     first += step.length / pages.pageBytes;
   }
-  return elsewhere;
+  return { elsewhere, absent };
+}
+
+/** Populates pages and puts each where it should be. */
+function fill(pages: WholePages, pattern: readonly number[], action: string): Misplaced {
+  const { nk_buffer_populate } = native().calls;
+  const nodes = [...new Set(pattern)];
+  const mask = maskOf(nodes);
+  // Step by step: the kernel spreads pages evenly, which may be more than a node is to have, or has, in the end.
+  return move(pages, pattern, action, (step) => {
+    const result = nk_buffer_populate(step, step.length, mask, MASK_WORDS);
+    if (result < 0) throw refusal(result, "nk_buffer_populate", nodes, pages, action);
+  });
+}
+
+function misplaced({ bytes, pageBytes }: WholePages, left: Misplaced, action: string): NumaError {
+  const { elsewhere, absent } = left;
+  const gone = absent === 0 ? "" : ` and took ${absent} away again (swapped out)`;
+  return new NumaError("ESTRICT", action, {
+    why: `the kernel left ${elsewhere} of ${bytes / pageBytes} pages elsewhere${gone}`,
+    fix:
+      "Look whether the nodes have free memory and whether something pins the pages, and try again.",
+    syscall: "move_pages",
+  });
 }
 
 /** A hugepage is on one node as a whole, so pages that go to different nodes have to be small. */
@@ -191,18 +203,9 @@ function place(
   if (result < 0) throw refusal(result, "nk_buffer_policy", nodes, pages, action);
   if (nodes.length > 1) split(pages, action);
   checkRoom(pages, pattern, action, { populating: true });
-  // The kernel gives up on a page that is in use just then; most can be moved a moment later.
-  const elsewhere = fill(pages, pattern, action) === 0 ? 0 : move(pages, pattern, action);
-  if (elsewhere === 0) {
-    tellMoved(pages, nodes);
-    return;
-  }
-  throw new NumaError("ESTRICT", action, {
-    why: `the kernel left ${elsewhere} of ${pages.bytes / pages.pageBytes} pages elsewhere`,
-    fix:
-      "Look whether the nodes have free memory and whether something pins the pages, and try again.",
-    syscall: "move_pages",
-  });
+  const left = fill(pages, pattern, action);
+  if (left.elsewhere + left.absent > 0) throw misplaced(pages, left, action);
+  tellMoved(pages, nodes);
 }
 
 /**
@@ -419,22 +422,11 @@ export function migrate(buffer: OwnedMemory, node: number): BufferPlacement {
   checkNode(node, action);
   const pages = wholePages(bytesOf(buffer, action), action);
   checkRoom(pages, [node], action, { populating: false });
-  const { absent } = locate(pages, action);
-  const wrong = (): number => move(pages, [node], action) - absent;
-  if (wrong() <= 0 || wrong() <= 0) {
-    tellMoved(pages, [node]);
-    return locate(pages, action);
-  }
-  const after = locate(pages, action);
-  throw new NumaError("ESTRICT", action, {
-    why:
-      `the kernel left ${after.pageNodes.length - after.absent - (after.nodes.get(node) ?? 0)} ` +
-      `of ${after.pageNodes.length} pages elsewhere`,
-    fix:
-      "Look whether the node has free memory and whether something pins the pages, and try again.",
-    syscall: "move_pages",
-    node,
-  });
+  const { elsewhere } = move(pages, [node], action);
+  // Pages that are absent come to be where they are touched.
+  if (elsewhere > 0) throw misplaced(pages, { elsewhere, absent: 0 }, action);
+  tellMoved(pages, [node]);
+  return locate(pages, action);
 }
 
 /**

@@ -47,7 +47,10 @@ export const SYMBOLS = {
   nk_affinity_set: { args: ["buffer", "i32"], returns: "i32" },
   nk_buffer_advise_huge: { args: ["buffer", "u64"], returns: "i32" },
   nk_buffer_locate: { args: ["buffer", "u64", "buffer", "u64"], returns: "i32" },
-  nk_buffer_move: { args: ["buffer", "u64", "buffer", "i32", "u64"], returns: "i32" },
+  nk_buffer_move: {
+    args: ["buffer", "u64", "buffer", "i32", "u64", "buffer"],
+    returns: "i32",
+  },
   nk_buffer_pages: { args: ["buffer", "u64", "buffer"], returns: "i32" },
   nk_buffer_policy: { args: ["buffer", "u64", "i32", "buffer", "i32"], returns: "i32" },
   nk_buffer_populate: { args: ["buffer", "u64", "buffer", "i32"], returns: "i32" },

@@ -404,11 +404,12 @@ NK_API int32_t nk_buffer_populate(const void *buffer, uint64_t bytes, const uint
 
 /*
  * Move a buffer's resident pages: page i to nodes[(first + i) % count]. The kernel leaves a page where it is that is in
- * use just then. Returns how many are not where they should be afterwards, or not resident. -EINVAL count; -ENODEV no
+ * use just then. Returns how many are on another node afterwards; absent[0] those not resident. -EINVAL count; -ENODEV no
  * such node; -ENOMEM a node has no room for what is to come to it, and what was moved before stays moved; -EACCES,
  * -EPERM, -ENOSYS, -ENODATA.
  */
-NK_API int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes, int32_t count, uint64_t first);
+NK_API int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes, int32_t count, uint64_t first,
+                              int32_t *absent);
 
 /*
  * Where a buffer's whole pages are, asked of the kernel: nodes[i] becomes the node of page i, or -1 when it is not

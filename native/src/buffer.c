@@ -4,6 +4,7 @@
  * pages are touched, and nothing here changes what is mapped: policies, advice and moves only.
  */
 #include "numakit.h"
+#include "page_query.h"
 #include "pages.h"
 #include "room.h"
 
@@ -20,7 +21,8 @@
 /* What a transparent hugepage covers, aligned, with small pages of 4 KiB. */
 #define HUGE_BYTES (UINT64_C(1) << 21)
 #define MASK_BITS (8 * sizeof(unsigned long))
-#define QUERY_PAGES 1024
+/* The kernel gives up on a page that is in use just then, and with it on all behind it; most can be moved a moment later. */
+#define MOVES_MOST 3
 
 struct pages {
     char *start;
@@ -121,48 +123,36 @@ int32_t nk_buffer_split(const void *buffer, uint64_t bytes)
     return 0;
 }
 
-/*
- * Asks the kernel about some pages (targets NULL), or moves them. Returns how many it was about. Where moving is
- * refused, pages that are where they should be need none.
- */
-static int32_t ask(const struct pages *pages, uint64_t offset, const int *targets, int *status)
-{
-    void *addresses[QUERY_PAGES];
-    unsigned long count = 0;
-    int error;
+/* Some neighbours among the pages, and where they are. */
+struct batch {
+    void *addresses[NK_QUERY_PAGES];
+    int status[NK_QUERY_PAGES];
+    unsigned long count;
+};
 
-    while (count < QUERY_PAGES && offset + count * pages->page_bytes < pages->bytes) {
-        addresses[count] = pages->start + offset + count * pages->page_bytes;
-        count++;
-    }
-    if (targets != NULL && move_pages(0, count, addresses, targets, status, MPOL_MF_MOVE) >= 0)
-        return (int32_t)count;
-    if (targets != NULL && errno != EPERM)
-        return -errno;
-    error = nk_pages_locate(count, addresses, status);
-    for (unsigned long i = 0; error == 0 && targets != NULL && i < count; i++)
-        if (status[i] != targets[i])
-            error = -EPERM;
-    return error < 0 ? error : (int32_t)count;
+static int ask(const struct pages *pages, uint64_t offset, struct batch *batch)
+{
+    for (batch->count = 0; batch->count < NK_QUERY_PAGES && offset < pages->bytes; offset += pages->page_bytes)
+        batch->addresses[batch->count++] = pages->start + offset;
+    return nk_pages_ask(batch->addresses, batch->count, pages->page_bytes, batch->status);
 }
 
 int32_t nk_buffer_locate(const void *buffer, uint64_t bytes, int32_t *nodes, uint64_t capacity)
 {
     struct pages pages;
-    int status[QUERY_PAGES];
+    struct batch batch;
     int error = whole_pages(buffer, bytes, &pages);
 
     if (error < 0)
         return error;
     if (nodes == NULL || pages.bytes / pages.page_bytes > capacity || capacity > INT32_MAX)
         return -EINVAL;
-    for (uint64_t offset = 0; offset < pages.bytes; offset += QUERY_PAGES * pages.page_bytes) {
-        int32_t asked = ask(&pages, offset, NULL, status);
-
-        if (asked < 0)
-            return asked;
-        for (int32_t i = 0; i < asked; i++)
-            *nodes++ = status[i] < 0 ? -1 : status[i];
+    for (uint64_t offset = 0; offset < pages.bytes; offset += NK_QUERY_PAGES * pages.page_bytes) {
+        error = ask(&pages, offset, &batch);
+        if (error < 0)
+            return error;
+        for (unsigned long i = 0; i < batch.count; i++)
+            *nodes++ = batch.status[i] < 0 ? -1 : batch.status[i];
     }
     return (int32_t)(pages.bytes / pages.page_bytes);
 }
@@ -170,16 +160,16 @@ int32_t nk_buffer_locate(const void *buffer, uint64_t bytes, int32_t *nodes, uin
 /* Pages that are not resident. */
 static int64_t count_absent(const struct pages *pages)
 {
-    int status[QUERY_PAGES];
+    struct batch batch;
     int64_t absent = 0;
 
-    for (uint64_t offset = 0; offset < pages->bytes; offset += QUERY_PAGES * pages->page_bytes) {
-        int32_t asked = ask(pages, offset, NULL, status);
+    for (uint64_t offset = 0; offset < pages->bytes; offset += NK_QUERY_PAGES * pages->page_bytes) {
+        int error = ask(pages, offset, &batch);
 
-        if (asked < 0)
-            return asked;
-        for (int32_t i = 0; i < asked; i++)
-            absent += status[i] < 0;
+        if (error < 0)
+            return error;
+        for (unsigned long i = 0; i < batch.count; i++)
+            absent += batch.status[i] < 0;
     }
     return absent;
 }
@@ -240,65 +230,105 @@ int32_t nk_buffer_populate(const void *buffer, uint64_t bytes, const uint64_t *n
 }
 
 /* What comes to each node when resident pages go where they should be. Returns how many nodes that are. */
-static int32_t arrivals(const struct pages *pages, const int *targets, const int *status, int32_t asked,
-                        struct nk_claim *claims)
+static int32_t arrivals(const struct batch *batch, uint64_t page_bytes, const int *targets, struct nk_claim *claims)
 {
     int32_t count = 0;
 
-    for (int32_t i = 0; i < asked; i++) {
+    for (unsigned long i = 0; i < batch->count; i++) {
         int32_t at = 0;
 
-        if (status[i] < 0 || status[i] == targets[i])
+        if (batch->status[i] < 0 || batch->status[i] == targets[i])
             continue;
         while (at < count && claims[at].node != targets[i])
             at++;
         if (at == count)
             claims[count++] = (struct nk_claim){.node = targets[i]};
-        claims[at].page_bytes += pages->page_bytes;
+        claims[at].page_bytes += page_bytes;
     }
     return count;
 }
 
-/* Moves some pages. Returns how many it was about. */
-static int32_t move_step(const struct pages *pages, uint64_t offset, const int *targets, int *status)
+/* Moves those pages of a batch that are not on their targets. Returns how many were not. */
+static int32_t move_once(const struct batch *batch, uint64_t page_bytes, const int *targets, int with_absent)
 {
-    struct nk_claim claims[QUERY_PAGES];
-    int32_t asked = ask(pages, offset, NULL, status);
-    int32_t count = asked < 0 ? 0 : arrivals(pages, targets, status, asked, claims);
-    int error = asked < 0 ? asked : nk_room_claim(claims, count);
+    void *wrong[NK_QUERY_PAGES];
+    int their_targets[NK_QUERY_PAGES], ignored[NK_QUERY_PAGES];
+    struct nk_claim claims[NK_QUERY_PAGES];
+    unsigned long count = 0;
+    int32_t nodes;
+    int error;
 
+    for (unsigned long i = 0; i < batch->count; i++) {
+        if (batch->status[i] == targets[i] || (batch->status[i] < 0 && !with_absent))
+            continue;
+        wrong[count] = batch->addresses[i];
+        their_targets[count++] = targets[i];
+    }
+    if (count == 0)
+        return 0;
+    nodes = arrivals(batch, page_bytes, targets, claims);
+    error = nk_room_claim(claims, nodes);
     if (error < 0)
         return error;
-    asked = ask(pages, offset, targets, status);
-    nk_room_settle(claims, count);
-    return asked;
+    /* What it says of each page is not complete when it gives up. */
+    if (move_pages(0, count, wrong, their_targets, ignored, MPOL_MF_MOVE) < 0)
+        error = -errno;
+    nk_room_settle(claims, nodes);
+    return error < 0 ? error : (int32_t)count;
 }
 
-int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes, int32_t count, uint64_t first)
+/* Moves the pages of a batch. Returns how many are on another node than their target afterwards, or -errno. */
+static int32_t move_batch(struct batch *batch, uint64_t page_bytes, const int *targets)
 {
-    int targets[QUERY_PAGES], status[QUERY_PAGES];
+    int32_t left = 0;
+
+    for (int round = 0; round < MOVES_MOST; round++) {
+        /* Once with those that are absent: the kernel looks at their targets, too, and refuses what is no node. */
+        int32_t moved = move_once(batch, page_bytes, targets, round == 0);
+        int error = moved > 0 ? nk_pages_ask(batch->addresses, batch->count, page_bytes, batch->status) : moved;
+
+        if (error < 0)
+            return error;
+        if (moved == 0)
+            break;
+    }
+    for (unsigned long i = 0; i < batch->count; i++)
+        left += batch->status[i] >= 0 && batch->status[i] != targets[i];
+    return left;
+}
+
+int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes, int32_t count, uint64_t first,
+                       int32_t *absent)
+{
+    int targets[NK_QUERY_PAGES];
     struct pages pages;
+    struct batch batch;
     int32_t elsewhere = 0;
     int error = whole_pages(buffer, bytes, &pages);
 
     if (error < 0)
         return error;
-    if (nodes == NULL || count <= 0 || pages.bytes / pages.page_bytes > INT32_MAX)
+    if (nodes == NULL || count <= 0 || absent == NULL || pages.bytes / pages.page_bytes > INT32_MAX)
         return -EINVAL;
     for (int32_t i = 0; i < count; i++)
         if (nodes[i] < 0 || nodes[i] >= NODES_MAX)
             return -ENODEV;
-    for (uint64_t offset = 0; offset < pages.bytes; offset += QUERY_PAGES * pages.page_bytes) {
+    *absent = 0;
+    for (uint64_t offset = 0; offset < pages.bytes; offset += NK_QUERY_PAGES * pages.page_bytes) {
         uint64_t at = first + offset / pages.page_bytes;
-        int32_t asked;
+        int32_t left;
 
-        for (uint64_t i = 0; i < QUERY_PAGES; i++)
+        for (uint64_t i = 0; i < NK_QUERY_PAGES; i++)
             targets[i] = nodes[(at + i) % (uint64_t)count];
-        asked = move_step(&pages, offset, targets, status);
-        if (asked < 0)
-            return asked;
-        for (int32_t i = 0; i < asked; i++)
-            elsewhere += status[i] != targets[i];
+        error = ask(&pages, offset, &batch);
+        if (error < 0)
+            return error;
+        left = move_batch(&batch, pages.page_bytes, targets);
+        if (left < 0)
+            return left;
+        elsewhere += left;
+        for (unsigned long i = 0; i < batch.count; i++)
+            *absent += batch.status[i] < 0;
     }
     return elsewhere;
 }

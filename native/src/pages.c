@@ -8,6 +8,7 @@
  */
 #include "pages.h"
 #include "numakit.h"
+#include "page_query.h"
 #include "quarantine.h"
 #include "room.h"
 #include "text.h"
@@ -32,7 +33,6 @@
 
 #define NODES_MAX NK_NODES_MAX
 #define DATA_BYTES_MAX (UINT64_C(1) << 46)
-#define QUERY_PAGES 1024
 
 static int power_of_two(uint64_t value)
 {
@@ -132,8 +132,8 @@ static int lock(const struct nk_range *range, char *start, uint64_t bytes)
 /* Bytes of a part of the data that touching it would take from the node: not those that a shared file has already. */
 static uint64_t absent_bytes(const struct nk_range *range, char *start, uint64_t bytes)
 {
-    uint64_t absent = 0, step = (uint64_t)QUERY_PAGES * range->header_bytes;
-    unsigned char there[QUERY_PAGES];
+    uint64_t absent = 0, step = (uint64_t)NK_QUERY_PAGES * range->header_bytes;
+    unsigned char there[NK_QUERY_PAGES];
 
     if (!nk_range_shared(range))
         return bytes;
@@ -351,20 +351,20 @@ int nk_range_residency(const struct nk_range *range, uint64_t offset, uint64_t b
 {
     uint64_t step = range->kind == NK_PAGES_HUGE ? range->page_bytes : range->header_bytes;
     char *at = range->header + range->header_bytes + offset, *end = at + bytes;
-    void *pages[QUERY_PAGES];
-    int status[QUERY_PAGES];
+    void *pages[NK_QUERY_PAGES];
+    int status[NK_QUERY_PAGES];
     int32_t asked = 0;
+    int error;
 
     if (!in_range(range, offset, bytes) || counts == NULL || nodes <= 0 || bytes / step > INT32_MAX)
         return -EINVAL;
     memset(counts, 0, ((size_t)nodes + 1) * sizeof *counts);
     while (at < end) {
         unsigned long count = 0;
-        int error;
 
-        for (; count < QUERY_PAGES && at < end; at += step)
+        for (; count < NK_QUERY_PAGES && at < end; at += step)
             pages[count++] = at;
-        error = nk_pages_locate(count, pages, status);
+        error = nk_pages_ask(pages, count, step, status);
         if (error < 0)
             return error;
         for (unsigned long i = 0; i < count; i++)

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #ifndef MADV_POPULATE_WRITE /* before glibc 2.35 */
+#define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
 #endif
 

@@ -45,18 +45,20 @@ static void test_edges_are_left_alone(void)
 static void test_pages_go_where_the_policy_says(void)
 {
     uint64_t page = small_page();
-    int32_t nodes[PAGES], target = 0;
+    int32_t nodes[PAGES], target = 0, absent = -1;
     char *start = map_pages();
 
     CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_BIND, node_zero, 1), 0);
     CHECK_EQ(nk_buffer_locate(start, PAGES * page, nodes, PAGES), PAGES);
     CHECK(nodes[0] == -1 && nodes[PAGES - 1] == -1);
     /* Nothing is there to be moved. */
-    CHECK_EQ(nk_buffer_move(start, PAGES * page, &target, 1, 0), PAGES);
+    CHECK_EQ(nk_buffer_move(start, PAGES * page, &target, 1, 0, &absent), 0);
+    CHECK_EQ(absent, PAGES);
     CHECK_EQ(nk_buffer_populate(start, PAGES * page, node_zero, 1), 0);
     CHECK_EQ(nk_buffer_locate(start, PAGES * page, nodes, PAGES), PAGES);
     CHECK(nodes[0] == 0 && nodes[PAGES - 1] == 0);
-    CHECK_EQ(nk_buffer_move(start, PAGES * page, &target, 1, 0), 0);
+    CHECK_EQ(nk_buffer_move(start, PAGES * page, &target, 1, 0, &absent), 0);
+    CHECK_EQ(absent, 0);
     CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_INTERLEAVE, node_zero, 1), 0);
     CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_PREFER, node_zero, 1), 0);
     CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_DEFAULT, NULL, 0), 0);
@@ -67,7 +69,7 @@ static void test_bad_requests(void)
 {
     const uint64_t nobody[] = {0}, missing[] = {UINT64_C(1) << 63};
     uint64_t page = small_page(), far[NK_MASK_WORDS_MAX] = {0};
-    int32_t located[1], none = 900, wrong = -1;
+    int32_t located[1], none = 900, wrong = -1, absent;
     char *start = map_pages();
 
     far[20] = 1;
@@ -79,10 +81,11 @@ static void test_bad_requests(void)
     CHECK_EQ(nk_buffer_policy(start, page, NK_POLICY_BIND, missing, 1), -EACCES);
     CHECK_EQ(nk_buffer_policy(start, page, NK_POLICY_BIND, far, 21), -ENODEV);
     CHECK_EQ(nk_buffer_policy(start, page - 1, NK_POLICY_BIND, node_zero, 1), -ENODATA);
-    CHECK_EQ(nk_buffer_move(start, page, &none, 1, 0), -ENODEV);
-    CHECK_EQ(nk_buffer_move(start, page, &wrong, 1, 0), -ENODEV);
-    CHECK_EQ(nk_buffer_move(start, page, &wrong, 0, 0), -EINVAL);
-    CHECK_EQ(nk_buffer_move(start, page, NULL, 1, 0), -EINVAL);
+    CHECK_EQ(nk_buffer_move(start, page, &none, 1, 0, &absent), -ENODEV);
+    CHECK_EQ(nk_buffer_move(start, page, &wrong, 1, 0, &absent), -ENODEV);
+    CHECK_EQ(nk_buffer_move(start, page, &wrong, 0, 0, &absent), -EINVAL);
+    CHECK_EQ(nk_buffer_move(start, page, NULL, 1, 0, &absent), -EINVAL);
+    CHECK_EQ(nk_buffer_move(start, page, &none, 1, 0, NULL), -EINVAL);
     CHECK_EQ(nk_buffer_populate(start, page, far, 21), -ENODEV);
     CHECK_EQ(nk_buffer_populate(start, page, missing, 1), -ENODEV);
     CHECK_EQ(nk_buffer_populate(start, page, nobody, 1), -EINVAL);

@@ -150,7 +150,7 @@ static int32_t use_buffer(void)
 {
     uint64_t bytes = 16 * (uint64_t)sysconf(_SC_PAGESIZE);
     char *buffer = __real_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    int32_t nodes[16], target = 0, result;
+    int32_t nodes[16], target = 0, absent, result;
 
     CHECK(buffer != MAP_FAILED);
     result = nk_buffer_policy(buffer, bytes, NK_POLICY_BIND, node_zero, 1);
@@ -159,7 +159,7 @@ static int32_t use_buffer(void)
     if (result >= 0)
         result = nk_buffer_split(buffer, bytes);
     if (result >= 0)
-        result = nk_buffer_move(buffer, bytes, &target, 1, 0);
+        result = nk_buffer_move(buffer, bytes, &target, 1, 0, &absent);
     if (result >= 0)
         result = nk_buffer_locate(buffer, bytes, nodes, 16);
     if (result >= 0)
@@ -248,7 +248,7 @@ static void test_without_move_pages(void)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), bytes = 16 * page;
     char *buffer = __real_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    int32_t with[16], without[16];
+    int32_t with[16], without[16], absent;
 
     CHECK(buffer != MAP_FAILED);
     memset(buffer, 1, 3 * page);
@@ -257,10 +257,10 @@ static void test_without_move_pages(void)
     move_pages_refused = 1;
     CHECK_EQ(nk_buffer_locate(buffer, bytes, without, 16), 16);
     CHECK_EQ(memcmp(with, without, sizeof with), 0);
-    CHECK_EQ(nk_buffer_move(buffer, bytes, with, 1, 0), -EPERM); /* some of it is nowhere yet */
+    CHECK_EQ(nk_buffer_move(buffer, bytes, with, 1, 0, &absent), -EPERM); /* some of it is nowhere yet */
     memset(buffer, 1, bytes);
     CHECK_EQ(nk_buffer_locate(buffer, bytes, without, 16), 16);
-    CHECK_EQ(nk_buffer_move(buffer, bytes, without, 16, 0), 0);
+    CHECK_EQ(nk_buffer_move(buffer, bytes, without, 16, 0, &absent), 0);
     CHECK(use_mapping() >= 0);
     CHECK(use_hugepages() >= 0);
     get_mempolicy_refused = 1;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
 import {
@@ -37,6 +38,20 @@ const bound = (node: number) =>
 const free2m = (): number =>
   topology({ refresh: true }).nodes[0]?.hugepages.find(({ pageBytes }) => pageBytes === 2 ** 21)
     ?.free ?? 0;
+
+/** Has the kernel look every 100 ms which node uses which pages; only once a second where debugfs is missing. */
+function scanFast(): void {
+  const folder = "/sys/kernel/debug/sched/numa_balancing";
+  if (!existsSync(folder)) spawnSync("mount", ["-t", "debugfs", "none", "/sys/kernel/debug"]);
+  if (!existsSync(folder)) return;
+  for (const name of ["scan_delay_ms", "scan_period_min_ms", "scan_period_max_ms"]) {
+    writeFileSync(`${folder}/${name}`, "100");
+  }
+}
+
+function busyFor(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end;);
+}
 
 describe("a machine with two nodes", () => {
   it("is seen as one", () => {
@@ -166,6 +181,26 @@ describe("a machine with two nodes", () => {
     using shared = sharedBuffer({ node: 1, size: "4 MiB", huge: true });
     assert.deepEqual([...shared.placement().nodes.keys()], [1]);
     assert.equal(shared.placement().absent, 0);
+  });
+
+  it("finds the pages that automatic NUMA balancing has taken the access rights from", () => {
+    scanFast();
+    const words = new Int32Array(2 ** 20).fill(1);
+    const total = placement(words).pageNodes.length;
+    const untouched = new SharedArrayBuffer(4 * 2 ** 20);
+    let node = 0;
+    let looks = 0;
+    for (const end = performance.now() + 2000; performance.now() < end; looks++) {
+      busyFor(3);
+      assert.equal(placement(words).absent, 0, `look ${looks}`);
+      const { absent, nodes } = migrate(words, node = 1 - node);
+      assert.deepEqual([absent, (nodes.get(0) ?? 0) + (nodes.get(1) ?? 0)], [0, total]);
+    }
+    assert.ok(looks > 5, `${looks} looks`);
+    assert.ok(words.every((word) => word === 1));
+    const { absent, pageNodes } = placement(untouched);
+    // The engine itself may have written into some of it.
+    assert.ok(absent > pageNodes.length / 2, "what was never touched is still absent");
   });
 
   it("refuses to bind more than a node has free, and nobody is killed for it", () => {
