@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import {
+  Arena,
   bind,
   type Binding,
   type BindOptions,
   interleave,
   type InterleaveOptions,
+  launch,
   migrate,
   NumaError,
   type OwnedMemory,
@@ -14,6 +17,7 @@ import {
   sharedBuffer,
   type SharedBufferOptions,
 } from "../mod.ts";
+import { runModule, sibling } from "./support/checkout.ts";
 import { throwsCode } from "./support/errors.ts";
 import { readNumaMaps } from "./support/numa_maps.ts";
 
@@ -85,12 +89,35 @@ describe("bind", () => {
     binding.dispose();
   });
 
-  it("leaves a buffer alone that was transferred away", () => {
+  it("is undone where a buffer was transferred to, and where memory was that has grown", () => {
+    const before = boundPages(/^bind/);
     const buffer = new ArrayBuffer(MIB);
     const binding = bind(buffer, { node: 0 });
-    structuredClone(buffer, { transfer: [buffer] });
+    const clone = structuredClone(buffer, { transfer: [buffer] });
     throwsCode(() => binding.placement(), "EINVAL");
     binding.dispose();
+    assert.equal(boundPages(/^bind/), before);
+    assert.equal(clone.byteLength, MIB);
+    const memory = wasm(true);
+    const grown = bind(memory, { node: 0 });
+    memory.grow(8);
+    grown.dispose();
+    assert.equal(boundPages(/^bind/), before);
+    const resizable = new ArrayBuffer(2 * MIB, { maxByteLength: 4 * MIB });
+    const resized = bind(resizable, { node: 0 });
+    (resizable as ArrayBuffer & { resize(bytes: number): void }).resize(MIB);
+    resized.dispose();
+    assert.equal(boundPages(/^bind/), before);
+  });
+
+  it("leaves the policy alone that stands when it cannot be had", () => {
+    const buffer = new SharedArrayBuffer(MIB);
+    using _binding = bind(buffer, { node: 0 });
+    const before = boundPages(/^bind/);
+    assert.throws(() => bind(buffer, { node: 64 }), NumaError);
+    assert.throws(() => interleave(buffer, { nodes: [0, 64] }), NumaError);
+    assert.throws(() => bind(buffer, { node: 1023 }), NumaError);
+    assert.equal(boundPages(/^bind/), before);
   });
 
   it("refuses what is no memory, and what has no whole page", () => {
@@ -157,6 +184,90 @@ describe("interleave", () => {
     for (const options of wrong) {
       throwsCode(() => interleave(buffer, options as InterleaveOptions), "EINVAL");
     }
+  });
+});
+
+describe("bindings that overlap", () => {
+  const policies = () => [boundPages(/^bind/), boundPages(/^interleave/)];
+
+  it("stand until they end, the newest first", () => {
+    const buffer = new SharedArrayBuffer(MIB);
+    const [bound = 0, spread = 0] = policies();
+    {
+      using _outer = bind(buffer, { node: 0 });
+      const [outer = 0] = policies();
+      assert.ok(outer > bound);
+      {
+        using _inner = interleave(buffer, { nodes: [0] });
+        assert.deepEqual(policies(), [bound, spread + 1]);
+      }
+      assert.deepEqual(policies(), [outer, spread], "the outer one stands again");
+    }
+    assert.deepEqual(policies(), [bound, spread]);
+  });
+
+  it("end in any order, and an older one changes nothing that it does not stand for", () => {
+    const buffer = new SharedArrayBuffer(MIB);
+    const before = policies();
+    const older = bind(buffer, { node: 0 });
+    const newer = interleave(new Uint8Array(buffer, 0, MIB / 2), { nodes: [0] });
+    older.dispose();
+    assert.deepEqual(policies(), [before[0], (before[1] ?? 0) + 1]);
+    newer.dispose();
+    assert.deepEqual(policies(), before);
+  });
+
+  it("of several threads leave nothing behind", async () => {
+    const before = policies();
+    const buffer = new SharedArrayBuffer(MIB);
+    const control = new Int32Array(new SharedArrayBuffer(8));
+    const module = sibling(import.meta.url, "./workers/changing");
+    const threads = [1, 2].map(() =>
+      launch<number>(module, { args: { task: "bind", control, buffer } })
+    );
+    while (Atomics.load(control, 0) < threads.length) await sleep(1);
+    await sleep(300);
+    Atomics.store(control, 1, 1);
+    const rounds = await Promise.all(threads.map((thread) => thread.join()));
+    assert.ok(rounds.every((count) => count > 0), `${rounds} rounds`);
+    assert.deepEqual(policies(), before);
+  });
+
+  it("keep their policy when they are collected, and debug mode tells", () => {
+    const module = sibling(import.meta.url, "./modules/leak_binding");
+    const { status, stdout, stderr } = runModule(module, { env: { NUMAKIT_DEBUG: "1" } });
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout, "true 1n\n0n true 1048576\n");
+    assert.match(
+      stderr,
+      /numakit: a binding of .* to nodes 0 was collected and never disposed: .*; it was made\n.*forget/,
+    );
+  });
+});
+
+describe("memory of an arena", () => {
+  it("keeps the arena's own policy", () => {
+    using arena = Arena.create({ node: 0, size: "1 MiB" });
+    const before = boundPages(/^bind/);
+    const views = [
+      arena.bytes,
+      arena.allocFloat64(2 ** 14),
+      arena.bytes.buffer,
+      new DataView(arena.bytes.buffer, 4096),
+    ];
+    for (const view of views) {
+      throwsCode(() => bind(view, { node: 0 }), "ENOTSUP", /belongs to an arena.*Make an arena/);
+      throwsCode(() => bind(view, { node: 0, huge: true }), "ENOTSUP", /belongs to an arena/);
+      throwsCode(() => interleave(view, { nodes: [0] }), "ENOTSUP", /belongs to an arena/);
+      // A machine with one node has no other one to move it to; tests/numa has.
+      assert.throws(
+        () => migrate(view, 1),
+        ({ code }: NumaError) => code === "ENOTSUP" || code === "ENODEV",
+      );
+    }
+    assert.equal(boundPages(/^bind/), before);
+    const { nodes, pageNodes } = migrate(arena.bytes, 0);
+    assert.deepEqual([...nodes], [[0, pageNodes.length]], "back to its own node it may be moved");
   });
 });
 

@@ -4,6 +4,7 @@ import { errnoError } from "../runtime/errno.ts";
 import { NumaError } from "../runtime/error.ts";
 import { showAs } from "../runtime/inspect.ts";
 import { native } from "../runtime/native.ts";
+import { callerStack, inDebugMode, reportLeak } from "./debug.ts";
 import { publish } from "./events.ts";
 import { explainCreate } from "./explain.ts";
 import {
@@ -39,16 +40,23 @@ export interface SharedBufferOptions extends BindOptions {
   readonly size: ByteSize;
 }
 
-const POLICY = { default: 0, bind: 2, interleave: 3 } as const;
+const POLICY = { bind: 2, interleave: 3 } as const;
 const MASK_WORDS = 16;
 const MOST_WEIGHT = 1000;
+const ENOTSUP = 95;
 
-/** Buffers whose policy somebody forgot to undo: engines use the same pages for other objects later. */
-const forgotten = new FinalizationRegistry<OwnedMemory>((memory) => {
-  try {
-    setPolicy(wholePages(bytesOf(memory, "unbind memory"), "unbind memory"), "default", []);
-  } catch {
-    // Transferred away by now: it is somebody else's.
+/** What is told of a binding that was collected. */
+interface Forgotten {
+  readonly identity: number;
+  readonly text: string;
+  readonly stack: string;
+}
+
+/** Bindings that nobody can dispose any more: their policies stay, which is all that a finalizer may decide. */
+const forgotten = new FinalizationRegistry<Forgotten>(({ identity, text, stack }) => {
+  native().calls.nk_binding_abandon(identity);
+  if (inDebugMode()) {
+    reportLeak(`${text} was collected and never disposed: its policy stays`, stack);
   }
 });
 
@@ -60,18 +68,20 @@ function maskOf(nodes: readonly number[]): BigUint64Array {
   return mask;
 }
 
-/** Sets the policy of pages, and returns the first `-errno` there was. */
+/** Makes a policy the one that stands, or throws and changes nothing. Returns its identity. */
 function setPolicy(
-  { steps }: WholePages,
+  pages: WholePages,
   policy: keyof typeof POLICY,
   nodes: readonly number[],
+  action: string,
 ): number {
-  const { nk_buffer_policy } = native().calls;
+  const { nk_binding_make } = native().calls;
+  const { whole } = pages;
+  const out = new BigUint64Array(1);
   const mask = maskOf(nodes);
-  const results = steps.map((step) =>
-    nk_buffer_policy(step, step.length, POLICY[policy], mask, MASK_WORDS)
-  );
-  return results.find((result) => result < 0) ?? 0;
+  const result = nk_binding_make(whole, whole.length, POLICY[policy], mask, MASK_WORDS, out);
+  if (result < 0) throw refusal(result, "nk_binding_make", nodes, pages, action);
+  return Number(out[0]);
 }
 
 function refusal(
@@ -82,6 +92,13 @@ function refusal(
   action: string,
 ): NumaError {
   const [node] = nodes;
+  if (-result === ENOTSUP && syscall !== "nk_buffer_advise_huge") {
+    return new NumaError("ENOTSUP", action, {
+      why: "it belongs to an arena, which keeps its memory on its own node",
+      fix: "Make an arena on that node and copy: pages of an arena can only be moved back to it.",
+      syscall,
+    });
+  }
   if (nodes.length !== 1 || node === undefined) return errnoError(result, syscall, action);
   return explainCreate(result, { node, pages: "4k", bytes: pages.bytes, action });
 }
@@ -192,15 +209,8 @@ function tellMoved({ bytes }: WholePages, nodes: readonly number[]): void {
   publish("migrated", () => ({ label: "buffer", identity: undefined, node, bytes }));
 }
 
-function place(
-  pages: WholePages,
-  policy: "bind" | "interleave",
-  pattern: readonly number[],
-  action: string,
-): void {
+function place(pages: WholePages, pattern: readonly number[], action: string): void {
   const nodes = [...new Set(pattern)];
-  const result = setPolicy(pages, policy, nodes);
-  if (result < 0) throw refusal(result, "nk_buffer_policy", nodes, pages, action);
   if (nodes.length > 1) split(pages, action);
   checkRoom(pages, pattern, action, { populating: true });
   const left = fill(pages, pattern, action);
@@ -208,9 +218,21 @@ function place(
   tellMoved(pages, nodes);
 }
 
+/** Undoes a policy where it stands. */
+function undo(identity: number): void {
+  const result = native().calls.nk_binding_undo(identity);
+  if (result < 0) throw errnoError(result, "nk_binding_undo", "unbind memory");
+}
+
 /**
- * A memory policy on a buffer that the runtime owns. Undone by `dispose` or `using`, and at the latest when the binding
- * is garbage-collected: the pages stay where they are, and the engine may use them for other objects later.
+ * A memory policy on a buffer that the runtime owns, until `dispose` or the end of a `using` block.
+ *
+ * Bindings may overlap, also in several threads. The newest one of a page stands; when it is disposed, the newest of
+ * those before it stands again, so that nested blocks do what they seem to. Disposing one that does not stand, or
+ * stands in part, changes nothing where it does not. The pages stay where they are.
+ *
+ * A binding that is garbage-collected is not disposed: its policy stays as long as its memory, or longer, where the
+ * engine uses the same pages for other objects (Bun). In debug mode (`NUMAKIT_DEBUG=1`) that is told.
  */
 export class Binding<Memory extends OwnedMemory = OwnedMemory> {
   /** What was bound. */
@@ -221,14 +243,22 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
   readonly boundBytes: number;
   /** Bytes at the edges that were not, as their pages are shared with other objects. */
   readonly edgeBytes: number;
+  readonly #identity: number;
   #disposed = false;
 
-  private constructor(buffer: Memory, pages: WholePages, nodes: readonly number[]) {
+  private constructor(
+    buffer: Memory,
+    pages: WholePages,
+    nodes: readonly number[],
+    identity: number,
+  ) {
     this.buffer = buffer;
     this.nodes = nodes;
     this.boundBytes = pages.bytes;
     this.edgeBytes = pages.edgeBytes;
-    forgotten.register(this, buffer, this);
+    this.#identity = identity;
+    const text = `a binding of ${formatBytes(pages.bytes)} to nodes ${nodes.join(", ")}`;
+    forgotten.register(this, { identity, text, stack: inDebugMode() ? callerStack() : "" }, this);
   }
 
   /** Places the pages of a buffer, or leaves its policy as it was. */
@@ -240,14 +270,16 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
     huge = false,
   ): Binding<Memory> {
     const pages = wholePages(bytesOf(buffer, action), action);
+    const nodes = [...new Set(pattern)];
+    const identity = setPolicy(pages, policy, nodes, action);
     try {
       if (huge) Binding.#adviseHuge(pages, action);
-      place(pages, policy, pattern, action);
+      place(pages, pattern, action);
     } catch (error) {
-      setPolicy(pages, "default", []);
+      undo(identity);
       throw error;
     }
-    return new Binding(buffer, pages, [...new Set(pattern)]);
+    return new Binding(buffer, pages, nodes, identity);
   }
 
   static #adviseHuge({ steps }: WholePages, action: string): void {
@@ -297,19 +329,17 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
     return locate(wholePages(bytesOf(this.buffer, action), action), action);
   }
 
-  /** Undoes the policy. Calling it twice is no fault. */
+  /**
+   * Undoes the policy where it stands, even when the buffer has grown, shrunk or been transferred away since. Memory that
+   * took the place of the buffer's is left alone. Calling it twice is no fault.
+   *
+   * @throws {NumaError} `ENOMEM` the kernel has no room to note it; it can be tried again then.
+   */
   dispose(): void {
     if (this.#disposed) return;
+    undo(this.#identity);
     this.#disposed = true;
     forgotten.unregister(this);
-    const action = "unbind memory";
-    let pages: WholePages;
-    try {
-      pages = wholePages(bytesOf(this.buffer, action), action);
-    } catch {
-      return; // Transferred away: it is somebody else's.
-    }
-    setPolicy(pages, "default", []);
   }
 
   /** {@linkcode dispose}, for `using`. */
@@ -364,7 +394,8 @@ function patternOf({ nodes, weights }: InterleaveOptions, action: string): numbe
  * @param options The node.
  * @returns What was bound and what was not.
  * @throws {NumaError} `EINVAL` no memory, or no whole page in it; `ENODEV` no such node; `ENOMEM` no room there;
- * `EACCES` not in the cpuset; `EPERM` memory policy forbidden; `ESTRICT` a page would not move.
+ * `EACCES` not in the cpuset; `EPERM` memory policy forbidden; `ESTRICT` a page would not move; `ENOTSUP` memory of an
+ * arena, which keeps its own policy.
  *
  * @example
  * ```ts
@@ -408,7 +439,9 @@ export function interleave<Memory extends OwnedMemory>(
 }
 
 /**
- * Moves memory that the runtime owns to a node, once: no policy stays behind.
+ * Moves memory that the runtime owns to a node, once: no policy stays behind, and one that stands still says where pages
+ * go that are touched later. Pages of an arena that something else has moved away can be moved back to its node, and
+ * nowhere else.
  *
  * Cost: about 0.4 s a GiB.
  *

@@ -38,6 +38,17 @@ export function callerStack(): string {
   return frames.slice(Math.max(first, 0)).join("\n");
 }
 
+/**
+ * Tells on standard error of something that nobody can let go of any more.
+ *
+ * @param what The news.
+ * @param stack Where it was made.
+ */
+export function reportLeak(what: string, stack: string): void {
+  const text = `numakit: ${what}; it was made\n    ${stack.replaceAll("\n", "\n    ")}\n`;
+  builtin("node:process").stderr.write(text);
+}
+
 let watched = false;
 
 /**
@@ -51,10 +62,10 @@ export function reportAtExit(leftovers: () => readonly Leftover[]): void {
   const process = builtin("node:process");
   process.on("exit", () => {
     for (const { label, node, dataBytes, stack } of leftovers()) {
-      const text = `numakit: ${label} of ${
-        formatBytes(dataBytes)
-      } on node ${node} was never destroyed`;
-      process.stderr.write(`${text}; it was made\n    ${stack.replaceAll("\n", "\n    ")}\n`);
+      reportLeak(
+        `${label} of ${formatBytes(dataBytes)} on node ${node} was never destroyed`,
+        stack,
+      );
     }
   });
 }

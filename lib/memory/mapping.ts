@@ -18,7 +18,10 @@ import {
   TOP,
 } from "./layout.ts";
 import { pageFormat, type PageKind, pageKind } from "./pages.ts";
+import { askResidency, type Residency } from "./residency.ts";
 import { endWaits, evict } from "./tenants.ts";
+
+export type { Residency } from "./residency.ts";
 
 /** What a mapping is made of. */
 export interface MappingRequest {
@@ -38,21 +41,10 @@ export interface MappingRequest {
   readonly name?: string | undefined;
 }
 
-/** Where the pages of a range are. */
-export interface Residency {
-  /** Bytes a counted page. */
-  readonly pageBytes: number;
-  /** Pages in the range. */
-  readonly pages: number;
-  /** Pages by node, nodes with none left out. */
-  readonly nodes: ReadonlyMap<number, number>;
-  /** Pages that are not resident. */
-  readonly absent: number;
-}
-
 /** One call of populate stays well below the 50 ms that a thread may be out of reach inside C. */
 const STEP_BYTES = 2 ** 26;
-const NODES = 1024;
+/** `NK_PAGES_HUGE`. */
+const HUGE = 2;
 /** `NK_LOCK` and `NK_RESERVE`. */
 const LOCK = 1;
 const RESERVE = 2;
@@ -434,27 +426,13 @@ export class Mapping {
    * @param action What was asked, as it follows "Cannot".
    * @param from The first byte asked about.
    * @param to The byte behind the last; all that has pages unless given.
-   * @returns Pages by node.
+   * @returns Pages by node. Of a range that another thread has cut short meanwhile, what is left.
    * @throws {NumaError} `ESTALE`, `EPERM`.
    */
   residency(action: string, from = 0, to: number = this.committedBytes): Residency {
-    const counts = new Int32Array(NODES + 1);
-    const nodes = new Map<number, number>();
-    let pages = 0;
-    let absent = 0;
-    for (let offset = from; offset < to; offset += STEP_BYTES * 16) {
-      const bytes = Math.min(STEP_BYTES * 16, to - offset);
-      const { nk_mapping_residency } = native().calls;
-      const result = nk_mapping_residency(this.identity, offset, bytes, counts, NODES);
-      if (result < 0) throw errnoError(result, "nk_mapping_residency", action);
-      pages += result;
-      absent += counts[NODES] as number;
-      for (let node = 0; node < NODES; node++) {
-        const count = counts[node] as number;
-        if (count > 0) nodes.set(node, (nodes.get(node) ?? 0) + count);
-      }
-    }
-    return { pageBytes: pages === 0 ? 0 : (to - from) / pages, pages, nodes, absent };
+    // A transparent hugepage counts as many small ones.
+    const pageBytes = pageFormat(this.pages).kind === HUGE ? this.pageBytes : this.headerBytes;
+    return askResidency({ identity: this.identity, from, to, pageBytes }, action);
   }
 
   /**
@@ -503,11 +481,13 @@ export class Mapping {
   /** Nothing is believed: the kernel says where each page is, and how many are huge. */
   #verify(from: number, to: number, action: string): void {
     const { node } = this;
-    const { nodes, pages } = this.residency(action, from, to);
+    const { nodes, absent, pageBytes } = this.residency(action, from, to);
     const right = nodes.get(node) ?? 0;
+    const pages = Math.max(0, to - from) / pageBytes;
     if (right !== pages) {
+      const gone = absent === 0 ? "" : `, ${absent} of which it took away again (swapped out)`;
       throw new NumaError("ESTRICT", action, {
-        why: `the kernel put ${pages - right} of ${pages} pages elsewhere`,
+        why: `the kernel has ${pages - right} of ${pages} pages elsewhere${gone}`,
         fix: "Look for a memory policy or a page migration daemon that moves this process's pages.",
         syscall: "move_pages",
         node,

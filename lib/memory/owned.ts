@@ -36,6 +36,8 @@ export interface WholePages {
   readonly bytes: number;
   readonly edgeBytes: number;
   readonly pageBytes: number;
+  /** All of them. */
+  readonly whole: Uint8Array<ArrayBufferLike>;
   readonly steps: readonly Uint8Array<ArrayBufferLike>[];
 }
 
@@ -97,7 +99,8 @@ export function wholePages(view: Uint8Array<ArrayBufferLike>, action: string): W
     const start = offset + index * STEP_BYTES;
     return view.subarray(start, Math.min(start + STEP_BYTES, offset + bytes));
   });
-  return { offset, bytes, edgeBytes: view.length - bytes, pageBytes, steps };
+  const whole = view.subarray(offset, offset + bytes);
+  return { offset, bytes, edgeBytes: view.length - bytes, pageBytes, whole, steps };
 }
 
 /**

@@ -45,6 +45,13 @@ export const SYMBOLS = {
   nk_abi_version: { args: [], returns: "i32" },
   nk_affinity_get: { args: ["buffer", "i32"], returns: "i32" },
   nk_affinity_set: { args: ["buffer", "i32"], returns: "i32" },
+  nk_binding_abandon: { args: ["u64"], returns: "i32" },
+  nk_binding_make: {
+    args: ["buffer", "u64", "i32", "buffer", "i32", "buffer"],
+    returns: "i32",
+  },
+  nk_binding_stats: { args: ["buffer"], returns: "i32" },
+  nk_binding_undo: { args: ["u64"], returns: "i32" },
   nk_buffer_advise_huge: { args: ["buffer", "u64"], returns: "i32" },
   nk_buffer_locate: { args: ["buffer", "u64", "buffer", "u64"], returns: "i32" },
   nk_buffer_move: {
@@ -52,7 +59,6 @@ export const SYMBOLS = {
     returns: "i32",
   },
   nk_buffer_pages: { args: ["buffer", "u64", "buffer"], returns: "i32" },
-  nk_buffer_policy: { args: ["buffer", "u64", "i32", "buffer", "i32"], returns: "i32" },
   nk_buffer_populate: { args: ["buffer", "u64", "buffer", "i32"], returns: "i32" },
   nk_buffer_split: { args: ["buffer", "u64"], returns: "i32" },
   nk_cpu_current: { args: [], returns: "i32" },

@@ -230,9 +230,9 @@ NK_API int32_t nk_mapping_commit(uint64_t mapping, uint64_t bytes);
 NK_API int32_t nk_mapping_populate(uint64_t mapping, uint64_t offset, uint64_t bytes);
 
 /*
- * Where committed data bytes [offset, offset + bytes) are, asked of the kernel (move_pages): counts[n] becomes the pages of
+ * Where data bytes [offset, offset + bytes) are, asked of the kernel (move_pages): counts[n] becomes the pages of
  * page_bytes (small pages for THP) on node n for n < nodes, counts[nodes] those not resident or elsewhere.
- * Returns the pages asked about. -ESTALE, -EINVAL, -EPERM, -ENOSYS.
+ * Returns the pages asked about: those that are committed, which other threads may change at any time. -ESTALE, -EINVAL, -EPERM, -ENOSYS.
  */
 NK_API int32_t nk_mapping_residency(uint64_t mapping, uint64_t offset, uint64_t bytes, int32_t *counts, int32_t nodes);
 
@@ -376,16 +376,6 @@ NK_API int32_t nk_robust_release(int32_t lock);
 /* out[0] offset of the first whole page, out[1] bytes of whole pages, out[2] bytes a page. Returns 3. -ENODATA. */
 NK_API int32_t nk_buffer_pages(const void *buffer, uint64_t bytes, uint64_t *out);
 
-#define NK_POLICY_INTERLEAVE 3 /* page by page over the nodes of the mask */
-
-/*
- * Set the policy of a buffer's pages: NK_POLICY_DEFAULT (nodes is ignored), _PREFER, _BIND or _INTERLEAVE with a mask of
- * nodes. Pages that are there stay where they are. Returns 0. -EINVAL policy, empty mask; -EACCES not in the cpuset;
- * -EPERM, -ENOSYS, -ENODATA.
- */
-NK_API int32_t nk_buffer_policy(const void *buffer, uint64_t bytes, int32_t policy, const uint64_t *nodes,
-                                int32_t words);
-
 /* Ask for transparent hugepages in a buffer. Returns 0. -ENOTSUP a kernel without them, or switched off; -ENODATA. */
 NK_API int32_t nk_buffer_advise_huge(const void *buffer, uint64_t bytes);
 
@@ -404,8 +394,8 @@ NK_API int32_t nk_buffer_populate(const void *buffer, uint64_t bytes, const uint
 
 /*
  * Move a buffer's resident pages: page i to nodes[(first + i) % count]. The kernel leaves a page where it is that is in
- * use just then. Returns how many are on another node afterwards; absent[0] those not resident. -EINVAL count; -ENODEV no
- * such node; -ENOMEM a node has no room for what is to come to it, and what was moved before stays moved; -EACCES,
+ * use just then. Returns how many are on another node afterwards; absent[0] those not resident. -ENOTSUP memory of a
+ * live mapping, and another node than its own; -EINVAL count; -ENODEV no such node; -ENOMEM a node has no room for what is to come to it, and what was moved before stays moved; -EACCES,
  * -EPERM, -ENOSYS, -ENODATA.
  */
 NK_API int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes, int32_t count, uint64_t first,
@@ -416,6 +406,34 @@ NK_API int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t 
  * resident. Returns the pages asked about. -EINVAL more pages than capacity; -ENODATA.
  */
 NK_API int32_t nk_buffer_locate(const void *buffer, uint64_t bytes, int32_t *nodes, uint64_t capacity);
+
+/* ---- binding.c: policies on memory that the runtime owns ---------------------------------------------------------- */
+
+#define NK_POLICY_INTERLEAVE 3 /* page by page over the nodes of the mask */
+
+/*
+ * Set the policy of a buffer's whole pages: NK_POLICY_BIND or NK_POLICY_INTERLEAVE, with a mask of nodes. Pages that are
+ * there stay where they are. Bindings may overlap, from any thread: the newest one of a page stands. out[0] its identity
+ * (never reused, below 2^53). Returns 1; or fails and leaves every policy as it was: -EINVAL policy, empty mask; -ENODEV
+ * a node that the kernel does not know; -EACCES not in the cpuset; -ENOTSUP memory of a live mapping; -ENOMEM; -EPERM, -ENOSYS, -ENODATA.
+ */
+NK_API int32_t nk_binding_make(const void *buffer, uint64_t bytes, int32_t policy, const uint64_t *nodes, int32_t words,
+                               uint64_t *out);
+
+/*
+ * Undo a binding, of whichever thread. Where it stands, the newest of those below it does from now on, or the policy that
+ * was there before all of them. Memory that is not what was bound any more (the kernel tells by its policy) stays as it is.
+ * Returns 0, also for one that was undone before. Errors of mbind: what was not undone can be tried again.
+ */
+NK_API int32_t nk_binding_undo(uint64_t binding);
+
+/*
+ * Say that nobody will undo a binding: its policy stays, and what is below it will never stand again. Returns 0.
+ */
+NK_API int32_t nk_binding_abandon(uint64_t binding);
+
+/* out[0] bindings that somebody may undo, out[1] ranges of addresses that are remembered for them. Returns 2. */
+NK_API int32_t nk_binding_stats(uint64_t *out);
 
 #ifdef __cplusplus
 }

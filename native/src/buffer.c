@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Placement of memory that the runtime owns. Its pages may be shared with other objects at the edges, so only whole
- * pages are touched, and nothing here changes what is mapped: policies, advice and moves only.
+ * pages are touched, and nothing here changes what is mapped: advice and moves only. Policies are binding.c's.
  */
+#include "buffer.h"
 #include "numakit.h"
 #include "page_query.h"
 #include "pages.h"
+#include "registry.h"
 #include "room.h"
 
 #include <errno.h>
@@ -17,35 +19,28 @@
 #define MADV_COLD 20
 #endif
 
-#define NODES_MAX NK_NODES_MAX
 /* What a transparent hugepage covers, aligned, with small pages of 4 KiB. */
 #define HUGE_BYTES (UINT64_C(1) << 21)
 #define MASK_BITS (8 * sizeof(unsigned long))
 /* The kernel gives up on a page that is in use just then, and with it on all behind it; most can be moved a moment later. */
 #define MOVES_MOST 3
 
-struct pages {
-    char *start;
-    uint64_t bytes;
-    uint64_t page_bytes;
-};
-
-static int whole_pages(const void *buffer, uint64_t bytes, struct pages *pages)
+int nk_whole_pages(const void *buffer, uint64_t bytes, struct nk_pages *pages)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t start = (uint64_t)(uintptr_t)buffer, lead = (page - start % page) % page;
 
     if (bytes < lead + page)
         return -ENODATA;
-    *pages = (struct pages){.start = (char *)(uintptr_t)(start + lead), .bytes = (bytes - lead) / page * page,
+    *pages = (struct nk_pages){.start = (char *)(uintptr_t)(start + lead), .bytes = (bytes - lead) / page * page,
                             .page_bytes = page};
     return 0;
 }
 
 int32_t nk_buffer_pages(const void *buffer, uint64_t bytes, uint64_t *out)
 {
-    struct pages pages;
-    int error = whole_pages(buffer, bytes, &pages);
+    struct nk_pages pages;
+    int error = nk_whole_pages(buffer, bytes, &pages);
 
     if (error < 0)
         return error;
@@ -55,47 +50,10 @@ int32_t nk_buffer_pages(const void *buffer, uint64_t bytes, uint64_t *out)
     return 3;
 }
 
-static int read_mask(const uint64_t *nodes, int32_t words, unsigned long *mask)
-{
-    int any = 0;
-
-    if (nodes == NULL || words <= 0 || words > NK_MASK_WORDS_MAX)
-        return -EINVAL;
-    for (int32_t word = 0; word < words; word++) {
-        if (nodes[word] != 0 && word >= (int32_t)(NODES_MAX / MASK_BITS))
-            return -ENODEV;
-        any |= nodes[word] != 0;
-        if (nodes[word] != 0)
-            mask[word] = nodes[word];
-    }
-    return any ? 0 : -EINVAL;
-}
-
-int32_t nk_buffer_policy(const void *buffer, uint64_t bytes, int32_t policy, const uint64_t *nodes, int32_t words)
-{
-    static const int modes[] = {MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND, MPOL_INTERLEAVE};
-    unsigned long mask[NODES_MAX / MASK_BITS] = {0};
-    struct pages pages;
-    int error = whole_pages(buffer, bytes, &pages);
-
-    if (error < 0)
-        return error;
-    if (policy < NK_POLICY_DEFAULT || policy > NK_POLICY_INTERLEAVE)
-        return -EINVAL;
-    if (policy == NK_POLICY_DEFAULT)
-        return mbind(pages.start, pages.bytes, MPOL_DEFAULT, NULL, 0, 0) < 0 ? -errno : 0;
-    error = read_mask(nodes, words, mask);
-    if (error < 0)
-        return error;
-    if (mbind(pages.start, pages.bytes, modes[policy], mask, NODES_MAX + 1, 0) < 0)
-        return errno == EINVAL ? -EACCES : -errno;
-    return 0;
-}
-
 int32_t nk_buffer_advise_huge(const void *buffer, uint64_t bytes)
 {
-    struct pages pages;
-    int error = whole_pages(buffer, bytes, &pages);
+    struct nk_pages pages;
+    int error = nk_whole_pages(buffer, bytes, &pages);
 
     if (error < 0)
         return error;
@@ -106,8 +64,8 @@ int32_t nk_buffer_advise_huge(const void *buffer, uint64_t bytes)
 
 int32_t nk_buffer_split(const void *buffer, uint64_t bytes)
 {
-    struct pages pages;
-    int error = whole_pages(buffer, bytes, &pages);
+    struct nk_pages pages;
+    int error = nk_whole_pages(buffer, bytes, &pages);
     uint64_t at, end;
 
     if (error < 0)
@@ -130,7 +88,7 @@ struct batch {
     unsigned long count;
 };
 
-static int ask(const struct pages *pages, uint64_t offset, struct batch *batch)
+static int ask(const struct nk_pages *pages, uint64_t offset, struct batch *batch)
 {
     for (batch->count = 0; batch->count < NK_QUERY_PAGES && offset < pages->bytes; offset += pages->page_bytes)
         batch->addresses[batch->count++] = pages->start + offset;
@@ -139,9 +97,9 @@ static int ask(const struct pages *pages, uint64_t offset, struct batch *batch)
 
 int32_t nk_buffer_locate(const void *buffer, uint64_t bytes, int32_t *nodes, uint64_t capacity)
 {
-    struct pages pages;
+    struct nk_pages pages;
     struct batch batch;
-    int error = whole_pages(buffer, bytes, &pages);
+    int error = nk_whole_pages(buffer, bytes, &pages);
 
     if (error < 0)
         return error;
@@ -158,7 +116,7 @@ int32_t nk_buffer_locate(const void *buffer, uint64_t bytes, int32_t *nodes, uin
 }
 
 /* Pages that are not resident. */
-static int64_t count_absent(const struct pages *pages)
+static int64_t count_absent(const struct nk_pages *pages)
 {
     struct batch batch;
     int64_t absent = 0;
@@ -175,11 +133,11 @@ static int64_t count_absent(const struct pages *pages)
 }
 
 /* Claims for pages that the kernel spreads evenly over the nodes of a mask. Returns how many. */
-static int32_t spread(const unsigned long *mask, uint64_t absent, const struct pages *pages, struct nk_claim *claims)
+static int32_t spread(const unsigned long *mask, uint64_t absent, const struct nk_pages *pages, struct nk_claim *claims)
 {
     int32_t nodes = 0;
 
-    for (int32_t node = 0; node < NODES_MAX; node++)
+    for (int32_t node = 0; node < NK_NODES_MAX; node++)
         if ((mask[(size_t)node / MASK_BITS] >> ((size_t)node % MASK_BITS) & 1) != 0)
             claims[nodes++].node = node;
     for (int32_t i = 0; i < nodes; i++) {
@@ -190,9 +148,9 @@ static int32_t spread(const unsigned long *mask, uint64_t absent, const struct p
     return nodes;
 }
 
-static int populate_step(const struct pages *pages, const unsigned long *mask)
+static int populate_step(const struct nk_pages *pages, const unsigned long *mask)
 {
-    struct nk_claim claims[NODES_MAX];
+    struct nk_claim claims[NK_NODES_MAX];
     int64_t absent = count_absent(pages);
     int32_t count;
     int error;
@@ -211,14 +169,14 @@ static int populate_step(const struct pages *pages, const unsigned long *mask)
 
 int32_t nk_buffer_populate(const void *buffer, uint64_t bytes, const uint64_t *nodes, int32_t words)
 {
-    unsigned long mask[NODES_MAX / MASK_BITS] = {0};
-    struct pages pages;
-    int error = whole_pages(buffer, bytes, &pages);
+    unsigned long mask[NK_NODES_MAX / MASK_BITS] = {0};
+    struct nk_pages pages;
+    int error = nk_whole_pages(buffer, bytes, &pages);
 
     if (error == 0)
-        error = read_mask(nodes, words, mask);
+        error = nk_read_mask(nodes, words, mask);
     while (error == 0 && pages.bytes > 0) {
-        struct pages step = pages;
+        struct nk_pages step = pages;
 
         if (step.bytes > NK_ROOM_STEP_BYTES)
             step.bytes = NK_ROOM_STEP_BYTES;
@@ -301,18 +259,23 @@ int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes,
                        int32_t *absent)
 {
     int targets[NK_QUERY_PAGES];
-    struct pages pages;
+    struct nk_pages pages;
     struct batch batch;
-    int32_t elsewhere = 0;
-    int error = whole_pages(buffer, bytes, &pages);
+    int32_t elsewhere = 0, home;
+    int error = nk_whole_pages(buffer, bytes, &pages);
 
     if (error < 0)
         return error;
     if (nodes == NULL || count <= 0 || absent == NULL || pages.bytes / pages.page_bytes > INT32_MAX)
         return -EINVAL;
     for (int32_t i = 0; i < count; i++)
-        if (nodes[i] < 0 || nodes[i] >= NODES_MAX)
+        if (nodes[i] < 0 || nodes[i] >= NK_NODES_MAX)
             return -ENODEV;
+    /* An arena is on its node or it is none: what strayed may come back, nothing else. */
+    home = nk_mapping_node(pages.start, pages.bytes);
+    for (int32_t i = 0; home >= 0 && i < count; i++)
+        if (nodes[i] != home)
+            return -ENOTSUP;
     *absent = 0;
     for (uint64_t offset = 0; offset < pages.bytes; offset += NK_QUERY_PAGES * pages.page_bytes) {
         uint64_t at = first + offset / pages.page_bytes;

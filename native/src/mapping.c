@@ -13,11 +13,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Somebody who does nothing but commit has to be looked at in the midst of it. */
+#define LOOKS_MOST 8
+
 struct mapping {
     struct nk_range range;
     uint32_t holders;
-    int committing; /* a thread is changing the range's committed bytes */
-    int retire;     /* some holder could not vouch for its views: the addresses must never be used again */
+    int committing;   /* a thread is changing the range's committed bytes */
+    uint32_t commits; /* raised when that begins and when it ends */
+    int retire;       /* some holder could not vouch for its views: the addresses must never be used again */
 };
 
 static struct nk_slots identities;
@@ -76,6 +80,22 @@ int nk_mapping_at(uint64_t mapping, uint64_t offset, uint64_t bytes, char **at)
         return -EINVAL;
     *at = range.header + range.header_bytes + offset;
     return 0;
+}
+
+int32_t nk_mapping_node(const char *start, uint64_t bytes)
+{
+    int32_t node = -1;
+
+    nk_registry_lock();
+    for (uint32_t slot = 0; slot < identities.capacity && node < 0; slot++) {
+        const struct nk_range *range = &mappings[slot].range;
+
+        if (identities.identities[slot] != 0 && start < range->header + range->header_bytes + range->data_bytes &&
+            range->header < start + bytes)
+            node = range->node;
+    }
+    nk_registry_unlock();
+    return node;
 }
 
 static void describe(uint64_t identity, const struct nk_range *range, uint32_t holders, uint64_t *out)
@@ -383,6 +403,7 @@ static int begin_commit(uint64_t identity, struct nk_range *range)
     nk_registry_lock();
     entry = &mappings[nk_slot_of(identity)];
     error = entry->committing ? -EBUSY : 0;
+    entry->commits += error == 0;
     entry->committing = 1;
     *range = entry->range;
     nk_registry_unlock();
@@ -399,6 +420,7 @@ int32_t nk_mapping_commit(uint64_t mapping, uint64_t bytes)
     error = nk_range_commit(&range, bytes);
     nk_registry_lock();
     mappings[nk_slot_of(mapping)].range = range;
+    mappings[nk_slot_of(mapping)].commits++;
     mappings[nk_slot_of(mapping)].committing = 0;
     nk_registry_unlock();
     return error;
@@ -412,12 +434,37 @@ int32_t nk_mapping_populate(uint64_t mapping, uint64_t offset, uint64_t bytes)
     return error < 0 ? error : nk_range_populate(&range, offset, bytes);
 }
 
+/* As held_range, and how often the range was changed. */
+static int seen_range(uint64_t identity, struct nk_range *range, uint32_t *commits)
+{
+    int error = held_range(identity, range);
+
+    if (error < 0)
+        return error;
+    nk_registry_lock();
+    *range = mappings[nk_slot_of(identity)].range;
+    *commits = mappings[nk_slot_of(identity)].commits;
+    nk_registry_unlock();
+    return 0;
+}
+
 int32_t nk_mapping_residency(uint64_t mapping, uint64_t offset, uint64_t bytes, int32_t *counts, int32_t nodes)
 {
     struct nk_range range;
-    int error = held_range(mapping, &range);
+    uint32_t before, after;
+    int32_t result;
 
-    return error < 0 ? error : nk_range_residency(&range, offset, bytes, counts, nodes);
+    for (int round = 0;; round++) {
+        int error = seen_range(mapping, &range, &before);
+
+        result = error < 0 ? error : nk_range_residency(&range, offset, bytes, counts, nodes);
+        if (result < 0)
+            return result;
+        /* Pages that another thread gave back meanwhile would count as missing ones. */
+        error = seen_range(mapping, &range, &after);
+        if (error < 0 || after == before || round == LOOKS_MOST)
+            return error < 0 ? error : result;
+    }
 }
 
 int32_t nk_mapping_huge_bytes(uint64_t mapping, int32_t collapse, uint64_t *out)

@@ -356,9 +356,15 @@ int nk_range_residency(const struct nk_range *range, uint64_t offset, uint64_t b
     int32_t asked = 0;
     int error;
 
-    if (!in_range(range, offset, bytes) || counts == NULL || nodes <= 0 || bytes / step > INT32_MAX)
+    if (bytes == 0 || offset % range->page_bytes != 0 || bytes % range->page_bytes != 0 || counts == NULL || nodes <= 0 ||
+        offset > range->data_bytes || bytes > range->data_bytes - offset || bytes / step > INT32_MAX)
         return -EINVAL;
     memset(counts, 0, ((size_t)nodes + 1) * sizeof *counts);
+    /* Some other thread may just have given the rest back. */
+    if (offset >= range->committed_bytes)
+        return 0;
+    if (bytes > range->committed_bytes - offset)
+        end = at + (range->committed_bytes - offset);
     while (at < end) {
         unsigned long count = 0;
 

@@ -36,6 +36,9 @@ struct nk_thread *nk_thread_record(void);
  * Returns 0. -ESTALE not held by it; -EINVAL range. */
 int nk_mapping_at(uint64_t mapping, uint64_t offset, uint64_t bytes, char **at);
 
+/* The node of a live mapping that has some of these bytes, whichever thread holds it; -1 when they are none's. */
+int32_t nk_mapping_node(const char *start, uint64_t bytes);
+
 /* Release all that a thread still holds when it ends; its views cannot be vouched for. */
 void nk_mapping_release_all(struct nk_thread *thread);
 

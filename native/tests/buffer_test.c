@@ -46,9 +46,10 @@ static void test_pages_go_where_the_policy_says(void)
 {
     uint64_t page = small_page();
     int32_t nodes[PAGES], target = 0, absent = -1;
+    uint64_t binding;
     char *start = map_pages();
 
-    CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_BIND, node_zero, 1), 0);
+    CHECK_EQ(nk_binding_make(start, PAGES * page, NK_POLICY_BIND, node_zero, 1, &binding), 1);
     CHECK_EQ(nk_buffer_locate(start, PAGES * page, nodes, PAGES), PAGES);
     CHECK(nodes[0] == -1 && nodes[PAGES - 1] == -1);
     /* Nothing is there to be moved. */
@@ -59,9 +60,7 @@ static void test_pages_go_where_the_policy_says(void)
     CHECK(nodes[0] == 0 && nodes[PAGES - 1] == 0);
     CHECK_EQ(nk_buffer_move(start, PAGES * page, &target, 1, 0, &absent), 0);
     CHECK_EQ(absent, 0);
-    CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_INTERLEAVE, node_zero, 1), 0);
-    CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_PREFER, node_zero, 1), 0);
-    CHECK_EQ(nk_buffer_policy(start, PAGES * page, NK_POLICY_DEFAULT, NULL, 0), 0);
+    CHECK_EQ(nk_binding_undo(binding), 0);
     munmap(start, PAGES * page);
 }
 
@@ -73,14 +72,6 @@ static void test_bad_requests(void)
     char *start = map_pages();
 
     far[20] = 1;
-    CHECK_EQ(nk_buffer_policy(start, page, 4, node_zero, 1), -EINVAL);
-    CHECK_EQ(nk_buffer_policy(start, page, -1, node_zero, 1), -EINVAL);
-    CHECK_EQ(nk_buffer_policy(start, page, NK_POLICY_BIND, nobody, 1), -EINVAL);
-    CHECK_EQ(nk_buffer_policy(start, page, NK_POLICY_BIND, node_zero, 0), -EINVAL);
-    CHECK_EQ(nk_buffer_policy(start, page, NK_POLICY_BIND, NULL, 1), -EINVAL);
-    CHECK_EQ(nk_buffer_policy(start, page, NK_POLICY_BIND, missing, 1), -EACCES);
-    CHECK_EQ(nk_buffer_policy(start, page, NK_POLICY_BIND, far, 21), -ENODEV);
-    CHECK_EQ(nk_buffer_policy(start, page - 1, NK_POLICY_BIND, node_zero, 1), -ENODATA);
     CHECK_EQ(nk_buffer_move(start, page, &none, 1, 0, &absent), -ENODEV);
     CHECK_EQ(nk_buffer_move(start, page, &wrong, 1, 0, &absent), -ENODEV);
     CHECK_EQ(nk_buffer_move(start, page, &wrong, 0, 0, &absent), -EINVAL);

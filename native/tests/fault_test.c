@@ -151,9 +151,10 @@ static int32_t use_buffer(void)
     uint64_t bytes = 16 * (uint64_t)sysconf(_SC_PAGESIZE);
     char *buffer = __real_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int32_t nodes[16], target = 0, absent, result;
+    uint64_t binding;
 
     CHECK(buffer != MAP_FAILED);
-    result = nk_buffer_policy(buffer, bytes, NK_POLICY_BIND, node_zero, 1);
+    result = nk_binding_make(buffer, bytes, NK_POLICY_BIND, node_zero, 1, &binding);
     if (result >= 0)
         result = nk_buffer_populate(buffer, bytes, node_zero, 1);
     if (result >= 0)
@@ -163,7 +164,7 @@ static int32_t use_buffer(void)
     if (result >= 0)
         result = nk_buffer_locate(buffer, bytes, nodes, 16);
     if (result >= 0)
-        result = nk_buffer_policy(buffer, bytes, NK_POLICY_DEFAULT, NULL, 0);
+        result = nk_binding_undo(binding);
     munmap(buffer, bytes);
     return result;
 }

@@ -168,6 +168,13 @@ describe("a machine with two nodes", () => {
       assert.deepEqual([...migrate(words, 0).nodes], [[0, total]]);
       assert.deepEqual([...binding.placement().nodes], [[0, total]]);
       migrate(words, 1);
+      {
+        using _inner = bind(words, { node: 0 });
+        assert.equal(bound(1).length, 0);
+        assert.throws(() => bind(words, { node: 7 }));
+        assert.ok((bytesByNode(bound(0)).get(0) ?? 0) >= total * 4096, "the newest still stands");
+      }
+      assert.ok((bytesByNode(bound(1)).get(0) ?? 0) >= total * 4096, "the outer one again");
     }
     assert.equal(bound(1).length, 0, "no policy stays behind");
     assert.deepEqual([...migrate(words, 0).nodes], [[0, total]]);
@@ -181,6 +188,15 @@ describe("a machine with two nodes", () => {
     using shared = sharedBuffer({ node: 1, size: "4 MiB", huge: true });
     assert.deepEqual([...shared.placement().nodes.keys()], [1]);
     assert.equal(shared.placement().absent, 0);
+  });
+
+  it("does not let an arena's memory be taken to the other node", () => {
+    using arena = Arena.create({ node: 1, size: "1 MiB" });
+    const bytes = arena.allocUint8(2 ** 19);
+    throwsCode(() => bind(bytes, { node: 0 }), "ENOTSUP", /Make an arena on that node/);
+    throwsCode(() => migrate(bytes, 0), "ENOTSUP", /moved back to it/);
+    assert.deepEqual([...arena.residency().nodes], [[1, 256]]);
+    assert.deepEqual([...migrate(bytes, 1).nodes], [[1, 128]]);
   });
 
   it("finds the pages that automatic NUMA balancing has taken the access rights from", () => {
