@@ -320,7 +320,7 @@ describe("an update that is destroyed while it waits", () => {
     const later = again.local();
     again.update(new Uint8Array(64));
     snapshot.dispose();
-    throwsCode(() => again.update(new Uint8Array(64), { timeoutMs: 0 }), "EBUSY");
+    throwsCode(() => again.update(new Uint8Array(64), { timeoutMs: 0 }), "EDEADLK");
     later.dispose();
     again.update(new Uint8Array(64));
     open(gate);

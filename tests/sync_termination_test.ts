@@ -15,6 +15,7 @@ import {
   McsLock,
   Mutex,
   Once,
+  Replicated,
   RwLock,
   RwSpinLock,
   Semaphore,
@@ -108,6 +109,14 @@ describe(`a thread is gone within ${MOST_MS} ms of its termination`, () => {
   it("while it spins or yields for as long as one can say", async () => {
     await check(WAITS["a Mutex"]?.() as WaitFor, { spins: 1_000_000, yields: 0 });
     await check(WAITS["a McsLock"]?.() as WaitFor, { spins: 0, yields: 100_000 });
+  });
+
+  it("while it waits to update a Replicated", async () => {
+    using replicated = Replicated.create({ size: 64 });
+    using _reader = replicated.local();
+    replicated.update(new Uint8Array(64));
+    await check({ replicated });
+    assert.equal(replicated.version, 1);
   });
 
   it("while it waits for a SharedMutex", async () => {

@@ -38,9 +38,7 @@ export { Snapshot } from "./replica_snapshot.ts";
 export {
   Replicated,
   type ReplicatedOptions,
-  type UpdateAsyncOptions,
   type UpdateFunction,
-  type UpdateOptions,
   type UpdateSource,
 } from "./replicated.ts";
 export type { PageKind } from "./pages.ts";

@@ -4,6 +4,9 @@ import { NumaError } from "../runtime/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../runtime/handle.ts";
 import { showAs } from "../runtime/inspect.ts";
 import { threadAlive, threadSelf } from "../runtime/thread.ts";
+import { checkBlockOptions, checkWaitOptions } from "../wait/block.ts";
+import type { BlockOptions, WaitOptions } from "../wait/options.ts";
+import { Turns } from "../wait/turns.ts";
 import type { Arena } from "./arena.ts";
 import { Control, controlBytes, Reader, type Stamp, Writer } from "./left_right.ts";
 import type { Residency } from "./mapping.ts";
@@ -18,7 +21,7 @@ import {
   readerNodes,
 } from "./placement.ts";
 import { Snapshot } from "./replica_snapshot.ts";
-import { type Busy, busyError, nap, sleep } from "./wait.ts";
+import { awaitTurn, type Busy, waitTurn } from "./wait.ts";
 
 /** What {@linkcode Replicated.create} makes. Either `size` or `data` has to be given. */
 export interface ReplicatedOptions {
@@ -32,20 +35,6 @@ export interface ReplicatedOptions {
   readonly pages?: PageKind | readonly PageKind[];
   /** How many threads may live in the process at the same time, 1 to 65,535. 256 unless given. */
   readonly threads?: number;
-}
-
-/** How {@linkcode Replicated.update} waits. */
-export interface UpdateOptions {
-  /** How long to wait for other writers and for readers of the version before, in milliseconds. 1,000 unless given. */
-  readonly timeoutMs?: number;
-}
-
-/** How {@linkcode Replicated.updateAsync} waits. */
-export interface UpdateAsyncOptions {
-  /** How long to wait, in milliseconds. As long as it takes unless given. */
-  readonly timeoutMs?: number;
-  /** Ends the wait. */
-  readonly signal?: AbortSignal;
 }
 
 /** Fills in a new version, which starts as the version before. */
@@ -69,12 +58,12 @@ interface Shape {
 
 const KIND = "replicated";
 const READ = "read a replicated buffer";
+const UPDATE = "update a replicated buffer";
 const THREADS = 256;
 const THREADS_MOST = 65_535;
 const SIZE_MOST = 2 ** 36;
 /** Sides begin where small pages do, apart from the control words. */
 const SIDE_ALIGNMENT = 4096;
-const TIMEOUT_MOST = 2 ** 31 - 1;
 
 const align = (bytes: number): number => Math.ceil(bytes / SIDE_ALIGNMENT) * SIDE_ALIGNMENT;
 
@@ -148,6 +137,8 @@ export class Replicated implements Shareable {
   readonly #copies: readonly Copy[];
   readonly #nearest: Nearest;
   readonly #writer: Writer;
+  /** Updates that this thread awaits. */
+  readonly #turns = new Turns();
   /** The newest version this thread has seen, on any node. */
   #seen: number;
 
@@ -279,64 +270,38 @@ export class Replicated implements Shareable {
   /**
    * Publishes a new version to all nodes: all of them get it or none does.
    *
-   * Blocks while another thread updates and while the version before the current one is still read somewhere. Cost
+   * Blocks while another thread updates and while the version before the current one is still read somewhere: for as
+   * long as it takes, unless the options say otherwise. Where it need not wait it also works on the main thread. Cost
    * beyond that: writing `size` bytes on each node, once more when a function is given, and a look at each thread.
    *
    * @param source The new bytes, or a function that changes what was. When it throws, nothing is published.
-   * @param options How long to wait.
+   * @param options How long to wait, and whether to block the main thread.
    * @returns The new version's number.
-   * @throws {NumaError} `EBUSY` when it cannot begin in time, which names the thread in the way; `EINVAL`;
+   * @throws {NumaError} `ETIMEDOUT` when it cannot begin in time, which names the thread in the way; `EDEADLK` when that
+   * is this thread; `EWOULDBLOCK` it would block the main thread; `ETERMINATED` this thread is to end; `EINVAL`;
    * `EDESTROYED`. What the function throws.
    */
-  update(source: UpdateSource, options: UpdateOptions = {}): number {
-    const action = "update a replicated buffer";
-    const write = this.#checkSource(source, action);
-    checkOptions(options, "{ timeoutMs: 1000 }", action);
-    const { timeoutMs = 1000 } = options;
-    checkInteger(timeoutMs, "timeoutMs", 0, TIMEOUT_MOST, action);
-    const deadline = performance.now() + timeoutMs;
-    for (let round = 0;; round++) {
-      const outcome = this.#attempt(write, action);
-      if (typeof outcome === "number") return outcome;
-      // What waits for itself waits for ever.
-      if (outcome.self || performance.now() >= deadline) throw busyError(outcome, action);
-      nap(round);
-    }
+  update(source: UpdateSource, options?: BlockOptions): number {
+    const write = this.#checkSource(source, UPDATE);
+    const checked = options === undefined ? undefined : checkBlockOptions(options, UPDATE);
+    return waitTurn(() => this.#attempt(write, UPDATE), UPDATE, checked);
   }
 
   /**
-   * {@linkcode update} that does not block the thread while it waits. `source` is looked at when the turn has come.
+   * {@linkcode update} that does not block the thread while it waits. `source` is looked at when the turn has come; those
+   * of a thread come in the order of their calls. What is read in this very thread is waited for, too: dispose its
+   * snapshots.
    *
    * @param source The new bytes, or a synchronous function that changes what was.
    * @param options How long to wait, and how to end the wait.
    * @returns The new version's number.
-   * @throws {NumaError} As `update`; `EBUSY` with the signal's reason as its cause when that ended the wait.
+   * @throws {NumaError} `ETIMEDOUT` as `update`; `EAGAIN` too many threads and waits; `EINVAL`; `EDESTROYED`. The signal's
+   * reason when that aborts. What the function throws.
    */
-  async updateAsync(source: UpdateSource, options: UpdateAsyncOptions = {}): Promise<number> {
-    const action = "update a replicated buffer";
-    const write = this.#checkSource(source, action);
-    checkOptions(options, "{ timeoutMs: 1000 }", action);
-    const { timeoutMs, signal } = options;
-    if (timeoutMs !== undefined) checkInteger(timeoutMs, "timeoutMs", 0, TIMEOUT_MOST, action);
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw new NumaError("EINVAL", action, {
-        why: `the signal is ${show(signal)}`,
-        fix: "Give an AbortSignal.",
-      });
-    }
-    const deadline = performance.now() + (timeoutMs ?? Infinity);
-    for (;;) {
-      if (signal?.aborted === true) {
-        throw new NumaError("EBUSY", action, {
-          why: "it was aborted before its turn came",
-          cause: signal.reason,
-        });
-      }
-      const outcome = this.#attempt(write, action);
-      if (typeof outcome === "number") return outcome;
-      if (performance.now() >= deadline) throw busyError(outcome, action);
-      await sleep();
-    }
+  async updateAsync(source: UpdateSource, options?: WaitOptions): Promise<number> {
+    const write = this.#checkSource(source, UPDATE);
+    const checked = options === undefined ? undefined : checkWaitOptions(options, UPDATE);
+    return await awaitTurn(this.#turns, () => this.#attempt(write, UPDATE), UPDATE, checked);
   }
 
   /**

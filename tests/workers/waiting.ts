@@ -5,6 +5,7 @@ import {
   type Latch,
   type Lock,
   type Once,
+  type Replicated,
   type Semaphore,
   setWaitStrategy,
   type SharedMutex,
@@ -19,6 +20,7 @@ export type WaitFor =
   | { readonly barrier: Barrier }
   | { readonly latch: Latch }
   | { readonly once: Once }
+  | { readonly replicated: Replicated }
   | { readonly events: EventCount }
   | { readonly condition: Condition; readonly mutex: Lock };
 
@@ -39,6 +41,7 @@ export default worker(({ wait, words, strategy }: WaitingTask): void => {
   else if ("barrier" in wait) wait.barrier.wait();
   else if ("latch" in wait) wait.latch.wait();
   else if ("once" in wait) wait.once.run(() => {});
+  else if ("replicated" in wait) wait.replicated.update(new Uint8Array(wait.replicated.size));
   else if ("events" in wait) wait.events.waitUntil(() => false);
   else wait.condition.wait(wait.mutex);
 });
