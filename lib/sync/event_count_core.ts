@@ -28,12 +28,13 @@
  *
  * A notification of one goes to somebody who waits and lives. Who cancels or gives up passes on what came too late.
  * When a thread dies all sleepers get a permit; one of them takes over the dead one's entry if that was notified or
- * awake, and returns, because what the dead one was told of may still be there; so does the slot's next user. If a
- * notifier dies while `armed` is 0, sleepers return for no reason. What cannot be made good for is a thread that has
+ * awake, and returns, because what the dead one was told of may still be there; the slot's next user passes it on. Both
+ * clear that entry last: if they die, too, it is still there, or in their own entry. A sleeper that was notified itself
+ * leaves it to the others. If a notifier dies while `armed` is 0, sleepers return for no reason. What cannot be made good for is a thread that has
  * never waited here and dies between its change and `notify`.
  *
  * Eventcounts: Reed and Kanodia (1979); in this form by Vyukov, in Eigen and folly. Cost: `notify` one load when
- * nobody waits, which is what it is for; `prepare` three and `cancel` one; a slow `notify` one load for each slot in
+ * nobody waits, which is what it is for; `prepare` four and `cancel` one; a slow `notify` one load for each slot in
  * use. Fair: in turn by slots. Robust, abortable. Use it to let consumers of a queue sleep; with a mutex around the
  * data `Condition` is simpler.
  *
@@ -83,12 +84,13 @@ export class EventCountCore {
    */
   prepare(me: Waiter): void {
     const words = this.#words;
-    const before = Atomics.exchange(words, ENTRIES + me.slot, me.id);
+    const entry = ENTRIES + me.slot;
+    const before = Atomics.load(words, entry);
+    if (before !== 0 && before !== (me.id | AWAKE)) this.#succeed(me, before);
+    Atomics.store(words, entry, me.id);
     let top = Atomics.load(words, TOP);
     while (top <= me.slot) top = Atomics.compareExchange(words, TOP, top, me.slot + 1);
     if (Atomics.load(words, ARMED) === 0) Atomics.store(words, ARMED, 1);
-    // Of a thread that died with it in hand.
-    if (before !== 0 && before !== (me.id | AWAKE)) this.notify(me);
   }
 
   /**
@@ -123,12 +125,11 @@ export class EventCountCore {
     while (Atomics.load(words, entry) === me.id) {
       const over = yield FOREVER;
       if (Atomics.load(words, entry) !== me.id) break;
-      const inherits = this.#inherit(me);
-      if (!over && !inherits && Atomics.load(words, ARMED) !== 0) continue;
-      if (Atomics.compareExchange(words, entry, me.id, awake) === me.id) return inherits || !over;
-      // Notified as well.
-      if (inherits) this.cancel(me);
-      break;
+      const left = this.#inherit(me, false);
+      if (!over && !left && Atomics.load(words, ARMED) !== 0) continue;
+      // Before it takes what a dead one left, which is not lost then if this thread dies, too.
+      if (Atomics.compareExchange(words, entry, me.id, awake) !== me.id) break;
+      return (left && this.#inherit(me, true)) || !over;
     }
     Atomics.store(words, entry, awake);
     return true;
@@ -215,13 +216,25 @@ export class EventCountCore {
     return Atomics.compareExchange(words, entry, given, 0) !== given;
   }
 
-  /** Takes over from a thread that died with a notification, or what came of it, in hand. */
-  #inherit(me: Waiter): boolean {
+  /** Passes on what the slot's last thread died with: while that is there, as this thread may die, too. */
+  #succeed(me: Waiter, last: number): void {
+    const entry = ENTRIES + me.slot;
+    for (let found = last; found !== 0;) {
+      this.notify(me);
+      // Another one when somebody has notified the dead one meanwhile, and leaves that to this thread.
+      const now = Atomics.compareExchange(this.#words, entry, found, 0);
+      found = now === found ? 0 : now;
+    }
+  }
+
+  /** Looks for a thread that died with a notification, or what came of it, in hand; takes it over, if so said. */
+  #inherit(me: Waiter, takes: boolean): boolean {
     const words = this.#words;
     const top = Math.min(Atomics.load(words, TOP), this.#threads);
     for (let slot = 0; slot < top; slot++) {
       const found = Atomics.load(words, ENTRIES + slot);
       if ((found & ~ID_MASK) === 0 || me.alive(found & ID_MASK)) continue;
+      if (!takes) return true;
       if (Atomics.compareExchange(words, ENTRIES + slot, found, 0) === found) return true;
     }
     return false;

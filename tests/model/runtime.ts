@@ -128,8 +128,7 @@ export class Runtime extends Schedule {
     // A slot changes hands through atomics of the parking lot.
     this.memory.dead(index, this.predecessorOf(index));
     const code = (thread.step$ ?? thread)() as Code | undefined;
-    if (typeof code?.next === "function") yield* code;
-    return undefined;
+    return typeof code?.next === "function" ? yield* code : undefined;
   }
 
   #advance(thread: number): void {

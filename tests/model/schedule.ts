@@ -219,7 +219,7 @@ export class Schedule extends Support {
   #addEvents(left: number, spurious: number): void {
     if (this.timeouts === 0 && spurious === 0 && this.kills === 0) return;
     const alternatives = this.#alternatives;
-    const victim = this.subject?.victim;
+    const { victim, victims = victim === undefined ? undefined : [victim] } = this.subject as Case;
     for (let thread = 0; thread < this.threads; thread++) {
       const bit = 1 << thread;
       if ((left & bit) === 0) continue;
@@ -227,7 +227,8 @@ export class Schedule extends Support {
         if (this.timeouts > 0) (alternatives[GIVE_UP] as number) |= bit;
         if (spurious > 0 && (this.permits & bit) === 0) (alternatives[WAKE] as number) |= bit;
       }
-      if (this.kills > 0 && (victim ?? thread) === thread) (alternatives[KILL] as number) |= bit;
+      const mayDie = victims === undefined || victims.includes(thread);
+      if (this.kills > 0 && mayDie) (alternatives[KILL] as number) |= bit;
     }
   }
 

@@ -165,8 +165,10 @@ export interface Case {
   readonly slices?: string;
   /** How many threads of a run may be killed, at any step. */
   readonly kills?: number;
-  /** Index of the only thread that may be killed; any when left out. */
+  /** Index of the only thread that may be killed. */
   readonly victim?: number;
+  /** Indices of the threads that may be killed; {@linkcode victim} or, without that, any when left out. */
+  readonly victims?: readonly number[];
   /**
    * Each thread's {@linkcode Waiter.slot}; its index, when left out. A thread with the slot of one before it begins when
    * that one has been killed (or, where {@linkcode gone} is set, has ended), and never if that does not happen. Its id is
