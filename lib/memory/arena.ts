@@ -22,7 +22,7 @@ import {
   checkName,
   type LocalArenaOptions,
 } from "./options.ts";
-import type { PageKind } from "./pages.ts";
+import { firstOfKinds, type PageKind } from "./pages.ts";
 import { TypedAllocator } from "./typed_allocator.ts";
 
 /** A point in an arena's life to go back to: what {@linkcode Arena.mark} gave. */
@@ -109,21 +109,11 @@ export class Arena extends TypedAllocator implements Shareable {
    */
   static create(options: ArenaOptions): Arena {
     const { kinds, ...rest } = checkArenaOptions(options);
-    const failures: NumaError[] = [];
-    for (const pages of kinds) {
-      const size = formatBytes(rest.committedBytes);
-      try {
-        const action = `create an arena of ${size} in ${pages} pages on node ${rest.node}`;
-        return new Arena(Mapping.create({ ...rest, pages }, action));
-      } catch (error) {
-        const missing = error instanceof NumaError &&
-          (error.code === "ENOMEM" || error.code === "ENOTSUP");
-        if (!missing) throw error;
-        failures.push(error);
-      }
-    }
-    // With a list the first failure is the news: it is about the pages that were wanted most.
-    throw failures[0];
+    const size = formatBytes(rest.committedBytes);
+    return firstOfKinds(kinds, (pages) => {
+      const action = `create an arena of ${size} in ${pages} pages on node ${rest.node}`;
+      return new Arena(Mapping.create({ ...rest, pages }, action));
+    });
   }
 
   /**

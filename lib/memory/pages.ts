@@ -69,3 +69,30 @@ export function checkPages(
     fix: `Give one of ${Object.keys(FORMATS).join(", ")}, or a list of them to try in order.`,
   });
 }
+
+/**
+ * Tries kinds of pages one after the other.
+ *
+ * @param kinds The kinds, the one that is wanted most first.
+ * @param make Makes something with pages of a kind.
+ * @returns What it made with the first kind that can be had.
+ * @throws {NumaError} That of the first kind, when none can be had: it is about the pages that were wanted most. Any
+ * other error than `ENOMEM` and `ENOTSUP` at once.
+ */
+export function firstOfKinds<Made>(
+  kinds: readonly PageKind[],
+  make: (pages: PageKind) => Made,
+): Made {
+  const failures: NumaError[] = [];
+  for (const pages of kinds) {
+    try {
+      return make(pages);
+    } catch (error) {
+      const isMissing = error instanceof NumaError &&
+        (error.code === "ENOMEM" || error.code === "ENOTSUP");
+      if (!isMissing) throw error;
+      failures.push(error);
+    }
+  }
+  throw failures[0];
+}
