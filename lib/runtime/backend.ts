@@ -28,7 +28,10 @@ export interface Backend {
   open<Table extends SymbolTable>(path: string, table: Table): Calls<Table>;
   /** An ArrayBuffer over native memory; nobody frees that memory when the buffer is collected. */
   view(address: number, byteLength: number): ArrayBuffer;
-  /** Cuts such a buffer off from its memory: it and all its views become empty. Throws when it can't be. */
+  /**
+   * Cuts such a buffer off from its memory: it and all its views become empty. A TypeError: it was marked as
+   * untransferable. On Bun it stays as it is, without an error, while native code uses it.
+   */
   detach(buffer: ArrayBuffer): void;
 }
 
