@@ -5,7 +5,7 @@ import { MAPPING_FACTS } from "../runtime/symbols.ts";
 import { formatBytes } from "../runtime/bytes.ts";
 import { explainCreate, explainPopulate, type Refused } from "./explain.ts";
 import { explainFinding, explainTaking } from "./explain_name.ts";
-import { callerStack, inDebugMode, reportAtExit } from "./debug.ts";
+import { callerStack, inDebugMode, reportAtExit, reportPending } from "./debug.ts";
 import { type MemoryEvent, publish } from "./events.ts";
 import { nulTerminated, readText, writeText } from "./header.ts";
 import {
@@ -20,6 +20,7 @@ import {
 import { pageFormat, type PageKind, pageKind } from "./pages.ts";
 import { askResidency, type Residency } from "./residency.ts";
 import { endWaits, evict } from "./tenants.ts";
+import { detachPinned, letGo, letGoUnseen } from "./views.ts";
 
 export type { Residency } from "./residency.ts";
 
@@ -54,17 +55,6 @@ const MOST_GROWTH_BYTES = 2 ** 26;
 
 /** This thread's mappings by identity: each has exactly one buffer a window, so that releasing it reaches every view. */
 const held = new Map<number, Mapping>();
-
-/** Detaches a buffer from its memory: every view of it is dead from now on, on all runtimes. */
-function detach(buffer: ArrayBuffer): boolean {
-  try {
-    native().detach(buffer);
-  } catch {
-    // Somebody marked it as untransferable, so views of it may live on.
-    return false;
-  }
-  return buffer.byteLength === 0;
-}
 
 /**
  * Bytes of data that one ArrayBuffer shows; those of larger mappings have several. Whole GiB, so that no page of any
@@ -136,7 +126,7 @@ export class Mapping {
     try {
       return new Mapping(out);
     } catch (cause) {
-      native().calls.nk_mapping_release(Number(out[0]), 1);
+      letGoUnseen(Number(out[0]), []);
       if (cause instanceof NumaError) throw cause;
       throw new NumaError("ENOMEM", action, {
         why: "the runtime refused to make an ArrayBuffer of it",
@@ -162,6 +152,7 @@ export class Mapping {
         node,
       });
     }
+    detachPinned();
     const { kind, pageBytes } = pageFormat(pages);
     const dataBytes = Math.ceil(reservedBytes / pageBytes) * pageBytes;
     const out = new BigUint64Array(MAPPING_FACTS);
@@ -178,7 +169,7 @@ export class Mapping {
       if (name !== undefined) mapping.#publish(name, action);
       return mapping;
     } catch (error) {
-      mapping.release();
+      mapping.#discard();
       throw error;
     }
   }
@@ -202,7 +193,7 @@ export class Mapping {
       mapping.#fill(mapping.dataBytes, action);
       return mapping;
     } catch (error) {
-      mapping.release();
+      mapping.#discard();
       throw error;
     }
   }
@@ -436,8 +427,9 @@ export class Mapping {
   }
 
   /**
-   * Lets go: this thread's views die at once, and the last thread to let go unmaps. What the thread holds in it, and
-   * others may wait for, goes to them as from a dead one.
+   * Lets go: this thread's views die at once, and when the last thread lets go, the pages go back to the system. What the
+   * thread holds in it, and others may wait for, goes to them as from a dead one. On Bun a buffer that native code uses
+   * dies with a later call, once that is done; until then it reads zeros.
    *
    * A buffer that somebody else has carried off cannot be detached any more; the helper then keeps its addresses
    * reserved for ever, so that what is left of it reads zeros.
@@ -449,12 +441,23 @@ export class Mapping {
   }
 
   #letGo(): void {
-    if (this.buffer.byteLength > 0) publish("destroy", () => this.#event(this.dataBytes));
+    const alive = this.buffer.byteLength > 0;
+    if (alive) publish("destroy", () => this.#event(this.dataBytes));
+    const { node, dataBytes } = this;
+    const label = inDebugMode() && alive ? this.label : undefined;
+    const isPinned = letGo(this.identity, this.#buffers());
     held.delete(this.identity);
-    const buffers = [this.buffer, ...this.#more];
-    const lost = buffers.some(({ byteLength }) => byteLength === 0);
-    const detached = buffers.map(detach).every((done) => done);
-    native().calls.nk_mapping_release(this.identity, !lost && detached ? 1 : 0);
+    if (label !== undefined) reportPending({ label, node, dataBytes }, isPinned);
+  }
+
+  /** Lets go before anybody has seen it. */
+  #discard(): void {
+    letGoUnseen(this.identity, this.#buffers());
+    held.delete(this.identity);
+  }
+
+  #buffers(): ArrayBuffer[] {
+    return [this.buffer, ...this.#more];
   }
 
   /**

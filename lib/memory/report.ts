@@ -44,6 +44,11 @@ export interface MemoryReport {
   readonly committedBytes: ReadonlyMap<number, number>;
   /** Ranges of addresses that are kept without pages, because some buffer of them could not be detached. */
   readonly retired: { readonly count: number; readonly bytes: number };
+  /**
+   * Addresses of destroyed arenas that are kept without pages, because native code of the runtime may still use them:
+   * how many bytes, and beyond how many the oldest are given back. They take no memory.
+   */
+  readonly quarantine: { readonly bytes: number; readonly mostBytes: number };
   /** The report as text, for people. */
   toString(): string;
 }
@@ -112,11 +117,14 @@ export function memoryReport(): MemoryReport {
     committedBytes.set(node, (committedBytes.get(node) ?? 0) + bytes);
   }
   const stats = new BigUint64Array(4);
+  const kept = new BigUint64Array(4);
   native().calls.nk_mapping_stats(stats);
+  native().calls.nk_mapping_quarantine(kept);
   return {
     arenas,
     committedBytes,
     retired: { count: Number(stats[2]), bytes: Number(stats[3]) },
+    quarantine: { bytes: Number(kept[0]), mostBytes: Number(kept[1]) },
     toString: () => arenas.map(line).join("\n"),
   };
 }

@@ -82,6 +82,7 @@ export const SYMBOLS = {
     returns: "i32",
   },
   nk_mapping_stats: { args: ["buffer"], returns: "i32" },
+  nk_mapping_unpin: { args: ["u64"], returns: "i32" },
   nk_memory_limit: { args: ["buffer", "buffer"], returns: "i32" },
   nk_names_folder: { args: ["buffer", "u64"], returns: "i32" },
   nk_node_available: { args: ["i32", "buffer"], returns: "i32" },

@@ -286,11 +286,23 @@ NK_API int32_t nk_names_folder(char *out, uint64_t capacity);
 /* Hold a mapping from this thread too. out as for nk_mapping_create. Returns NK_MAPPING_FACTS. -ESTALE gone or never was. */
 NK_API int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out);
 
+#define NK_VIEWS_ASTRAY 0 /* somebody else carried a buffer of it away: the addresses must never be used again */
+#define NK_VIEWS_DEAD 1   /* this thread's views are all dead; native code may still have their addresses */
+#define NK_VIEWS_PINNED 2 /* a buffer cannot be detached while native code uses it: nk_mapping_unpin tells when it was */
+#define NK_VIEWS_NEVER 3  /* this thread never showed a view to anybody */
+
 /*
- * Let go. detached = 1: this thread's views are all dead; 0: somebody else carried its buffer away.
- * Returns the holders left. -ESTALE not held by this thread.
+ * Let go; views says what became of this thread's. When no thread ever showed one, the addresses are free at once.
+ * Returns the holders left. -ESTALE not held by this thread; -EINVAL views.
  */
-NK_API int32_t nk_mapping_release(uint64_t mapping, int32_t detached);
+NK_API int32_t nk_mapping_release(uint64_t mapping, int32_t views);
+
+/*
+ * The buffer of a release with NK_VIEWS_PINNED is detached by now. Until each of them is, the addresses of a mapping that is
+ * gone count as kept for ever; from then on they are in quarantine. Returns 0. -ESTALE there is none, or somebody else
+ * carried a buffer away.
+ */
+NK_API int32_t nk_mapping_unpin(uint64_t mapping);
 
 /* The identities of all live mappings, whoever holds them: as many as fit. Returns how many there are. */
 NK_API int32_t nk_mapping_list(uint64_t *out, uint64_t capacity);

@@ -7,6 +7,8 @@
 #include "numakit.h"
 #include "owner.h"
 #include "pages.h"
+#include "pinned.h"
+#include "quarantine.h"
 #include "registry.h"
 #include "shared.h"
 
@@ -22,6 +24,8 @@ struct mapping {
     int committing;   /* a thread is changing the range's committed bytes */
     uint32_t commits; /* raised when that begins and when it ends */
     int retire;       /* some holder could not vouch for its views: the addresses must never be used again */
+    int shown;        /* somebody may have views of it, or native code their addresses */
+    uint32_t pinned;  /* threads that have let go with a buffer that their runtime did not let them detach yet */
 };
 
 static struct nk_slots identities;
@@ -341,9 +345,43 @@ int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out)
     return NK_MAPPING_FACTS;
 }
 
-/* One holder less; the last one gives the pages back, outside the lock, because that can take long. Returns the
- * holders left. */
-static int32_t let_go(struct nk_thread *thread, uint64_t identity, int detached)
+/* One thing less that keeps a pinned range from quarantine. */
+static int32_t settle(uint64_t identity)
+{
+    struct nk_range range;
+    int result;
+
+    nk_registry_lock();
+    result = nk_pinned_settle(identity, &range);
+    if (result == 1) {
+        retired_count--;
+        retired_bytes -= range.header_bytes + range.data_bytes;
+    }
+    nk_registry_unlock();
+    if (result == 1)
+        nk_range_retire(&range, 0);
+    return result < 0 ? result : 0;
+}
+
+/* What becomes of a range that nobody holds: outside the lock, because that can take long. */
+static void leave(uint64_t identity, const struct mapping *gone)
+{
+    const struct nk_range *range = &gone->range;
+
+    nk_shared_close(range);
+    if (!gone->shown) {
+        nk_range_unmap(range);
+    } else if (gone->retire || gone->pinned == 0) {
+        nk_range_retire(range, gone->retire);
+    } else {
+        /* Where the kernel refuses, the pages go with the last of the pins. */
+        (void)nk_blank(range->header, range->header_bytes + range->data_bytes);
+        settle(identity);
+    }
+}
+
+/* One holder less. Returns the holders left. */
+static int32_t let_go(struct nk_thread *thread, uint64_t identity, int32_t views)
 {
     struct mapping gone;
     int32_t left;
@@ -352,44 +390,60 @@ static int32_t let_go(struct nk_thread *thread, uint64_t identity, int detached)
     nk_registry_lock();
     gone = mappings[nk_slot_of(identity)];
     nk_owner_drop(&gone.range, thread);
-    gone.retire |= !detached;
+    gone.retire |= views == NK_VIEWS_ASTRAY;
+    gone.shown |= views != NK_VIEWS_NEVER;
+    gone.pinned += views == NK_VIEWS_PINNED;
     left = (int32_t)--gone.holders;
     mappings[nk_slot_of(identity)] = gone;
     if (left == 0) {
         nk_slot_give(&identities, identity);
         live_count--;
         live_bytes -= gone.range.header_bytes + gone.range.data_bytes;
-        if (gone.retire) {
+        if (gone.pinned > 0 && !gone.retire)
+            gone.retire = nk_pinned_add(identity, &gone.range, gone.pinned) < 0;
+        if (gone.retire || gone.pinned > 0) {
             retired_count++;
             retired_bytes += gone.range.header_bytes + gone.range.data_bytes;
         }
     }
     nk_registry_unlock();
-    if (left == 0) {
-        nk_shared_close(&gone.range);
-        nk_range_retire(&gone.range, gone.retire);
-    }
+    if (left == 0)
+        leave(identity, &gone);
     return left;
 }
 
-int32_t nk_mapping_release(uint64_t mapping, int32_t detached)
+int32_t nk_mapping_release(uint64_t mapping, int32_t views)
 {
     struct nk_thread *thread = nk_thread_record();
     size_t index;
 
     if (thread == NULL)
         return -EAGAIN;
+    if (views < NK_VIEWS_ASTRAY || views > NK_VIEWS_NEVER)
+        return -EINVAL;
     index = held_index(thread, mapping);
     if (index == 0)
         return -ESTALE;
     thread->held[index - 1] = thread->held[--thread->held_count];
-    return let_go(thread, mapping, detached);
+    return let_go(thread, mapping, views);
+}
+
+int32_t nk_mapping_unpin(uint64_t mapping)
+{
+    int live;
+
+    nk_registry_lock();
+    live = nk_slot_valid(&identities, mapping) && mappings[nk_slot_of(mapping)].pinned > 0;
+    if (live)
+        mappings[nk_slot_of(mapping)].pinned--;
+    nk_registry_unlock();
+    return live ? 0 : settle(mapping);
 }
 
 void nk_mapping_release_all(struct nk_thread *thread)
 {
     while (thread->held_count > 0)
-        let_go(thread, thread->held[--thread->held_count], 0);
+        let_go(thread, thread->held[--thread->held_count], NK_VIEWS_ASTRAY);
 }
 
 /* The range of a mapping that the calling thread holds, for it alone to commit. */

@@ -224,6 +224,79 @@ static void test_many_threads_attach_and_release(void)
     CHECK_EQ(stats[2], retired);
 }
 
+static void *pin(void *argument)
+{
+    uint64_t out[NK_MAPPING_FACTS], identity = *(uint64_t *)argument;
+
+    CHECK_EQ(nk_mapping_attach(identity, out), NK_MAPPING_FACTS);
+    CHECK_EQ(nk_mapping_release(identity, NK_VIEWS_PINNED), 1);
+    return NULL;
+}
+
+static void in_a_thread(void *(*body)(void *), uint64_t *identity)
+{
+    pthread_t thread;
+
+    CHECK_EQ(pthread_create(&thread, NULL, body, identity), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+static void test_what_is_pinned_is_kept_until_it_is_not(void)
+{
+    uint64_t out[NK_MAPPING_FACTS], stats[4], retired, before[4], after[4], identity;
+    volatile char *start;
+
+    nk_mapping_stats(stats);
+    retired = stats[2];
+    CHECK_EQ(nk_mapping_quarantine(before), 4);
+    create(MIB, out);
+    identity = out[0];
+    start = (char *)(uintptr_t)out[1];
+    /* Unpinned while the mapping lives. */
+    in_a_thread(pin, &identity);
+    CHECK_EQ(nk_mapping_unpin(identity), 0);
+    CHECK_EQ(nk_mapping_unpin(identity), -ESTALE);
+    /* Pinned by two when it goes. */
+    in_a_thread(pin, &identity);
+    start[64] = 1;
+    CHECK_EQ(nk_mapping_release(identity, NK_VIEWS_NEVER + 1), -EINVAL);
+    CHECK_EQ(nk_mapping_release(identity, -1), -EINVAL);
+    CHECK_EQ(nk_mapping_release(identity, NK_VIEWS_PINNED), 0);
+    CHECK_EQ(start[64], 0);
+    CHECK_EQ(nk_mapping_unpin(identity), 0);
+    nk_mapping_stats(stats);
+    CHECK_EQ(stats[2], retired + 1);
+    nk_mapping_quarantine(after);
+    CHECK_EQ(after[0], before[0]);
+    CHECK_EQ(nk_mapping_unpin(identity), 0);
+    nk_mapping_stats(stats);
+    CHECK_EQ(stats[2], retired);
+    nk_mapping_quarantine(after);
+    CHECK(after[0] >= before[0] + MIB);
+    CHECK_EQ(nk_mapping_unpin(identity), -ESTALE);
+    CHECK_EQ(start[64], 0);
+    /* Lost by one, pinned by another. */
+    create(MIB, out);
+    identity = out[0];
+    in_a_thread(pin, &identity);
+    CHECK_EQ(nk_mapping_release(identity, NK_VIEWS_ASTRAY), 0);
+    CHECK_EQ(nk_mapping_unpin(identity), -ESTALE);
+    nk_mapping_stats(stats);
+    CHECK_EQ(stats[2], retired + 1);
+}
+
+static void test_what_nobody_saw_is_unmapped(void)
+{
+    uint64_t out[NK_MAPPING_FACTS], before[4], after[4];
+
+    nk_mapping_quarantine(before);
+    create(MIB, out);
+    CHECK_EQ(nk_mapping_release(out[0], NK_VIEWS_NEVER), 0);
+    CHECK(!mapped(out[1]));
+    nk_mapping_quarantine(after);
+    CHECK_EQ(after[0], before[0]);
+}
+
 static void test_a_reservation_is_committed_in_steps(void)
 {
     uint64_t out[NK_MAPPING_FACTS], page = small_page();
@@ -317,6 +390,8 @@ int main(void)
     RUN(test_a_thread_that_releases_gives_the_owner_word_back);
     RUN(test_a_thread_that_just_ends_is_accounted_for);
     RUN(test_many_threads_attach_and_release);
+    RUN(test_what_is_pinned_is_kept_until_it_is_not);
+    RUN(test_what_nobody_saw_is_unmapped);
     RUN(test_a_reservation_is_committed_in_steps);
     RUN(test_locked_pages);
     RUN(test_transparent_hugepages);
