@@ -57,6 +57,14 @@ describe("memoryReport", () => {
     assert.equal(memoryReport().arenas.some(({ label }) => label === "elsewhere"), false);
   });
 
+  it("tells what addresses are in quarantine", () => {
+    const before = memoryReport().quarantine;
+    Arena.create({ node: 0, size: "1 MiB" }).destroy();
+    const { bytes, mostBytes } = memoryReport().quarantine;
+    assert.ok(bytes >= Math.min(before.bytes + 2 ** 20, mostBytes / 2), `${bytes} bytes`);
+    assert.equal(mostBytes, before.mostBytes);
+  });
+
   it("survives labels that were scribbled over", () => {
     using arena = Arena.create({ node: 0, size: 4096, label: "ä".repeat(40) });
     assert.equal(arena.label, "ä".repeat(31), "cut where a character ends");

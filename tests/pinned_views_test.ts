@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
-import { Arena, memoryReport } from "../mod.ts";
+import { Arena, launch, memoryReport } from "../mod.ts";
 import { native } from "../lib/runtime/native.ts";
 import { onDeno, runModule, sibling } from "./support/checkout.ts";
 
@@ -38,6 +38,17 @@ describe("an arena that is destroyed while native code uses it", () => {
     assert.deepEqual(views.map(({ length }) => length), views.map(() => 0));
     assert.equal(retired(), before.retired);
     assert.ok(memoryReport().quarantine.bytes >= before.kept + 20 * MIB);
+  });
+
+  it("may be left behind by a thread that returns meanwhile", async () => {
+    for (let round = 0; round < 10; round++) {
+      const url = sibling(import.meta.url, "./workers/leave_pending");
+      assert.equal(await launch<number>(url, { args: { arenas: 4 } }).join(), 4);
+      using next = Arena.create({ node: 0, size: 4 * MIB });
+      next.bytes.fill(0xa7);
+      await sleep(5);
+      assert.ok(next.bytes.every((byte) => byte === 0xa7));
+    }
   });
 
   const untold = { skip: onDeno && "Deno tells of no operation on a file that is open" };

@@ -384,7 +384,7 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Ends this thread's use of the arena. Calling it twice is no fault.
+   * Ends this thread's use of the arena. Calling it twice is no fault. On Bun a view that native code uses dies later.
    *
    * What the thread holds in it goes to those who wait as if the thread had died: a `Mutex` with `ownerDied`, for
    * instance. What it awaits there rejects with `EDESTROYED`.
