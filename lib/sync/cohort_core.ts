@@ -66,6 +66,8 @@ export interface LocalLock extends LockCore {
    * @returns The id of who has it now; 0 when nobody waits, and `me` still holds it.
    */
   pass(me: Waiter): number;
+  /** As {@linkcode LockCore.abandon}. */
+  abandon(me: Waiter, dead: number): boolean;
   /** As {@linkcode LockCore.broken}. */
   broken(): boolean;
 }
@@ -202,7 +204,7 @@ export class CohortCore implements LockCore {
     const { domain } = me;
     if (!this.holds(me)) return false;
     this.#global.abandon(me, dead, domain);
-    return this.#localOf(domain).abandon?.(me, dead) === true;
+    return this.#localOf(domain).abandon(me, dead);
   }
 
   /**
