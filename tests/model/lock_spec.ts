@@ -27,8 +27,10 @@
  * ```
  *
  * Checked in every run: one holder at a time; nobody is left asleep; all threads end; `tryAcquire`, `begin` and `wait`
- * say what `holds` says; `release` returns false to all but the owner; where promised, first come first served. How often
- * the lock goes to another domain, and how often a thread is overtaken, is checked in walks with {@linkcode trafficCase}.
+ * say what `holds` says; `release` returns false to all but the owner; nobody gives up without a reason; where promised,
+ * first come first served, or overtaken so often at the most. Where a holder is killed: its heir is told; nobody has the
+ * lock after an heir that said nothing, until somebody says that all is right again. How often the lock goes to another
+ * domain, and how often a thread is overtaken in the long run, is checked in walks with {@linkcode trafficCase}.
  *
  * @module
  */
@@ -63,8 +65,14 @@ export interface LockParams {
 export interface LockCase extends Omit<Case, "words" | "setup"> {
   /** How often each thread takes the lock. */
   readonly acquisitions: number;
-  /** How many of its threads try first, and take the lock when that fails. None when left out. */
+  /** How many of its threads try first, and take the lock after that. None when left out. */
   readonly tries?: number;
+  /** How many of its threads try once more when they have had the lock. None when left out. */
+  readonly lastTries?: number;
+  /** Threads that say that all is right again when they find that a holder died. The others give the lock back as it is. */
+  readonly repairs?: readonly number[];
+  /** How often those that came later may take it, for each that waits before a thread, and for itself. */
+  readonly bypass?: number;
 }
 
 /** A lock and how to explore it. */
@@ -95,6 +103,8 @@ export interface LockSpecOptions {
    * in `begin` is a thread's place in the order, such as that of the tail or of the next ticket.
    */
   readonly fifo?: readonly number[];
+  /** The same where some are overtaken, for cases with {@linkcode LockCase.bypass}. */
+  readonly doorway?: readonly number[];
   readonly cases: readonly LockCase[];
   readonly mutants: readonly (Omit<Mutant, "file"> & { readonly file?: string })[];
 }
@@ -105,9 +115,18 @@ interface UserOptions {
   readonly me: Waiter;
   /** A word that the lock guards. */
   readonly data: number;
-  readonly fifo: readonly number[] | undefined;
-  /** Pauses while it has the lock. */
-  readonly pauses: number;
+  readonly doorway: readonly number[] | undefined;
+  /** How the lock is explored. */
+  readonly subject: LockCase;
+  readonly history: History;
+}
+
+/** What nobody but the checks knows. */
+class History {
+  /** Threads that are inside, or died there. */
+  readonly inside: boolean[] = [];
+  /** An heir gave the lock back as it was. */
+  poisoned = false;
 }
 
 /** What the thread of a lock case does. */
@@ -116,16 +135,42 @@ class User {
   readonly #core: LockCore;
   readonly #me: Waiter;
   readonly #data: number;
-  readonly #fifo: readonly number[] | undefined;
+  readonly #doorway: readonly number[] | undefined;
+  readonly #subject: LockCase;
+  readonly #history: History;
+  readonly #index: number;
   readonly #pauses: number;
 
-  constructor(world: World, { core, me, data, fifo, pauses }: UserOptions) {
+  constructor(world: World, { core, me, data, doorway, subject, history }: UserOptions) {
     this.#world = world;
     this.#core = core;
     this.#me = me;
     this.#data = data;
-    this.#fifo = fifo;
-    this.#pauses = pauses;
+    this.#doorway = doorway;
+    this.#subject = subject;
+    this.#history = history;
+    this.#index = me.id - 1;
+    this.#pauses = subject.traffic === undefined ? 1 : PAUSES_INSIDE;
+  }
+
+  /** It has the lock: looks whether it should have, and is told what there is to tell. */
+  #enter(): void {
+    const core = this.#core;
+    const { inside, poisoned } = this.#history;
+    const world = this.#world;
+    world.lock("taken");
+    world.check(!poisoned, "nobody gets a poisoned lock");
+    const torn = inside.some((is, index) => is && index !== this.#index && world.killed(index));
+    inside[this.#index] = true;
+    if (this.#subject.kills === undefined || core.ownerDied === undefined) return;
+    const told = core.ownerDied();
+    world.check(told || !torn, "the heir is told that a holder died");
+    if (!told || this.#subject.repairs?.includes(this.#index) !== true) return;
+    if (core.markConsistent !== undefined) {
+      world.check(core.markConsistent(this.#me), "the heir may repair");
+    }
+    world.note(-1);
+    for (const index of inside.keys()) if (index !== this.#index) inside[index] = false;
   }
 
   /** What only one thread at a time may do: plain accesses with others' steps in between. */
@@ -141,7 +186,11 @@ class User {
     if (this.#me.slot === 0) {
       this.#world.check(this.#core.holds(this.#me), "who has the lock holds it");
     }
+    if (this.#subject.kills !== undefined && this.#core.ownerDied !== undefined) {
+      this.#history.poisoned = this.#core.ownerDied();
+    }
     this.#world.operation("release");
+    this.#history.inside[this.#index] = false;
     this.#world.lock("free");
     this.#world.check(this.#core.release(this.#me), "the owner can release");
     this.#world.done();
@@ -161,7 +210,7 @@ class User {
   try(): void {
     this.#world.operation("tryAcquire");
     const got = this.#core.tryAcquire(this.#me);
-    if (got) this.#world.lock("taken");
+    if (got) this.#enter();
     this.#world.done();
     if (!got) return;
     this.#inside();
@@ -172,15 +221,21 @@ class User {
   *acquire(): Wait<void> {
     const world = this.#world;
     world.operation("acquire");
-    world.lock("wanted", this.#fifo);
+    world.lock("wanted", this.#doorway, this.#subject.bypass);
     const got = this.#core.begin(this.#me) || (yield* this.#core.wait(this.#me));
-    world.lock(got ? "taken" : "gave up");
+    if (got) this.#enter();
+    else world.lock("gave up");
     world.done();
     if (got) {
       this.#inside();
       this.#release();
     } else {
       world.check(!this.#core.holds(this.#me), "who gave up holds nothing");
+      if ((this.#subject.timeouts ?? 0) > 0) return;
+      const { broken } = this.#history.poisoned
+        ? { broken: true }
+        : { broken: this.#core.broken !== undefined && this.#core.broken() };
+      world.check(broken, "nobody gives up without a reason");
     }
   }
 }
@@ -189,12 +244,13 @@ const domainCount = ({ domains }: LockCase): number => new Set(domains ?? [0, 1]
 
 /** Makes a lock's case one that can be explored. */
 function lockCase(options: LockSpecOptions, subject: LockCase): Case {
-  const params: LockParams = { threads: subject.threads, domains: domainCount(subject) };
+  const { slots = [subject.threads - 1] } = subject;
+  const params: LockParams = { threads: 1 + Math.max(...slots), domains: domainCount(subject) };
   const size = options.words(params);
   // Guarded data, on a line of its own.
   const data = Math.ceil(size / LINE_WORDS) * LINE_WORDS;
-  const { tries = 0, acquisitions, timeouts = 0, traffic } = subject;
-  const pauses = traffic === undefined ? 1 : PAUSES_INSIDE;
+  const { tries = 0, lastTries = 0, acquisitions, timeouts = 0, traffic } = subject;
+  const doorway = subject.bypass === undefined ? options.fifo : options.doorway;
   const roundsIn = ({ walking }: World): number =>
     walking && traffic === undefined ? WALK_ROUNDS : acquisitions;
   return {
@@ -204,10 +260,11 @@ function lockCase(options: LockSpecOptions, subject: LockCase): Case {
       word === data ? "the guarded word" : options.describe?.(word) ?? `words[${word}]`,
     setup(world: World): Program {
       options.init?.(world.words, params);
+      const history = new History();
       const thread = (index: number): Thread => {
         const me = world.waiter(index);
         const core = options.make(world.words, params);
-        const user = new User(world, { core, me, data, fifo: options.fifo, pauses });
+        const user = new User(world, { core, me, data, doorway, subject, history });
         return function* (): Wait<void> {
           if (index === subject.threads - 1) user.releaseInVain();
           if (index < tries) user.try();
@@ -216,6 +273,7 @@ function lockCase(options: LockSpecOptions, subject: LockCase): Case {
             if (traffic !== undefined) user.stayAway();
             yield* user.acquire();
           }
+          if (index < lastTries) user.try();
         };
       };
       return {
@@ -233,14 +291,24 @@ function lockCase(options: LockSpecOptions, subject: LockCase): Case {
     const me = world.waiter(alive[0]);
     world.check(!core.holds(me), "nobody holds it in the end");
     world.check(!core.release(me), "who does not hold it cannot release it");
-    // Whose last step left the lock with a dead thread is for the next to find out, and there is none.
+    if (core.markConsistent !== undefined && core.broken !== undefined && core.broken()) {
+      world.check(!core.tryAcquire(me), "nobody gets a poisoned lock");
+      world.check(core.markConsistent(me), "anybody may repair what nobody has");
+    }
+    for (const index of alive) {
+      const other = world.waiter(index);
+      const got = core.tryAcquire(other);
+      if (alive.length < world.threads && got && core.markConsistent !== undefined) {
+        core.markConsistent(other);
+      }
+      world.check(got && core.release(other), `it is free in the end, for thread ${index}`);
+    }
     if (alive.length < world.threads) return;
     const expected = world.threads * roundsIn(world);
     const found = world.words[data] as number;
-    if (timeouts === 0 && tries === 0) {
+    if (timeouts === 0 && tries + lastTries === 0) {
       world.check(found === expected, `${expected} critical sections, of which ${found} counted`);
     }
-    world.check(core.tryAcquire(me) && core.release(me), "it is free in the end");
   }
 }
 

@@ -8,6 +8,9 @@ import type { LockCore } from "../../lib/sync/lock_core.ts";
 import { LINE_WORDS, type Wait } from "../../lib/wait/waiter.ts";
 import type { Case, Program, Spec, Thread, World } from "./spec.ts";
 
+/** Why sleeps of those may end that wait for a thread which died before, and so woke them in vain. */
+export const LOOKS = "who waits looks for dead threads each 20 ms";
+
 /** A lock that says when a dead thread is in its way. */
 export interface Telling extends LockCore {
   broken(): boolean;
@@ -54,7 +57,10 @@ export function describeQueue(
 export function killCase(options: KillCase): Case {
   const { make, threads, acquisitions = 1 } = options;
   const domains = new Set(options.domains ?? [0, 1]).size;
-  const params = { threads, domains };
+  const params = {
+    threads: options.slots === undefined ? threads : 1 + Math.max(...options.slots),
+    domains,
+  };
   const size = options.words(params);
   return {
     kills: 1,
@@ -72,6 +78,7 @@ export function killCase(options: KillCase): Case {
             if (!got) {
               const told = (options.timeouts ?? 0) > 0 || core.broken();
               world.check(told, "who gets nothing is told why");
+              world.check(!core.holds(me), "who gets nothing holds nothing");
               continue;
             }
             world.pause();

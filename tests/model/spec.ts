@@ -122,8 +122,14 @@ export interface World {
    * @param state Wants it from now on, has it, has it no more, does not want it any more.
    * @param doorway When it wants it: words of which the first write by this thread is its place in the order in which
    * the lock is taken.
+   * @param bypass How often threads that came later may take it before, for each that waits before this one, and for
+   * itself; 0 unless given.
    */
-  lock(state: "wanted" | "taken" | "free" | "gave up", doorway?: readonly number[]): void;
+  lock(
+    state: "wanted" | "taken" | "free" | "gave up",
+    doorway?: readonly number[],
+    bypass?: number,
+  ): void;
 }
 
 /** What random walks through a case have to show. */

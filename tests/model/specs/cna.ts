@@ -1,7 +1,7 @@
 import { CnaCore, PASSES as USUAL_PASSES } from "../../../lib/sync/cna_core.ts";
 import { LINE_WORDS } from "../../../lib/wait/waiter.ts";
 import { lockSpec, trafficCase } from "../lock_spec.ts";
-import { describeQueue, killCase, leavingCase, prompt, returnCase } from "../queue_spec.ts";
+import { describeQueue, killCase, leavingCase, LOOKS, prompt, returnCase } from "../queue_spec.ts";
 import type { Spec } from "../spec.ts";
 
 const LEFT = 1 << 31;
@@ -186,6 +186,39 @@ export const specs: readonly Spec[] = [{
       preemptions: 1,
       spins: 0,
       timeouts: 1,
+    }),
+    killCase({
+      ...options,
+      name: "dying at any moment",
+      slices: LOOKS,
+      threads: 2,
+      acquisitions: 2,
+      preemptions: 3,
+      spins: 0,
+      domains: [0, 1],
+    }),
+    killCase({
+      ...options,
+      name: "a slot's next thread",
+      slices: LOOKS,
+      threads: 3,
+      slots: [0, 1, 0],
+      acquisitions: 2,
+      preemptions: 2,
+      spins: 0,
+      victim: 0,
+      domains: [0, 1, 0],
+    }),
+    killCase({
+      ...options,
+      name: "a slot's next thread, giving up",
+      threads: 4,
+      slots: [0, 1, 2, 0],
+      preemptions: 1,
+      spins: 0,
+      victim: 0,
+      timeouts: 1,
+      domains: [0, 1, 0, 1],
     }),
     leavingCase({ ...options, domains: [0, 1, 0] }),
   ],

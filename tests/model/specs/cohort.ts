@@ -2,14 +2,12 @@ import { CohortCore, PASSES as USUAL_PASSES } from "../../../lib/sync/cohort_cor
 import { McsCore } from "../../../lib/sync/mcs_core.ts";
 import { TicketCore } from "../../../lib/sync/ticket_core.ts";
 import { lockSpec, trafficCase } from "../lock_spec.ts";
-import { killCase, prompt } from "../queue_spec.ts";
+import { killCase, LOOKS, prompt } from "../queue_spec.ts";
 import type { Spec } from "../spec.ts";
 
 /** Few, so that the explorer gets beyond it; the usual count in walks through four domains. */
 const PASSES = 1;
 const source = "lib/sync/cohort_core.ts";
-const TOLD =
-  "who comes from the local lock to the global one after a death finds it there at its next look";
 
 interface Shape {
   readonly threads: number;
@@ -167,7 +165,7 @@ export const specs: readonly Spec[] = [{
     killCase({
       ...options,
       name: "dying",
-      slices: TOLD,
+      slices: LOOKS,
       threads: 3,
       preemptions: 1,
       spins: 0,
@@ -176,12 +174,34 @@ export const specs: readonly Spec[] = [{
     killCase({
       ...options,
       name: "dying and giving up",
-      slices: TOLD,
+      slices: LOOKS,
       threads: 3,
       preemptions: 1,
       spins: 0,
       timeouts: 1,
       domains: [0, 0, 1],
+    }),
+    killCase({
+      ...options,
+      name: "dying at any moment",
+      slices: LOOKS,
+      threads: 2,
+      acquisitions: 2,
+      preemptions: 2,
+      spins: 0,
+      domains: [0, 0],
+    }),
+    killCase({
+      ...options,
+      name: "a slot's next thread",
+      slices: LOOKS,
+      threads: 3,
+      slots: [0, 1, 0],
+      acquisitions: 2,
+      preemptions: 1,
+      spins: 0,
+      victim: 0,
+      domains: [0, 1, 0],
     }),
   ],
 }];
