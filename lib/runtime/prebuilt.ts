@@ -11,23 +11,23 @@
 /** Size and SHA-256 (hexadecimal) of the C helper for each system. */
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
-    bytes: 329808,
-    sha256: "b0d9f2fd5ed2e68b3256407ef929bfbcd55fe6ea4367b1da9d4b59e5dcfc50f8",
+    bytes: 329816,
+    sha256: "23cea717d4a738f7c46976ce5e01da8b323bb4e28a164c31bca09c3ae4fd3af4",
   },
   "linux-arm64-musl": {
-    bytes: 329648,
-    sha256: "32a9140f73eabf855f1df27a402962b7396352863dcadcec1129b5bb0a8b9866",
+    bytes: 329656,
+    sha256: "170f3ef54a2e2d462abdb18bd75531ada4e8b189e21d8c3eb040de5881c5aa94",
   },
   "linux-x64-gnu": {
-    bytes: 313648,
-    sha256: "1513d04d3e993106215809564abdff59299788e4c0569c433e9fd455794148a7",
+    bytes: 342320,
+    sha256: "8c04fa8370ee7a70cec76692cd01b39293ece19f6256b0642867245c5e2c8455",
   },
   "linux-x64-musl": {
-    bytes: 309400,
-    sha256: "700195340bd107107a7bdcf2aab4878a3a053354198c7bc6dffe416a3437beca",
+    bytes: 338072,
+    sha256: "554e9aeeb3fbc5ecdaa0116709fa4d06fa2b5ee25fbc0c205a42df14cf1d53e0",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "f130bc95ef2afc2f57d7da08a355f39fd9adb3a114689aa9b26d141a4ef5e514";
+  "f3bc1d360e16c63425db0ea46a22bcb6f55bb677f34d49586543e606c508fd56";
