@@ -10,7 +10,6 @@ const UNEXPLORED: Readonly<Record<string, string>> = {
   "lib/memory/arena.ts":
     "who allocates is one compare-exchange on one word; the rest of the header is that thread's alone",
   "lib/memory/mapping.ts": "looks at an arena's bump pointer, for reports",
-  "lib/memory/wait.ts": "sleeps on a word that nobody writes",
   "lib/runtime/cached_library.ts": "a worker that fetches a file says once that it is there",
   "lib/sync/region.ts": "memory is taken by one compare-exchange, and announced by one store",
   "lib/sync/shared_mutex.ts":

@@ -12,22 +12,22 @@
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
     bytes: 329816,
-    sha256: "23cea717d4a738f7c46976ce5e01da8b323bb4e28a164c31bca09c3ae4fd3af4",
+    sha256: "655201ebf72f76d7ce096ebb2cffac51c928404f35f08eb2a6b15d72207902a2",
   },
   "linux-arm64-musl": {
     bytes: 329656,
-    sha256: "170f3ef54a2e2d462abdb18bd75531ada4e8b189e21d8c3eb040de5881c5aa94",
+    sha256: "f168b06fd26bf13f023ea2bc104cecf9b5f0b7daf471eca31b6e799ec0364a18",
   },
   "linux-x64-gnu": {
     bytes: 342320,
-    sha256: "8c04fa8370ee7a70cec76692cd01b39293ece19f6256b0642867245c5e2c8455",
+    sha256: "b4b75e0e005fa4e7ef3d9668aead084a55e721302401a15b2212d52a5216fc64",
   },
   "linux-x64-musl": {
     bytes: 338072,
-    sha256: "554e9aeeb3fbc5ecdaa0116709fa4d06fa2b5ee25fbc0c205a42df14cf1d53e0",
+    sha256: "27f518bd4b131723709a6111c84ef2cadb8156e1b83e37d51ed3f5d5c328c8bf",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "f3bc1d360e16c63425db0ea46a22bcb6f55bb677f34d49586543e606c508fd56";
+  "efe5567a034e5da85ca3d9fe04fcd12779f4daf79c68172ec6a0e3cf62093ba0";

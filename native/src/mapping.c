@@ -3,6 +3,7 @@
  * Mappings: identity, holders, and what happens when the last one lets go. How the pages themselves are placed is in
  * pages.c.
  */
+#include "mapping.h"
 #include "futex.h"
 #include "numakit.h"
 #include "owner.h"
@@ -58,8 +59,7 @@ static size_t held_index(const struct nk_thread *thread, uint64_t identity)
     return index;
 }
 
-/* The range of a mapping that the calling thread holds. It stays mapped while it does, so no lock is needed later. */
-static int held_range(uint64_t identity, struct nk_range *range)
+int nk_mapping_held(uint64_t identity, struct nk_range *range)
 {
     struct nk_thread *thread = nk_thread_record();
 
@@ -76,7 +76,7 @@ static int held_range(uint64_t identity, struct nk_range *range)
 int nk_mapping_at(uint64_t mapping, uint64_t offset, uint64_t bytes, char **at)
 {
     struct nk_range range;
-    int error = held_range(mapping, &range);
+    int error = nk_mapping_held(mapping, &range);
 
     if (error < 0)
         return error;
@@ -155,8 +155,7 @@ static uint64_t enter(const struct nk_range *range)
     return identity;
 }
 
-/* Give a range an identity, held by the calling thread; or give it back. -EEXIST its shared memory has one already. */
-static int32_t adopt(struct nk_thread *thread, const struct nk_range *range, uint64_t *out)
+int32_t nk_mapping_adopt(struct nk_thread *thread, const struct nk_range *range, uint64_t *out)
 {
     uint64_t identity;
     int32_t error = 0;
@@ -180,6 +179,30 @@ static int32_t adopt(struct nk_thread *thread, const struct nk_range *range, uin
     return NK_MAPPING_FACTS;
 }
 
+uint64_t nk_mapping_same(const struct nk_range *range)
+{
+    uint64_t identity;
+
+    nk_registry_lock();
+    identity = find_same(range);
+    nk_registry_unlock();
+    return identity;
+}
+
+int nk_mapping_set_name(uint64_t identity, struct nk_name *name)
+{
+    struct nk_range *range;
+    int error;
+
+    nk_registry_lock();
+    range = &mappings[nk_slot_of(identity)].range;
+    error = range->name == NULL ? 0 : -EINVAL;
+    if (error == 0)
+        range->name = name;
+    nk_registry_unlock();
+    return error;
+}
+
 int32_t nk_mapping_create(int32_t node, int32_t kind, int32_t flags, uint64_t page_bytes, uint64_t data_bytes,
                           uint64_t *out)
 {
@@ -194,128 +217,10 @@ int32_t nk_mapping_create(int32_t node, int32_t kind, int32_t flags, uint64_t pa
     result = nk_range_make(&wanted, &range);
     if (result < 0)
         return result;
-    result = adopt(thread, &range, out);
+    result = nk_mapping_adopt(thread, &range, out);
     if (result < 0)
         nk_range_unmap(&range);
     return result;
-}
-
-int32_t nk_mapping_share(const char *name, int32_t node, int32_t kind, int32_t flags, uint64_t page_bytes,
-                         uint64_t data_bytes, uint64_t *out)
-{
-    struct nk_range wanted = {.data_bytes = data_bytes, .page_bytes = page_bytes, .kind = kind, .flags = flags,
-                              .node = node, .files = NK_NO_FILES};
-    struct nk_thread *thread = nk_thread_record();
-    struct nk_range range;
-    int32_t result;
-
-    if (thread == NULL)
-        return -EAGAIN;
-    result = nk_shared_make(name, &wanted);
-    if (result == 0)
-        result = nk_range_make(&wanted, &range);
-    if (result < 0) {
-        nk_shared_close(&wanted);
-        return result;
-    }
-    result = adopt(thread, &range, out);
-    if (result < 0) {
-        nk_range_unmap(&range);
-        nk_shared_close(&range);
-    }
-    return result;
-}
-
-int32_t nk_mapping_publish(uint64_t mapping, const char *name)
-{
-    struct nk_range range, *entry;
-    struct nk_name *taken = NULL;
-    int error = held_range(mapping, &range);
-
-    if (error < 0)
-        return error;
-    if (!nk_range_shared(&range) || range.name != NULL)
-        return -EINVAL;
-    error = nk_shared_publish(name, &range, &taken);
-    if (error < 0)
-        return error;
-    nk_registry_lock();
-    entry = &mappings[nk_slot_of(mapping)].range;
-    error = entry->name == NULL ? 0 : -EINVAL; /* another thread did the same */
-    if (error == 0)
-        entry->name = taken;
-    nk_registry_unlock();
-    if (error < 0)
-        nk_name_give(taken);
-    return error;
-}
-
-/* Hold the mapping that this process already has of the same memory. 0 when it has none. */
-static int32_t attach_same(const struct nk_range *wanted, uint64_t *out)
-{
-    uint64_t identity;
-    int32_t result;
-
-    nk_registry_lock();
-    identity = find_same(wanted);
-    nk_registry_unlock();
-    if (identity == 0)
-        return 0;
-    result = nk_mapping_attach(identity, out);
-    return result == -ESTALE ? 0 : result;
-}
-
-/* Hold or map shared memory; what becomes of the files of wanted is settled here. */
-static int32_t open_found(struct nk_thread *thread, const struct nk_range *wanted, uint64_t *out)
-{
-    struct nk_range range;
-    int32_t result = attach_same(wanted, out);
-
-    if (result == 0) {
-        result = nk_range_open(wanted, &range);
-        if (result == 0) {
-            do {
-                result = adopt(thread, &range, out);
-                if (result > 0)
-                    return result;
-                /* Another thread was faster. */
-                if (result == -EEXIST)
-                    result = attach_same(wanted, out);
-            } while (result == 0);
-            nk_range_unmap(&range);
-        }
-    }
-    nk_shared_close(wanted);
-    return result;
-}
-
-int32_t nk_mapping_open(const char *name, uint64_t *out)
-{
-    struct nk_range wanted = {.files = NK_NO_FILES};
-    struct nk_thread *thread = nk_thread_record();
-    int32_t result;
-
-    if (thread == NULL)
-        return -EAGAIN;
-    result = nk_shared_find(name, &wanted);
-    if (result == 0)
-        result = open_found(thread, &wanted, out);
-    return result;
-}
-
-int32_t nk_mapping_claim(uint64_t mapping, int32_t take)
-{
-    struct nk_range range;
-    int error = held_range(mapping, &range);
-
-    if (error < 0)
-        return error;
-    if (!nk_range_shared(&range) || (take & ~1) != 0)
-        return -EINVAL;
-    if (take)
-        return nk_owner_take(&range, nk_thread_record());
-    nk_owner_drop(&range, nk_thread_record());
-    return 0;
 }
 
 int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out)
@@ -450,7 +355,7 @@ void nk_mapping_release_all(struct nk_thread *thread)
 static int begin_commit(uint64_t identity, struct nk_range *range)
 {
     struct mapping *entry;
-    int error = held_range(identity, range);
+    int error = nk_mapping_held(identity, range);
 
     if (error < 0)
         return error;
@@ -483,7 +388,7 @@ int32_t nk_mapping_commit(uint64_t mapping, uint64_t bytes)
 int32_t nk_mapping_populate(uint64_t mapping, uint64_t offset, uint64_t bytes)
 {
     struct nk_range range;
-    int error = held_range(mapping, &range);
+    int error = nk_mapping_held(mapping, &range);
 
     return error < 0 ? error : nk_range_populate(&range, offset, bytes);
 }
@@ -491,7 +396,7 @@ int32_t nk_mapping_populate(uint64_t mapping, uint64_t offset, uint64_t bytes)
 /* As held_range, and how often the range was changed. */
 static int seen_range(uint64_t identity, struct nk_range *range, uint32_t *commits)
 {
-    int error = held_range(identity, range);
+    int error = nk_mapping_held(identity, range);
 
     if (error < 0)
         return error;
@@ -524,7 +429,7 @@ int32_t nk_mapping_residency(uint64_t mapping, uint64_t offset, uint64_t bytes, 
 int32_t nk_mapping_huge_bytes(uint64_t mapping, int32_t collapse, uint64_t *out)
 {
     struct nk_range range;
-    int error = held_range(mapping, &range);
+    int error = nk_mapping_held(mapping, &range);
 
     return error < 0 ? error : nk_range_huge_bytes(&range, collapse, out);
 }
