@@ -21,8 +21,8 @@ interface Cost {
 /** Costs that may exceed their limit: up to where, and what is had for it. */
 const LAYERS = "memory has slabs, pools, arrays and replicas, sync has twenty locks and counters";
 const NOTES: Readonly<Record<string, { readonly limit: number; readonly why: string }>> = {
-  "core, minified": { limit: 200_000, why: LAYERS },
-  "core, minified and gzipped": { limit: 65_000, why: LAYERS },
+  "core, minified": { limit: 220_000, why: LAYERS },
+  "core, minified and gzipped": { limit: 72_000, why: LAYERS },
   "import on bun": { limit: 22, why: LAYERS },
 };
 
