@@ -3,8 +3,7 @@
  *
  * Checked in every run: nobody is inside together with a living writer; nobody is left asleep; all threads end; who
  * does not hold a side cannot release it; a writer that follows one who died inside is told so, and no reader gets in
- * before a writer has said that all is right again; nobody gets in after an heir that said nothing, until somebody says
- * so, and then everybody can.
+ * before a writer has said that all is right again.
  *
  * @module
  */
@@ -50,8 +49,8 @@ class Room {
   #writer = -1;
   /** A writer died inside, and nobody has repaired what it left. */
   #torn = false;
-  /** An heir gave the lock back as it was. */
-  poisoned = false;
+  /** A writer died anywhere. */
+  died = false;
 
   constructor(world: World) {
     this.#world = world;
@@ -69,7 +68,6 @@ class Room {
     this.settle();
     world.note(thread * 2 + Number(writes));
     world.check(this.#writer < 0, `writer ${this.#writer} is inside, too`);
-    world.check(!this.poisoned, "nobody gets a poisoned lock");
     world.check(writes || !this.#torn, "reads what a dead writer left");
     if (!writes) {
       this.#readers.add(thread);
@@ -102,22 +100,20 @@ class User {
   readonly #room: Room;
   /** Whether a wait may come to nothing. */
   readonly #mayFail: boolean;
-  readonly #mayDie: boolean;
 
   constructor(
     world: World,
     lock: RwHandle,
     thread: number,
     room: Room,
-    { kills = 0, timeouts = 0 }: RwCase,
+    mayFail: boolean,
   ) {
     this.#world = world;
     this.#lock = lock;
     this.#me = world.waiter(thread);
     this.#thread = thread;
     this.#room = room;
-    this.#mayFail = kills + timeouts > 0;
-    this.#mayDie = kills > 0;
+    this.#mayFail = mayFail;
   }
 
   *act(role: string): Wait<void> {
@@ -143,7 +139,6 @@ class User {
       world.check(this.#lock.write.markConsistent(this.#me), "the heir may repair");
       this.#room.repair();
     }
-    if (writes && this.#mayDie) this.#room.poisoned = this.#lock.write.ownerDied();
     this.#room.leave(this.#thread, writes);
     world.operation("release");
     world.check(side.release(this.#me), "the owner can release");
@@ -152,8 +147,8 @@ class User {
 }
 
 function rwCase(options: RwSpecOptions, subject: RwCase): Case {
-  const { roles, slots = [roles.length - 1] } = subject;
-  const shape: Shape = { threads: 1 + Math.max(...slots), domains: 2 };
+  const { roles, kills = 0, timeouts = 0 } = subject;
+  const shape: Shape = { threads: roles.length, domains: 2 };
   return {
     ...subject,
     threads: roles.length,
@@ -163,7 +158,7 @@ function rwCase(options: RwSpecOptions, subject: RwCase): Case {
       const room = new Room(world);
       const thread = (index: number): Thread => {
         const lock = options.make(world.words, shape);
-        const user = new User(world, lock, index, room, subject);
+        const user = new User(world, lock, index, room, kills + timeouts > 0);
         return function* (): Wait<void> {
           for (const role of roles[index] as string) yield* user.act(role);
         };
@@ -171,21 +166,12 @@ function rwCase(options: RwSpecOptions, subject: RwCase): Case {
       return {
         threads: roles.map((_, index) => thread(index)),
         end(): void {
+          for (let index = 0; index < roles.length; index++) if (world.killed(index)) return;
           const { read, write } = options.make(world.words, shape);
-          for (let index = 0; index < roles.length; index++) {
-            if (world.killed(index)) continue;
-            const me = world.waiter(index);
-            world.check(!read.release(me) && !write.release(me), "nobody holds it in the end");
-            if (write.broken()) {
-              world.check(!write.tryAcquire(me), "nobody gets a poisoned lock");
-              world.check(write.markConsistent(me), "anybody may repair what nobody has");
-            }
-            world.check(write.tryAcquire(me), "it is free in the end");
-            const told = write.ownerDied();
-            world.check(!told || write.markConsistent(me), "the heir may repair");
-            world.check(write.release(me), "the owner can release");
-            world.check(read.tryAcquire(me) && read.release(me), "it can be read in the end");
-          }
+          const me = world.waiter(0);
+          world.check(!read.release(me) && !write.release(me), "nobody holds it in the end");
+          world.check(read.tryAcquire(me) && read.release(me), "it can be read in the end");
+          world.check(write.tryAcquire(me) && write.release(me), "it is free in the end");
         },
       };
     },

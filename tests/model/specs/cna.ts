@@ -4,7 +4,6 @@ import { lockSpec, trafficCase } from "../lock_spec.ts";
 import { describeQueue, killCase, leavingCase, LOOKS, prompt, returnCase } from "../queue_spec.ts";
 import type { Spec } from "../spec.ts";
 
-const TAIL = 0;
 const LEFT = 1 << 31;
 /** Few, so that the explorer gets beyond it; the usual count in walks through four domains. */
 const PASSES = 1;
@@ -33,7 +32,6 @@ const base = prompt(lockSpec({
   name: "CnaCore",
   source,
   ...options,
-  doorway: [TAIL],
   cases: [
     { name: "awaiting", threads: 3, acquisitions: 2, preemptions: 2, domains: [0, 1, 0] },
     {
@@ -53,24 +51,6 @@ const base = prompt(lockSpec({
       preemptions: 1,
       spins: 0,
       domains: [0, 1, 0, 0],
-    },
-    {
-      name: "overtaking",
-      threads: 3,
-      acquisitions: 3,
-      preemptions: 1,
-      spins: 0,
-      domains: [0, 1, 0],
-      bypass: PASSES,
-    },
-    {
-      name: "trying afterwards",
-      threads: 3,
-      acquisitions: 1,
-      preemptions: 2,
-      spins: 0,
-      lastTries: 3,
-      domains: [0, 1, 0],
     },
     { name: "waking up", threads: 3, acquisitions: 1, preemptions: 3, spins: 1, spurious: 1 },
     {

@@ -37,15 +37,6 @@ export const specs: readonly Spec[] = [
         kills: 1,
         victim: 0,
       },
-      {
-        name: "poisoned while others wait",
-        roles: ["w", "w", "w"],
-        preemptions: 2,
-        spins: 1,
-        slices,
-        kills: 1,
-        victim: 0,
-      },
     ],
     mutants: [
       {
