@@ -203,7 +203,7 @@ describe("a machine with two nodes", () => {
     scanFast();
     const words = new Int32Array(2 ** 20).fill(1);
     const total = placement(words).pageNodes.length;
-    const untouched = new SharedArrayBuffer(4 * 2 ** 20);
+    const untouched = new SharedArrayBuffer(64 * 2 ** 20);
     let node = 0;
     let looks = 0;
     for (const end = performance.now() + 2000; performance.now() < end; looks++) {

@@ -1,4 +1,4 @@
-import { SeqCore } from "../../../lib/sync/seq_core.ts";
+import { READ_TRIES, SeqCore } from "../../../lib/sync/seq_core.ts";
 import { LINE_WORDS, type Wait } from "../../../lib/wait/waiter.ts";
 import { lockSpec } from "../lock_spec.ts";
 import type { Case, Program, Spec, Thread, World } from "../spec.ts";
@@ -28,7 +28,10 @@ function records(options: Omit<Case, "words" | "setup" | "threads">, roles: stri
           for (let round = 0; round < 2; round++) {
             const before = written;
             world.operation("read");
+            const begun = highest;
             if (!core.read(out)) {
+              const during = highest - begun + Number(roles.replaceAll("r", "").length);
+              world.check(during >= READ_TRIES, `a read fails beside ${during} writes`);
               if (!core.begin(me)) yield* core.wait(me);
               world.check(core.read(out), "a read of who has the lock failed");
               world.check(core.release(me), "the owner can release");
@@ -71,9 +74,31 @@ const lock = lockSpec({
   words: () => LINE_WORDS,
   describe,
   cases: [
-    { threads: 3, acquisitions: 2, preemptions: 3, spins: 1, tries: 1 },
-    { threads: 3, acquisitions: 1, preemptions: 3, spins: 0, timeouts: 2 },
-    { threads: 3, acquisitions: 1, preemptions: 2, spins: 0, kills: 1, victim: 1 },
+    {
+      threads: 3,
+      acquisitions: 2,
+      preemptions: 3,
+      spins: 1,
+      tries: 1,
+      slices: "who naps is never woken",
+    },
+    {
+      threads: 3,
+      acquisitions: 1,
+      preemptions: 3,
+      spins: 0,
+      timeouts: 2,
+      slices: "who naps is never woken",
+    },
+    {
+      threads: 3,
+      acquisitions: 1,
+      preemptions: 2,
+      spins: 0,
+      kills: 1,
+      victim: 1,
+      slices: "who naps is never woken",
+    },
   ],
   mutants: [
     {
