@@ -81,7 +81,7 @@ async function runGuests(): Promise<SuiteResult[]> {
       const inGuest: Command = (report) => [
         "scripts/numa_vm",
         ...shape,
-        "--timeout=240",
+        "--timeout=900",
         "--env=BUN_JSC_useWarmUpMarkedBlocks=0",
         "--env=DENO_V8_FLAGS=--single-threaded",
         ...Object.entries(env).map(([name, value]) => `--env=${name}=${value}`),
