@@ -83,7 +83,7 @@ async function runGuests(): Promise<SuiteResult[]> {
         ...shape,
         "--timeout=900",
         "--env=BUN_JSC_useWarmUpMarkedBlocks=0",
-        "--env=DENO_V8_FLAGS=--single-threaded",
+        "--env=DENO_V8_FLAGS=--single-threaded-gc",
         ...Object.entries(env).map(([name, value]) => `--env=${name}=${value}`),
         "--out=build/reports",
         "--",

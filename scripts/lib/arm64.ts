@@ -45,7 +45,7 @@ const FULL_FLAGS: RuntimeFlags = { bun: ["--timeout=900000"] };
 const GUEST = [
   ...["scripts/numa_vm", "--arch=arm64", "--nodes=2", "--memory=1G", "--hugepages=0:2m=16"],
   ...["--timeout=1800", "--out=build/reports"],
-  ...["--env=BUN_JSC_useWarmUpMarkedBlocks=0", "--env=DENO_V8_FLAGS=--single-threaded", "--"],
+  ...["--env=BUN_JSC_useWarmUpMarkedBlocks=0", "--env=DENO_V8_FLAGS=--single-threaded-gc", "--"],
 ];
 
 const SKIPPED = 77;
