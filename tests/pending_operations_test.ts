@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { onNode20, runModule, sibling } from "./support/checkout.ts";
+import { runModule, sibling } from "./support/checkout.ts";
 
 /** Rounds of each consumer. NUMAKIT_PENDING_ROUNDS=1000 for the long run: 3 to 10 minutes a runtime. */
 const LONG = process.env["NUMAKIT_PENDING_ROUNDS"];
@@ -18,31 +18,26 @@ interface Report {
 /** Consumers that run in the engine's or the system's code, and that every runtime has. */
 const LEAST_CONSUMERS = 12;
 
-const skip = onNode20 &&
-  "the module of consumers stands still on Node 20, for a reason not found yet";
-
 describe("an arena that is destroyed while native code works on its views", () => {
-  const { status, signal, stdout, stderr } = onNode20
-    ? { status: 0, signal: null, stdout: "", stderr: "" }
-    : runModule(
-      sibling(import.meta.url, "./modules/pending"),
-      { env: { ROUNDS }, timeoutMs: 30 * 60_000, again: false },
-    );
+  const { status, signal, stdout, stderr } = runModule(
+    sibling(import.meta.url, "./modules/pending"),
+    { env: { ROUNDS }, timeoutMs: 30 * 60_000, again: false },
+  );
 
-  it("does not crash the process", { skip }, () => {
+  it("does not crash the process", () => {
     assert.equal(signal, null, `${signal} in ${stderr}`);
     assert.equal(status, 0, stderr);
   });
 
   const reports = Object.entries(JSON.parse(stdout || "{}") as Record<string, Report>);
 
-  it("has its bytes taken to their end by most consumers", { skip }, (t) => {
+  it("has its bytes taken to their end by most consumers", (t) => {
     const busy = reports.filter(([, { ended }]) => ended > 0);
     if (LONG !== undefined) t.diagnostic(JSON.stringify(Object.fromEntries(reports)));
     assert.ok(busy.length >= LEAST_CONSUMERS, `only ${busy.map(([name]) => name)}`);
   });
 
-  it("leaves the bytes of the next arena unread and unwritten", { skip }, () => {
+  it("leaves the bytes of the next arena unread and unwritten", () => {
     for (const [name, report] of reports) {
       const { ended, failed, silent, readOther, wroteOther } = report;
       assert.equal(ended + failed + silent, Number(ROUNDS), name);

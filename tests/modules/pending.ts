@@ -21,7 +21,7 @@ interface Report {
 }
 
 let stray: () => void = () => {};
-// What a runtime's own code rejects because a view is gone, and nobody can catch.
+// What a runtime's own code throws because a view is gone, and nobody can catch.
 process.on("unhandledRejection", () => stray());
 process.on("uncaughtException", () => stray());
 
@@ -69,17 +69,26 @@ async function round(consumer: Consumer, report: Report): Promise<void> {
   if (Buffer.compare(other.bytes, expected) !== 0) report.wroteOther++;
 }
 
-const rounds = Number(process.env["ROUNDS"] ?? 20);
-const only = process.env["CONSUMER"];
-const { all, close } = await openConsumers();
-const reports: Record<string, Report> = {};
-for (const consumer of all) {
-  if (only !== undefined && consumer.name !== only) continue;
-  const report = { ended: 0, failed: 0, silent: 0, readOther: 0, wroteOther: 0 };
-  reports[consumer.name] = report;
-  process.stderr.write(`${consumer.name}\n`);
-  for (let count = 0; count < rounds; count++) await round(consumer, report);
+async function main(rounds: number, only: string | undefined): Promise<Record<string, Report>> {
+  const { all, close } = await openConsumers();
+  const reports: Record<string, Report> = {};
+  for (const consumer of all) {
+    if (only !== undefined && consumer.name !== only) continue;
+    const report = { ended: 0, failed: 0, silent: 0, readOther: 0, wroteOther: 0 };
+    reports[consumer.name] = report;
+    process.stderr.write(`${consumer.name}\n`);
+    for (let count = 0; count < rounds; count++) await round(consumer, report);
+  }
+  close();
+  return reports;
 }
-close();
-process.stdout.write(JSON.stringify(reports));
-process.exit(0);
+
+// The handlers above would hide what fails here.
+try {
+  const reports = await main(Number(process.env["ROUNDS"] ?? 20), process.env["CONSUMER"]);
+  process.stdout.write(JSON.stringify(reports));
+  process.exit(0);
+} catch (error) {
+  console.error(error);
+  process.exit(1);
+}

@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
+import { onNode20 } from "./checkout.ts";
 
 /** A view of an arena. */
 export type View = Uint8Array<ArrayBuffer>;
@@ -245,11 +246,12 @@ function compression(): Consumer[] {
         return zlib.brotliDecompressSync(await brotli(view, { params }));
       },
     },
-    {
+    // Node 20 aborts when the input of it dies, whoever took it (docs/runtimes.md).
+    ...onNode20 ? [] : [{
       name: "zlib.gunzip",
-      input: (bytes) => padded(zlib.gzipSync(new Uint8Array(bytes / 2).fill(0x11)), bytes),
-      start: (view) => gunzip(view),
-    },
+      input: (bytes: number) => padded(zlib.gzipSync(new Uint8Array(bytes / 2).fill(0x11)), bytes),
+      start: (view: View) => gunzip(view),
+    }],
     {
       name: "CompressionStream",
       start: async (view) => {
