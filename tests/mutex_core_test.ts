@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MutexCore, PATIENCE_MS } from "../lib/sync/mutex_core.ts";
+import { LINE_WORDS } from "../lib/wait/waiter.ts";
 import { traffic } from "./support/traffic.ts";
+import { FakeProcess } from "./support/waiters.ts";
 
 describe("MutexCore under 32 threads in 4 domains", () => {
   const shape = { threads: 32, domains: 4 };
@@ -21,4 +23,22 @@ describe("MutexCore under 32 threads in 4 domains", () => {
       assert.ok(longestBypass > bound / 4, `${longestBypass} passed: what does patience do?`);
     });
   }
+});
+
+describe("MutexCore's spinner", () => {
+  it("is followed by another one when it died in its place", () => {
+    const shape = { threads: 3, domains: 1 };
+    const words = new Int32Array(MutexCore.words(shape));
+    const core = new MutexCore(words, shape);
+    const process = new FakeProcess();
+    const [owner, dead, next] = [process.thread(0), process.thread(1), process.thread(2)];
+    assert.ok(core.begin(owner));
+    words[LINE_WORDS] = dead.id;
+    process.kill(dead);
+    next.spins = 5;
+    assert.equal(core.begin(next), false);
+    assert.equal(next.pauses, 0, "the place is taken");
+    assert.equal(core.begin(next), false);
+    assert.ok(next.pauses > 0, "it spins");
+  });
 });

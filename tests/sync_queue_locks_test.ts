@@ -192,14 +192,32 @@ for (const { name, alone, fifo, make } of kinds) {
         acquire(core, leaver)?.step(true);
         process.kill(leaver);
         if (passedOver) core.release(owner);
+        const behind = passedOver ? undefined : acquire(core, process.thread(2));
         const next = process.thread(1);
         const wait = acquire(core, next);
         assert.equal(core.holds(next), passedOver);
-        if (!passedOver) core.release(owner);
-        wait?.run();
+        if (!passedOver) {
+          core.release(owner);
+          assert.equal(winner([wait, behind]), 0, "its place is that of the last one");
+        }
         assert.equal(core.release(next), true);
         assert.equal(core.broken(), false);
       }
+    });
+
+    it("stands any number of waits and tries that come to nothing while it is held", () => {
+      const process = new FakeProcess();
+      const core = make(SHAPE);
+      const [owner, leaver] = [process.thread(0), process.thread(1)];
+      core.begin(owner);
+      for (let round = 0; round < 40; round++) {
+        acquire(core, leaver)?.step(true);
+        assert.equal(core.tryAcquire(leaver), false);
+      }
+      const wait = acquire(core, leaver);
+      assert.equal(core.release(owner), true);
+      assert.equal(winner([wait]), 0);
+      assert.equal(core.release(leaver) && core.tryAcquire(owner), true);
     });
 
     it("takes what it was given when it is told to give up", () => {

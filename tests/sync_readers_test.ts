@@ -185,6 +185,21 @@ describe("RwCore", () => {
     assert.ok(lock.write.release(now));
   });
 
+  it("lets sleeping readers in when only newcomers write, as the writer that was woken is slow", () => {
+    const crew = new Crew();
+    const [reader, slow, quick] = [crew.member(0), crew.member(1), crew.member(2)];
+    const lock = new RwCore(wordsOf(RwCore.words(SHAPE)), SHAPE);
+    assert.ok(lock.write.tryAcquire(quick));
+    for (const [side, me] of [[lock.read, reader], [lock.write, slow]] as const) {
+      assert.equal(side.begin(me), false);
+      side.wait(me).next(false);
+    }
+    lock.write.release(quick);
+    assert.deepEqual(crew.woken, [slow.id]);
+    assert.ok(lock.write.tryAcquire(quick) && lock.write.release(quick));
+    assert.ok(lock.read.holds(reader));
+  });
+
   it("does not wait for a dead reader, nor for its slot's next user", () => {
     const crew = new Crew();
     const [dead, writer] = [crew.member(1), crew.member(2)];
@@ -208,6 +223,19 @@ describe("RwCore", () => {
     lock.read.release(reader);
     assert.ok(lock.write.tryAcquire(writer));
     assert.equal(lock.write.ownerDied(), false);
+  });
+
+  it("does not say so either where a reader finds that writer", () => {
+    const crew = new Crew();
+    const [inside, dead, reader] = [crew.member(0), crew.member(1), crew.member(2)];
+    const lock = new RwCore(wordsOf(RwCore.words(SHAPE)), SHAPE);
+    lock.read.tryAcquire(inside);
+    assert.equal(lock.write.begin(dead), false);
+    lock.write.wait(dead).next(false);
+    crew.dead.add(dead.id);
+    assert.equal(lock.read.begin(reader), false);
+    assert.deepEqual(lock.read.wait(reader).next(false), { value: true, done: true });
+    assert.equal(lock.read.ownerDied(), false);
   });
 });
 
@@ -303,17 +331,19 @@ describe("SeqCore", () => {
     assert.ok(core.release(heir) && core.read(out) && out.every((word) => word === 2));
   });
 
-  it("gives up reading when a write comes in between every time", () => {
-    const core = new SeqCore(wordsOf(LINE_WORDS), SHAPE, 1);
-    let writes = 0;
-    const out = new Proxy(new Int32Array(1), {
-      set(): boolean {
-        core.write([++writes]);
-        return true;
-      },
-    });
-    assert.equal(core.read(out), false);
-    assert.equal(writes, READ_TRIES);
+  it("gives up reading when a write comes in between every time, and not before", () => {
+    for (const most of [1, READ_TRIES - 1, READ_TRIES]) {
+      const core = new SeqCore(wordsOf(LINE_WORDS), SHAPE, 1);
+      let writes = 0;
+      const out = new Proxy(new Int32Array(1), {
+        set(): boolean {
+          if (writes < most) core.write([++writes]);
+          return true;
+        },
+      });
+      assert.equal(core.read(out), most < READ_TRIES);
+      assert.equal(writes, most);
+    }
   });
 });
 

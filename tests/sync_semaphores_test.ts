@@ -9,6 +9,7 @@ import { Semaphore } from "../lib/sync/semaphore.ts";
 import { SemaphoreCore } from "../lib/sync/semaphore_core.ts";
 import type { Shape } from "../lib/sync/shape.ts";
 import { Arena, launch, type Thread } from "../mod.ts";
+import { LINE_WORDS } from "../lib/wait/waiter.ts";
 import { sibling } from "./support/checkout.ts";
 import { counting } from "./support/counting.ts";
 import { rejectsCode, throwsCode } from "./support/errors.ts";
@@ -18,6 +19,8 @@ import { noPolicies } from "./support/policies.ts";
 
 const module = sibling(import.meta.url, "./workers/primitives");
 const SHAPE: Shape = { threads: 6, domains: 2 };
+/** Word of a semaphore: the next ticket. */
+const TICKETS = LINE_WORDS + 3;
 
 function run(args: PrimitiveTask): Thread<number> {
   return launch<number>(module, { args });
@@ -37,13 +40,14 @@ async function reaches(words: Int32Array, word: number, value: number): Promise<
 }
 
 describe("SemaphoreCore", () => {
-  function make(permits: number, bypass = 3): {
+  function make(permits: number, bypass = 3, ticket = 0): {
     process: FakeProcess;
     core: SemaphoreCore;
     waits: (me: FakeWaiter, n: number) => FakeWait<boolean>;
   } {
     const words = shared(SemaphoreCore.words(SHAPE));
     SemaphoreCore.init(words, permits, 4, bypass);
+    words[TICKETS] = ticket;
     const core = new SemaphoreCore(words, SHAPE);
     const waits = (me: FakeWaiter, n: number): FakeWait<boolean> => {
       assert.equal(core.begin(me, n), false);
@@ -62,8 +66,12 @@ describe("SemaphoreCore", () => {
     assert.equal(process.wakes, 0);
   });
 
-  it("serves sleepers in their order, whatever they need", () => {
-    const { process, core, waits } = make(0);
+  it("serves sleepers in their order, whatever they need, also where tickets wrap", () => {
+    for (const ticket of [0, 2 ** 31 - 2, 2 ** 31 - 1, -1]) servesInOrder(ticket);
+  });
+
+  function servesInOrder(ticket: number): void {
+    const { process, core, waits } = make(0, 3, ticket);
     const [many, few, last, giver] = four(process);
     const [first, second, third] = [waits(many, 3), waits(few, 1), waits(last, 1)];
     core.release(giver, 2);
@@ -79,7 +87,7 @@ describe("SemaphoreCore", () => {
     core.release(giver, 1);
     third.run();
     assert.equal(third.result, true);
-  });
+  }
 
   it("lets newcomers overtake so often and no more", () => {
     const { process, core, waits } = make(2);

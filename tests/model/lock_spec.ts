@@ -65,6 +65,8 @@ export interface LockParams {
 export interface LockCase extends Omit<Case, "words" | "setup"> {
   /** How often each thread takes the lock. */
   readonly acquisitions: number;
+  /** Whether its first thread has the lock from the start: that saves an interruption. */
+  readonly held?: boolean;
   /** How many of its threads try first, and take the lock after that. None when left out. */
   readonly tries?: number;
   /** How many of its threads try once more when they have had the lock. None when left out. */
@@ -206,6 +208,13 @@ class User {
     for (let left = this.#world.choose(PAUSES_OUTSIDE); left > 0; left--) this.#world.pause();
   }
 
+  /** Has it from the start. */
+  begin(): void {
+    this.#enter();
+    this.#inside();
+    this.#release();
+  }
+
   /** Takes it only when it is free. */
   try(): void {
     this.#world.operation("tryAcquire");
@@ -261,14 +270,16 @@ function lockCase(options: LockSpecOptions, subject: LockCase): Case {
     setup(world: World): Program {
       options.init?.(world.words, params);
       const history = new History();
+      if (subject.held === true) options.make(world.words, params).begin(world.waiter(0));
       const thread = (index: number): Thread => {
         const me = world.waiter(index);
         const core = options.make(world.words, params);
         const user = new User(world, { core, me, data, doorway, subject, history });
         return function* (): Wait<void> {
+          if (subject.held === true && index === 0) user.begin();
           if (index === subject.threads - 1) user.releaseInVain();
           if (index < tries) user.try();
-          const rounds = roundsIn(world);
+          const rounds = roundsIn(world) - Number(subject.held === true && index === 0);
           for (let round = 0; round < rounds; round++) {
             if (traffic !== undefined) user.stayAway();
             yield* user.acquire();

@@ -3,7 +3,8 @@
  *
  * Checked in every run: nobody is inside together with a living writer; nobody is left asleep; all threads end; who
  * does not hold a side cannot release it; a writer that follows one who died inside is told so, and no reader gets in
- * before a writer has said that all is right again.
+ * before a writer has said that all is right again; nobody gets in after an heir that said nothing, until somebody says
+ * so, and then everybody can.
  *
  * @module
  */
@@ -26,6 +27,8 @@ export interface RwCase extends Omit<Case, "words" | "setup" | "threads"> {
    * writes and says that all is right again when it finds that a writer died, where w gives the lock back as it was.
    */
   readonly roles: readonly string[];
+  /** Whether the first thread, which does nothing, has ended as a writer that was inside. */
+  readonly abandoned?: boolean;
 }
 
 /** A lock and how to explore it. */
@@ -49,11 +52,16 @@ class Room {
   #writer = -1;
   /** A writer died inside, and nobody has repaired what it left. */
   #torn = false;
-  /** A writer died anywhere. */
-  died = false;
+  /** An heir gave the lock back as it was. */
+  poisoned = false;
 
   constructor(world: World) {
     this.#world = world;
+  }
+
+  /** A writer died inside before anybody came. */
+  tear(): void {
+    this.#torn = true;
   }
 
   /** Looks who has died since. */
@@ -68,6 +76,7 @@ class Room {
     this.settle();
     world.note(thread * 2 + Number(writes));
     world.check(this.#writer < 0, `writer ${this.#writer} is inside, too`);
+    world.check(!this.poisoned, "nobody gets a poisoned lock");
     world.check(writes || !this.#torn, "reads what a dead writer left");
     if (!writes) {
       this.#readers.add(thread);
@@ -100,20 +109,22 @@ class User {
   readonly #room: Room;
   /** Whether a wait may come to nothing. */
   readonly #mayFail: boolean;
+  readonly #mayDie: boolean;
 
   constructor(
     world: World,
     lock: RwHandle,
     thread: number,
     room: Room,
-    mayFail: boolean,
+    { kills = 0, timeouts = 0, abandoned = false }: RwCase,
   ) {
     this.#world = world;
     this.#lock = lock;
     this.#me = world.waiter(thread);
     this.#thread = thread;
     this.#room = room;
-    this.#mayFail = mayFail;
+    this.#mayDie = kills > 0 || abandoned;
+    this.#mayFail = this.#mayDie || timeouts > 0;
   }
 
   *act(role: string): Wait<void> {
@@ -139,6 +150,7 @@ class User {
       world.check(this.#lock.write.markConsistent(this.#me), "the heir may repair");
       this.#room.repair();
     }
+    if (writes && this.#mayDie) this.#room.poisoned = this.#lock.write.ownerDied();
     this.#room.leave(this.#thread, writes);
     world.operation("release");
     world.check(side.release(this.#me), "the owner can release");
@@ -147,18 +159,23 @@ class User {
 }
 
 function rwCase(options: RwSpecOptions, subject: RwCase): Case {
-  const { roles, kills = 0, timeouts = 0 } = subject;
-  const shape: Shape = { threads: roles.length, domains: 2 };
+  const { roles, slots = [roles.length - 1], abandoned = false } = subject;
+  const shape: Shape = { threads: 1 + Math.max(...slots), domains: 2 };
   return {
     ...subject,
+    ...(abandoned && { gone: true }),
     threads: roles.length,
     words: Math.ceil(options.words(shape) / LINE_WORDS) * LINE_WORDS,
     describe: (word) => options.describe?.(word) ?? `words[${word}]`,
     setup(world: World): Program {
       const room = new Room(world);
+      if (abandoned) {
+        options.make(world.words, shape).write.tryAcquire(world.waiter(0));
+        room.tear();
+      }
       const thread = (index: number): Thread => {
         const lock = options.make(world.words, shape);
-        const user = new User(world, lock, index, room, kills + timeouts > 0);
+        const user = new User(world, lock, index, room, subject);
         return function* (): Wait<void> {
           for (const role of roles[index] as string) yield* user.act(role);
         };
@@ -166,12 +183,21 @@ function rwCase(options: RwSpecOptions, subject: RwCase): Case {
       return {
         threads: roles.map((_, index) => thread(index)),
         end(): void {
-          for (let index = 0; index < roles.length; index++) if (world.killed(index)) return;
           const { read, write } = options.make(world.words, shape);
-          const me = world.waiter(0);
-          world.check(!read.release(me) && !write.release(me), "nobody holds it in the end");
-          world.check(read.tryAcquire(me) && read.release(me), "it can be read in the end");
-          world.check(write.tryAcquire(me) && write.release(me), "it is free in the end");
+          for (let index = Number(abandoned); index < roles.length; index++) {
+            if (world.killed(index)) continue;
+            const me = world.waiter(index);
+            world.check(!read.release(me) && !write.release(me), "nobody holds it in the end");
+            if (write.broken()) {
+              world.check(!write.tryAcquire(me), "nobody gets a poisoned lock");
+              world.check(write.markConsistent(me), "anybody may repair what nobody has");
+            }
+            world.check(write.tryAcquire(me), "it is free in the end");
+            const told = write.ownerDied();
+            world.check(!told || write.markConsistent(me), "the heir may repair");
+            world.check(write.release(me), "the owner can release");
+            world.check(read.tryAcquire(me) && read.release(me), "it can be read in the end");
+          }
         },
       };
     },

@@ -12,6 +12,8 @@ import { LINE_WORDS, type Wait } from "../../../lib/wait/waiter.ts";
 import type { Case, Program, Spec, World } from "../spec.ts";
 
 const FILE = "lib/sync/barrier_core.ts";
+/** Why sleeps end. */
+const RESETS = "a reset looks each millisecond whether all are out";
 
 /** A case. */
 interface Parties extends Partial<Case> {
@@ -121,7 +123,7 @@ const AGAIN: Case = {
   preemptions: 2,
   domains: [0, 0],
   spins: 0,
-  slices: "a reset looks each millisecond whether all are out",
+  slices: RESETS,
   setup(world: World): Program {
     const { words } = world;
     const shape: Shape = { threads: 2, domains: 1 };
@@ -193,6 +195,66 @@ const LEAVING: Case = {
   },
 };
 
+/** One of two parties may be killed; the next thread of its slot is told so, and whoever waits. */
+const NEXT: Case = {
+  name: "a slot's next thread",
+  threads: 3,
+  words: BarrierCore.words({ threads: 2, domains: 1 }),
+  preemptions: 2,
+  domains: [0, 0, 0],
+  slots: [0, 1, 0],
+  spins: 0,
+  kills: 1,
+  victim: 0,
+  setup(world: World): Program {
+    const { words } = world;
+    const shape: Shape = { threads: 2, domains: 1 };
+    BarrierCore.init(words, 2);
+    for (const index of [0, 1]) new BarrierCore(words, shape).join(world.waiter(index));
+    const party = (index: number) =>
+      function* (): Wait<void> {
+        const core = new BarrierCore(words, shape);
+        for (let phase = 0; phase < 2; phase++) {
+          let answer = core.begin(world.waiter(index));
+          if (answer === BARRIER_WAITING) answer = yield* core.wait(world.waiter(index));
+          const passed = answer === BARRIER_LEADER || answer === BARRIER_PASSED;
+          world.check(passed ? index < 2 : answer === BARRIER_DIED, `it says ${answer}`);
+          if (!passed) return world.check(world.killed(0), "nobody has died");
+        }
+      };
+    return { threads: [party(0), party(1), party(2)] };
+  },
+};
+
+/** A party that is in may be killed; another one resets: it waits for nobody that is dead. */
+const RESET_AFTER_DEATH: Case = {
+  name: "reset after a death",
+  threads: 3,
+  words: BarrierCore.words({ threads: 3, domains: 1 }),
+  preemptions: 1,
+  domains: [0, 0, 0],
+  spins: 0,
+  kills: 1,
+  victims: [0, 1],
+  slices: RESETS,
+  setup(world: World): Program {
+    const { words } = world;
+    const shape: Shape = { threads: 3, domains: 1 };
+    BarrierCore.init(words, 3);
+    new BarrierCore(words, shape).begin(world.waiter(0));
+    const party = function* (): Wait<void> {
+      const answer = yield* new BarrierCore(words, shape).wait(world.waiter(0));
+      world.check(answer === BARRIER_RESET || answer === BARRIER_DIED, `it says ${answer}`);
+    };
+    const resetter = (index: number) =>
+      function* (): Wait<void> {
+        const core = new BarrierCore(words, shape);
+        world.check(yield* core.reset(world.waiter(index)), "it can be reset");
+      };
+    return { threads: [party, resetter(1), resetter(2)] };
+  },
+};
+
 /** Barriers: nobody passes before all have come, nobody stays when one will not come. */
 export const specs: readonly Spec[] = [{
   name: "Barrier",
@@ -219,12 +281,16 @@ export const specs: readonly Spec[] = [{
     barrier("death", { domains: [0, 1], phases: 2, kills: 1, victim: 0, preemptions: 2 }),
     barrier("death of three", { domains: [0, 0, 1], phases: 1, kills: 1, preemptions: 1 }),
     LEAVING,
-    barrier("reset", {
+    barrier("reset", { domains: [0, 0, 1], phases: 1, reset: true, slices: RESETS }),
+    barrier("reset after a phase", {
       domains: [0, 0, 1],
-      phases: 1,
+      phases: 2,
+      preemptions: 1,
       reset: true,
-      slices: "a reset looks each millisecond whether all are out",
+      slices: RESETS,
     }),
+    NEXT,
+    RESET_AFTER_DEATH,
     AGAIN,
   ],
   mutants: [

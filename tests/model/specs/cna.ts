@@ -1,9 +1,10 @@
 import { CnaCore, PASSES as USUAL_PASSES } from "../../../lib/sync/cna_core.ts";
-import { LINE_WORDS } from "../../../lib/wait/waiter.ts";
+import { LINE_WORDS, type Wait } from "../../../lib/wait/waiter.ts";
 import { lockSpec, trafficCase } from "../lock_spec.ts";
 import { describeQueue, killCase, leavingCase, LOOKS, prompt, returnCase } from "../queue_spec.ts";
-import type { Spec } from "../spec.ts";
+import type { Case, Program, Spec, World } from "../spec.ts";
 
+const TAIL = 0;
 const LEFT = 1 << 31;
 /** Few, so that the explorer gets beyond it; the usual count in walks through four domains. */
 const PASSES = 1;
@@ -32,6 +33,7 @@ const base = prompt(lockSpec({
   name: "CnaCore",
   source,
   ...options,
+  doorway: [TAIL],
   cases: [
     { name: "awaiting", threads: 3, acquisitions: 2, preemptions: 2, domains: [0, 1, 0] },
     {
@@ -51,6 +53,24 @@ const base = prompt(lockSpec({
       preemptions: 1,
       spins: 0,
       domains: [0, 1, 0, 0],
+    },
+    {
+      name: "overtaking",
+      threads: 3,
+      acquisitions: 3,
+      preemptions: 1,
+      spins: 0,
+      domains: [0, 1, 0],
+      bypass: PASSES,
+    },
+    {
+      name: "trying afterwards",
+      threads: 3,
+      acquisitions: 1,
+      preemptions: 2,
+      spins: 0,
+      lastTries: 3,
+      domains: [0, 1, 0],
     },
     { name: "waking up", threads: 3, acquisitions: 1, preemptions: 3, spins: 1, spurious: 1 },
     {
@@ -157,6 +177,52 @@ const base = prompt(lockSpec({
   ],
 }));
 
+/**
+ * Thread 3 holds the lock, with a second queue of one that has given up; thread 2 comes while it releases, so that its
+ * own node is put behind that one, and reached. Then it comes back.
+ */
+const OWN_NODE: Case = {
+  name: "coming to its own node",
+  threads: 4,
+  words: CnaCore.words({ threads: 4, domains: 2 }),
+  preemptions: 2,
+  spins: 0,
+  domains: [0, 1, 0, 0],
+  describe: options.describe,
+  setup(world: World): Program {
+    const { words } = world;
+    const shape = { threads: 4, domains: 2 };
+    const core = new CnaCore(words, shape, PASSES);
+    const acquire = function* (index: number): Wait<void> {
+      const own = new CnaCore(words, shape, PASSES);
+      const me = world.waiter(index);
+      world.check(own.begin(me) || (yield* own.wait(me)), "nobody gives up");
+      world.lock("taken");
+      world.pause();
+      world.lock("free");
+      world.check(own.release(me), "the owner can release");
+    };
+    core.begin(world.waiter(0));
+    core.begin(world.waiter(1));
+    core.begin(world.waiter(3));
+    giveUp(words, 1);
+    core.release(world.waiter(0));
+    return {
+      threads: [() => {}, () => {}, function* (): Wait<void> {
+        yield* acquire(2);
+      }, function* (): Wait<void> {
+        for (let round = 0; round < 2; round++) yield* acquire(3);
+      }],
+      end(): void {
+        for (const index of [0, 2, 3]) {
+          const me = world.waiter(index);
+          world.check(core.tryAcquire(me) && core.release(me), "it is free in the end");
+        }
+      },
+    };
+  },
+};
+
 /** CNA, also with threads that die. */
 export const specs: readonly Spec[] = [{
   ...base,
@@ -220,6 +286,7 @@ export const specs: readonly Spec[] = [{
       timeouts: 1,
       domains: [0, 1, 0, 1],
     }),
+    OWN_NODE,
     leavingCase({ ...options, domains: [0, 1, 0] }),
   ],
 }];

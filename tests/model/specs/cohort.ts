@@ -47,6 +47,8 @@ const base = prompt(lockSpec({
   name: "CohortCore",
   source,
   ...options,
+  // The next ticket of the global lock.
+  doorway: [parts({ threads: 3, domains: 2 }).own],
   cases: [
     { name: "awaiting", threads: 3, acquisitions: 2, preemptions: 2, domains: [0, 0, 1] },
     { name: "sleeping", threads: 3, acquisitions: 2, preemptions: 2, spins: 0, domains: [0, 0, 1] },
@@ -59,6 +61,15 @@ const base = prompt(lockSpec({
       domains: [0, 0, 0],
     },
     { name: "four", threads: 4, acquisitions: 1, preemptions: 2, spins: 0, domains: [0, 0, 1, 1] },
+    {
+      name: "overtaking",
+      threads: 3,
+      acquisitions: 3,
+      preemptions: 1,
+      spins: 0,
+      domains: [0, 0, 1],
+      bypass: PASSES,
+    },
     {
       name: "waking up",
       threads: 3,

@@ -115,6 +115,10 @@ export const specs: readonly Spec[] = [{
     reading("one writer", "thread", [[2, 2 ** 30, -5, -(2 ** 30), -(2 ** 30), -(2 ** 30)]], {
       preemptions: 4,
     }),
+    reading("far and back", "thread", [[...Array(2).fill(2 ** 30), ...Array(3).fill(-(2 ** 30))]], {
+      preemptions: 2,
+    }),
+    reading("far, by two", "domain", [[2], Array(48).fill(2 ** 26)], { preemptions: 2 }),
     reading("two shards", "thread", [[2, 2 ** 30], [1, -7]], { preemptions: 3 }),
     reading("one shard for two", "domain", [[2, 2 ** 26], [2 ** 26, -7]], { preemptions: 3 }),
     reading("down and up", "domain", [[2, -(2 ** 26)], [2 ** 26, 3]], { preemptions: 3 }),

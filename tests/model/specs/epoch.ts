@@ -8,7 +8,7 @@ import type { Case, Program, Spec, Thread, World } from "../spec.ts";
  */
 function blocks(options: Omit<Case, "words" | "setup" | "threads">, roles: string): Case {
   const threads = roles.length;
-  const shape = { threads, domains: 1 };
+  const shape = { threads: 1 + Math.max(...options.slots ?? [threads - 1]), domains: 1 };
   const link = EpochCore.words(shape);
   const first = link + 1;
   return {
@@ -59,7 +59,13 @@ function blocks(options: Omit<Case, "words" | "setup" | "threads">, roles: strin
         const block = 1 + index;
         const old = Atomics.exchange(words, link, block);
         const epoch = core.epoch();
-        for (let round = 0; round < 3; round++) core.advance(me);
+        let last = epoch;
+        for (let round = 0; round < 3; round++) {
+          core.advance(me);
+          const since = (core.epoch() - last) | 0;
+          world.check(since >= 0, "the epoch goes back");
+          last = (last + since) | 0;
+        }
         if (core.safe(epoch)) Atomics.store(words, first + old, -1);
       };
       const kinds: Record<string, typeof guarded> = { g: guarded, q: quiet, w: writer };
@@ -94,6 +100,10 @@ export const specs: readonly Spec[] = [{
     blocks({ name: "all kinds", preemptions: 2 }, "gqw"),
     blocks({ name: "three writers", preemptions: 1, fullPreemptions: 3 }, "qwww"),
     blocks({ name: "death of a reader", preemptions: 2, kills: 1, victim: 0 }, "gw"),
+    blocks(
+      { name: "a slot's next thread", preemptions: 2, kills: 1, victim: 0, slots: [0, 1, 0] },
+      "gwg",
+    ),
     blocks({ name: "death", preemptions: 1, fullPreemptions: 2, kills: 1 }, "qgw"),
   ],
   mutants: [

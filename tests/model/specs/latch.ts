@@ -26,7 +26,7 @@ function latch(
   more: Partial<Case>,
 ): Case {
   const threads = downs.length + waiters;
-  const shape: Shape = { threads, domains: 1 };
+  const shape: Shape = { threads: 1 + Math.max(...more.slots ?? [threads - 1]), domains: 1 };
   return {
     name,
     threads,
@@ -79,6 +79,7 @@ export const specs: readonly Spec[] = [{
     latch("more than there is", 1, [[5, 1], [1]], 1, {}),
     latch("giving up", 1, [[1]], 2, { timeouts: 1, spurious: 1 }),
     latch("death", 1, [[1], [1]], 1, { kills: 1, victim: 0 }),
+    latch("a slot's next thread", 1, [[1]], 2, { slots: [0, 1, 1], kills: 1, victim: 1 }),
     latch("death of a sleeper", 1, [[1]], 2, { kills: 1, victim: 1 }),
   ],
   mutants: [

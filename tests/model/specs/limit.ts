@@ -25,7 +25,7 @@ type Steps = readonly (readonly number[])[];
  * @param more How far.
  */
 function limited(name: string, steps: Steps, more: Partial<Case>): Case {
-  const shape: Shape = { threads: steps.length, domains: 1 };
+  const shape: Shape = { threads: 1 + Math.max(...more.slots ?? [steps.length - 1]), domains: 1 };
   return {
     name,
     threads: steps.length,
@@ -41,7 +41,7 @@ function limited(name: string, steps: Steps, more: Partial<Case>): Case {
       /** What threads may have added or taken back without saying so yet. */
       const underWay = steps.map(() => 0);
       const change = (core: LimitCore, me: Waiter, n: number): void => {
-        underWay[me.slot] = n;
+        underWay[me.id - 1] = n;
         if (n < 0) {
           world.check(core.sub(me, -n), "what was added can be taken back");
           total += n;
@@ -50,7 +50,7 @@ function limited(name: string, steps: Steps, more: Partial<Case>): Case {
           const back = underWay.reduce((sum, other) => sum + Math.min(0, other), 0);
           world.check(total + back <= LIMIT, `${total} is above the limit`);
         }
-        underWay[me.slot] = 0;
+        underWay[me.id - 1] = 0;
         world.note(total);
       };
       return {
@@ -93,6 +93,14 @@ export const specs: readonly Spec[] = [{
     limited("taking back", [[2, -1, 3, -3], [1, 1, -2]], { preemptions: 3 }),
     limited("death", [[1, 1, 3], [1, 3]], { preemptions: 2, kills: 1 }),
     limited("death and back", [[4, -4, 1], [1, -1]], { preemptions: 2, kills: 1 }),
+    limited("a slot's next thread", [[1, 1, 3], [1, 3], [2, -2, 1]], {
+      preemptions: 1,
+      fullPreemptions: 2,
+      slots: [0, 1, 0],
+      kills: 1,
+      victim: 0,
+    }),
+    limited("much back", [[6, -1, -1, -1, -1, -1], [5]], { preemptions: 2 }),
     limited("three", [[1, 1], [4], [1, -1]], { preemptions: 2 }),
   ],
   mutants: [

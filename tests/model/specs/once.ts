@@ -18,7 +18,7 @@ function describe(word: number): string {
  * @param more How far.
  */
 function once(name: string, threads: number, failures: number, more: Partial<Case>): Case {
-  const shape: Shape = { threads, domains: 1 };
+  const shape: Shape = { threads: 1 + Math.max(...more.slots ?? [threads - 1]), domains: 1 };
   const { kills = 0, timeouts = 0 } = more;
   return {
     name,
@@ -91,6 +91,7 @@ export const specs: readonly Spec[] = [{
     once("spinning", 3, 1, { spins: 1 }),
     once("giving up", 3, 1, { timeouts: 1, spurious: 1 }),
     once("death", 2, 0, { kills: 1, preemptions: 3 }),
+    once("a slot's next thread", 3, 0, { slots: [0, 1, 0], kills: 1, victim: 0 }),
     once("death of three", 3, 1, { kills: 1 }),
   ],
   mutants: [

@@ -37,6 +37,14 @@ export const specs: readonly Spec[] = [
         kills: 1,
         victim: 0,
       },
+      {
+        name: "poisoned while others wait",
+        roles: ["", "w", "w", "r"],
+        abandoned: true,
+        preemptions: 2,
+        spins: 1,
+        slices,
+      },
     ],
     mutants: [
       {

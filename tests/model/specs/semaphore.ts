@@ -27,11 +27,14 @@ interface Wants extends Partial<Case> {
   readonly tries?: number;
   /** How many of the last threads keep what they have taken. */
   readonly keeps?: number;
+  /** The next ticket, where all slots were in use before, with tickets from long ago. */
+  readonly ticket?: number;
 }
 
 function semaphore(name: string, wants: Wants): Case {
   const { permits, needs, bypass = 1, tries = 0, keeps = 0, initial = permits, ...more } = wants;
-  const shape: Shape = { threads: needs.length, domains: 1 };
+  const { ticket } = wants;
+  const shape: Shape = { threads: 1 + Math.max(...more.slots ?? [needs.length - 1]), domains: 1 };
   const { kills = 0, timeouts = 0 } = more;
   return {
     name,
@@ -44,6 +47,13 @@ function semaphore(name: string, wants: Wants): Case {
     setup(world: World): Program {
       const { words } = world;
       SemaphoreCore.init(words, initial, permits, bypass);
+      if (ticket !== undefined) {
+        words[LINE_WORDS + 2] = shape.threads;
+        words[LINE_WORDS + 3] = ticket;
+        for (let slot = 0; slot < shape.threads; slot++) {
+          words[(2 + slot) * LINE_WORDS + 2] = ticket - 100 + slot;
+        }
+      }
       let free = initial;
       const thread = (index: number) =>
         function* (): Wait<void> {
@@ -110,6 +120,15 @@ export const specs: readonly Spec[] = [{
       spurious: 1,
     }),
     semaphore("death", { permits: 2, needs: [[1], [1], [1]], kills: 1, preemptions: 2 }),
+    semaphore("slots used before", { permits: 1, needs: [[1], [1], [1]], ticket: 100 }),
+    semaphore("a slot's next thread", {
+      permits: 2,
+      initial: 0,
+      needs: [[1], [-2, 1], [1]],
+      slots: [0, 1, 0],
+      kills: 1,
+      victim: 0,
+    }),
     semaphore("death of a sleeper", {
       permits: 3,
       needs: [[1], [2], [1, 1]],

@@ -4,6 +4,8 @@ import { lockSpec } from "../lock_spec.ts";
 import type { Case, Program, Spec, Thread, World } from "../spec.ts";
 
 const SIZE = 2;
+/** Why all that do not await take time. */
+const slices = "who naps is never woken";
 const SHAPE = { threads: 3, domains: 1 };
 
 const describe = (word: number): string =>
@@ -74,31 +76,9 @@ const lock = lockSpec({
   words: () => LINE_WORDS,
   describe,
   cases: [
-    {
-      threads: 3,
-      acquisitions: 2,
-      preemptions: 3,
-      spins: 1,
-      tries: 1,
-      slices: "who naps is never woken",
-    },
-    {
-      threads: 3,
-      acquisitions: 1,
-      preemptions: 3,
-      spins: 0,
-      timeouts: 2,
-      slices: "who naps is never woken",
-    },
-    {
-      threads: 3,
-      acquisitions: 1,
-      preemptions: 2,
-      spins: 0,
-      kills: 1,
-      victim: 1,
-      slices: "who naps is never woken",
-    },
+    { threads: 3, acquisitions: 2, preemptions: 3, spins: 1, tries: 1, slices },
+    { threads: 3, acquisitions: 1, preemptions: 3, spins: 0, timeouts: 2, slices },
+    { threads: 3, acquisitions: 1, preemptions: 2, spins: 0, kills: 1, victim: 1, slices },
   ],
   mutants: [
     {
@@ -131,7 +111,7 @@ export const specs: readonly Spec[] = [
         name: "death of a writer",
         preemptions: 2,
         spins: 0,
-        slices: "who naps is never woken",
+        slices,
         kills: 1,
         victim: 1,
       }, "wwr"),
