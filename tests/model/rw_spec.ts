@@ -184,10 +184,14 @@ function rwCase(options: RwSpecOptions, subject: RwCase): Case {
         threads: roles.map((_, index) => thread(index)),
         end(): void {
           const { read, write } = options.make(world.words, shape);
+          let dead = abandoned;
+          for (let index = 0; index < roles.length; index++) dead ||= world.killed(index);
           for (let index = Number(abandoned); index < roles.length; index++) {
             if (world.killed(index)) continue;
             const me = world.waiter(index);
             world.check(!read.release(me) && !write.release(me), "nobody holds it in the end");
+            const readable = dead || (read.tryAcquire(me) && read.release(me));
+            world.check(readable, "it can be read in the end");
             if (write.broken()) {
               world.check(!write.tryAcquire(me), "nobody gets a poisoned lock");
               world.check(write.markConsistent(me), "anybody may repair what nobody has");
@@ -196,7 +200,7 @@ function rwCase(options: RwSpecOptions, subject: RwCase): Case {
             const told = write.ownerDied();
             world.check(!told || write.markConsistent(me), "the heir may repair");
             world.check(write.release(me), "the owner can release");
-            world.check(read.tryAcquire(me) && read.release(me), "it can be read in the end");
+            world.check(read.tryAcquire(me) && read.release(me), "it can be read after that");
           }
         },
       };

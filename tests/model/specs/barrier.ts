@@ -296,6 +296,31 @@ export const specs: readonly Spec[] = [{
   mutants: [
     {
       file: FILE,
+      name: "a slot's next thread hides that the last one is dead",
+      find: "if (before === 0 || before === me.id) return;",
+      replace: "if (before >= 0) return;",
+    },
+    {
+      file: FILE,
+      name: "a reset waits for the dead",
+      find: "if ((party & INSIDE) !== 0 && me.alive(party & ID_MASK)) return true;",
+      replace: "if ((party & INSIDE) !== 0) return true;",
+    },
+    {
+      file: FILE,
+      name: "nobody follows a dead resetter",
+      find:
+        "        if (Atomics.compareExchange(words, RESETTER, other, me.id) === other) break;\n        continue;",
+      replace: "        return false;",
+    },
+    {
+      file: FILE,
+      name: "a reset forgets what was counted in the phase after",
+      find: "      Atomics.store(words, COUNTED + parity, 0);\n      for (",
+      replace: "      for (",
+    },
+    {
+      file: FILE,
       name: "does not add up before it sleeps",
       find: "if (short > 0 && this.#sum(parity)",
       replace: "if (short > 99 && this.#sum(parity)",

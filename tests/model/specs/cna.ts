@@ -114,6 +114,26 @@ const base = prompt(lockSpec({
   ],
   mutants: [
     {
+      name: "does not count whom it let go before",
+      find: "words[node + COUNT] = passes + 1;",
+      replace: "words[node + COUNT] = passes;",
+    },
+    {
+      name: "lets one more go before",
+      find: "if (passes < this.#passes)",
+      replace: "if (passes <= this.#passes)",
+    },
+    {
+      name: "a try keeps the second queue of an earlier acquisition",
+      find: "      words[node + HEAD] = 0;\n      return this.#unlessBroken(me);",
+      replace: "      return this.#unlessBroken(me);",
+    },
+    {
+      name: "leaves its own node in no queue, as one that was given up",
+      find: "      Atomics.store(words, first + STATE, me.id | LEAVING);\n      stays = 0;\n",
+      replace: "      Atomics.store(words, first + STATE, me.id | LEAVING);\n",
+    },
+    {
       name: "takes who has left for dead",
       find: " && Atomics.load(words, at) === state) return true;",
       replace: ") return true;",

@@ -90,6 +90,15 @@ const base = prompt(lockSpec({
       domains: [0, 0, 1],
     },
     {
+      name: "giving up in one domain",
+      threads: 3,
+      acquisitions: 2,
+      preemptions: 1,
+      spins: 0,
+      timeouts: 1,
+      domains: [0, 0, 0],
+    },
+    {
       name: "four giving up",
       threads: 4,
       acquisitions: 1,
@@ -120,6 +129,12 @@ const base = prompt(lockSpec({
     trafficCase({ across: [0, 0.05], bypass: 8 * 3 * (USUAL_PASSES + 1) }),
   ],
   mutants: [
+    {
+      file: "lib/sync/cohort_core.ts",
+      name: "passes it on once more",
+      find: "if (passes < this.#passes)",
+      replace: "if (passes <= this.#passes)",
+    },
     {
       name: "passes to whoever seems to wait",
       file: "lib/sync/mcs_core.ts",

@@ -116,7 +116,7 @@ export const specs: readonly Spec[] = [{
       preemptions: 4,
     }),
     reading("far and back", "thread", [[...Array(2).fill(2 ** 30), ...Array(3).fill(-(2 ** 30))]], {
-      preemptions: 2,
+      preemptions: 4,
     }),
     reading("far, by two", "domain", [[2], Array(48).fill(2 ** 26)], { preemptions: 2 }),
     reading("two shards", "thread", [[2, 2 ** 30], [1, -7]], { preemptions: 3 }),
@@ -126,6 +126,18 @@ export const specs: readonly Spec[] = [{
     SUCCESSOR,
   ],
   mutants: [
+    {
+      file: FILE,
+      name: "an anchor that comes back is the same one",
+      find: "const version = (high & ~ANCHOR_MASK) + ANCHOR_MASK + 1;",
+      replace: "const version = high & ~ANCHOR_MASK;",
+    },
+    {
+      file: FILE,
+      name: "an anchor that is late is put in place of a newer one",
+      find: "Atomics.compareExchange(line, HIGH, high, version | ((high + steps) & ANCHOR_MASK));",
+      replace: "Atomics.store(line, HIGH, version | ((high + steps) & ANCHOR_MASK));",
+    },
     {
       file: FILE,
       name: "does not look at high again",

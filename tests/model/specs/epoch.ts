@@ -108,6 +108,12 @@ export const specs: readonly Spec[] = [{
   ],
   mutants: [
     {
+      file: "lib/sync/epoch_core.ts",
+      name: "a slow advance takes the epoch back",
+      find: "Atomics.compareExchange(words, EPOCH, epoch, (epoch + STEP) | 0);",
+      replace: "Atomics.store(words, EPOCH, (epoch + STEP) | 0);",
+    },
+    {
       name: "once is enough",
       file: "lib/sync/epoch_core.ts",
       find: ">= 2 * STEP",

@@ -66,7 +66,7 @@ function limited(name: string, steps: Steps, more: Partial<Case>): Case {
           }
         }),
         end: () => {
-          const [alive = 0] = [...steps.keys()].filter((index) => !world.killed(index));
+          const alive = [...steps.keys()].findLast((index) => !world.killed(index)) ?? 0;
           const core = new LimitCore(words, shape);
           const me = world.waiter(alive);
           const lost = underWay.reduce((sum, n) => sum + n, 0);
@@ -143,6 +143,12 @@ export const specs: readonly Spec[] = [{
       name: "a dead owner counts as alive",
       find: "me.alive(owner) || Atomics",
       replace: "owner !== 0 || Atomics",
+    },
+    {
+      file: FILE,
+      name: "who gives credit back moves credit for ever",
+      find: "        this.#giveBack(at, this.#batch);\n        Atomics.store(words, OWNER, 0);",
+      replace: "        this.#giveBack(at, this.#batch);",
     },
     {
       file: FILE,

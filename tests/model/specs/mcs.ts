@@ -66,6 +66,21 @@ const base = prompt(lockSpec({
   ],
   mutants: [
     {
+      name: "a thread that dies while it gives the lock back is overlooked",
+      find: "((flags & LEFT) !== 0 && flags !== LEAVING)",
+      replace: "(flags & LEFT) !== 0",
+    },
+    {
+      name: "who finds it broken keeps it",
+      find: "    this.release(me);\n    return false;\n  }\n\n  /** Takes a place",
+      replace: "    return false;\n  }\n\n  /** Takes a place",
+    },
+    {
+      name: "a slot's next thread goes on with the place of the last one",
+      find: "const queued = state === me.id || state === (me.id | PARKED);",
+      replace: "const queued = flags === 0 || flags === PARKED;",
+    },
+    {
       name: "takes who has left for dead",
       find: " && Atomics.load(words, at) === state) return true;",
       replace: ") return true;",

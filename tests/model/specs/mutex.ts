@@ -198,6 +198,21 @@ const base = lockSpec({
   ],
   mutants: [
     {
+      name: "poisoning wakes one",
+      find: "while (this.#wakeOne(me));",
+      replace: "this.#wakeOne(me);",
+    },
+    {
+      name: "who comes to sleep takes a poisoned lock",
+      find: "      if (owner === 0 && (state & DIED) !== 0) return false;\n      const next",
+      replace: "      const next",
+    },
+    {
+      name: "a grant to a thread that died meanwhile wakes nobody",
+      find: "      if (!me.alive(id)) this.#wakeOne(me);\n",
+      replace: "",
+    },
+    {
       name: "searches for sleepers before the lock is free",
       find: "const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT);",
       replace:

@@ -111,6 +111,16 @@ export const specs: readonly Spec[] = [
     ],
     mutants: [
       {
+        name: "poisoning wakes one writer",
+        find: "Atomics.store(words, OWNER, DIED | POISONED);\n      this.#wakeAll(me);",
+        replace: "Atomics.store(words, OWNER, DIED | POISONED);\n      this.#wakeOne(me);",
+      },
+      {
+        name: "an heir that gives up wakes nobody",
+        find: "      Atomics.store(words, OWNER, DIED);\n      this.#wakeAll(me);\n      return;",
+        replace: "      Atomics.store(words, OWNER, DIED);\n      return;",
+      },
+      {
         name: "a reader looks before it announces itself",
         find: `    Atomics.store(words, entry, me.id);
     if ((Atomics.load(words, OWNER) & CLOSED) === 0) return true;

@@ -48,6 +48,16 @@ export const specs: readonly Spec[] = [
     ],
     mutants: [
       {
+        name: "a writer waits for a poisoned lock as long as another one waits, too",
+        find: "return (state & ~WAITING) === (DIED | POISONED);",
+        replace: "return state === (DIED | POISONED);",
+      },
+      {
+        name: "a poisoned lock that is put right counts a reader that is none",
+        find: "const next = state & ~(held ? DIED : DIED | POISONED);",
+        replace: "const next = state & ~DIED;",
+      },
+      {
         name: "readers enter while one writes",
         find: "if (state < 0 || state >= MOST_READERS) return false;",
         replace: "if (state >= MOST_READERS) return false;",

@@ -122,9 +122,10 @@ export const specs: readonly Spec[] = [{
     semaphore("death", { permits: 2, needs: [[1], [1], [1]], kills: 1, preemptions: 2 }),
     semaphore("slots used before", { permits: 1, needs: [[1], [1], [1]], ticket: 100 }),
     semaphore("a slot's next thread", {
-      permits: 2,
+      permits: 4,
       initial: 0,
-      needs: [[1], [-2, 1], [1]],
+      // As many for those that die with a thread as it may take.
+      needs: [[2], [-1, -1, -2], [2]],
       slots: [0, 1, 0],
       kills: 1,
       victim: 0,
@@ -138,6 +139,20 @@ export const specs: readonly Spec[] = [{
     }),
   ],
   mutants: [
+    {
+      file: FILE,
+      name: "says that it waits before it says for how many, and when it came",
+      find:
+        "    Atomics.store(words, at + NEED, n);\n    Atomics.store(words, at + TICKET, Atomics.add(words, TICKETS, 1));\n    Atomics.store(words, at + ID, me.id);\n",
+      replace:
+        "    Atomics.store(words, at + ID, me.id);\n    Atomics.store(words, at + NEED, n);\n    Atomics.store(words, at + TICKET, Atomics.add(words, TICKETS, 1));\n",
+    },
+    {
+      file: FILE,
+      name: "takes out a slot's next thread in place of the dead one",
+      find: "      Atomics.compareExchange(words, first + ID, id, 0);",
+      replace: "      Atomics.store(words, first + ID, 0);",
+    },
     {
       file: FILE,
       name: "takes without looking",
