@@ -1,5 +1,6 @@
 import { CnaCore, PASSES as USUAL_PASSES } from "../../../lib/sync/cna_core.ts";
 import { LINE_WORDS, type Wait } from "../../../lib/wait/waiter.ts";
+import { abandonCase } from "../abandon_spec.ts";
 import { lockSpec, trafficCase } from "../lock_spec.ts";
 import { describeQueue, killCase, leavingCase, LOOKS, prompt, returnCase } from "../queue_spec.ts";
 import type { Case, Program, Spec, World } from "../spec.ts";
@@ -113,6 +114,17 @@ const base = prompt(lockSpec({
     trafficCase({ across: [0, 0.05], bypass: 32 * USUAL_PASSES }),
   ],
   mutants: [
+    {
+      name: "abandons as somebody who has left",
+      find: "Atomics.store(this.#words, (1 + me.slot) * LINE_WORDS + STATE, dead | HELD);",
+      replace: "Atomics.store(this.#words, (1 + me.slot) * LINE_WORDS + STATE, 0);",
+    },
+    {
+      name: "abandons what it does not hold",
+      find:
+        "    if (!this.holds(me)) return false;\n    // Whoever waits finds a dead holder there.\n",
+      replace: "    // Whoever waits finds a dead holder there.\n",
+    },
     {
       name: "does not count whom it let go before",
       find: "words[node + COUNT] = passes + 1;",
@@ -248,6 +260,7 @@ export const specs: readonly Spec[] = [{
   ...base,
   cases: [
     ...base.cases,
+    abandonCase({ ...options, preemptions: 2 }),
     returnCase({ ...options, name: "coming back", preemptions: 3, spins: 0, giveUp }),
     returnCase({
       ...options,

@@ -1,6 +1,7 @@
 import { CohortCore, PASSES as USUAL_PASSES } from "../../../lib/sync/cohort_core.ts";
 import { McsCore } from "../../../lib/sync/mcs_core.ts";
 import { TicketCore } from "../../../lib/sync/ticket_core.ts";
+import { abandonCase } from "../abandon_spec.ts";
 import { lockSpec, trafficCase } from "../lock_spec.ts";
 import { killCase, LOOKS, prompt } from "../queue_spec.ts";
 import type { Spec } from "../spec.ts";
@@ -130,6 +131,16 @@ const base = prompt(lockSpec({
   ],
   mutants: [
     {
+      name: "abandons the global lock only",
+      find: "return this.#localOf(domain).abandon(me, dead);",
+      replace: "return true;",
+    },
+    {
+      name: "abandons the local lock only",
+      find: "    this.#global.abandon(me, dead, domain);\n",
+      replace: "",
+    },
+    {
       file: "lib/sync/cohort_core.ts",
       name: "passes it on once more",
       find: "if (passes < this.#passes)",
@@ -188,6 +199,7 @@ export const specs: readonly Spec[] = [{
   ...base,
   cases: [
     ...base.cases,
+    abandonCase({ ...options, preemptions: 2 }),
     killCase({
       ...options,
       name: "dying",

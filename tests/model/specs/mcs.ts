@@ -1,4 +1,5 @@
 import { McsCore } from "../../../lib/sync/mcs_core.ts";
+import { abandonCase } from "../abandon_spec.ts";
 import { lockSpec, trafficCase } from "../lock_spec.ts";
 import { describeQueue, killCase, leavingCase, LOOKS, prompt, returnCase } from "../queue_spec.ts";
 import { LINE_WORDS } from "../../../lib/wait/waiter.ts";
@@ -65,6 +66,17 @@ const base = prompt(lockSpec({
     trafficCase({ across: [0.65, 0.85], bypass: 0 }),
   ],
   mutants: [
+    {
+      name: "abandons as somebody who has left",
+      find: "Atomics.store(this.#words, (1 + me.slot) * LINE_WORDS + STATE, dead | HELD);",
+      replace: "Atomics.store(this.#words, (1 + me.slot) * LINE_WORDS + STATE, 0);",
+    },
+    {
+      name: "abandons what it does not hold",
+      find:
+        "    if (!this.holds(me)) return false;\n    // Whoever waits finds a dead holder there.\n",
+      replace: "    // Whoever waits finds a dead holder there.\n",
+    },
     {
       name: "a thread that dies while it gives the lock back is overlooked",
       find: "((flags & LEFT) !== 0 && flags !== LEAVING)",
@@ -212,5 +224,6 @@ export const specs: readonly Spec[] = [{
       timeouts: 1,
     }),
     leavingCase(options),
+    abandonCase({ ...options, preemptions: 2 }),
   ],
 }];

@@ -1,4 +1,5 @@
 import { MutexCore, PATIENCE_MS } from "../../../lib/sync/mutex_core.ts";
+import { abandonCase } from "../abandon_spec.ts";
 import { lockSpec, TRAFFIC_HOLD_MS, trafficCase } from "../lock_spec.ts";
 import type { Case, Program, Spec, World } from "../spec.ts";
 import type { Wait } from "../../../lib/wait/waiter.ts";
@@ -198,6 +199,11 @@ const base = lockSpec({
   ],
   mutants: [
     {
+      name: "gives back what it abandons",
+      find: "const next = (state & ~ID_MASK) | dead;",
+      replace: "const next = state & ~ID_MASK;",
+    },
+    {
       name: "poisoning wakes one",
       find: "while (this.#wakeOne(me));",
       replace: "this.#wakeOne(me);",
@@ -282,4 +288,15 @@ const base = lockSpec({
 });
 
 /** The default mutex: barging, one spinner a domain, impatience, death. */
-export const specs: readonly Spec[] = [{ ...base, cases: [...base.cases, POISONED] }];
+export const specs: readonly Spec[] = [{
+  ...base,
+  cases: [
+    ...base.cases,
+    POISONED,
+    abandonCase({
+      make: (words, params) => new MutexCore(words, params),
+      words: (params) => MutexCore.words(params),
+      preemptions: 2,
+    }),
+  ],
+}];

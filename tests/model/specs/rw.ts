@@ -1,5 +1,6 @@
 import { RwCore } from "../../../lib/sync/rw_core.ts";
 import { LINE_WORDS } from "../../../lib/wait/waiter.ts";
+import { abandonCase } from "../abandon_spec.ts";
 import { rwSpec } from "../rw_spec.ts";
 import type { Spec } from "../spec.ts";
 
@@ -109,7 +110,19 @@ export const specs: readonly Spec[] = [
         full: true,
       },
     ],
+    more: [
+      abandonCase({
+        make: (words, shape) => new RwCore(words, shape, 1).write,
+        words: (shape) => RwCore.words(shape),
+        preemptions: 2,
+      }),
+    ],
     mutants: [
+      {
+        name: "gives back what it abandons",
+        find: "const next = (state & ~ID_MASK) | dead;",
+        replace: "const next = state & ~ID_MASK;",
+      },
       {
         name: "poisoning wakes one writer",
         find: "Atomics.store(words, OWNER, DIED | POISONED);\n      this.#wakeAll(me);",

@@ -1,4 +1,5 @@
 import { RwSpinCore } from "../../../lib/sync/rw_spin_core.ts";
+import { abandonCase } from "../abandon_spec.ts";
 import { rwSpec } from "../rw_spec.ts";
 import type { Spec } from "../spec.ts";
 
@@ -46,7 +47,20 @@ export const specs: readonly Spec[] = [
         slices,
       },
     ],
+    more: [
+      abandonCase({
+        make: (words, shape) => new RwSpinCore(words, shape).write,
+        words: (shape) => RwSpinCore.words(shape),
+        preemptions: 2,
+        slices,
+      }),
+    ],
     mutants: [
+      {
+        name: "gives back what it abandons",
+        find: "const next = (state & ~ID_MASK) | dead;",
+        replace: "const next = state & ~ID_MASK;",
+      },
       {
         name: "a writer waits for a poisoned lock as long as another one waits, too",
         find: "return (state & ~WAITING) === (DIED | POISONED);",

@@ -1,5 +1,6 @@
 import { TicketCore } from "../../../lib/sync/ticket_core.ts";
 import { LINE_WORDS } from "../../../lib/wait/waiter.ts";
+import { abandonCase } from "../abandon_spec.ts";
 import { lockSpec, trafficCase } from "../lock_spec.ts";
 import { killCase, leavingCase, LOOKS, prompt, returnCase } from "../queue_spec.ts";
 import type { Spec } from "../spec.ts";
@@ -60,6 +61,17 @@ const base = prompt(lockSpec({
     trafficCase({ across: [0.65, 0.85], bypass: 0 }),
   ],
   mutants: [
+    {
+      name: "abandons as somebody who has left",
+      find: "Atomics.store(this.#words, (1 + seat) * LINE_WORDS + SEAT, dead | HELD);",
+      replace: "Atomics.store(this.#words, (1 + seat) * LINE_WORDS + SEAT, 0);",
+    },
+    {
+      name: "abandons what it does not hold",
+      find:
+        "    if (!this.holds(me, seat)) return false;\n    // Whoever waits finds a dead holder there.\n",
+      replace: "    // Whoever waits finds a dead holder there.\n",
+    },
     {
       name: "takes who has left for dead",
       find: " && Atomics.load(words, at) === state) return true;",
@@ -172,5 +184,6 @@ export const specs: readonly Spec[] = [{
       timeouts: 1,
     }),
     leavingCase(options),
+    abandonCase({ ...options, preemptions: 2 }),
   ],
 }];
