@@ -208,7 +208,8 @@ NK_API int32_t nk_thread_yield(void);
  * -EINVAL kind, flags, sizes; -ENODEV no such node or one without memory; -EACCES not in the cpuset; -EPERM mbind
  * forbidden (seccomp); -ENOLCK locking beyond RLIMIT_MEMLOCK; -ENOSYS no NUMA in the kernel; -ENOTSUP THP switched off;
  * -ENOMEM less room on the node or under the cgroup's limit than asked (nk_mapping_populate), or for NK_PAGES_HUGE fewer
- * free pages in the node's pool, or no address space; -EMFILE too many mappings.
+ * free pages in the node's pool; -EUSERS the process may map no more: no address space, or as many mappings as leave a
+ * margin below vm.max_map_count.
  */
 NK_API int32_t nk_mapping_create(int32_t node, int32_t kind, int32_t flags, uint64_t page_bytes, uint64_t data_bytes,
                                  uint64_t *out);
@@ -263,7 +264,7 @@ NK_API int32_t nk_mapping_publish(uint64_t mapping, const char *name);
  * -EINVAL name; -ENOENT nobody has it; -EREMOTE nobody here, but a process in another mount namespace; -EPROTO it was made
  * by another version of this file; -EBADMSG it is not what its maker said; -EACCES that process may not be looked at
  * (/proc/PID/fd); -EXDEV it is in another PID or time namespace; -ENXIO no /proc of this PID namespace; -EPERM the folder
- * of names is not this user's own; -ENOMEM, -EMFILE.
+ * of names is not this user's own; -EUCLEAN its entry there is not numakit's; -ENOMEM, -EMFILE, -ENFILE, -EUSERS.
  */
 NK_API int32_t nk_mapping_open(const char *name, uint64_t *out);
 
@@ -427,7 +428,8 @@ NK_API int32_t nk_buffer_locate(const void *buffer, uint64_t bytes, int32_t *nod
  * Set the policy of a buffer's whole pages: NK_POLICY_BIND or NK_POLICY_INTERLEAVE, with a mask of nodes. Pages that are
  * there stay where they are. Bindings may overlap, from any thread: the newest one of a page stands. out[0] its identity
  * (never reused, below 2^53). Returns 1; or fails and leaves every policy as it was: -EINVAL policy, empty mask; -ENODEV
- * a node that the kernel does not know; -EACCES not in the cpuset; -ENOTSUP memory of a live mapping; -ENOMEM; -EPERM, -ENOSYS, -ENODATA.
+ * a node that the kernel does not know; -EACCES not in the cpuset; -ENOTSUP memory of a mapping, or what is left of one
+ * that is gone; -ENOMEM; -EPERM, -ENOSYS, -ENODATA.
  */
 NK_API int32_t nk_binding_make(const void *buffer, uint64_t bytes, int32_t policy, const uint64_t *nodes, int32_t words,
                                uint64_t *out);

@@ -19,6 +19,7 @@
  */
 #include "buffer.h"
 #include "numakit.h"
+#include "quarantine.h"
 #include "registry.h"
 #include "room.h"
 
@@ -377,7 +378,7 @@ int32_t nk_binding_make(const void *buffer, uint64_t bytes, int32_t policy, cons
     error = nk_read_mask(nodes, words, piece.policy.nodes);
     if (error < 0)
         return error;
-    if (nk_mapping_node(pages.start, pages.bytes) >= 0)
+    if (nk_mapping_node(pages.start, pages.bytes) >= 0 || nk_quarantine_has(pages.start, pages.bytes))
         return -ENOTSUP;
     piece.start = (uint64_t)(uintptr_t)pages.start;
     piece.end = piece.start + pages.bytes;

@@ -18,6 +18,9 @@
 
 /* Somebody who does nothing but commit has to be looked at in the midst of it. */
 #define LOOKS_MOST 8
+/* An engine that the kernel gives no more mappings dies: half of a process's are for ours, and a quarter for those in
+ * quarantine. */
+#define MAPS_SHARE 2
 
 struct mapping {
     struct nk_range range;
@@ -32,7 +35,7 @@ struct mapping {
 static struct nk_slots identities;
 static struct mapping *mappings; /* as many as identities.capacity */
 static uint32_t mappings_capacity;
-static uint64_t live_count, live_bytes, retired_count, retired_bytes;
+static uint64_t live_count, live_bytes, live_maps, retired_count, retired_bytes;
 
 static int hold(struct nk_thread *thread, uint64_t identity)
 {
@@ -132,10 +135,24 @@ static uint64_t find_same(const struct nk_range *range)
     return 0;
 }
 
-/* Registry locked. Returns 0 when there is no memory or no slot. */
+/* As the kernel counts: header, what has pages, and what is only reserved. */
+static uint64_t maps_of(const struct nk_range *range)
+{
+    return (range->flags & NK_RESERVE) != 0 ? 3 : 2;
+}
+
+/* Registry locked. One more, or one less. */
+static void count_live(const struct nk_range *range, int more)
+{
+    live_count += (uint64_t)more;
+    live_bytes += (uint64_t)more * (range->header_bytes + range->data_bytes);
+    live_maps += (uint64_t)more * maps_of(range);
+}
+
+/* Registry locked. Returns 0 when there is no memory, no slot, or too many of them. */
 static uint64_t enter(const struct nk_range *range)
 {
-    uint64_t identity = nk_slot_take(&identities);
+    uint64_t identity = live_maps + maps_of(range) <= nk_maps_most() / MAPS_SHARE ? nk_slot_take(&identities) : 0;
 
     if (identity == 0)
         return 0;
@@ -150,8 +167,7 @@ static uint64_t enter(const struct nk_range *range)
         mappings_capacity = identities.capacity;
     }
     mappings[nk_slot_of(identity)] = (struct mapping){.range = *range, .holders = 1};
-    live_count++;
-    live_bytes += range->header_bytes + range->data_bytes;
+    count_live(range, 1);
     return identity;
 }
 
@@ -166,12 +182,11 @@ int32_t nk_mapping_adopt(struct nk_thread *thread, const struct nk_range *range,
     identity = error < 0 ? 0 : enter(range);
     nk_registry_unlock();
     if (identity == 0)
-        return error < 0 ? error : -EMFILE;
+        return error < 0 ? error : -EUSERS;
     if (hold(thread, identity) < 0) {
         nk_registry_lock();
         nk_slot_give(&identities, identity);
-        live_count--;
-        live_bytes -= range->header_bytes + range->data_bytes;
+        count_live(range, -1);
         nk_registry_unlock();
         return -ENOMEM;
     }
@@ -302,8 +317,7 @@ static int32_t let_go(struct nk_thread *thread, uint64_t identity, int32_t views
     mappings[nk_slot_of(identity)] = gone;
     if (left == 0) {
         nk_slot_give(&identities, identity);
-        live_count--;
-        live_bytes -= gone.range.header_bytes + gone.range.data_bytes;
+        count_live(&gone.range, -1);
         if (gone.pinned > 0 && !gone.retire)
             gone.retire = nk_pinned_add(identity, &gone.range, gone.pinned) < 0;
         if (gone.retire || gone.pinned > 0) {

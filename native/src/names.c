@@ -79,22 +79,23 @@ static bool is_at(int folder, const char *file, int fd)
            here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
+/* -EUCLEAN what is there is not numakit's, or others may write to it. */
 static int open_entry(int folder, const char *file)
 {
     int fd = openat(folder, file, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     struct stat status;
 
     if (fd < 0)
-        return errno == ENOENT ? -ENOENT : -EPERM;
+        return errno == ELOOP || errno == EACCES || errno == ENXIO || errno == EISDIR ? -EUCLEAN : -errno;
     if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
         (status.st_mode & 0077) == 0)
         return fd;
     close(fd);
-    return -EPERM;
+    return -EUCLEAN;
 }
 
 /* Remove an entry that nobody has. Returns 0 when it is gone. -EEXIST somebody has it; -EAGAIN somebody removes it;
- * -EPERM. */
+ * -EUCLEAN. */
 static int clean(int folder, const char *file)
 {
     int fd = open_entry(folder, file), error;
@@ -102,9 +103,9 @@ static int clean(int folder, const char *file)
     if (fd < 0)
         return fd == -ENOENT ? 0 : fd;
     error = lock(fd, CHANGE, 1);
-    if (error < 0)
+    if (error == -EAGAIN || error == -EACCES)
         error = is_locked(fd, LIFE) ? -EEXIST : -EAGAIN;
-    else if (is_at(folder, file, fd) && unlinkat(folder, file, 0) < 0)
+    else if (error == 0 && is_at(folder, file, fd) && unlinkat(folder, file, 0) < 0)
         error = -errno;
     close(fd);
     return error;
@@ -229,16 +230,16 @@ static int make(int folder, const char *file, const struct nk_record *record)
     return fd == -EAGAIN ? -EEXIST : fd;
 }
 
-/* Whether somebody has the name in a folder: -EEXIST then. */
+/* Whether somebody has the name in a folder: -EEXIST then, and 0 when nobody can have it. */
 static int look(int which, const char *file)
 {
     int folder = nk_folder_open(which, false), error;
 
     if (folder < 0)
-        return 0;
+        return folder == -ENOENT || folder == -EPERM ? 0 : folder;
     error = clean_for_good(folder, file);
     close(folder);
-    return error == -EEXIST ? -EEXIST : 0;
+    return error == -EUCLEAN ? 0 : error;
 }
 
 int nk_name_take(const char *name, const struct nk_record *record, struct nk_name **taken)
@@ -294,7 +295,7 @@ void nk_name_give(struct nk_name *taken)
     free(taken);
 }
 
-/* Returns 0 with the entry open; -ENOENT, -EPROTO, -EPERM. */
+/* Returns 0 with the entry open; -ENOENT, -EPROTO, -EPERM, -EUCLEAN. */
 static int find_in(int which, struct nk_record *record, struct nk_entry *entry)
 {
     int error = 0;

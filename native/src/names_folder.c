@@ -49,10 +49,10 @@ static int open_child(int parent, const char *child, bool make)
     if (make && mkdirat(parent, child, 0700) == 0)
         (void)fchmodat(parent, child, 0700, 0); /* whatever the umask took */
     else if (make && errno != EEXIST)
-        return -errno;
+        return -ENOENT;
     folder = openat(parent, child, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
-        return errno == ENOENT ? -ENOENT : -EPERM;
+        return errno == ELOOP || errno == ENOTDIR || errno == EACCES ? -EPERM : -errno;
     error = check_private(folder, 0077);
     if (error < 0)
         close(folder);
@@ -67,7 +67,7 @@ int nk_folder_open(int which, bool make)
     parts_of(which, parent_path, child, sizeof child);
     parent = open(parent_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (parent < 0)
-        return -ENOENT;
+        return errno == ENOTDIR || errno == EACCES ? -ENOENT : -errno;
     /* In a parent that is this user's own nobody else can have made the folder. */
     if (which == 0 && check_private(parent, 0022) < 0) {
         close(parent);
@@ -75,7 +75,7 @@ int nk_folder_open(int which, bool make)
     }
     folder = open_child(parent, child, make);
     close(parent);
-    return folder < 0 && folder != -EPERM ? -ENOENT : folder;
+    return folder;
 }
 
 int32_t nk_names_folder(char *out, uint64_t capacity)

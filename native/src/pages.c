@@ -85,6 +85,12 @@ static int has_room(const struct nk_range *range, uint64_t bytes)
     return range->kind == NK_PAGES_HUGE ? has_hugepages(range, bytes) : nk_node_room(range->node, bytes, bytes);
 }
 
+/* What takes no pages fails for want of memory only when the process may map no more. */
+static int out_of_maps(int error)
+{
+    return error == ENOMEM ? -EUSERS : -error;
+}
+
 /* Addresses for header and data, the data aligned to page_bytes. */
 static int reserve(struct nk_range *range)
 {
@@ -96,7 +102,7 @@ static int reserve(struct nk_range *range)
 
     base = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
-        return -errno;
+        return out_of_maps(errno);
     slack = (alignment - ((uint64_t)(uintptr_t)base + range->header_bytes) % alignment) % alignment;
     range->header = base + slack;
     end = range->header + range->header_bytes + range->data_bytes;
@@ -117,7 +123,7 @@ static int bind(const struct nk_range *range, char *start, uint64_t bytes)
     nodes[word] |= 1ul << ((size_t)range->node % (8 * sizeof *nodes));
     /* Static: should the cpuset change later, the kernel must not move the binding to another node. */
     if (mbind(start, bytes, MPOL_BIND | MPOL_F_STATIC_NODES, nodes, NODES_MAX + 1, 0) < 0)
-        return errno == EINVAL ? -EACCES : -errno;
+        return errno == EINVAL ? -EACCES : out_of_maps(errno);
     return 0;
 }
 
@@ -213,7 +219,10 @@ static int map_data(const struct nk_range *range, char *start, uint64_t bytes)
         return map_file(start, bytes, range->files[NK_DATA_FILE].number);
     if (range->kind == NK_PAGES_HUGE)
         flags |= MAP_HUGETLB | (__builtin_ctzll(range->page_bytes) << MAP_HUGE_SHIFT);
-    return mmap(start, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED ? -errno : 0;
+    if (mmap(start, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED)
+        return 0;
+    /* Of hugepages there are too few in the pool. */
+    return range->kind == NK_PAGES_HUGE ? -errno : out_of_maps(errno);
 }
 
 static int prepare_data(const struct nk_range *range, char *start, uint64_t bytes)

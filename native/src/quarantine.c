@@ -48,7 +48,7 @@ struct span {
 
 static pthread_mutex_t quarantine_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t bounds_once = PTHREAD_ONCE_INIT;
-static uint64_t bytes_most, blocks_most;
+static uint64_t bytes_most, blocks_most, maps_most;
 static uint64_t table_bytes; /* what one page table maps */
 /* A ring. */
 static struct span *entries;
@@ -97,16 +97,16 @@ static uint64_t commit_limit(void)
 static void find_bounds(void)
 {
     struct rlimit limit;
-    uint64_t maps, page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 
     table_bytes = page_bytes / sizeof(uint64_t) * page_bytes;
     bytes_most = least(address_space(), commit_limit());
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
         bytes_most = least(bytes_most, limit.rlim_cur);
     bytes_most /= SHARE;
-    if (nk_read_number("/proc/sys/vm/max_map_count", &maps) < 0)
-        maps = DEFAULT_MAPS;
-    blocks_most = maps / MAP_SHARE;
+    if (nk_read_number("/proc/sys/vm/max_map_count", &maps_most) < 0)
+        maps_most = DEFAULT_MAPS;
+    blocks_most = maps_most / MAP_SHARE;
 }
 
 int nk_blank(char *start, uint64_t bytes)
@@ -332,6 +332,24 @@ void nk_quarantine_take(const struct nk_leftover *leftover, int for_ever)
     /* Without memory for the tables it is kept for ever. */
     (void)enter((struct span){(uint64_t)(uintptr_t)start, (uint64_t)(uintptr_t)start + bytes}, for_ever);
     pthread_mutex_unlock(&quarantine_lock);
+}
+
+uint64_t nk_maps_most(void)
+{
+    pthread_once(&bounds_once, find_bounds);
+    return maps_most;
+}
+
+int nk_quarantine_has(const char *start, uint64_t bytes)
+{
+    uint64_t from = (uint64_t)(uintptr_t)start, index;
+    int has;
+
+    pthread_mutex_lock(&quarantine_lock);
+    index = block_at(from + 1);
+    has = index < blocks_count && blocks[index].start < from + bytes;
+    pthread_mutex_unlock(&quarantine_lock);
+    return has;
 }
 
 int32_t nk_mapping_quarantine(uint64_t *out)

@@ -25,4 +25,10 @@ int nk_blank(char *start, uint64_t bytes);
  */
 void nk_quarantine_take(const struct nk_leftover *leftover, int for_ever);
 
+/* Whether a part of a range is in quarantine, or kept for ever. */
+int nk_quarantine_has(const char *start, uint64_t bytes);
+
+/* How many mappings the kernel lets a process have. */
+uint64_t nk_maps_most(void);
+
 #endif

@@ -86,6 +86,8 @@ int nk_shared_make(const char *name, struct nk_range *range)
         return error;
     if (range->kind == NK_PAGES_THP || (range->flags & NK_RESERVE) != 0)
         return -ENOTSUP;
+    if (range->page_bytes == 0 || (range->page_bytes & (range->page_bytes - 1)) != 0)
+        return -EINVAL;
     if (range->kind == NK_PAGES_HUGE)
         flags = MFD_HUGETLB | (unsigned)__builtin_ctzll(range->page_bytes) << MFD_HUGE_SHIFT;
     fd = make_file(name, 'h', 0, (uint64_t)sysconf(_SC_PAGESIZE));
@@ -93,6 +95,9 @@ int nk_shared_make(const char *name, struct nk_range *range)
         return fd;
     range->files[NK_HEADER_FILE].number = fd;
     fd = make_file(name, 'd', flags, range->data_bytes);
+    /* Hugepages of a size that the kernel does not have. */
+    if (fd == -ENODEV)
+        fd = -EINVAL;
     if (fd < 0)
         return fd;
     range->files[NK_DATA_FILE].number = fd;

@@ -309,6 +309,18 @@ static void test_threads(void)
     munmap(start, PAGES * page);
 }
 
+static void test_what_is_left_of_a_mapping_is_no_memory(void)
+{
+    uint64_t out[NK_MAPPING_FACTS], binding = 0;
+    char *data;
+
+    CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, page, PAGES * page, out), NK_MAPPING_FACTS);
+    data = (char *)(uintptr_t)(out[1] + out[2]);
+    CHECK_EQ(nk_mapping_release(out[0], NK_VIEWS_ASTRAY), 0);
+    CHECK_EQ(nk_binding_make(data + page, 3 * page, NK_POLICY_BIND, node_zero, 1, &binding), -ENOTSUP);
+    CHECK_EQ(nk_binding_make(data - page, 3 * page, NK_POLICY_BIND, node_zero, 1, &binding), -ENOTSUP);
+}
+
 int main(void)
 {
     page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -318,6 +330,7 @@ int main(void)
     RUN(test_memory_that_is_another_by_now_is_left_alone);
     RUN(test_what_nobody_undoes_stays);
     RUN(test_a_mapping_keeps_its_own);
+    RUN(test_what_is_left_of_a_mapping_is_no_memory);
     RUN(test_random_bindings);
     RUN(test_threads);
     RUN(test_forgotten_memory_is_swept);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static char entry[96]; /* of the name "x" */
@@ -26,16 +27,26 @@ static void put_folder(uid_t owner, mode_t mode)
 
 /* ---- what users do ---- */
 
-static void be_refused(void)
+static void be_refused_with(int error)
 {
     uint64_t out[NK_MAPPING_FACTS];
     char text[256] = "";
 
-    CHECK_EQ(nk_mapping_open("x", out), -EPERM);
-    CHECK_EQ(share("x", out), -EPERM);
+    CHECK_EQ(nk_mapping_open("x", out), error);
+    CHECK_EQ(share("x", out), error);
     CHECK_EQ(nk_mapping_release(out[0], 1), 0);
     CHECK(nk_names_folder(text, sizeof text) > 0);
     CHECK(strstr(text, folder) != NULL);
+}
+
+static void be_refused(void)
+{
+    be_refused_with(-EPERM);
+}
+
+static void be_refused_for_the_entry(void)
+{
+    be_refused_with(-EUCLEAN);
 }
 
 static void be_served(void)
@@ -81,21 +92,77 @@ static void test_an_entry_of_others_is_refused(void)
 {
     put_folder(USER, 0700);
     CHECK_EQ(close(open(entry, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
-    as_user(USER, be_refused);
+    as_user(USER, be_refused_for_the_entry);
     CHECK_EQ(chown(entry, OTHER, OTHER), 0);
-    as_user(USER, be_refused);
+    as_user(USER, be_refused_for_the_entry);
     CHECK_EQ(unlink(entry), 0);
     CHECK_EQ(mkfifo(entry, 0600), 0);
     CHECK_EQ(chown(entry, USER, USER), 0);
-    as_user(USER, be_refused);
+    as_user(USER, be_refused_for_the_entry);
     CHECK_EQ(unlink(entry), 0);
     CHECK_EQ(symlink("/etc/passwd", entry), 0);
-    as_user(USER, be_refused);
+    as_user(USER, be_refused_for_the_entry);
     CHECK_EQ(unlink(entry), 0);
+    CHECK_EQ(mkdir(entry, 0700), 0);
+    CHECK_EQ(chown(entry, USER, USER), 0);
+    as_user(USER, be_refused_for_the_entry);
+    CHECK_EQ(rmdir(entry), 0);
     /* One that nobody has is a leftover, whatever is in it. */
     CHECK_EQ(close(open(entry, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
     CHECK_EQ(chown(entry, USER, USER), 0);
     as_user(USER, be_served);
+    clear();
+}
+
+/* ---- no file descriptors left ---- */
+
+/* So many may be opened from now on; -1 as many as ever. */
+static void leave_descriptors(int left)
+{
+    struct rlimit limit;
+    int first;
+
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (left < 0)
+        return;
+    first = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    CHECK(first >= 0);
+    CHECK_EQ(close(first), 0);
+    limit.rlim_cur = (rlim_t)(first + left);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void run_out(void)
+{
+    uint64_t out[NK_MAPPING_FACTS], found[NK_MAPPING_FACTS];
+    int published, opened, made = 0, seen = 0;
+
+    CHECK_EQ(share("x", out), 0);
+    /* Each of the calls that take one has its turn to get none. */
+    for (int left = 0; left < 8; left++) {
+        CHECK_EQ(nk_mapping_share("y", 0, NK_PAGES_SMALL, 0, small_page(), MIB, found), NK_MAPPING_FACTS);
+        leave_descriptors(left);
+        published = nk_mapping_publish(found[0], "y");
+        CHECK(published == 0 || published == -EMFILE);
+        CHECK(made <= (published == 0));
+        made = published == 0;
+        CHECK_EQ(nk_mapping_release(found[0], 1), 0);
+        leave_descriptors(left);
+        opened = nk_mapping_open("x", found);
+        CHECK(opened == NK_MAPPING_FACTS || opened == -EMFILE);
+        CHECK(seen <= (opened > 0));
+        seen = opened > 0;
+        leave_descriptors(-1);
+    }
+    CHECK(made == 1 && seen == 1);
+}
+
+static void test_no_descriptor_left_is_told(void)
+{
+    put_folder(USER, 0700);
+    as_user(USER, run_out);
     clear();
 }
 
@@ -320,6 +387,7 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     RUN(test_a_folder_of_others_is_refused);
     RUN(test_an_entry_of_others_is_refused);
+    RUN(test_no_descriptor_left_is_told);
     RUN(test_nothing_in_an_entry_is_believed);
     RUN(test_memory_of_another_user_is_refused);
     return 0;
