@@ -23,6 +23,7 @@ import {
   type Thread,
   TicketLock,
 } from "../mod.ts";
+import { evict, forget, settle } from "../lib/memory/tenants.ts";
 import { claimWaiter } from "../lib/wait/thread_waiter.ts";
 import { sibling } from "./support/checkout.ts";
 import { rejectsCode, throwsCode } from "./support/errors.ts";
@@ -90,7 +91,12 @@ async function abandon(
   using arena = arenaFor(name);
   const { held, wanted } = make(arena);
   const words = new Int32Array(new SharedArrayBuffer(12));
-  const holder = run({ task, arena, held: { lock: held }, isAsync, words });
+  // It goes on living, and its waits without blocking all have one id.
+  const elsewhere = Mutex.create(new SharedArrayBuffer(2 ** 16));
+  const holder = run({
+    ...{ task, arena, held: { lock: held }, isAsync, words },
+    ...(isAsync && { elsewhere }),
+  });
   await reaches(words, 0, 1);
   // One that sleeps and one that does not, and later one that comes when all is over.
   const heir = run({ task: "get", arena, held: { lock: wanted }, words });
@@ -117,6 +123,63 @@ describe("a thread that destroys an arena in which it holds", () => {
       });
     }
   }
+
+  it("a lock that a wait has just been given, does not give it out", async () => {
+    for (const make of [() => Mutex.create, () => TicketLock.create]) {
+      const arena = Arena.create({ node: 0, size: "64 KiB" });
+      const lock = make()(arena);
+      const guard = lock.acquire();
+      const waits = [lock.acquireAsync(), lock.acquireAsync()];
+      guard.release();
+      arena.destroy();
+      for (const wait of waits) await rejectsCode(wait, "EDESTROYED");
+    }
+    const arena = Arena.create({ node: 0, size: "64 KiB" });
+    const semaphore = Semaphore.create(arena, 0);
+    const wait = semaphore.acquireAsync();
+    semaphore.release();
+    arena.destroy();
+    await rejectsCode(wait, "EDESTROYED");
+  });
+
+  it("something that it does once, is told what went wrong first", async () => {
+    for (const isAsync of [false, true]) {
+      const arena = Arena.create({ node: 0, size: "64 KiB" });
+      const once = Once.create(arena);
+      const fail = (): never => {
+        arena.destroy();
+        throw new Error("mine");
+      };
+      const run = async () => isAsync ? await once.runAsync(fail) : once.run(fail);
+      await assert.rejects(run, /^Error: mine$/);
+      const other = Arena.create({ node: 0, size: "64 KiB" });
+      const again = Once.create(other);
+      const end = () => other.destroy();
+      await rejectsCode(
+        (async () => isAsync ? await again.runAsync(end) : again.run(end))(),
+        "EDESTROYED",
+      );
+    }
+  });
+
+  it("a lock whose object is another one by now, is found by that one", () => {
+    const told: string[] = [];
+    const tenant = (name: string) => ({
+      holds: () => false,
+      endWaits: () => void told.push(name),
+      abandon: () => {},
+    });
+    const [older, newer] = [tenant("older"), tenant("newer")];
+    settle(-1, "lock", older);
+    settle(-1, "lock", newer);
+    forget(-1, "lock", older);
+    evict(-1);
+    assert.deepEqual(told, ["newer"]);
+    settle(-1, "lock", newer);
+    forget(-1, "lock", newer);
+    evict(-1);
+    assert.deepEqual(told, ["newer"]);
+  });
 
   it("locks elsewhere keeps those", async () => {
     using kept = Arena.create({ node: 0, size: "64 KiB" });

@@ -23,6 +23,7 @@ import {
   type Thread,
   TicketLock,
 } from "../mod.ts";
+import { Replicated } from "../lib/memory/replicated.ts";
 import { claimWaiter } from "../lib/wait/thread_waiter.ts";
 import { sibling } from "./support/checkout.ts";
 import { rejectsCode, throwsCode } from "./support/errors.ts";
@@ -321,5 +322,26 @@ describe("an asynchronous wait", () => {
     await sleep(10);
     await worker.terminate();
     await Promise.all([wait, next]);
+  });
+});
+
+describe("an update of a Replicated that has waited", () => {
+  it("may abort its own signal", async () => {
+    using replicated = Replicated.create({ size: 64 });
+    const snapshot = replicated.local();
+    assert.equal(replicated.update((next) => void next.fill(1)), 1);
+    const controller = new AbortController();
+    const update = replicated.updateAsync(() => controller.abort(), { signal: controller.signal });
+    await sleep(5);
+    snapshot[Symbol.dispose]();
+    // It was made, whatever the signal says by then.
+    assert.equal(await update, 2);
+    // Nothing is left that the next ones would wait for, and they can wait as ever.
+    const other = replicated.local();
+    assert.equal(await replicated.updateAsync((next) => void next.fill(3)), 3);
+    const last = replicated.updateAsync((next) => void next.fill(4));
+    await sleep(5);
+    other[Symbol.dispose]();
+    assert.equal(await last, 4);
   });
 });

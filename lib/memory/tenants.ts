@@ -32,14 +32,18 @@ export function settle(identity: number, name: string, tenant: Tenant): void {
 }
 
 /**
- * Forgets a tenant whose object is gone, unless the thread holds something there: that is told at the mapping's end.
+ * Forgets a tenant whose object is gone, unless the thread holds something there: that is told at the mapping's end. One
+ * that has taken its name meanwhile stays.
  *
  * @param identity The mapping's.
  * @param name Its name.
+ * @param tenant The tenant.
  */
-export function forget(identity: number, name: string): void {
+export function forget(identity: number, name: string, tenant: Tenant): void {
   const known = tenants.get(identity);
-  if (known?.get(name)?.holds() === false) known.delete(name);
+  if (known?.get(name) !== tenant || tenant.holds()) return;
+  known.delete(name);
+  if (known.size === 0) tenants.delete(identity);
 }
 
 /**

@@ -161,7 +161,10 @@ export function unpinned<Result>(call: () => Result): Result {
     if (heap !== "default") setPolicy("default", -1);
     return call();
   } finally {
-    if (heap !== "default") setPolicy(heap, node);
-    if (before !== undefined) pinThread(before);
+    try {
+      if (heap !== "default") setPolicy(heap, node);
+    } finally {
+      if (before !== undefined) pinThread(before);
+    }
   }
 }

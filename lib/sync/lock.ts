@@ -137,6 +137,8 @@ export abstract class Lock implements Shareable {
       const entered = this.#turns.enter(this.#request, options);
       const { me, result, waited } = entered instanceof Promise ? await entered : entered;
       if (result !== false) {
+        // Its arena may have gone since, and the lock with it.
+        this.#home.check("acquire");
         this.#statistics?.acquired(me, waited, waited);
         return this.#newAsyncGuard(me);
       }

@@ -149,9 +149,9 @@ export class Once implements Shareable {
       }
       done = true;
     } finally {
-      this.#home.check("end");
-      core.end(me, done);
+      this.#end(me, done);
     }
+    this.#home.check("end");
     return true;
   }
 
@@ -193,13 +193,18 @@ export class Once implements Shareable {
         await run();
         done = true;
       } finally {
-        this.#home.check("end");
-        core.end(me, done);
+        this.#end(me, done);
       }
+      this.#home.check("end");
       return true;
     } finally {
       this.#turns.leave();
     }
+  }
+
+  /** Ends a run. Where the arena went with it that has happened already, and what the run threw is what is told. */
+  #end(me: ThreadWaiter, done: boolean): void {
+    if (this.#home.words.length > 0) this.#core.end(me, done);
   }
 
   /**

@@ -175,6 +175,7 @@ export class Semaphore implements Shareable {
     const entered = this.#turns.enter(request, options);
     if (entered instanceof Promise) await entered;
     this.#turns.leave();
+    this.#home.check("acquire");
   }
 
   /**

@@ -16,8 +16,14 @@ import type { Turns } from "../wait/turns.ts";
 import type { LockCore } from "./lock_core.ts";
 import type { Region } from "./region.ts";
 
-const forgotten = new FinalizationRegistry<{ readonly identity: number; readonly name: string }>(
-  ({ identity, name }) => forget(identity, name),
+interface Settled {
+  readonly identity: number;
+  readonly name: string;
+  readonly tenant: Tenant;
+}
+
+const forgotten = new FinalizationRegistry<Settled>(
+  ({ identity, name, tenant }) => forget(identity, name, tenant),
 );
 
 /**
@@ -33,7 +39,7 @@ export function settleIn(object: object, region: Region, title: string, tenant: 
   if (mapping === undefined) return;
   const name = `${region.name} ${title}`;
   settle(mapping, name, tenant);
-  forgotten.register(object, { identity: mapping, name });
+  forgotten.register(object, { identity: mapping, name, tenant });
 }
 
 /**
@@ -75,12 +81,15 @@ export function lockTenant(
     holds: () => turns.holders > 0 || (words.length > 0 && core.holds(me)),
     endWaits: () => turns.end(goneError),
     abandon(): void {
-      const holders = turns.holder === undefined ? [me] : [me, turns.holder];
       // Where somebody has carried the buffer off, there is nothing to write to.
-      const left = words.length > 0 &&
-        holders.filter((holder) => core.abandon?.(holder, DEAD_ID) === true).length > 0;
-      turns.drop();
-      if (left) wakeHeirs();
+      const leave = (holder: ThreadWaiter | undefined): boolean =>
+        words.length > 0 && holder !== undefined && core.abandon?.(holder, DEAD_ID) === true;
+      const { holder } = turns;
+      const hasLeft = leave(me);
+      const hasLeftTurn = leave(holder);
+      // The turn may be one at the other side of a reader-writer lock, which has yet to leave it.
+      if (hasLeftTurn || words.length === 0) turns.drop();
+      if (hasLeft || hasLeftTurn) wakeHeirs();
     },
   };
 }

@@ -62,6 +62,8 @@ export class AsyncWait<Result> {
   readonly #outcome: Outcome<Result>;
   #over = false;
   #dueAt = 0;
+  /** Whether the wait is at it: what it calls may come back here. */
+  #isLooking = false;
 
   /**
    * @param wait The wait: not begun.
@@ -88,7 +90,7 @@ export class AsyncWait<Result> {
   end(): void {
     this.#over = true;
     // What it was promised comes at once.
-    while (!this.look(Infinity));
+    while (!this.#isLooking && !this.look(Infinity));
   }
 
   /** When it has to look again. */
@@ -104,21 +106,26 @@ export class AsyncWait<Result> {
    */
   look(now: number): boolean {
     if (!waits.has(this as AsyncWait<unknown>)) return true;
-    if (now < this.#dueAt) return false;
+    if (this.#isLooking || now < this.#dueAt) return false;
+    const over = this.#over;
     let step: IteratorResult<number, Result>;
+    this.#isLooking = true;
     try {
-      step = this.#wait.next(this.#over);
+      step = this.#wait.next(over);
     } catch (error) {
       this.#leave();
       this.#outcome.fail(error);
       return true;
+    } finally {
+      this.#isLooking = false;
     }
     if (step.done === true) {
       this.#leave();
       this.#outcome.end(step.value, this.#over);
       return true;
     }
-    this.#dueAt = performance.now() + Math.min(step.value, SLICE_MS);
+    // Where it was told to give up meanwhile, it looks again at once.
+    this.#dueAt = this.#over === over ? performance.now() + Math.min(step.value, SLICE_MS) : 0;
     return false;
   }
 

@@ -59,6 +59,8 @@ interface Entry {
   readonly request: Request<unknown>;
   readonly pending: Pending<Turn<unknown>>;
   wait?: AsyncWait<unknown>;
+  /** Whether its time has passed, or its signal has aborted. */
+  isExpired?: boolean;
   /** What to do when its wait in the words ends in vain, other than to tell. */
   fate?: "again" | { readonly error: unknown };
 }
@@ -96,7 +98,7 @@ export class Turns {
     request: Request<Result>,
     options: WaitOptions | undefined,
   ): Turn<Result> | Promise<Turn<Result>> {
-    const checked = options && checkWaitOptions(options, request.action);
+    const checked = options === undefined ? undefined : checkWaitOptions(options, request.action);
     checked?.signal?.throwIfAborted();
     const isNext = this.#line.size === 0 && this.#head === undefined;
     if (isNext && this.#holders === 0) {
@@ -161,7 +163,10 @@ export class Turns {
       if (this.#line.delete(entry)) {
         entry.pending.reject();
         this.#schedule();
-      } else entry.wait?.giveUp();
+      } else {
+        entry.isExpired = true;
+        entry.wait?.giveUp();
+      }
     };
     const entry: Entry = { request, pending: new Pending(request.action, options, expire) };
     return entry;
@@ -203,14 +208,15 @@ export class Turns {
     entry.wait = new AsyncWait(wait, {
       end: (result, over) => {
         this.#head = undefined;
-        const { fate } = entry;
+        const { fate, isExpired = false } = entry;
         const isGiven = !over || !request.failed(result);
         if (isGiven && !(fate === "again" && request.undo(me))) {
           pending.resolve(this.#hold(request, me, result, true));
         } else {
           returnWaiter();
-          if (fate === "again") this.#line = new Set([entry, ...this.#line]);
-          else pending.reject(fate?.error);
+          // Nothing would limit it a second time.
+          if (fate === "again" && !isExpired) this.#line = new Set([entry, ...this.#line]);
+          else pending.reject(fate === "again" ? undefined : fate?.error);
         }
         delete entry.fate;
         delete entry.wait;

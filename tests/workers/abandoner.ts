@@ -24,6 +24,8 @@ export interface AbandonTask {
     | { readonly epoch: Epoch };
   /** Whether it does so without blocking. */
   readonly isAsync?: boolean;
+  /** What else it holds without blocking, all the time. */
+  readonly elsewhere?: Lock;
   /** 1 when it is ready, 2 when it has let go; what it is told; what it writes. */
   readonly words: Int32Array;
 }
@@ -62,11 +64,14 @@ export async function outcome(lock: Lock | SharedMutex, isAsync: boolean): Promi
 }
 
 export default worker(
-  async ({ task, arena, held, isAsync = false, words }: AbandonTask): Promise<string> => {
+  async (
+    { task, arena, held, isAsync = false, elsewhere, words }: AbandonTask,
+  ): Promise<string> => {
     if (task === "get" && "lock" in held) {
       Atomics.store(words, 2, 1);
       return await outcome(held.lock, isAsync);
     }
+    await elsewhere?.acquireAsync();
     await hold(held, isAsync, words);
     if (task === "write") {
       setInterval(() => Atomics.add(words, 2, 1), 0);
