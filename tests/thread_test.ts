@@ -12,6 +12,7 @@ import {
   topology,
 } from "../mod.ts";
 import { native } from "../lib/runtime/native.ts";
+import { cannotSend } from "../lib/sched/message.ts";
 import { threadAffinity } from "../lib/topology/load.ts";
 import { onDeno, onNode20, sibling } from "./support/checkout.ts";
 import { rejectsCode, throwsCode } from "./support/errors.ts";
@@ -134,6 +135,12 @@ describe("launch", () => {
     assert.equal(thread.state, "ended");
   });
 
+  it("tells when there are too many threads", () => {
+    const cause = Object.assign(new Error("no more"), { code: "EAGAIN" });
+    const { code, message } = cannotSend("launch a thread", "its arguments", cause);
+    assert.deepEqual([code, /ulimit -u/.test(message)], ["EAGAIN", true]);
+  });
+
   it("refuses what cannot be, before anything is started", () => {
     throwsCode(() => launch("worker.ts"), "EINVAL", /new URL/);
     throwsCode(() => launch(undefined as never), "EINVAL");
@@ -141,6 +148,10 @@ describe("launch", () => {
     throwsCode(() => launch(basic, { heap: "here" as never }), "EINVAL");
     throwsCode(() => launch(basic, { place: -1 }), "EINVAL");
     throwsCode(() => launch(basic, { args: () => {} }), "EINVAL", /cannot be sent/);
+    let deep: unknown = 0;
+    for (let level = 0; level < 100_000; level++) deep = [deep];
+    throwsCode(() => launch(basic, { args: deep }), "EINVAL", /too deeply/);
+    throwsCode(() => Policy.bindNode(-0), "EINVAL", /-0/);
     throwsCode(() => launch(basic, { policy: Policy.bindNode(63) }), "ENODEV");
     throwsCode(() => launch(basic, { policy: Policy.bindCpus("60000") }), "ENODEV");
   });
@@ -233,6 +244,28 @@ describe("thread.terminate", () => {
     assert.equal(await thread.terminate({ timeoutMs: 10_000 }), true);
     await rejectsCode(thread.join(), "ETERMINATED");
     assert.equal(stats().live, live);
+  });
+
+  it("keeps what its function makes of it from join", async () => {
+    for (const end of ["return 'whole'", "throw new Error('lost')"]) {
+      using arena = Arena.create({ node: 0, size: "64 KiB" });
+      const module = `data:text/javascript,export default async ({ arena }) => {
+        while (!arena["destroyed"]) await new Promise((resolve) => setTimeout(resolve, 1));
+        ${end};
+      }`;
+      const thread = launch(module, { args: { arena } });
+      while (thread.state === "starting") await sleep(1);
+      await sleep(20);
+      const outcome = rejectsCode(thread.join(), "ETERMINATED");
+      assert.equal(await thread.terminate(), true);
+      await outcome;
+    }
+    // What it has returned before that stays.
+    const thread = launch<number>("data:text/javascript,export default () => 7");
+    const result = thread.join();
+    while (thread.state !== "ended") await sleep(1);
+    assert.equal(await thread.terminate(), true);
+    assert.equal(await result, 7);
   });
 
   it("ends a thread that has hardly begun", async () => {

@@ -16,7 +16,7 @@ export function show(value: unknown): string {
     const name: unknown = Object.getPrototypeOf(value)?.constructor?.name;
     return `a value of type ${typeof name === "string" && name !== "" ? name : "object"}`;
   }
-  return String(value);
+  return Object.is(value, -0) ? "-0" : String(value);
 }
 
 /**
@@ -54,7 +54,8 @@ export function checkInteger(
   action: string,
 ): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max) {
-    return value;
+    // Not every runtime takes -0 for an integer.
+    if (!Object.is(value, -0)) return value;
   }
   throw new NumaError("EINVAL", action, {
     why: `${name} is ${show(value)}`,

@@ -126,12 +126,31 @@ function walk(value: unknown, replace: Replace, seen: Map<object, unknown>): unk
  *
  * @param value Anything.
  * @returns A value for `postMessage` or `structuredClone`.
- * @throws {NumaError} What an object throws that cannot be shared any more, for example `EDESTROYED`.
+ * @throws {NumaError} What an object throws that cannot be shared any more, for example `EDESTROYED`; `EINVAL` when it is
+ * nested too deeply.
  */
 export function encode(value: unknown): unknown {
   const replace = (object: object): unknown =>
     shareable.has(Object.getPrototypeOf(object)) ? (object as Shareable).toHandle() : undefined;
-  return walk(value, replace, new Map());
+  return walkAll(value, replace, "send a value to another thread");
+}
+
+/** What is nested so deeply that no stack is enough could not be cloned either. */
+function walkAll(
+  value: unknown,
+  replace: (object: object) => unknown,
+  action: string,
+): unknown {
+  try {
+    return walk(value, replace, new Map());
+  } catch (cause) {
+    if (!(cause instanceof RangeError && cause.message.includes("call stack"))) throw cause;
+    throw new NumaError("EINVAL", action, {
+      why: "it is nested too deeply",
+      fix: "Give it fewer levels, or send it as text.",
+      cause,
+    });
+  }
 }
 
 /**
@@ -142,5 +161,6 @@ export function encode(value: unknown): unknown {
  * @throws {NumaError} `ESTALE` when an object is gone; `EINVAL` for a malformed handle.
  */
 export function decode(value: unknown): unknown {
-  return walk(value, (object) => isHandle(object) ? revive(object) : undefined, new Map());
+  const replace = (object: object): unknown => isHandle(object) ? revive(object) : undefined;
+  return walkAll(value, replace, "receive a value of another thread");
 }

@@ -122,12 +122,13 @@ export function launch<Result = unknown>(
       lot: lot.buffer,
       id: lot.claim(),
     };
-    const spared = policy.kind === "unbound" ? () => {} : spareHelpers();
+    let spared = (): void => {};
     const ended = (): void => {
       free();
       spared();
     };
     try {
+      if (policy.kind !== "unbound") spared = spareHelpers();
       const worker = startWorker(birth, name, transfer, action);
       return new Thread<Result>(worker, port1, birth.id, { placement, name, ended });
     } catch (error) {
@@ -142,13 +143,21 @@ export function launch<Result = unknown>(
   }
 }
 
+function isThere(file: URL, action: string): boolean {
+  try {
+    return builtin("node:fs").existsSync(file);
+  } catch (cause) {
+    throw permissionError(action, cause);
+  }
+}
+
 function entryUrl(action: string): URL {
   // The entry has the ending of the module that asks: .ts in a checkout and on JSR, .js in the npm package.
   const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
   // A bundle has no lib/sched: there the entry is expected beside it, as docs/packages.md says.
   const bundled = !import.meta.url.endsWith(`/lib/sched/launch.${ending}`);
   const entry = new URL(`${bundled ? "." : "../.."}/worker_entry.${ending}`, import.meta.url);
-  if (bundled && !builtin("node:fs").existsSync(entry)) {
+  if (bundled && !isThere(entry, action)) {
     throw new NumaError("EMODULE", action, {
       why: `numakit is in a bundle, and ${entry.href} is not there`,
       fix:

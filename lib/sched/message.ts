@@ -91,6 +91,13 @@ export interface Leave {
  * @returns An `EINVAL`.
  */
 export function cannotSend(action: string, what: string, cause: unknown): NumaError {
+  if ((cause as { code?: unknown } | null)?.code === "EAGAIN") {
+    return new NumaError("EAGAIN", action, {
+      why: "the system gives this user no more threads (EAGAIN)",
+      fix: "End some, or raise the limit (`ulimit -u`; pids.max of the cgroup).",
+      cause,
+    });
+  }
   return new NumaError("EINVAL", action, {
     why: `${what} cannot be sent (${cause instanceof Error ? cause.message : cause})`,
     fix: "Give values that structuredClone takes, and numakit's own objects.",

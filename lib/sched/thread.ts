@@ -50,6 +50,8 @@ export class Thread<Result = unknown> {
   #joined = false;
   #exited = false;
   #stopped = false;
+  /** Settles its outcome with what has arrived of it by now. */
+  #close: (error: NumaError) => void = () => {};
 
   /** Not for callers: use `launch`. */
   constructor(
@@ -182,6 +184,8 @@ export class Thread<Result = unknown> {
     this.#joined = true;
     unjoined.delete(this);
     this.#stopped = true;
+    // What it makes of having lost its memory, and of being woken, is no result.
+    this.#close(this.#leftEarly(0));
     parkingLot().stop(this.#id);
     // A worker at its event loop lets go of its memory in order; that is worth a moment.
     if (!await this.#leave()) await this.#worker.terminate();
@@ -258,8 +262,7 @@ export class Thread<Result = unknown> {
       // The worker itself keeps the process alive.
       this.#channel.unref();
       this.#worker.on("error", reject);
-      this.#worker.on("exit", (status) => {
-        this.#exited = true;
+      this.#close = (error) => {
         // Two channels have no order: what it said last may still be on its way.
         const { receiveMessageOnPort } = builtin("node:worker_threads");
         for (;;) {
@@ -267,7 +270,11 @@ export class Thread<Result = unknown> {
           if (last === undefined) break;
           hear(last.message);
         }
-        reject(this.#leftEarly(status));
+        reject(error);
+      };
+      this.#worker.on("exit", (status) => {
+        this.#exited = true;
+        this.#close(this.#leftEarly(status));
       });
     });
   }
