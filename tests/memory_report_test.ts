@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { channel } from "node:diagnostics_channel";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Arena, bind, launch, type MemoryEvent, memoryReport, migrate } from "../mod.ts";
@@ -57,6 +58,16 @@ describe("memoryReport", () => {
     assert.equal(memoryReport().arenas.some(({ label }) => label === "elsewhere"), false);
   });
 
+  it("tells nobody that it has looked at other threads' arenas", async () => {
+    const gate = new Int32Array(new SharedArrayBuffer(8));
+    const thread = launch<void>(sibling(import.meta.url, "./workers/hold"), { args: { gate } });
+    while (Atomics.load(gate, 0) === 0) await sleep(5);
+    assert.deepEqual(eventsOf("destroy", () => void memoryReport()), []);
+    Atomics.store(gate, 1, 1);
+    Atomics.notify(gate, 1);
+    await thread.join();
+  });
+
   it("tells what addresses are in quarantine", () => {
     const before = memoryReport().quarantine;
     Arena.create({ node: 0, size: "1 MiB" }).destroy();
@@ -98,6 +109,15 @@ describe("events of memory", () => {
     });
     assert.equal(created.length, 1);
     assert.ok(Number.isSafeInteger(created[0]?.identity));
+  });
+
+  it("tell nothing of what could not be made", () => {
+    const name = `events-${process.pid}`;
+    using _arena = Arena.create({ node: 0, size: 8192, name });
+    const created = eventsOf("create", () => {
+      throwsCode(() => Arena.create({ node: 0, size: 8192, name }), "EBUSY");
+    });
+    assert.deepEqual(created, []);
   });
 
   it("tell when memory runs out", () => {

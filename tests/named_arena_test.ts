@@ -5,7 +5,8 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Arena, type ArenaOptions, launch, type NumaErrorCode } from "../mod.ts";
-import { explainFinding, explainTaking } from "../lib/memory/explain_name.ts";
+import type { Refused } from "../lib/memory/explain.ts";
+import { explainFinding, explainSharing, explainTaking } from "../lib/memory/explain_name.ts";
 import { checkoutFile, onDeno, runModule, sibling } from "./support/checkout.ts";
 import { throwsCode } from "./support/errors.ts";
 import type { OpenedByName } from "./workers/open_named.ts";
@@ -30,6 +31,7 @@ function entries(name: string): string[] {
   return folders.filter(existsSync).flatMap((folder) => readdirSync(folder))
     .filter((file) => file.startsWith(name));
 }
+const refused: Omit<Refused, "syscall"> = { node: 0, pages: "4k", bytes: MIB, action: "do it" };
 const openNamed = sibling(import.meta.url, "./modules/open_named");
 const openTwice = sibling(import.meta.url, "./modules/open_twice");
 const openInThread = sibling(import.meta.url, "./workers/open_named");
@@ -266,11 +268,24 @@ describe("Arena.open where the other process cannot be reached", () => {
       2: ["ENOTSUP", /is not there and cannot be made.*tmpfs/],
       6: ["ENOTSUP", /\/proc/],
       17: ["EBUSY", /another arena of this user is called "x"/],
+      23: ["EAGAIN", /the system has no file descriptor/],
+      24: ["EAGAIN", /this process has no file descriptor.*ulimit -n/],
+      117: ["EACCES", /x\.arena is not what numakit makes.*remove it/],
       28: ["ENOMEM", /folder of names, .* is full/],
     };
     for (const [errno, [code, text]] of Object.entries(taking)) {
       const error = explainTaking(-Number(errno), "x", "make the arena x");
       assert.deepEqual([error.code, text.test(error.message)], [code, true], error.message);
+    }
+    const sharing: Readonly<Record<number, readonly [NumaErrorCode, RegExp]>> = {
+      12: ["ENOMEM", /to give/],
+      24: ["EAGAIN", /file descriptor/],
+      87: ["EAGAIN", /may map no more.*max_map_count/],
+    };
+    for (const [errno, [code, text]] of Object.entries(sharing)) {
+      const error = explainSharing(-Number(errno), refused);
+      assert.deepEqual([error.code, text.test(error.message)], [code, true], error.message);
+      assert.equal(error.syscall, "nk_mapping_share");
     }
   });
 });

@@ -100,7 +100,7 @@ function refusal(
     });
   }
   if (nodes.length !== 1 || node === undefined) return errnoError(result, syscall, action);
-  return explainCreate(result, { node, pages: "4k", bytes: pages.bytes, action });
+  return explainCreate(result, { node, pages: "4k", bytes: pages.bytes, action, syscall });
 }
 
 /** What comes to a node when pages go where they should be. */
@@ -137,7 +137,8 @@ function checkRoom(
     absentBytes += coming.absentBytes;
     const result = native().calls.nk_node_room(node, coming.bytes, absentBytes);
     if (result === 0) continue;
-    throw explainCreate(result, { node, pages: "4k", bytes: coming.bytes, action });
+    const syscall = "nk_node_room";
+    throw explainCreate(result, { node, pages: "4k", bytes: coming.bytes, action, syscall });
   }
 }
 
@@ -276,7 +277,8 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
       if (huge) Binding.#adviseHuge(pages, action);
       place(pages, pattern, action);
     } catch (error) {
-      undo(identity);
+      // What went wrong first is told, whatever becomes of this.
+      native().calls.nk_binding_undo(identity);
       throw error;
     }
     return new Binding(buffer, pages, nodes, identity);

@@ -19,6 +19,8 @@ export interface Refused {
   readonly bytes: number;
   /** What was asked, as it follows "Cannot". */
   readonly action: string;
+  /** Which function of the helper refused. */
+  readonly syscall: string;
 }
 
 const ENOENT = 2;
@@ -29,11 +31,12 @@ const ENODEV = 19;
 const EINVAL = 22;
 const ENOLCK = 37;
 const ENOSYS = 38;
+const EUSERS = 87;
 const ENOTSUP = 95;
 const HUGE = 2;
 
 /** The pool of hugepages that a request needs, and how to fill it. */
-function explainPool(request: Refused): Partial<NumaErrorDetails> {
+function explainPool(request: Omit<Refused, "syscall">): Partial<NumaErrorDetails> {
   const { node, bytes } = request;
   const format = pageFormat(request.pages);
   const pageKib = format.pageBytes / 1024;
@@ -56,7 +59,7 @@ function explainPool(request: Refused): Partial<NumaErrorDetails> {
   };
 }
 
-function explainRoom(request: Refused): Partial<NumaErrorDetails> {
+function explainRoom(request: Pick<Refused, "node">): Partial<NumaErrorDetails> {
   const { node } = request;
   const available = new BigUint64Array(2);
   const limit = new BigUint64Array(2);
@@ -77,13 +80,13 @@ function explainRoom(request: Refused): Partial<NumaErrorDetails> {
   };
 }
 
-function explainNode(request: Refused): Partial<NumaErrorDetails> {
-  const { calls } = native();
+function hasMemory(node: number): boolean {
   const memory = new BigUint64Array(3);
-  const nodes: number[] = [];
-  for (let node = 0; node < 1024; node++) {
-    if (calls.nk_node_memory(node, memory) > 0 && Number(memory[0]) > 0) nodes.push(node);
-  }
+  return native().calls.nk_node_memory(node, memory) > 0 && Number(memory[0]) > 0;
+}
+
+function explainNode(request: Refused): Partial<NumaErrorDetails> {
+  const nodes = Array.from({ length: 1024 }, (_, node) => node).filter(hasMemory);
   return {
     why: `node ${request.node} does not exist or has no memory; nodes with memory: ` +
       nodes.join(", "),
@@ -97,7 +100,7 @@ const LOCK_FIX: Partial<NumaErrorDetails> = {
 };
 
 /**
- * The error of a refused `nk_mapping_create` or `nk_mapping_commit`.
+ * The error of a helper's function that could not give a node's memory.
  *
  * @param result Its `-errno`.
  * @param request What was asked.
@@ -116,6 +119,13 @@ export function explainCreate(result: number, request: Refused): NumaError {
       fix: "Widen cpuset.mems of its cgroup, or choose a node in it (`numakit topo` lists them).",
     }),
     [ENOLCK]: () => LOCK_FIX,
+    [EUSERS]: () => ({
+      why:
+        "this process may map no more: it has all the mappings or addresses that may be numakit's",
+      fix:
+        "Make fewer and larger arenas, or raise the limits (`sysctl vm.max_map_count`, of which half " +
+        "is for arenas; `ulimit -v`).",
+    }),
     [ENOSYS]: () => ({
       why: "this kernel has no NUMA memory policy, or is older than Linux 5.14",
       fix: "Use Linux 5.14 or later, built with CONFIG_NUMA.",
@@ -125,10 +135,11 @@ export function explainCreate(result: number, request: Refused): NumaError {
       fix: "As root: `echo madvise > /sys/kernel/mm/transparent_hugepage/enabled`.",
     }),
   };
-  const errno = -result;
+  // A node that is not there is outside of any cpuset, too.
+  const errno = -result === EACCES && !hasMemory(node) ? ENODEV : -result;
   // A page size the kernel does not have is the same to a caller as a pool without pages.
-  const code = errno === EINVAL && format.kind === HUGE ? -ENOTSUP : result;
-  return errnoError(code, "nk_mapping_create", action, { ...known, ...details[errno]?.() });
+  const code = errno === EINVAL && format.kind === HUGE ? -ENOTSUP : -errno;
+  return errnoError(code, request.syscall, action, { ...known, ...details[errno]?.() });
 }
 
 /**
@@ -141,14 +152,14 @@ export function explainCreate(result: number, request: Refused): NumaError {
  */
 export function explainPopulate(
   result: number,
-  request: Refused,
+  request: Omit<Refused, "syscall">,
   doneBytes: number,
 ): NumaError {
   const { node, action } = request;
   const format = pageFormat(request.pages);
-  const details = -result === EFAULT || (format.kind === HUGE && -result !== ENOLCK)
+  const details = format.kind === HUGE && -result !== ENOLCK
     ? explainPool(request)
-    : -result === ENOMEM
+    : -result === ENOMEM || -result === EFAULT
     ? explainRoom(request)
     : -result === ENOLCK
     ? LOCK_FIX

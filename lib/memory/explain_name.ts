@@ -6,6 +6,7 @@
 import { errnoError } from "../runtime/errno.ts";
 import type { NumaError, NumaErrorDetails } from "../runtime/error.ts";
 import { native } from "../runtime/native.ts";
+import { explainCreate, type Refused } from "./explain.ts";
 
 const EPERM = 1;
 const ENOENT = 2;
@@ -14,12 +15,15 @@ const ENOMEM = 12;
 const EACCES = 13;
 const EEXIST = 17;
 const EXDEV = 18;
+const ENFILE = 23;
+const EMFILE = 24;
 const ENOSPC = 28;
 const EREMOTE = 66;
 const EPROTO = 71;
 const EBADMSG = 74;
 const ENOTSUP = 95;
 const ESTALE = 116;
+const EUCLEAN = 117;
 
 /** What `nk_names_folder` tells. */
 interface NamesFolder {
@@ -55,9 +59,17 @@ function explainFolder(): Partial<NumaErrorDetails> {
   const { path, owner, mode } = namesFolder();
   return {
     why:
-      `the folder of names, ${path}, is not private to this user: it or an entry in it belongs to ` +
-      `another one, or others may write there (owner ${owner}, mode ${mode.toString(8)})`,
+      `the folder of names, ${path}, is not private to this user: it belongs to another one, or others ` +
+      `may look into it (owner ${owner}, mode ${mode.toString(8)})`,
     fix: `Remove it (as root: \`rm -r ${path}\`); numakit makes it anew, with mode 700.`,
+  };
+}
+
+function explainEntry(name: string): Partial<NumaErrorDetails> {
+  const entry = `${namesFolder().path}/${name}.arena`;
+  return {
+    why: `${entry} is not what numakit makes: a file of this user's that nobody else may write to`,
+    fix: `Find out what made it, and remove it (\`rm -r ${entry}\`).`,
   };
 }
 
@@ -74,8 +86,22 @@ type Explanations = Readonly<
   Record<number, (name: string) => readonly [errno: number, Partial<NumaErrorDetails>]>
 >;
 
+/** How many file descriptors memory with a name takes. */
+const DESCRIPTORS = 3;
+
+function explainDescriptors(what: string): Partial<NumaErrorDetails> {
+  return {
+    why: `${what} has no file descriptor left`,
+    fix:
+      `Close files, or raise the limit (\`ulimit -n\`): an arena with a name takes ${DESCRIPTORS}.`,
+  };
+}
+
 const COMMON: Explanations = {
+  [EMFILE]: () => [EMFILE, explainDescriptors("this process")],
+  [ENFILE]: () => [EMFILE, explainDescriptors("the system")],
   [EPERM]: () => [EACCES, explainFolder()],
+  [EUCLEAN]: (name) => [EACCES, explainEntry(name)],
   [ENXIO]: () => [ENOTSUP, {
     why:
       "memory between processes takes a /proc of this process's own PID namespace, and there is none",
@@ -127,6 +153,20 @@ const FINDING: Explanations = {
     fix: "Something other than numakit has made it. Find out what.",
   }],
 };
+
+/**
+ * The error of memory for a name that could not be made.
+ *
+ * @param result The `-errno` of `nk_mapping_share`.
+ * @param request What was asked.
+ * @returns The error.
+ */
+export function explainSharing(result: number, request: Omit<Refused, "syscall">): NumaError {
+  const syscall = "nk_mapping_share";
+  const isOut = -result === EMFILE || -result === ENFILE;
+  if (!isOut) return explainCreate(result, { ...request, syscall });
+  return explain(COMMON, result, syscall, "", request.action);
+}
 
 /**
  * The error of a name that could not be taken.

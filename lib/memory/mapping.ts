@@ -4,7 +4,7 @@ import { native } from "../runtime/native.ts";
 import { MAPPING_FACTS } from "../runtime/symbols.ts";
 import { formatBytes } from "../runtime/bytes.ts";
 import { explainCreate, explainPopulate, type Refused } from "./explain.ts";
-import { explainFinding, explainTaking } from "./explain_name.ts";
+import { explainFinding, explainSharing, explainTaking } from "./explain_name.ts";
 import { callerStack, inDebugMode, reportAtExit, reportPending } from "./debug.ts";
 import { type MemoryEvent, publish } from "./events.ts";
 import { nulTerminated, readText, writeText } from "./header.ts";
@@ -161,15 +161,20 @@ export class Mapping {
     const result = name === undefined
       ? nk_mapping_create(node, kind, flags | RESERVE, pageBytes, dataBytes, out)
       : nk_mapping_share(nulTerminated(name), node, kind, flags, pageBytes, dataBytes, out);
-    if (result < 0) throw explainCreate(result, { node, pages, bytes: committedBytes, action });
+    if (result < 0) {
+      const asked = { node, pages, bytes: committedBytes, action };
+      if (name !== undefined) throw explainSharing(result, asked);
+      throw explainCreate(result, { ...asked, syscall: "nk_mapping_create" });
+    }
     const mapping = Mapping.#open(out, action);
     try {
       mapping.#fill(committedBytes, action);
       mapping.#describe(label);
       if (name !== undefined) mapping.#publish(name, action);
+      publish("create", () => mapping.#event(mapping.dataBytes));
       return mapping;
     } catch (error) {
-      mapping.#discard();
+      mapping.discard();
       throw error;
     }
   }
@@ -193,7 +198,7 @@ export class Mapping {
       mapping.#fill(mapping.dataBytes, action);
       return mapping;
     } catch (error) {
-      mapping.#discard();
+      mapping.discard();
       throw error;
     }
   }
@@ -281,14 +286,13 @@ export class Mapping {
     return out;
   }
 
-  /** Says in the header what it is, and tells whoever listens. */
+  /** Says in the header what it is. */
   #describe(label: string): void {
     writeText(this.buffer, LABEL_OFFSET, LABEL_BYTES, label);
     if (inDebugMode()) {
       writeText(this.buffer, STACK_OFFSET, STACK_BYTES, callerStack());
       reportAtExit(() => [...held.values()].filter(({ buffer }) => buffer.byteLength > 0));
     }
-    publish("create", () => this.#event(this.dataBytes));
   }
 
   /**
@@ -372,12 +376,12 @@ export class Mapping {
         node: this.node,
       });
     }
-    const refused: Refused = { node: this.node, pages: this.pages, bytes: whole - before, action };
+    const asked = { node: this.node, pages: this.pages, bytes: whole - before, action };
     const { nk_mapping_commit } = native().calls;
     const result = nk_mapping_commit(this.identity, whole);
-    if (result < 0) throw explainCreate(result, refused);
+    if (result < 0) throw explainCreate(result, { ...asked, syscall: "nk_mapping_commit" });
     try {
-      this.#populate(before, whole, refused);
+      this.#populate(before, whole, asked);
       this.#verify(before, whole, action);
     } catch (error) {
       nk_mapping_commit(this.identity, before);
@@ -450,8 +454,8 @@ export class Mapping {
     if (label !== undefined) reportPending({ label, node, dataBytes }, isPinned);
   }
 
-  /** Lets go before anybody has seen it. */
-  #discard(): void {
+  /** Lets go of what nobody has seen a view of; nobody is told. */
+  discard(): void {
     letGoUnseen(this.identity, this.#buffers());
     held.delete(this.identity);
   }
@@ -471,13 +475,13 @@ export class Mapping {
     }
   }
 
-  #populate(from: number, to: number, refused: Refused): void {
+  #populate(from: number, to: number, asked: Omit<Refused, "syscall">): void {
     const { nk_mapping_populate } = native().calls;
     const stepBytes = Math.max(STEP_BYTES, this.pageBytes);
     for (let offset = from; offset < to; offset += stepBytes) {
       const bytes = Math.min(stepBytes, to - offset);
       const result = nk_mapping_populate(this.identity, offset, bytes);
-      if (result < 0) throw explainPopulate(result, refused, offset - from);
+      if (result < 0) throw explainPopulate(result, asked, offset - from);
     }
   }
 

@@ -78,7 +78,7 @@ function inspect(identity: number): ArenaReport | undefined {
   try {
     return mapping.released ? undefined : reportOf(mapping, held);
   } finally {
-    if (!held) mapping.release();
+    if (!held) mapping.discard();
   }
 }
 

@@ -13,7 +13,8 @@ const ERRNO: Readonly<Record<number, { code: NumaErrorCode; why: string }>> = {
   19: { code: "ENODEV", why: "there is no such node with memory (ENODEV)" },
   16: { code: "EBUSY", why: "another thread is doing the same (EBUSY)" },
   22: { code: "EINVAL", why: "the kernel does not accept the request (EINVAL)" },
-  24: { code: "EAGAIN", why: "the system is out of mappings (EMFILE)" },
+  23: { code: "EAGAIN", why: "the system has no file descriptor left (ENFILE)" },
+  24: { code: "EAGAIN", why: "this process has no file descriptor left (EMFILE)" },
   37: { code: "EPERM", why: "this process may not lock so much memory (RLIMIT_MEMLOCK)" },
   38: { code: "ENOSYS", why: "this kernel cannot do it (ENOSYS)" },
   61: { code: "EINVAL", why: "there is no whole page in it (ENODATA)" },
@@ -21,6 +22,7 @@ const ERRNO: Readonly<Record<number, { code: NumaErrorCode; why: string }>> = {
     code: "EABI",
     why: "it was made by another version of numakit, or is none of its own (EPROTO)",
   },
+  87: { code: "EAGAIN", why: "this process may map no more (EUSERS)" },
   95: { code: "ENOTSUP", why: "it is switched off on this system (ENOTSUP)" },
   116: { code: "ESTALE", why: "it is gone (ESTALE)" },
 };
