@@ -10,8 +10,9 @@
  * - Sizes and offsets are bytes. Addresses leave through `uint64_t` out parameters and never come back: what comes
  *   back is an identity (of a mapping, of a thread) that is checked here.
  * - The caller owns every buffer. A pointer may be NULL only where it says so.
- * - No function calls back, keeps a pointer to a caller's buffer, or blocks for longer than its own work takes
- *   (nk_futex_wait: than it was told to).
+ * - No function calls back, keeps a pointer to a caller's buffer, or blocks for longer than its own work takes. Two
+ *   exceptions: nk_futex_wait sleeps for as long as it was told to; nk_node_room, and what makes, commits, populates or
+ *   moves pages on a node, waits for the steps of other threads where only they are in the way.
  * - All functions may be called from any thread at any time.
  *
  * Parameters are only int32_t, uint32_t, uint64_t and pointers; lib/runtime/symbols.ts says the same thing to the
@@ -78,7 +79,7 @@ NK_API int32_t nk_abi_version(void);
  */
 NK_API int32_t nk_topology_export(int32_t source, const char *text, char *out, uint64_t capacity);
 
-/* ---- system.c: what the process may use right now --------------------------------------------------------------- */
+/* ---- system.c, room.c, cgroup.c: what the process may use right now ---------------------------------------------- */
 
 /*
  * Memory of a node: out[0] total bytes, out[1] free bytes, out[2] bytes of clean page cache the kernel can take back.
@@ -101,8 +102,8 @@ NK_API int32_t nk_node_available(int32_t node, uint64_t *out);
 
 /*
  * Whether bytes more can be had of a node now, of which charged_bytes are new to the process and come with page tables
- * (those that only move to the node are not). What other threads populate just now counts as taken. Returns 0, or
- * -ENOMEM. -ENODEV no such node.
+ * (those that only move to the node are not). Where only what other threads are populating or moving is in the way, it
+ * waits until those steps are done, which may need less than they claimed. Returns 0, or -ENOMEM. -ENODEV no such node.
  */
 NK_API int32_t nk_node_room(int32_t node, uint64_t bytes, uint64_t charged_bytes);
 
@@ -120,7 +121,7 @@ NK_API int32_t nk_cpu_quota(const char *root, uint64_t *out);
  */
 NK_API int32_t nk_memory_limit(const char *root, uint64_t *out);
 
-/* ---- thread.c: threads, pinning, policy ------------------------------------------------------------------------- */
+/* ---- thread.c, threads.c: threads, pinning, policy -------------------------------------------------------------- */
 
 /*
  * Register the calling thread (idempotent): out[0] its identity (never reused in this process), out[1] its slot
@@ -168,7 +169,7 @@ NK_API int32_t nk_thread_rseq(uint64_t *out);
 /* Let another thread run on this CPU, if one wants to. Returns 0. */
 NK_API int32_t nk_thread_yield(void);
 
-/* ---- mapping.c: memory on a node --------------------------------------------------------------------------------- */
+/* ---- mapping.c, mapping_shared.c, names_folder.c, quarantine.c: memory on a node -------------------------------- */
 
 /*
  * A mapping is a header page (an ordinary small page) and behind it, page-aligned, the data:
@@ -233,7 +234,8 @@ NK_API int32_t nk_mapping_populate(uint64_t mapping, uint64_t offset, uint64_t b
 /*
  * Where data bytes [offset, offset + bytes) are, asked of the kernel (move_pages): counts[n] becomes the pages of
  * page_bytes (small pages for THP) on node n for n < nodes, counts[nodes] those not resident or elsewhere.
- * Returns the pages asked about: those that are committed, which other threads may change at any time. -ESTALE, -EINVAL, -EPERM, -ENOSYS.
+ * Returns the pages asked about: those that are committed, which other threads may change at any time. -ESTALE,
+ * -EINVAL, -EPERM, -ENOSYS.
  */
 NK_API int32_t nk_mapping_residency(uint64_t mapping, uint64_t offset, uint64_t bytes, int32_t *counts, int32_t nodes);
 
@@ -321,7 +323,7 @@ NK_API int32_t nk_mapping_quarantine(uint64_t *out);
 
 /* ---- futex.c: sleeping on words that processes share ------------------------------------------------------------- */
 
-#define NK_WAIT_MS_MOST 50 /* so long may a thread be out of reach of its runtime */
+#define NK_WAIT_MS_MOST 50 /* how long a thread may be out of reach of its runtime, in milliseconds */
 
 /*
  * Sleep while the 32-bit word at an offset (a multiple of 4) of a mapping's committed data is expected, for at most
@@ -345,8 +347,8 @@ NK_API int32_t nk_futex_wake(uint64_t mapping, uint64_t offset, int32_t count);
  *   31        somebody may sleep on the word (nk_futex_wait): to be set by who is about to, while it has an owner
  *
  * When a thread ends that holds it, by whatever way (SIGKILL to its process included), or lets go of the mapping, the
- * word becomes bit 30, keeps bit 31, and one sleeper is woken. The other bytes are the helper's. Who writes anything
- * else into any of them breaks the lock, and nothing but the lock.
+ * word becomes bit 30, keeps bit 31, and one sleeper is woken. The other bytes are the helper's. Writing anything else
+ * into any of them breaks the lock, and nothing but the lock.
  *
  * The first call of nk_robust_open in a thread registers a list of its own with the kernel, in place of the C
  * library's, which comes back when the thread ends. Until then robust (with musl also process-shared) pthread mutexes
@@ -408,8 +410,8 @@ NK_API int32_t nk_buffer_populate(const void *buffer, uint64_t bytes, const uint
 /*
  * Move a buffer's resident pages: page i to nodes[(first + i) % count]. The kernel leaves a page where it is that is in
  * use just then. Returns how many are on another node afterwards; absent[0] those not resident. -ENOTSUP memory of a
- * live mapping, and another node than its own; -EINVAL count; -ENODEV no such node; -ENOMEM a node has no room for what is to come to it, and what was moved before stays moved; -EACCES,
- * -EPERM, -ENOSYS, -ENODATA.
+ * live mapping, and another node than its own; -EINVAL count; -ENODEV no such node; -ENOMEM a node has no room for what
+ * is to come to it, and what was moved before stays moved; -EACCES, -EPERM, -ENOSYS, -ENODATA.
  */
 NK_API int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes, int32_t count, uint64_t first,
                               int32_t *absent);

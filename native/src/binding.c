@@ -65,7 +65,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct piece *pieces; /* the oldest first */
 static size_t piece_count, piece_capacity;
 static uint64_t serial;
-/* So many pieces are reason to look which of them are still true. */
+/* How many pieces are reason to look which of them are still true. */
 static size_t sweep_at = 64;
 
 static const struct policy none = {.mode = MPOL_DEFAULT};

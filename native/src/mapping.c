@@ -407,7 +407,7 @@ int32_t nk_mapping_populate(uint64_t mapping, uint64_t offset, uint64_t bytes)
     return error < 0 ? error : nk_range_populate(&range, offset, bytes);
 }
 
-/* As held_range, and how often the range was changed. */
+/* As nk_mapping_held, and how often the range was changed. */
 static int seen_range(uint64_t identity, struct nk_range *range, uint32_t *commits)
 {
     int error = nk_mapping_held(identity, range);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The pages of one mapping: made on a node, populated, asked about, given back. No tables, no locks. */
+/* The pages of one mapping: made on a node, populated, asked about, given back. No table of mappings. */
 #ifndef NK_PAGES_H
 #define NK_PAGES_H
 

@@ -2,9 +2,9 @@
 /*
  * A thread's list of locks is its head, which is in private memory, and the nodes of the locks that it holds. The
  * kernel finds a lock's word at a constant distance from its node, so nodes have to lie beside their words, where
- * JavaScript and other processes can write. Therefore no pointer is ever read from there. Which locks a thread holds
- * says its private table, and each change of the list writes all of its nodes anew, from the oldest to the newest, then
- * the head: after each of these writes the list has all nodes that it had before or has afterwards.
+ * JavaScript and other processes can write. Therefore no pointer is ever read from there. Its private table says which
+ * locks a thread holds. Each change of the list writes all of its nodes anew, from the oldest to the newest, then the
+ * head: after each of these writes the list has all nodes that it had before or has afterwards.
  *
  * The kernel trusts nodes no more than that: it bears any pointer, gives up after 2,048, and changes no word but one
  * that has the dead thread's TID. What garbage in a node can do is to hide the older locks from the kernel.
