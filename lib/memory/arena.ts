@@ -295,7 +295,7 @@ export class Arena extends TypedAllocator implements Shareable {
     return before - this.#committed;
   }
 
-  /** Whether `destroy` was called in this thread. */
+  /** Whether `destroy` was called in this thread, or a buffer of the arena was transferred away. */
   get destroyed(): boolean {
     return this.#mapping.released;
   }

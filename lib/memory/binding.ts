@@ -397,7 +397,7 @@ function patternOf({ nodes, weights }: InterleaveOptions, action: string): numbe
  * @returns What was bound and what was not.
  * @throws {NumaError} `EINVAL` no memory, or no whole page in it; `ENODEV` no such node; `ENOMEM` no room there;
  * `EACCES` not in the cpuset; `EPERM` memory policy forbidden; `ESTRICT` a page would not move; `ENOTSUP` memory of an
- * arena, which keeps its own policy.
+ * arena, which keeps its own policy. Every policy is then as it was; pages that were populated or moved by then stay so.
  *
  * @example
  * ```ts
@@ -422,7 +422,8 @@ export function bind<Memory extends OwnedMemory>(
  * @param buffer The memory. Of a view only its own part is spread.
  * @param options The nodes, and how many pages of a round each of them gets.
  * @returns What was spread and what was not.
- * @throws {NumaError} As {@linkcode bind}.
+ * @throws {NumaError} As {@linkcode bind}. Every policy is then as it was; pages that were populated or moved by then
+ * stay so.
  *
  * @example
  * ```ts
@@ -450,7 +451,7 @@ export function interleave<Memory extends OwnedMemory>(
  * @param buffer The memory. Of a view only its own part is moved.
  * @param node The node.
  * @returns Where each page is afterwards; pages that were never touched are still absent.
- * @throws {NumaError} As {@linkcode bind}.
+ * @throws {NumaError} As {@linkcode bind}. Pages that were moved by then stay where they are.
  */
 export function migrate(buffer: OwnedMemory, node: number): BufferPlacement {
   const action = `move memory to node ${show(node)}`;

@@ -377,7 +377,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
     return new Map(this.#arenas.map((arena) => [arena.node, arena.residency()]));
   }
 
-  /** Whether `destroy` was called in this thread. */
+  /** Whether `destroy` was called in this thread, or a buffer of the array was transferred away. */
   get destroyed(): boolean {
     return this.#arenas.some(({ destroyed }) => destroyed);
   }

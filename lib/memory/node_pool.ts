@@ -314,7 +314,7 @@ export class NodePool implements Shareable {
     });
   }
 
-  /** Whether `destroy` was called in this thread. */
+  /** Whether `destroy` was called in this thread, or a buffer of the pool was transferred away. */
   get destroyed(): boolean {
     return this.#arenas.some((arena) => arena.destroyed);
   }

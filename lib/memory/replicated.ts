@@ -316,7 +316,7 @@ export class Replicated implements Shareable {
     return new Map(this.#copies.map(({ arena }) => [arena.node, arena.residency()]));
   }
 
-  /** Whether `destroy` was called in this thread. */
+  /** Whether `destroy` was called in this thread, or a buffer of a copy was transferred away. */
   get destroyed(): boolean {
     return this.#copies.some(({ arena }) => arena.destroyed);
   }

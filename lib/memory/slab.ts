@@ -267,7 +267,7 @@ export class Slab implements Shareable {
     return this.#heap.census().allocated[0] as number;
   }
 
-  /** Whether `destroy` was called in this thread. */
+  /** Whether `destroy` was called in this thread, or the slab's buffer was transferred away. */
   get destroyed(): boolean {
     return this.#arena.destroyed;
   }

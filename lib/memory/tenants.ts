@@ -24,7 +24,8 @@ const tenants = new Map<number, Map<string, Tenant>>();
  *
  * @param identity The mapping's.
  * @param name Tells it from the mapping's others; replaces the one of the same name.
- * @param tenant The tenant. Must not keep alive what it is for, or is never forgotten.
+ * @param tenant The tenant. Must not keep alive what it is for, or is never forgotten; except a `SharedMutex`, which the
+ * thread's table of them keeps as long as the arena anyway.
  */
 export function settle(identity: number, name: string, tenant: Tenant): void {
   const known = tenants.get(identity) ?? new Map<string, Tenant>();

@@ -142,7 +142,11 @@ export class Barrier implements Shareable {
     return this.#core.parties;
   }
 
-  /** Whether nobody can pass it until it is reset. */
+  /**
+   * Whether nobody can pass it until it is reset.
+   *
+   * @throws {NumaError} `EDESTROYED` its arena is.
+   */
   get broken(): boolean {
     this.#home.check("read");
     return this.#core.broken() !== 0;
@@ -152,13 +156,19 @@ export class Barrier implements Shareable {
    * Takes part from now on: if this thread dies before it comes, the others are told.
    *
    * A thread that comes takes part anyway.
+   *
+   * @throws {NumaError} `EDESTROYED` its arena is.
    */
   join(): void {
     this.#home.check("join");
     this.#core.join(this.#home.me);
   }
 
-  /** Takes no part any more: this thread may end, and another one come in its place. */
+  /**
+   * Takes no part any more: this thread may end, and another one come in its place.
+   *
+   * @throws {NumaError} `EDESTROYED` its arena is.
+   */
   leave(): void {
     this.#home.check("leave");
     this.#core.leave(this.#home.me);
@@ -167,13 +177,13 @@ export class Barrier implements Shareable {
   /**
    * Sleeps until all have come.
    *
-   * Who gives up, because of a timeout or because it is terminated, breaks the barrier for all.
+   * A thread that gives up, because of a timeout or because it is terminated, breaks the barrier for all.
    *
    * @param options How long to wait, and whether to block the main thread, which has to be said there.
    * @returns Whether this thread is the leader: true for one of those that pass together.
    * @throws {NumaError} `EOWNERDEAD` a thread that takes part has died; `ETIMEDOUT` this one, or another one, has given
    * up; `EAGAIN` it is being reset; `EWOULDBLOCK` it would block the main thread: nothing has happened then;
-   * `ETERMINATED` this thread is to end; `EINVAL`.
+   * `ETERMINATED` this thread is to end; `EDESTROYED` its arena is; `EINVAL`.
    */
   wait(options?: BlockOptions): boolean {
     this.#home.check("pass");
@@ -200,8 +210,8 @@ export class Barrier implements Shareable {
    *
    * @param options How long to wait.
    * @returns Resolves to whether this wait is the leader.
-   * @throws {NumaError} As {@linkcode Barrier.wait}; `EAGAIN` also for more waits than it was made for. The signal's
-   * reason when that aborts.
+   * @throws {NumaError} As {@linkcode Barrier.wait}; `EAGAIN` also for more waits than it was made for; `EDESTROYED` also
+   * when its arena was destroyed meanwhile. The signal's reason when that aborts.
    */
   async waitAsync(options?: WaitOptions): Promise<boolean> {
     this.#home.check("pass");
@@ -234,7 +244,7 @@ export class Barrier implements Shareable {
    * Makes it whole, as new: tells all who wait that it is over, waits until they have left, and forgets who took part.
    *
    * @param options How long to wait for them, and whether to block the main thread.
-   * @throws {NumaError} `ETIMEDOUT`, `EWOULDBLOCK`, `ETERMINATED`: it is broken then; `EINVAL`.
+   * @throws {NumaError} `ETIMEDOUT`, `EWOULDBLOCK`, `ETERMINATED`: it is broken then; `EDESTROYED` its arena is; `EINVAL`.
    */
   reset(options?: BlockOptions): void {
     this.#home.check("reset");

@@ -155,9 +155,11 @@ export class Condition implements Shareable {
    * @param lock The lock.
    * @param guard What `acquireAsync` gave for it. It stands for nothing afterwards.
    * @param options How long to wait for the signal; the lock is waited for as long as it takes.
-   * @returns Resolves to the guard of the lock. When it rejects, the lock is not held.
-   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is; `EINVAL`.
-   * The signal's reason when that aborts. What the lock throws.
+   * @returns Resolves to the guard of the lock. When it rejects, the lock is not held, except where `lock` is not a lock
+   * or `guard` not a guard.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is; `EINVAL` not a
+   * lock or not a guard: nothing has happened then; `EINVAL` options. The signal's reason when that aborts. What the lock
+   * throws.
    */
   async waitAsync(lock: Lock, guard: Guard, options?: WaitOptions): Promise<Guard> {
     checkLock(lock);

@@ -146,7 +146,7 @@ export class Histogram implements Shareable {
    * Cost: one atomic store on a line that no other thread writes.
    *
    * @param value From 0 to 2^53 - 1; what is behind the point does not count, and one above `highest` counts as that.
-   * @throws {NumaError} `EINVAL`.
+   * @throws {NumaError} `EDESTROYED` its arena is; `EINVAL`.
    */
   record(value: number): void {
     this.#home.check("record in");
@@ -169,7 +169,7 @@ export class Histogram implements Shareable {
    *
    * @param options What to give.
    * @returns The snapshot, which does not change any more.
-   * @throws {NumaError} `EINVAL`.
+   * @throws {NumaError} `EDESTROYED` its arena is; `EINVAL`.
    */
   snapshot(options: SnapshotOptions = {}): HistogramSnapshot {
     this.#home.check("read");

@@ -100,7 +100,7 @@ export class Latch implements Shareable {
    *
    * @param n By how much: 1 unless given.
    * @returns What is left.
-   * @throws {NumaError} `EINVAL`.
+   * @throws {NumaError} `EDESTROYED` its arena is; `EINVAL`.
    */
   countDown(n = 1): number {
     this.#home.check("count down");
@@ -108,7 +108,11 @@ export class Latch implements Shareable {
     return this.#core.countDown(this.#home.me, n);
   }
 
-  /** What is left to count; 0 when it is open. */
+  /**
+   * What is left to count; 0 when it is open.
+   *
+   * @throws {NumaError} `EDESTROYED` its arena is.
+   */
   get count(): number {
     this.#home.check("read");
     return this.#core.left();

@@ -147,6 +147,7 @@ export class LimitedCounter implements Shareable {
    * The total.
    *
    * @returns 0 to `limit`; exact when no thread is adding.
+   * @throws {NumaError} `EDESTROYED`.
    */
   value(): number {
     this.#home.check("read");

@@ -106,7 +106,7 @@ export abstract class Lock implements Shareable {
    * Takes the lock if it is free now.
    *
    * @returns The guard; undefined when it is not free.
-   * @throws {NumaError} `EDEADLK` this thread holds it; `EOWNERDEAD` it is poisoned, or broken.
+   * @throws {NumaError} `EDEADLK` this thread holds it; `EOWNERDEAD` it is poisoned, or broken; `EDESTROYED` its arena is.
    */
   tryAcquire(): Guard | undefined {
     if (this.#held) this.#refuseTwice();
@@ -190,7 +190,11 @@ export abstract class Lock implements Shareable {
     });
   }
 
-  /** What has happened since it was made; undefined unless it was made with `statistics`. */
+  /**
+   * What has happened since it was made; undefined unless it was made with `statistics`.
+   *
+   * @throws {NumaError} `EDESTROYED` its arena is.
+   */
   get statistics(): LockReport | undefined {
     this.#home.check("read");
     return this.#statistics?.report();

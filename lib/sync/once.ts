@@ -102,7 +102,11 @@ export class Once implements Shareable {
     return oneOf(region, (region) => new Once(region));
   }
 
-  /** Whether it is done. */
+  /**
+   * Whether it is done.
+   *
+   * @throws {NumaError} `EDESTROYED` its arena is.
+   */
   get done(): boolean {
     this.#home.check("read");
     return this.#core.done();
@@ -115,7 +119,8 @@ export class Once implements Shareable {
    * @param options How long to wait for another thread, and whether to block the main thread.
    * @returns Whether this call did it.
    * @throws {NumaError} `EDEADLK` from within `run`; `ETIMEDOUT`; `EWOULDBLOCK` it would block the main thread;
-   * `ETERMINATED` this thread is to end; `EINVAL`. What `run` throws.
+   * `ETERMINATED` this thread is to end; `EDESTROYED` its arena is, or was destroyed by `run`; `EINVAL`. What `run`
+   * throws.
    */
   run(run: () => void, options?: BlockOptions): boolean {
     this.#home.check("do");

@@ -132,7 +132,7 @@ export class PartitionedCounter implements Shareable {
    *
    * @param n A whole number, 2^30 at the most either way; with shards of domains 2^28 divided by `threads`. 1 unless
    * given.
-   * @throws {NumaError} `EINVAL`.
+   * @throws {NumaError} `EDESTROYED` its arena is; `EINVAL`.
    */
   add(n?: number): void {
     const by = n === undefined ? 1 : this.#check(n);
@@ -154,6 +154,7 @@ export class PartitionedCounter implements Shareable {
    * The sum of all that was added.
    *
    * @returns A whole number, exact from -2^53 to 2^53.
+   * @throws {NumaError} `EDESTROYED` its arena is.
    */
   value(): number {
     this.#home.check("read");

@@ -30,7 +30,8 @@ export type SyncMemory = Arena | SharedArrayBuffer | Int32Array;
 export interface SyncOptions {
   /**
    * The most threads that use it at the same time: 1 to 4,096. Default: 64. Each takes room in the lock's memory. A thread
-   * that waits without blocking, or holds something that way, counts as two, however many such waits it has.
+   * that waits without blocking, or holds something that way, counts as two, however many such waits it has. At a
+   * `Barrier` each such wait counts as one more.
    */
   readonly threads?: number;
 }

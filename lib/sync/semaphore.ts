@@ -139,7 +139,7 @@ export class Semaphore implements Shareable {
    *
    * @param n How many: 1 unless given, and no more than there can be.
    * @returns Whether it did.
-   * @throws {NumaError} `EINVAL`.
+   * @throws {NumaError} `EDESTROYED` its arena is; `EINVAL`.
    */
   tryAcquire(n = 1): boolean {
     this.#home.check("acquire");
@@ -182,7 +182,7 @@ export class Semaphore implements Shareable {
    * Gives permits back, or adds some.
    *
    * @param n How many: 1 unless given.
-   * @throws {NumaError} `EOWNER` there would be more than there can be; `EINVAL`.
+   * @throws {NumaError} `EOWNER` there would be more than there can be; `EDESTROYED` its arena is; `EINVAL`.
    */
   release(n = 1): void {
     this.#home.check("release");
@@ -195,7 +195,11 @@ export class Semaphore implements Shareable {
     });
   }
 
-  /** How many permits there are at this moment. */
+  /**
+   * How many permits there are at this moment.
+   *
+   * @throws {NumaError} `EDESTROYED` its arena is.
+   */
   get available(): number {
     this.#home.check("read");
     return this.#core.available();
