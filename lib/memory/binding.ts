@@ -22,7 +22,10 @@ import { checkNodes } from "./placement.ts";
 export interface BindOptions {
   /** The node. */
   readonly node: number;
-  /** Whether to ask for transparent hugepages before the first touch; {@linkcode BufferPlacement} tells small pages all the same. */
+  /**
+   * Whether to ask for transparent hugepages before the first touch; {@linkcode BufferPlacement} tells small pages all the
+   * same. Default: false.
+   */
   readonly huge?: boolean;
 }
 
@@ -30,7 +33,7 @@ export interface BindOptions {
 export interface InterleaveOptions {
   /** The nodes, in the order in which pages go to them. */
   readonly nodes: readonly number[];
-  /** How many pages of a round each of them gets; one each unless given. At most 1,000 each. */
+  /** How many pages of a round each of them gets, 0 to 1,000. Default: one each. */
   readonly weights?: readonly number[];
 }
 

@@ -13,8 +13,8 @@
  *   clears it when its owner lets go or dies. Where other processes may have the memory, all 64 bits are the helper's:
  *   the OS thread id and the time the thread began, since ids are given out again.
  * - `top`: the bump pointer in granules of 16 bytes. A plain word: only the owner writes it (and reads its own copy),
- *   and taking ownership orders it. A 32-bit word, because a Float64 costs four times as much on Bun, and 16 bytes a unit reach 64 GiB.
- *
+ *   and taking ownership orders it. A 32-bit word, because a Float64 costs four times as much on Bun, and 16 bytes a
+ *   unit reach 64 GiB.
  * - `label`: what the creator called it, UTF-8 up to the first zero byte, so that any thread's report can name it.
  * - `stack`: where it was made, likewise, in debug mode only.
  * - committed: has pages; reserved: has addresses only. How many bytes are committed is known to the C helper.

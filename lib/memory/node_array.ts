@@ -37,13 +37,13 @@ export interface NodeArrayOptions<Type extends ElementType = ElementType> {
   readonly type: Type;
   /** Elements, from 1. */
   readonly length: number;
-  /** The nodes, different ones, in the order of their parts. All whose memory may be used unless given. */
+  /** The nodes, different ones, in the order of their parts. Default: all whose memory may be used. */
   readonly nodes?: readonly number[];
-  /** How elements are dealt out. `"blocked"` unless given. */
+  /** How elements are dealt out. Default: `"blocked"`. */
   readonly layout?: NodeArrayLayout;
-  /** Elements a block, for `"cyclic"` only. 4 KiB worth unless given; powers of two are fastest. */
+  /** Elements a block, for `"cyclic"` only; powers of two are fastest. Default: as many as 4 KiB hold. */
   readonly block?: number;
-  /** The pages, or kinds of pages to try in order. `"4k"` unless given. */
+  /** The pages, or kinds of pages to try in order. Default: `"4k"`. */
   readonly pages?: PageKind | readonly PageKind[];
 }
 
@@ -328,7 +328,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
    * Copies elements in, block by block.
    *
    * @param source A typed array of numbers, or of bigints for the types that begin with "big".
-   * @param start The index of the first one, 0 unless given.
+   * @param start The index of the first one. Default: 0.
    * @throws {NumaError} `EINVAL` when they are of the other kind or too many; `EDESTROYED`.
    */
   copyFrom(source: ElementViews[ElementType], start: number = 0): void {

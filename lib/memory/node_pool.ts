@@ -27,13 +27,13 @@ import { CLASS_BYTES, classOf, MAX_CLASS_BYTES, STEP_BYTES } from "./size_classe
 
 /** What {@linkcode NodePool.create} makes. */
 export interface NodePoolOptions {
-  /** The nodes, different ones. All whose memory may be used unless given. */
+  /** The nodes, different ones. Default: all whose memory may be used. */
   readonly nodes?: readonly number[];
   /** Bytes on each node, bookkeeping included: a number, or a text such as `"64 MiB"`. */
   readonly bytesPerNode: ByteSize;
-  /** The pages, or kinds of pages to try in order. `"4k"` unless given. */
+  /** The pages, or kinds of pages to try in order. Default: `"4k"`. */
   readonly pages?: PageKind | readonly PageKind[];
-  /** Threads that can allocate and free at a time, up to 4096. 64 unless given; each takes 128 bytes a node. */
+  /** Threads that can allocate and free at a time, up to 4,096. Default: 64. Each takes 128 bytes a node. */
   readonly threads?: number;
 }
 
@@ -75,12 +75,12 @@ function checkSize(size: unknown, action: string): number {
  *
  * `alloc` takes from the node its thread runs on, `allocOn` from a named one; an object stays where it is, and `free`
  * finds its way home from any thread. Sizes are rounded up to a class: steps of 16 bytes up to 128, then four to each
- * doubling, so that less than a quarter is lost. Objects of classes that are multiples of 64 are aligned to cache lines, all
- * to 16.
+ * doubling, so that less than a quarter is lost. Objects of classes that are multiples of 64 are aligned to cache lines,
+ * all others to 16 bytes.
  *
- * An object is an id, a number that fits 30 bits, as a {@linkcode Slab}'s; who owns what, which errors are found, and
- * what a thread's end means is as there. A chunk that a class was given stays with it. There is room for one object a 32 bytes of
- * `bytesPerNode`: objects of 16 bytes alone fill about half of it.
+ * An object is an id, a number that fits 30 bits. Ownership, the errors that are found and what a thread's end means are
+ * those of a {@linkcode Slab}. A chunk that a class was given stays with it. There is room for one object in every 32
+ * bytes of `bytesPerNode`: objects of 16 bytes alone fill about half of it.
  *
  * The design is that of snmalloc (Liétar et al., ISMM 2019) and mimalloc (Leijen et al., 2019).
  *

@@ -19,8 +19,8 @@
  * The same scan is how the chunks of a dead thread are taken over: whatever it was doing, its words were whole.
  *
  * A thread that has run out says so in one word. Owners look at it when they free (a plain load of a word that hardly
- * ever changes), do not wait for batches to fill, and put every other chunk that has free objects into the commons, a record that is never a
- * thread's, for whoever runs out.
+ * ever changes), do not wait for batches to fill, and put every other chunk that has free objects into the commons, a
+ * record that is never a thread's, for whoever runs out.
  *
  * Plain accesses. An object that changes hands does so in order: whoever gives it back does that before the push, the
  * owner receives it after its look at the stack; chunks and records change hands by atomics. Out of order are only looks

@@ -24,7 +24,7 @@ import type { ObjectHeapOptions } from "./object_options.ts";
 
 /** Bits of an id: few enough that every engine keeps it in a register as a small integer. */
 export const ID_BITS = 30;
-/** What {@linkcode Slab} and {@linkcode NodePool} have records for unless told. */
+/** How many threads {@linkcode Slab} and {@linkcode NodePool} have records for by default. */
 export const DEFAULT_THREADS = 64;
 
 const WORD_BYTES = 4;

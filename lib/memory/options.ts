@@ -16,13 +16,13 @@ export interface ArenaOptions {
   readonly node: number;
   /** Bytes, or a text such as `"1 MiB"`; rounded up to whole pages. All of them have pages from the start. */
   readonly size: ByteSize;
-  /** Bytes it may grow to. Only addresses are taken until it does. `size` unless given, at most 64 GiB. */
+  /** Bytes it may grow to, at most 64 GiB. Only addresses are taken until it does. Default: `size`. */
   readonly reserve?: ByteSize;
-  /** The pages, or kinds of pages to try in order. `"4k"` unless given. */
+  /** The pages, or kinds of pages to try in order. Default: `"4k"`. */
   readonly pages?: PageKind | readonly PageKind[];
-  /** Whether its pages are locked (mlock), so that they are never swapped out and come back elsewhere. */
+  /** Whether its pages are locked (mlock), so that they are never swapped out and come back elsewhere. Default: false. */
   readonly lock?: boolean;
-  /** What it is called in `memoryReport` and in events: 1 to 40 characters. `"arena"` unless given. */
+  /** What it is called in `memoryReport` and in events: 1 to 40 characters. Default: `"arena"`. */
   readonly label?: string;
   /**
    * By which other processes of the same user find it (`Arena.open`), on whichever runtime: 1 to 40 of

@@ -4,8 +4,8 @@ import { NumaError } from "../runtime/error.ts";
 import { native } from "../runtime/native.ts";
 
 /**
- * Memory that the runtime owns: a buffer, a view of one, or a `WebAssembly.Memory`. Of a view only its own part is
- * meant, of all else the whole.
+ * Memory that the runtime owns: a buffer, a view of one, or a `WebAssembly.Memory`. A view means its own part; everything
+ * else means all of it.
  */
 export type OwnedMemory =
   | ArrayBufferLike

@@ -29,11 +29,11 @@ export interface ReplicatedOptions {
   readonly size?: ByteSize;
   /** The bytes of version 0. */
   readonly data?: ArrayBufferView;
-  /** The nodes that get a copy. Unless given, each node that is the nearest with memory to some CPU. */
+  /** The nodes that get a copy. Default: each node that is the nearest with memory to some CPU. */
   readonly nodes?: readonly number[];
-  /** The pages, or kinds of pages to try in order. `"4k"` unless given. */
+  /** The pages, or kinds of pages to try in order. Default: `"4k"`. */
   readonly pages?: PageKind | readonly PageKind[];
-  /** How many threads may live in the process at the same time, 1 to 65,535. 256 unless given. */
+  /** How many threads may live in the process at the same time, 1 to 65,535. Default: 256. */
   readonly threads?: number;
 }
 

@@ -31,9 +31,9 @@ export interface SlabOptions {
   readonly objectSize: number;
   /** Objects in all, up to 2^30. */
   readonly count: number;
-  /** The pages, or kinds of pages to try in order. `"4k"` unless given. */
+  /** The pages, or kinds of pages to try in order. Default: `"4k"`. */
   readonly pages?: PageKind | readonly PageKind[];
-  /** Threads that can allocate and free at a time, up to 4096. 64 unless given; each takes 128 bytes. */
+  /** Threads that can allocate and free at a time, up to 4,096. Default: 64. Each takes 128 bytes. */
   readonly threads?: number;
 }
 

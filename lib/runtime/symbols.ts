@@ -37,7 +37,10 @@ export type Calls<Table extends SymbolTable> = {
 /** The ABI version these signatures belong to: `NK_ABI_VERSION` of the header. */
 export const ABI_VERSION = 5;
 
-/** What the helper tells of a mapping, as 64-bit words: `NK_MAPPING_FACTS`. It writes them all, whatever has room. */
+/**
+ * What the helper tells of a mapping, as 64-bit words: `NK_MAPPING_FACTS`. It always writes all of them, so the buffer
+ * must have room.
+ */
 export const MAPPING_FACTS = 11;
 
 /** The functions of the C helper. */

@@ -12,7 +12,7 @@ import type { Placement } from "./policy.ts";
 
 /** How {@linkcode Thread.terminate} waits. */
 export interface TerminateOptions {
-  /** How long to wait for the OS thread's end, in milliseconds. 5,000 unless given. */
+  /** How long to wait for the OS thread's end, in milliseconds. Default: 5,000. */
   readonly timeoutMs?: number;
 }
 

@@ -17,7 +17,7 @@ import { SPIN_YIELD_PARK } from "../wait/wait_strategy.ts";
 /** For whom a CNA lock is made, and how long it stays in a domain. */
 export interface CnaLockOptions extends LockOptions {
   /**
-   * Hand-offs within a domain, while others wait, before they have their turn: 1 to 2^30. 256 unless given. More is faster,
+   * Hand-offs within a domain, while others wait, before they have their turn: 1 to 2^30. Default: 256. More is faster,
    * less is fairer.
    */
   readonly passes?: number;

@@ -20,7 +20,7 @@ import { SPIN_YIELD_PARK } from "../wait/wait_strategy.ts";
 /** For whom a cohort lock is made, and how long it stays in a domain. */
 export interface CohortLockOptions extends LockOptions {
   /**
-   * Hand-offs within a domain before the others have their turn: 1 to 2^30. 64 unless given. More is faster, less is
+   * Hand-offs within a domain before the others have their turn: 1 to 2^30. Default: 64. More is faster, less is
    * fairer.
    */
   readonly passes?: number;

@@ -31,8 +31,8 @@ const WAIT = "wait for a condition";
 /**
  * A condition variable: gives a lock back, sleeps until somebody signals, and takes the lock again.
  *
- * A wait may end for no reason, and others may come in between: look at the condition again, in a loop. Who signals
- * may hold the lock or not, but has changed the condition while holding it.
+ * A wait may end for no reason, and others may come in between: look at the condition again, in a loop. A thread that
+ * signals may hold the lock or not, but has changed the condition while holding it.
  *
  * Properties: fair in turn, robust, abortable; a signal when nobody waits costs one load.
  *
@@ -155,10 +155,10 @@ export class Condition implements Shareable {
    * @param lock The lock.
    * @param guard What `acquireAsync` gave for it. It stands for nothing afterwards.
    * @param options How long to wait for the signal; the lock is waited for as long as it takes.
-   * @returns Resolves to the guard of the lock. When it rejects, the lock is not held, except where `lock` is not a lock
-   * or `guard` not a guard.
-   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is; `EINVAL` not a
-   * lock or not a guard: nothing has happened then; `EINVAL` options. The signal's reason when that aborts. What the lock
+   * @returns Resolves to the guard of the lock. When it rejects, the lock is not held, except after `EINVAL` for what is
+   * not a lock or guard.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is; `EINVAL` not
+   * a lock or guard, and nothing has happened then, or bad options. The signal's reason when that aborts. What the lock
    * throws.
    */
   async waitAsync(lock: Lock, guard: Guard, options?: WaitOptions): Promise<Guard> {

@@ -22,8 +22,8 @@ const MEMORY: RegionKind = { name: "Epoch", code: 43, words: (shape) => EpochCor
  * Tells when memory that was taken out of a shared structure can be used again: when no thread can still look at it.
  *
  * Threads look at the structure between {@linkcode Epoch.enter} and {@linkcode Epoch.exit}, which costs one store
- * each, in a line of the thread's own. Who takes something out notes the {@linkcode Epoch.current} epoch with it,
- * calls {@linkcode Epoch.advance} now and then, and uses it again once it is {@linkcode Epoch.safe}.
+ * each, in a line of the thread's own. A thread that takes something out notes the {@linkcode Epoch.current} epoch
+ * with it, calls {@linkcode Epoch.advance} now and then, and uses it again once it is {@linkcode Epoch.safe}.
  *
  * A thread that sleeps inside holds up everybody's memory; one that died, or destroyed the arena of the epoch, does not.
  *

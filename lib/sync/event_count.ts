@@ -28,7 +28,7 @@ const WAIT = "wait for an event";
 /**
  * Sleeping until something changes, for code that changes things without a lock: the consumers of a queue, say.
  *
- * Who waits gives a function that takes what it waits for and says whether it could; who changes things notifies
+ * A waiter gives a function that takes what it waits for and says whether it could; whoever changes things notifies
  * afterwards. A notification when nobody waits costs one load, and none is ever lost between the last look and the
  * sleep.
  *

@@ -30,8 +30,8 @@
  * When a thread dies all sleepers get a permit; one of them takes over the dead one's entry if that was notified or
  * awake, and returns, because what the dead one was told of may still be there; the slot's next user passes it on. Both
  * clear that entry last: if they die, too, it is still there, or in their own entry. A sleeper that was notified itself
- * leaves it to the others. If a notifier dies while `armed` is 0, sleepers return for no reason. What cannot be made good for is a thread that has
- * never waited here and dies between its change and `notify`.
+ * leaves it to the others. If a notifier dies while `armed` is 0, sleepers return for no reason. What cannot be made
+ * good for is a thread that has never waited here and dies between its change and `notify`.
  *
  * Eventcounts: Reed and Kanodia (1979); in this form by Vyukov, in Eigen and folly. Cost: `notify` one load when
  * nobody waits, which is what it is for; `prepare` four and `cancel` one; a slow `notify` one load for each slot in

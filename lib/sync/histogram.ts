@@ -20,17 +20,17 @@ export { HistogramSnapshot } from "./histogram_snapshot.ts";
 /** For whom and for which values a histogram is made. */
 export interface HistogramOptions extends SyncOptions {
   /**
-   * How finely it tells values: to one part in 2^precision. 1 to 9; 6, which is 1.6 %, unless given. One more doubles its
+   * How finely it tells values: to one part in 2^precision, 1 to 9. Default: 6, which is 1.6 %. One more doubles its
    * memory.
    */
   readonly precision?: number;
-  /** The highest value that it tells from higher ones, less than 2^53. 2^40 - 1 unless given: 18 minutes in ns. */
+  /** The highest value that it tells from higher ones, less than 2^53. Default: 2^40 - 1, which is 18 minutes in ns. */
   readonly highest?: number;
 }
 
 /** What {@linkcode Histogram.snapshot} is to give. */
 export interface SnapshotOptions {
-  /** Only what was counted since this object gave the last such snapshot. False unless given. */
+  /** Only what was counted since this object gave the last such snapshot. Default: false. */
   readonly reset?: boolean;
 }
 
@@ -116,7 +116,7 @@ export class Histogram implements Shareable {
   }
 
   /**
-   * How much memory a histogram takes: 18 KiB a thread unless told otherwise.
+   * How much memory a histogram takes: 18 KiB a thread with the default options.
    *
    * @param options As it will be made.
    * @returns Bytes.

@@ -98,7 +98,7 @@ export class Latch implements Shareable {
   /**
    * Counts down. At 0 it is open, and stays so.
    *
-   * @param n By how much: 1 unless given.
+   * @param n By how much. Default: 1.
    * @returns What is left.
    * @throws {NumaError} `EDESTROYED` its arena is; `EINVAL`.
    */

@@ -17,8 +17,8 @@ import {
 /** For whom a limited counter is made. */
 export interface LimitedCounterOptions extends SyncOptions {
   /**
-   * The most that a thread draws from the shared total at once, 1 to `limit`. A 64th of the limit, 1,024 at the most,
-   * unless given: larger batches touch shared lines less often.
+   * The most that a thread draws from the shared total at once, 1 to `limit`. Larger batches touch shared lines less
+   * often. Default: a 64th of the limit, 1 at least and 1,024 at the most.
    */
   readonly batch?: number;
 }
@@ -115,7 +115,7 @@ export class LimitedCounter implements Shareable {
    *
    * Cost: one atomic operation on a line that no other thread writes; once a batch about twelve on shared lines.
    *
-   * @param n 1 to `limit`; 1 unless given.
+   * @param n 1 to `limit`. Default: 1.
    * @returns Whether it did.
    * @throws {NumaError} `EINVAL`, `EDESTROYED`.
    */
@@ -129,7 +129,7 @@ export class LimitedCounter implements Shareable {
    * Takes back what was added, by any thread.
    *
    * @param n 1 to `limit`, and no more than was added: what is too much is noticed only where it exceeds two batches.
-   * 1 unless given.
+   * Default: 1.
    * @throws {NumaError} `EOWNER` it is seen to be more than was added; `EINVAL`, `EDESTROYED`.
    */
   subtract(n = 1): void {

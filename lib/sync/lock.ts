@@ -15,7 +15,7 @@ import type { WaitStrategy } from "../wait/wait_strategy.ts";
 
 /** For whom a lock is made, and what it tells. */
 export interface LockOptions extends SyncOptions {
-  /** Whether it counts what happens, for {@linkcode Lock.statistics}. Not unless given: counting takes time. */
+  /** Whether it counts what happens, for {@linkcode Lock.statistics}. Default: false, as counting takes time. */
   readonly statistics?: boolean;
 }
 
@@ -30,9 +30,9 @@ export interface LockKind {
   readonly title: string;
   /** Makes the algorithm over a region's words. */
   readonly core: (region: Region) => LockCore;
-  /** Counts in words that are zero at first; as one does whom only one thread holds, unless given. */
+  /** Counts in words that are zero at first. Default: for a lock that one thread holds at a time. */
   readonly recorder?: (words: Int32Array) => Recorder;
-  /** What threads do before they sleep: they spin, unless given. */
+  /** What threads do before they sleep. Default: they spin. */
   readonly strategy?: WaitStrategy;
   /** The turns of the thread's asynchronous waits, where several locks have the same words. */
   readonly turns?: Turns;
@@ -41,7 +41,7 @@ export interface LockKind {
 /**
  * What all locks do: mutual exclusion between threads.
  *
- * Not recursive: who holds it and asks again gets `EDEADLK`. Held by a thread, or by one asynchronous wait of it.
+ * Not recursive: a holder that asks again gets `EDEADLK`. Held by a thread, or by one asynchronous wait of it.
  */
 export abstract class Lock implements Shareable {
   readonly #core: LockCore;
@@ -106,7 +106,8 @@ export abstract class Lock implements Shareable {
    * Takes the lock if it is free now.
    *
    * @returns The guard; undefined when it is not free.
-   * @throws {NumaError} `EDEADLK` this thread holds it; `EOWNERDEAD` it is poisoned, or broken; `EDESTROYED` its arena is.
+   * @throws {NumaError} `EDEADLK` this thread holds it; `EOWNERDEAD` it is poisoned, or broken; `EDESTROYED` its arena
+   * is.
    */
   tryAcquire(): Guard | undefined {
     if (this.#held) this.#refuseTwice();

@@ -77,7 +77,7 @@ const LEAVING = LEFT | PARKED;
 const PASSED = LEFT | GRANTED;
 
 const ABANDONED = -1;
-/** So many nodes are looked at each time for dead threads. */
+/** How many nodes are looked at each time for dead threads. */
 const NODES_A_LOOK = 64;
 
 /** How {@linkcode McsCore.obtain} ended. */

@@ -16,8 +16,9 @@ import {
 /** For whom a mutex is made, and how long it lets others pass. */
 export interface MutexOptions extends LockOptions {
   /**
-   * So long a thread waits, in milliseconds, before the lock is handed to it: 1 to 60,000. 10 unless given. Where the lock
-   * is held for milliseconds, everybody has waited for so long, and it wanders between nodes: give a hundred holds.
+   * How long a thread lets others pass, in milliseconds, before the lock is handed to it: 1 to 60,000. Default: 10. Where
+   * the lock is held for milliseconds, everybody has waited for as long as that, and it wanders between nodes: give a
+   * hundred holds.
    */
   readonly patienceMs?: number;
 }
@@ -46,7 +47,7 @@ function settingsOf(options: MutexOptions, action: string): RegionOptions {
  * The lock to use unless you know better: fast when it is free, and still when threads outnumber CPUs.
  *
  * Whoever finds it free takes it. Those that do not: one of an L3 domain spins for some microseconds, the others sleep.
- * It tends to stay in a domain, where its cache lines are cheap; who has waited for `patienceMs` is handed it. A thread that
+ * It tends to stay in a domain, where its cache lines are cheap; after `patienceMs` a waiter is handed it. A thread that
  * dies holding it leaves it to the next one, whose guard says so.
  *
  * Properties: barging, fair in the long run, NUMA-aware, robust, abortable; 2 atomic operations uncontended.

@@ -50,7 +50,7 @@ import type { LockCore } from "./lock_core.ts";
 import type { Shape } from "./shape.ts";
 import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../wait/waiter.ts";
 
-/** So long a thread lets others pass unless told otherwise, in milliseconds. */
+/** How long a thread lets others pass by default, in milliseconds. */
 export const PATIENCE_MS = 10;
 
 const STATE = 0;
@@ -78,7 +78,7 @@ export class MutexCore implements LockCore {
   /**
    * @param words Its memory: zero at first.
    * @param shape For whom.
-   * @param patienceMs So long a thread lets others pass, in milliseconds.
+   * @param patienceMs How long a thread lets others pass, in milliseconds. Default: 10.
    */
   constructor(words: Int32Array, shape: Shape, patienceMs: number = PATIENCE_MS) {
     this.#words = words;

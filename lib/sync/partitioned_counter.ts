@@ -20,8 +20,8 @@ export type { CounterShards } from "./counter_core.ts";
 /** For whom a counter is made. */
 export interface CounterOptions extends SyncOptions {
   /**
-   * Who adds on a line of its own. "thread", unless given: no line is written by two threads. "domain": one line an L3
-   * domain, for so many threads that a line each is too much.
+   * What adds on a line of its own. `"thread"`: no line is written by two threads. `"domain"`: one line an L3 domain, for
+   * so many threads that a line each is too much. Default: `"thread"`.
    */
   readonly shards?: CounterShards;
 }
@@ -55,7 +55,7 @@ function regionOptions(
 /**
  * A counter that many threads add to without getting into each other's way.
  *
- * Each thread adds on a cache line of its own; who wants to know the value adds the lines up. So an add moves nothing
+ * Each thread adds on a cache line of its own; reading the value adds the lines up. So an add moves nothing
  * between cores, and a value costs a line a thread. The value holds everything that was added before (before a barrier,
  * a join, a message), and some of what is being added at this moment. What dead threads added stays.
  *
@@ -130,8 +130,7 @@ export class PartitionedCounter implements Shareable {
    *
    * Cost: one atomic operation on a line that no other thread writes; two with shards of domains.
    *
-   * @param n A whole number, 2^30 at the most either way; with shards of domains 2^28 divided by `threads`. 1 unless
-   * given.
+   * @param n A whole number, 2^30 at the most either way; with shards of domains 2^28 divided by `threads`. Default: 1.
    * @throws {NumaError} `EDESTROYED` its arena is; `EINVAL`.
    */
   add(n?: number): void {

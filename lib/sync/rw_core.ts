@@ -47,7 +47,7 @@ import type { LockCore } from "./lock_core.ts";
 import type { Shape } from "./shape.ts";
 import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../wait/waiter.ts";
 
-/** So many writers may follow each other while readers sleep. */
+/** How many writers may follow each other while readers sleep. */
 export const WRITERS_IN_A_ROW = 4;
 
 const OWNER = 0;
@@ -475,7 +475,7 @@ export class RwCore {
   /**
    * @param words Its memory: zero at first.
    * @param shape For whom.
-   * @param inARow So many writers may follow each other while readers sleep; the same in all threads.
+   * @param inARow How many writers may follow each other while readers sleep; the same in all threads.
    */
   constructor(words: Int32Array, shape: Shape, inARow: number = WRITERS_IN_A_ROW) {
     this.read = new RwReadSide(words);

@@ -25,9 +25,9 @@ const MEMORY: RegionKind = {
 /**
  * A reader-writer lock in one word: for short sections that are hardly ever contended.
  *
- * Readers count themselves in the word that all of them share, which moves from CPU to CPU. Who finds the lock taken
- * spins for some microseconds and then naps for a millisecond at a time. Writers come first: readers may starve while
- * writers never pause.
+ * Readers count themselves in the word that all of them share, which moves from CPU to CPU. A thread that finds the lock
+ * taken spins for some microseconds and then naps for a millisecond at a time. Writers come first: readers may starve
+ * while writers never pause.
  *
  * Each side is a {@linkcode Lock}. A thread that dies while it writes leaves the lock to the next writer, whose guard
  * says so (`ownerDied`); to read is an error (`EOWNERDEAD`) until a writer has called `markConsistent`. **A thread

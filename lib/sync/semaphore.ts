@@ -20,7 +20,7 @@ import { settleIn, waitsTenant } from "./tenancy.ts";
 
 /** For whom a semaphore is made. */
 export interface SemaphoreOptions extends SyncOptions {
-  /** How many permits there can be: to release more is an error. As many as at first, unless given. */
+  /** How many permits there can be: to release more is an error. Default: as many as at first, and at least 1. */
   readonly most?: number;
 }
 
@@ -30,15 +30,16 @@ const MEMORY: RegionKind = {
   words: (shape) => SemaphoreCore.words(shape),
 };
 const EXAMPLE = "{ threads, most }";
-/** So often those that sleep are overtaken. */
+/** How often sleepers may be overtaken. */
 const BYPASS = 64;
 
 /**
  * A number of permits that threads take and give back.
  *
- * Who asks when there are enough takes them, also when others wait; but those are overtaken 64 times at the most. They are
- * served in the order in which they went to sleep, whatever they need: who needs many is not starved by many who need
- * few. Permits have no owner: any thread may give them back, and those of a dead thread stay taken.
+ * A thread that asks when there are enough takes them, also when others wait; but those are overtaken 64 times at the
+ * most. They are served in the order in which they went to sleep, whatever they need: a thread that needs many is not
+ * starved by many that need few. Permits have no owner: any thread may give them back, and those of a dead thread stay
+ * taken.
  *
  * Properties: bounded barging, fair to sleepers, abortable; 2 atomic operations to acquire, 2 to release.
  *
@@ -116,7 +117,7 @@ export class Semaphore implements Shareable {
   /**
    * Takes permits; sleeps until there are enough.
    *
-   * @param n How many: 1 unless given, and no more than there can be.
+   * @param n How many, no more than there can be. Default: 1.
    * @param options How long to wait, and whether to block the main thread.
    * @throws {NumaError} `ETIMEDOUT`; `EWOULDBLOCK` it would block the main thread; `ETERMINATED` this thread is to end;
    * `EDESTROYED` its arena is; `EINVAL`.
@@ -137,7 +138,7 @@ export class Semaphore implements Shareable {
   /**
    * Takes permits if there are enough now.
    *
-   * @param n How many: 1 unless given, and no more than there can be.
+   * @param n How many, no more than there can be. Default: 1.
    * @returns Whether it did.
    * @throws {NumaError} `EDESTROYED` its arena is; `EINVAL`.
    */
@@ -151,7 +152,7 @@ export class Semaphore implements Shareable {
    * Takes permits without blocking the thread, which goes on with other work meanwhile. Such waits of a thread are served
    * in their order; there may be any number of them.
    *
-   * @param n How many: 1 unless given, and no more than there can be.
+   * @param n How many, no more than there can be. Default: 1.
    * @param options How long to wait.
    * @returns Resolves with the permits.
    * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is, or was
@@ -181,7 +182,7 @@ export class Semaphore implements Shareable {
   /**
    * Gives permits back, or adds some.
    *
-   * @param n How many: 1 unless given.
+   * @param n How many. Default: 1.
    * @throws {NumaError} `EOWNER` there would be more than there can be; `EDESTROYED` its arena is; `EINVAL`.
    */
   release(n = 1): void {

@@ -37,7 +37,7 @@ import { ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../wait/waiter.ts";
 
 /** The most 32-bit words of a record. */
 export const MOST_RECORD_WORDS = 16;
-/** So often a read begins again. */
+/** How often a read begins again. */
 export const READ_TRIES = 8;
 
 const VERSION = 0;

@@ -75,7 +75,7 @@ const GRANTED = 1 << 29;
 const PARKED = 1 << 30;
 const LEFT = 1 << 31;
 
-/** So many seats are looked at each time for dead threads. */
+/** How many seats are looked at each time for dead threads. */
 const SEATS_A_LOOK = 64;
 
 /** More entries than seats, a power of two. */

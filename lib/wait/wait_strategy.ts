@@ -9,14 +9,14 @@ export interface WaitStrategy {
 }
 
 /**
- * For what can be had as soon as it is free, whoever freed it. Sleeping and waking costs a CPU 3 µs: so long it spins at
- * most.
+ * For what can be had as soon as it is free, whoever freed it. Sleeping and waking costs a CPU 3 µs, so it spins for
+ * that long at most.
  */
 export const SPIN_THEN_PARK: WaitStrategy = { spins: 100, yields: 0 };
 
 /**
- * For what one certain thread has to do first, which may need this CPU for that. Who sleeps is awake again 20 to 30 µs
- * after it was woken: so long it yields.
+ * For what one certain thread has to do first, which may need this CPU for that. A sleeper is awake again 20 to 30 µs
+ * after it was woken, so it yields for that long.
  */
 export const SPIN_YIELD_PARK: WaitStrategy = { spins: 100, yields: 32 };
 
