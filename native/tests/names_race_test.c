@@ -9,6 +9,7 @@
  * NK_RACE_MS: how long each, 1000 by default.
  */
 #include "check.h"
+#include "files.h"
 #include "names.h"
 #include "numakit.h"
 
@@ -235,6 +236,7 @@ static void find(void)
 static pid_t start(int process, unsigned round)
 {
     pid_t child = fork();
+    int files = child == 0 ? open_files() : 0;
 
     CHECK(child >= 0);
     seed = (unsigned)process * 1000 + round;
@@ -247,8 +249,10 @@ static pid_t start(int process, unsigned round)
         else
             find();
     }
-    if (child == 0)
+    if (child == 0) {
+        CHECK_EQ(open_files(), files);
         _exit(0);
+    }
     return child;
 }
 
