@@ -186,12 +186,12 @@ static uint64_t limit_addresses(void)
     return bytes / 16;
 }
 
-/* A range of an eighth of the bound, less a little. */
-static char *map_eighth(uint64_t bound, uint64_t *bytes)
+/* A range of such a part of the bound, less a little. */
+static char *map_part(uint64_t bound, uint64_t part, uint64_t *bytes)
 {
     char *start;
 
-    *bytes = bound / 8 / page() * page() - page();
+    *bytes = bound / part / page() * page() - page();
     start = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(start != MAP_FAILED);
     return start;
@@ -204,7 +204,7 @@ static void give_back_oldest_first(void)
     char *ranges[12];
 
     for (int i = 0; i < 12; i++)
-        ranges[i] = map_eighth(bound, &bytes);
+        ranges[i] = map_part(bound, 8, &bytes);
     for (int i = 0; i < 12; i++)
         take(ranges[i], bytes);
     for (int i = 0; i < 12; i++)
@@ -214,15 +214,35 @@ static void give_back_oldest_first(void)
     CHECK_EQ(out[0], 8 * bytes);
 }
 
+/* The list is a ring, which has turned by the time at which it has to grow. */
+static void keep_the_order_while_the_list_grows(void)
+{
+    enum { LARGE = 120, KEPT = 60, SMALL = 20, BEFORE = 100 };
+    uint64_t bound = limit_addresses(), bytes = 0;
+    char *ranges[LARGE], *small;
+
+    for (int i = 0; i < LARGE; i++)
+        ranges[i] = map_part(bound, KEPT, &bytes);
+    small = map(2 * SMALL * page());
+    for (int i = 0; i < BEFORE; i++)
+        take(ranges[i], bytes);
+    for (uint64_t i = 0; i < SMALL; i++)
+        take(small + 2 * i * page(), page());
+    for (int i = BEFORE; i < LARGE; i++)
+        take(ranges[i], bytes);
+    for (int i = 0; i < LARGE; i++)
+        CHECK_EQ(is_mapped(ranges[i]), i >= LARGE - KEPT);
+}
+
 static void keep_some_for_ever(void)
 {
     uint64_t bound = limit_addresses(), bytes = 0;
-    char *first = map_eighth(bound, &bytes);
+    char *first = map_part(bound, 8, &bytes);
     const struct nk_leftover leftover = {.start = first, .bytes = bytes};
 
     nk_quarantine_take(&leftover, 1);
     for (int i = 0; i < 40; i++) {
-        char *next = map_eighth(bound, &bytes);
+        char *next = map_part(bound, 8, &bytes);
 
         take(next, bytes);
     }
@@ -249,8 +269,35 @@ static void keep_few_that_lie_apart(void)
 static void test_the_oldest_are_given_back_first(void)
 {
     in_child(give_back_oldest_first);
+    in_child(keep_the_order_while_the_list_grows);
     in_child(keep_some_for_ever);
     in_child(keep_few_that_lie_apart);
+}
+
+static int is_resident(const char *start)
+{
+    unsigned char there;
+
+    CHECK_EQ(mincore((void *)(uintptr_t)start, 1, &there), 0);
+    return there & 1;
+}
+
+static void test_what_late_writes_leave_is_dropped(void)
+{
+    enum { APART = 5, LATER = 2 * APART };
+    char *apart = map(2 * APART * page()), *later = map(LATER * page());
+
+    for (uint64_t i = 0; i < APART; i++)
+        take(apart + 2 * i * page(), page());
+    for (uint64_t i = 0; i < APART; i++) {
+        apart[2 * i * page()] = 1;
+        CHECK(is_resident(apart + 2 * i * page()));
+    }
+    /* Neighbours, so that there are not always more to look at. */
+    for (uint64_t i = 0; i < LATER; i++)
+        take(later + i * page(), page());
+    for (uint64_t i = 0; i < APART; i++)
+        CHECK(!is_resident(apart + 2 * i * page()));
 }
 
 /* A process that runs alone: no other test has been here. */
@@ -262,6 +309,8 @@ int main(void)
     puts("ok - test_the_oldest_are_given_back_first");
     in_child(test_neighbours_do_not_pile_up);
     puts("ok - test_neighbours_do_not_pile_up");
+    in_child(test_what_late_writes_leave_is_dropped);
+    puts("ok - test_what_late_writes_leave_is_dropped");
     RUN(test_gaps_between_ranges_are_closed);
     RUN(test_addresses_that_somebody_else_got_meanwhile_are_left_alone);
     return 0;
