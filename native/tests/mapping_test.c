@@ -109,6 +109,21 @@ static void test_ranges_and_identities_are_checked(void)
     CHECK_EQ(nk_mapping_populate(out[0], 0, page), -ESTALE);
 }
 
+/* The place of a mapping that is gone may be another one's by now. */
+static void test_an_attach_that_fails_holds_nothing(void)
+{
+    uint64_t gone[NK_MAPPING_FACTS], out[NK_MAPPING_FACTS];
+
+    create(MIB, gone);
+    CHECK_EQ(nk_mapping_release(gone[0], NK_VIEWS_DEAD), 0);
+    create(MIB, out);
+    CHECK_EQ(nk_mapping_attach(gone[0], gone), -ESTALE);
+    CHECK_EQ(nk_mapping_populate(gone[0], 0, MIB), -ESTALE);
+    CHECK_EQ(nk_mapping_release(gone[0], NK_VIEWS_DEAD), -ESTALE);
+    CHECK_EQ(nk_mapping_populate(out[0], 0, MIB), 0);
+    CHECK_EQ(nk_mapping_release(out[0], NK_VIEWS_DEAD), 0);
+}
+
 static void test_more_than_the_node_has_is_refused_untouched(void)
 {
     uint64_t out[NK_MAPPING_FACTS], available[2], stats[4];
@@ -286,6 +301,25 @@ static void test_what_is_pinned_is_kept_until_it_is_not(void)
     CHECK_EQ(stats[2], retired + 1);
 }
 
+static void test_each_of_several_that_are_pinned_is_kept(void)
+{
+    enum { COUNT = 4 };
+    uint64_t out[NK_MAPPING_FACTS], identities[COUNT], before[4], after[4];
+
+    nk_mapping_quarantine(before);
+    for (int i = 0; i < COUNT; i++) {
+        create(MIB, out);
+        identities[i] = out[0];
+        CHECK_EQ(nk_mapping_release(out[0], NK_VIEWS_PINNED), 0);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        CHECK_EQ(nk_mapping_unpin(identities[i]), 0);
+        nk_mapping_quarantine(after);
+        CHECK(after[0] >= before[0] + (uint64_t)(i + 1) * MIB);
+        CHECK_EQ(nk_mapping_unpin(identities[i]), -ESTALE);
+    }
+}
+
 static void test_what_nobody_saw_is_unmapped(void)
 {
     uint64_t out[NK_MAPPING_FACTS], before[4], after[4];
@@ -422,11 +456,13 @@ int main(void)
     RUN(test_pages_are_on_the_node);
     RUN(test_bad_requests);
     RUN(test_ranges_and_identities_are_checked);
+    RUN(test_an_attach_that_fails_holds_nothing);
     RUN(test_more_than_the_node_has_is_refused_untouched);
     RUN(test_a_thread_that_releases_gives_the_owner_word_back);
     RUN(test_a_thread_that_just_ends_is_accounted_for);
     RUN(test_many_threads_attach_and_release);
     RUN(test_what_is_pinned_is_kept_until_it_is_not);
+    RUN(test_each_of_several_that_are_pinned_is_kept);
     RUN(test_what_nobody_saw_is_unmapped);
     RUN(test_a_reservation_is_committed_in_steps);
     RUN(test_locked_pages);
