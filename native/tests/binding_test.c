@@ -224,6 +224,31 @@ static void test_a_mapping_keeps_its_own(void)
     check_remembered(0);
 }
 
+static void test_an_arena_that_came_later_keeps_its_own(void)
+{
+    enum { HOLE = 4096, ARENAS_MOST = 256 };
+    uint64_t out[ARENAS_MOST][NK_MAPPING_FACTS], binding = 0;
+    char *hole = mmap(NULL, HOLE * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *data = NULL;
+    int count = 0, found = 0;
+
+    CHECK(hole != MAP_FAILED);
+    CHECK_EQ(nk_binding_make(hole, HOLE * page, NK_POLICY_BIND, node_zero, 1, &binding), 1);
+    munmap(hole, HOLE * page);
+    /* The kernel fills smaller holes first. */
+    while (!found && count < ARENAS_MOST) {
+        CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, page, PAGES * page, out[count]), NK_MAPPING_FACTS);
+        data = (char *)(uintptr_t)(out[count][1] + out[count][2]);
+        count++;
+        found = data >= hole && data + PAGES * page <= hole + HOLE * page;
+    }
+    CHECK(found);
+    CHECK_EQ(nk_binding_undo(binding), 0);
+    CHECK_EQ(strspn(policies(data), "b"), PAGES);
+    while (count > 0)
+        CHECK_EQ(nk_mapping_release(out[--count][0], 1), 0);
+    check_remembered(0);
+}
+
 static void test_forgotten_memory_is_swept(void)
 {
     uint64_t out[2];
@@ -333,6 +358,7 @@ int main(void)
     RUN(test_what_is_left_of_a_mapping_is_no_memory);
     RUN(test_random_bindings);
     RUN(test_threads);
+    RUN(test_an_arena_that_came_later_keeps_its_own);
     RUN(test_forgotten_memory_is_swept);
     return 0;
 }
