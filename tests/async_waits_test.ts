@@ -251,6 +251,59 @@ describe(`${MANY} asynchronous waits of one thread`, () => {
     await letGo();
   });
 
+  it("read as soon as a writer of their thread that was before them gives up", async () => {
+    for (const type of [RwLock, RwSpinLock]) {
+      const { read, write } = type.create(shared(type.bytes()));
+      const reader = await read.acquireAsync();
+      const writer = rejectsCode(write.acquireAsync({ timeoutMs: 5 }), "ETIMEDOUT");
+      const next = read.acquireAsync({ timeoutMs: 5000 });
+      await writer;
+      (await next).release();
+      reader.release();
+    }
+  });
+
+  it("leave no listener at a signal, however they end", async () => {
+    const { signal } = new AbortController();
+    let listeners = 0;
+    const { addEventListener, removeEventListener } = AbortSignal.prototype;
+    Object.assign(signal, {
+      addEventListener(...args: Parameters<typeof addEventListener>): void {
+        listeners++;
+        addEventListener.apply(signal, args);
+      },
+      removeEventListener(...args: Parameters<typeof removeEventListener>): void {
+        listeners--;
+        removeEventListener.apply(signal, args);
+      },
+    });
+    const lock = Mutex.create(shared(Mutex.bytes()));
+    const guard = await lock.acquireAsync({ signal });
+    const next = lock.acquireAsync({ signal });
+    const late = rejectsCode(lock.acquireAsync({ signal, timeoutMs: 1 }), "ETIMEDOUT");
+    assert.equal(listeners, 2);
+    await late;
+    guard.release();
+    (await next).release();
+    assert.equal(listeners, 0);
+  });
+
+  it("leave nothing at a condition when their lock cannot be given back", async () => {
+    const arena = Arena.create({ node: 0, size: "64 KiB" });
+    const lock = Mutex.create(arena);
+    const guard = await lock.acquireAsync();
+    arena.destroy();
+    await sleep(1);
+    const before = slotsTaken();
+    const condition = Condition.create(shared(Condition.bytes()));
+    await rejectsCode(
+      condition.waitAsync(Mutex.create(shared(Mutex.bytes())), guard),
+      "EDESTROYED",
+    );
+    assert.equal(condition.signal(), false);
+    assert.equal(slotsTaken(), before);
+  });
+
   it("leave the lock to whatever their thread does next, and do not keep it from a call that sleeps", async () => {
     for (const [name, make] of Object.entries(LOCKS)) {
       const lock = make();
