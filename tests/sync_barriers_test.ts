@@ -11,6 +11,7 @@ import {
   BarrierCore,
 } from "../lib/sync/barrier_core.ts";
 import type { Shape } from "../lib/sync/shape.ts";
+import { claimWaiter } from "../lib/wait/thread_waiter.ts";
 import { LINE_WORDS } from "../lib/wait/waiter.ts";
 import { Arena, Barrier, launch, type NumaError, type Thread } from "../mod.ts";
 import { sibling } from "./support/checkout.ts";
@@ -301,6 +302,30 @@ describe("Barrier", () => {
     throwsCode(() => Barrier.fromHandle(make(1).toHandle().data as never), "EINVAL");
     assert.equal(make(7).parties, 7);
     assert.equal(make(1).wait({ block: true }), true);
+  });
+
+  it("is passed by a wait that is over by the time it looks, if all have come", async () => {
+    const barrier = make(2);
+    const wait = barrier.waitAsync({ timeoutMs: 5 });
+    const start = performance.now();
+    while (performance.now() < start + 10);
+    assert.equal(barrier.wait({ block: true }), true);
+    assert.equal(await wait, false);
+    assert.equal(barrier.broken, false);
+  });
+
+  it("gives back the slot of a wait that has passed when its arena is gone", async () => {
+    const slotsTaken = (): number => {
+      const { lot, id, slot } = claimWaiter();
+      lot.release(id);
+      return slot;
+    };
+    const before = slotsTaken();
+    const arena = Arena.create({ node: 0, size: "64 KiB" });
+    const wait = Barrier.create(arena, 1).waitAsync();
+    arena.destroy();
+    await rejectsCode(wait, "EDESTROYED");
+    assert.equal(slotsTaken(), before);
   });
 
   it("says so when its arena is gone", async () => {
