@@ -23,7 +23,7 @@ import {
   type Thread,
   TicketLock,
 } from "../mod.ts";
-import { evict, forget, settle } from "../lib/memory/tenants.ts";
+import { endWaits, evict, forget, settle } from "../lib/memory/tenants.ts";
 import { claimWaiter } from "../lib/wait/thread_waiter.ts";
 import { sibling } from "./support/checkout.ts";
 import { rejectsCode, throwsCode } from "./support/errors.ts";
@@ -179,6 +179,20 @@ describe("a thread that destroys an arena in which it holds", () => {
     forget(-1, "lock", newer);
     evict(-1);
     assert.deepEqual(told, ["newer"]);
+  });
+
+  it("a lock to read twice, once by acquireAsync, keeps no writer out", async () => {
+    for (const type of [RwLock, RwSpinLock]) {
+      const arena = arenaFor("");
+      const { read, write } = type.create(arena);
+      read.acquire();
+      await read.acquireAsync();
+      const words = new Int32Array(new SharedArrayBuffer(12));
+      const heir = run({ task: "get", arena, held: { lock: write }, words });
+      await reaches(words, 2, 1);
+      arena.destroy();
+      assert.equal(await heir.join(), "got");
+    }
   });
 
   it("locks elsewhere keeps those", async () => {
@@ -337,6 +351,21 @@ describe("the waits of a thread that destroys their arena", () => {
       Atomics.store(words, 1, 1);
       await holder.join();
     }
+  });
+});
+
+describe("what lives in a mapping", () => {
+  it("says that something is held there, whichever of it that is", () => {
+    // Of no mapping.
+    const identity = -1;
+    for (const held of ["first", "second", "third"]) {
+      for (const name of ["first", "second", "third"]) {
+        settle(identity, name, { holds: () => name === held, endWaits() {}, abandon() {} });
+      }
+      assert.equal(endWaits(identity), true, held);
+    }
+    evict(identity);
+    assert.equal(endWaits(identity), false);
   });
 });
 
