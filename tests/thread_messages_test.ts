@@ -130,6 +130,16 @@ describe("a launcher's messages", () => {
     assert.equal((await heard.join())[0].buffer.byteLength, 8);
   });
 
+  it("can take a port along however early they are", async () => {
+    const { port1, port2 } = new MessageChannel();
+    const thread = run({ task: "answerAtPort" });
+    thread.postMessage(port2, [port2]);
+    const answer = new Promise((resolve) => port1.once("message", resolve));
+    assert.equal(await thread.join(), "the result");
+    assert.equal(await answer, "heard");
+    port1.close();
+  });
+
   it("that cannot be sent are refused; those for a thread that has ended are dropped", async () => {
     const thread = run({ task: "echo" });
     throwsCode(() => thread.postMessage(() => {}), "EINVAL", /cannot be sent/);
@@ -171,6 +181,16 @@ describe("live objects in messages", () => {
       "EINVAL",
       /nothing that exists/,
     );
+  });
+});
+
+describe("live objects in messages that nobody listens for", () => {
+  it("stay dead", async () => {
+    const thread = run({ task: "badHandle" });
+    const errors: unknown[] = [];
+    thread.on("messageerror", (error) => errors.push(error));
+    assert.equal(await thread.join(), "the result");
+    assert.deepEqual(errors, []);
   });
 });
 

@@ -76,6 +76,12 @@ const tasks = {
     given?.postMessage(buffer?.byteLength);
     return await answer;
   },
+  async answerAtPort() {
+    (await receive() as MessagePort).postMessage("heard");
+    // Deno and Node send what was posted when the thread is back at its event loop.
+    await sleep(20);
+    return "the result";
+  },
   giveBack({ buffer }: Task) {
     const { port1, port2 } = new MessageChannel();
     const made = new Uint8Array(buffer ?? new ArrayBuffer(16)).fill(7).buffer;
