@@ -185,6 +185,13 @@ describe("a machine with two nodes", () => {
       assert.equal((nodes.get(0) ?? 0) + (nodes.get(1) ?? 0), total);
     }
     assert.ok(words.every((word, index) => word === index));
+    {
+      // More than is moved in one step, which rounds of three pages do not fill.
+      const long = new Int32Array(20 * 2 ** 20);
+      using binding = interleave(long, { nodes: [0, 1], weights: [2, 1] });
+      const { pageNodes } = binding.placement();
+      assert.ok(pageNodes.every((node, page) => node === (page % 3 === 1 ? 1 : 0)));
+    }
     using shared = sharedBuffer({ node: 1, size: "4 MiB", huge: true });
     assert.deepEqual([...shared.placement().nodes.keys()], [1]);
     assert.equal(shared.placement().absent, 0);
