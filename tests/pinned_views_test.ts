@@ -64,6 +64,11 @@ describe("an arena that is destroyed while native code uses it", () => {
     assert.doesNotMatch(quiet.stderr, /numakit/);
   });
 
+  it("is not copied for that, however much it reserves", () => {
+    const { stdout, stderr } = runModule(sibling(import.meta.url, "./modules/destroy_large"));
+    assert.ok(stdout !== "" && Number(stdout) < 100, `${stdout} MiB ${stderr}`);
+  });
+
   it("can be destroyed again when that failed because the stack was full", () => {
     const arena = Arena.create({ node: 0, size: 4096 });
     const view = arena.bytes;

@@ -1,3 +1,4 @@
+import { builtin } from "./builtin.ts";
 import type { Calls, SymbolTable } from "./symbols.ts";
 
 /**
@@ -42,6 +43,18 @@ export interface Backend {
  */
 export function transferAway(buffer: ArrayBuffer): void {
   buffer.transfer(0);
+}
+
+/**
+ * Detaches a buffer by having a byte stream read into it, which takes it away for that. Nobody ever sees the one that the
+ * stream makes of it.
+ *
+ * @param buffer The buffer.
+ */
+export function readAway(buffer: ArrayBuffer): void {
+  const { ReadableStream } = builtin("node:stream/web");
+  const reader = new ReadableStream({ type: "bytes" }).getReader({ mode: "byob" });
+  reader.read(new Uint8Array(buffer)).catch(() => {});
 }
 
 /**

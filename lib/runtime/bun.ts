@@ -1,4 +1,4 @@
-import { type Backend, type SharedHelpers, transferAway, translate } from "./backend.ts";
+import { type Backend, readAway, type SharedHelpers, transferAway, translate } from "./backend.ts";
 import type { Calls, SymbolTable } from "./symbols.ts";
 
 /** The part of `bun:ffi` that is used here. */
@@ -12,6 +12,17 @@ interface BunFfi {
 
 /** `u64` would take and give BigInts; `u64_fast` takes numbers as they are. */
 const TYPES = { i32: "i32", u64: "u64_fast", buffer: "buffer" } as const;
+
+/**
+ * Bun answers the transfer of a buffer that native code uses with a copy of all of it, which takes 0.8 s and the memory
+ * for each GiB, reserved or committed. A stream leaves such a buffer alone, but takes longer than to copy so little.
+ */
+const LITTLE_BYTES = 2 ** 21;
+
+function detach(buffer: ArrayBuffer): void {
+  if (buffer.byteLength <= LITTLE_BYTES) transferAway(buffer);
+  else readAway(buffer);
+}
 
 /** The part of Bun's globals that is used here. */
 interface Globals {
@@ -59,6 +70,6 @@ export function bunBackend(ffi: unknown): Backend {
       return dlopen(path, symbols).symbols as Calls<Table>;
     },
     view: (address, byteLength) => toArrayBuffer(address, 0, byteLength),
-    detach: transferAway,
+    detach,
   };
 }

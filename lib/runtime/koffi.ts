@@ -1,4 +1,4 @@
-import { type Backend, transferAway, translate } from "./backend.ts";
+import { type Backend, readAway, transferAway, translate } from "./backend.ts";
 import { builtin } from "./builtin.ts";
 import { NODE_HELPERS } from "./node.ts";
 import type { Calls, SymbolTable } from "./symbols.ts";
@@ -15,17 +15,15 @@ const TYPES = { i32: "int32", u64: "uint64", buffer: "void *" } as const;
 
 /**
  * Node 20 has no `ArrayBuffer.prototype.transfer`, and its structuredClone transfers no external buffers. A byte stream
- * does: it takes the buffer that it is asked to read into. Nobody ever sees the one that it makes of it.
+ * does: it takes the buffer that it is asked to read into.
  *
  * Not V8's own `%ArrayBufferDetach`: the flag that makes it available is one for all threads, so whoever takes it back
  * makes it fail elsewhere.
  */
 function detacher(): (buffer: ArrayBuffer) => void {
   if ("transfer" in ArrayBuffer.prototype) return transferAway;
-  const { ReadableStream } = builtin("node:stream/web");
   return (buffer) => {
-    const reader = new ReadableStream({ type: "bytes" }).getReader({ mode: "byob" });
-    reader.read(new Uint8Array(buffer)).catch(() => {});
+    readAway(buffer);
     if (buffer.byteLength > 0) throw new TypeError("the buffer cannot be detached");
   };
 }
