@@ -250,7 +250,7 @@ describe("Arena.open where the other process cannot be reached", () => {
   it("says what was refused, and what to do", () => {
     const finding: Readonly<Record<number, readonly [NumaErrorCode, RegExp]>> = {
       1: ["EACCES", /folder of names, \/.*numakit.*owner \d+, mode \d+.*rm -r/],
-      2: ["ESTALE", /nobody has an arena called "x"/],
+      2: ["ESTALE", /no process of this user has an arena called "x"/],
       6: ["ENOTSUP", /\/proc of this process's own PID namespace/],
       12: ["ENOMEM", /not enough memory/],
       13: ["EACCES", /not dumpable.*setcap.*AmbientCapabilities/],

@@ -48,7 +48,8 @@ const ONE_CONTAINER =
 function explainNobody(name: string): Partial<NumaErrorDetails> {
   const { path, contained } = namesFolder();
   return {
-    why: `nobody has an arena called "${name}": it was never made, or whoever made it is gone` +
+    why:
+      `no process of this user has an arena called "${name}": it was never made, or whoever made it is gone` +
       (contained ? `; this is a container, and those of others are not in its ${path}` : ""),
     fix:
       "Start the process that makes it first, and keep it running until all others have opened it.",

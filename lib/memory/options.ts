@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type ByteSize, parseBytes } from "../runtime/bytes.ts";
+import { type ByteSize, formatBytes, parseBytes } from "../runtime/bytes.ts";
 import { checkInteger, checkOptions, show } from "../runtime/check.ts";
 import { NumaError } from "../runtime/error.ts";
 import { MAX_DATA_BYTES } from "./layout.ts";
@@ -76,6 +76,14 @@ export function checkArenaOptions(
   const { label = name ?? "arena" } = options;
   checkInteger(node, "node", 0, 1023, bad);
   const committedBytes = parseBytes(size, bad);
+  if (committedBytes > MAX_DATA_BYTES) {
+    throw new NumaError("EINVAL", bad, {
+      why: `${formatBytes(committedBytes)} are more than the ${
+        formatBytes(MAX_DATA_BYTES)
+      } of an arena`,
+      fix: "Make several.",
+    });
+  }
   const reservedBytes = parseBytes(reserve, bad);
   checkInteger(reservedBytes, "reserve", committedBytes, MAX_DATA_BYTES, bad);
   if (typeof lock !== "boolean") {

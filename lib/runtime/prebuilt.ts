@@ -12,22 +12,22 @@
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
     bytes: 329816,
-    sha256: "655201ebf72f76d7ce096ebb2cffac51c928404f35f08eb2a6b15d72207902a2",
+    sha256: "b8ded2de0d321471927d452afefd22d0dd3eeb1983a5273238cf7c986020fbc6",
   },
   "linux-arm64-musl": {
     bytes: 329656,
-    sha256: "f168b06fd26bf13f023ea2bc104cecf9b5f0b7daf471eca31b6e799ec0364a18",
+    sha256: "a685f9ca9dfc65dfe77e25481fdf16b2e94675c8179e25e1e231855ac6c53b12",
   },
   "linux-x64-gnu": {
     bytes: 342320,
-    sha256: "b4b75e0e005fa4e7ef3d9668aead084a55e721302401a15b2212d52a5216fc64",
+    sha256: "fcc015242a58f8c809013d1579e26a9082f1548cb89b33ef84a828d0ee67dcd1",
   },
   "linux-x64-musl": {
     bytes: 338072,
-    sha256: "27f518bd4b131723709a6111c84ef2cadb8156e1b83e37d51ed3f5d5c328c8bf",
+    sha256: "9bc2adfa1ea20614556f16d924d01521443adbdc52488fafdb9542824d53a312",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "efe5567a034e5da85ca3d9fe04fcd12779f4daf79c68172ec6a0e3cf62093ba0";
+  "21991fdf61c31c2ccc693c423c52a809e32c633df4d6a8ab26f1b6e6cd5ee33b";

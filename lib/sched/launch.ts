@@ -83,7 +83,7 @@ let count = 0;
  * ```ts
  * import { launch, Policy } from "@numakit/numakit";
  *
- * const module = "data:text/javascript,export default (args) => args.a + args.b";
+ * const module = "data:text/javascript,export default ({ a, b }) => a + b";
  * const thread = launch<number>(module, { policy: Policy.bindNode(0), args: { a: 1, b: 2 } });
  * console.log(await thread.join()); // 3
  * ```

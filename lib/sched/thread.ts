@@ -133,7 +133,7 @@ export class Thread<Result = unknown> {
    *
    * const module = `data:text/javascript,
    *   import { parentPort } from "node:worker_threads";
-   *   export default () => parentPort.postMessage("half way");`;
+   *   export default () => parentPort["postMessage"]("half way");`;
    * const thread = launch(module).on("message", (value) => console.log(value)); // half way
    * await thread.join();
    * ```
