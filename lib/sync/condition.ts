@@ -176,7 +176,7 @@ export class Condition implements Shareable {
     };
     try {
       this.#check(WAIT);
-      const checked = options && checkWaitOptions(options, WAIT);
+      const checked = options === undefined ? undefined : checkWaitOptions(options, WAIT);
       checked?.signal?.throwIfAborted();
       await this.#crowd.join(checked, undefined, letGo);
     } catch (error) {

@@ -151,7 +151,7 @@ export class EventCount implements Shareable {
    */
   async waitUntilAsync(take: () => boolean, options?: WaitOptions): Promise<void> {
     checkTake(take);
-    const checked = options && checkWaitOptions(options, WAIT);
+    const checked = options === undefined ? undefined : checkWaitOptions(options, WAIT);
     if (take()) return;
     this.#check(WAIT);
     checked?.signal?.throwIfAborted();

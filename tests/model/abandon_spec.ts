@@ -4,6 +4,7 @@
  * @module
  */
 import type { LockCore } from "../../lib/sync/lock_core.ts";
+import type { Shape } from "../../lib/sync/shape.ts";
 import { FOREVER, LINE_WORDS, type Wait, type Waiter } from "../../lib/wait/waiter.ts";
 import type { Case, Program, World } from "./spec.ts";
 
@@ -13,16 +14,10 @@ interface Abandonable extends LockCore {
   broken(): boolean;
 }
 
-/** For whom it is made. */
-interface Params {
-  readonly threads: number;
-  readonly domains: number;
-}
-
 /** How to explore it. */
 export interface AbandonCase extends Pick<Case, "describe" | "preemptions" | "slices"> {
-  make(words: Int32Array, params: Params): Abandonable;
-  words(params: Params): number;
+  make(words: Int32Array, params: Shape): Abandonable;
+  words(params: Shape): number;
 }
 
 /**
@@ -34,7 +29,7 @@ export interface AbandonCase extends Pick<Case, "describe" | "preemptions" | "sl
  */
 export function abandonCase(options: AbandonCase): Case {
   const { make } = options;
-  const params: Params = { threads: 4, domains: 2 };
+  const params: Shape = { threads: 4, domains: 2 };
   const others = [2, 3];
   return {
     ...options,
