@@ -398,3 +398,15 @@ describe("an update of a Replicated that has waited", () => {
     assert.equal(await last, 4);
   });
 });
+
+describe("options that are null", () => {
+  it("are refused by asynchronous waits", async () => {
+    const none = null as never;
+    const memory = () => new SharedArrayBuffer(2 ** 16);
+    await rejectsCode(Mutex.create(memory()).acquireAsync(none), "EINVAL");
+    await rejectsCode(Semaphore.create(memory(), 1).acquireAsync(1, none), "EINVAL");
+    const lock = Mutex.create(memory());
+    const wait = Condition.create(memory()).waitAsync(lock, lock.acquire(), none);
+    await rejectsCode(wait, "EINVAL");
+  });
+});
