@@ -1,8 +1,8 @@
 /**
  * What objects cost: Slab and NodePool against malloc and free in C, and what JavaScript offers instead.
  */
-import { NodePool } from "../lib/memory/node_pool.ts";
-import { Slab } from "../lib/memory/slab.ts";
+import { NodePool } from "../lib/memory/objects/node_pool.ts";
+import { Slab } from "../lib/memory/objects/slab.ts";
 import { type Comparison, sink, type Subject } from "./harness.ts";
 import { benchLibrary, inC } from "./native.ts";
 

@@ -160,7 +160,7 @@ function compareDelivered({ name, path, bytes, sha256 }: Built, listed?: Listed)
     problems.push(`${place} has other bytes than its sources give`);
   }
   if (listed?.sha256 !== sha256 || listed.bytes !== bytes) {
-    problems.push(`lib/runtime/prebuilt.ts has another sum or size of ${place}`);
+    problems.push(`lib/runtime/library/prebuilt.ts has another sum or size of ${place}`);
   }
   return problems;
 }

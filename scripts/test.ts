@@ -12,6 +12,7 @@ import type { TestCase } from "./lib/junit.ts";
 import { buildNode20 } from "./lib/node20.ts";
 import { type Command, commandsFor, NODE_FLAGS } from "./lib/runtimes.ts";
 import { runChecks, runJunit, type SuiteResult } from "./lib/suite.ts";
+import { unitTests } from "./lib/unit_tests.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -27,8 +28,7 @@ const ENTRIES = Object.values(
   (JSON.parse(readFileSync("deno.json", "utf8")) as { exports: Record<string, string> }).exports,
 );
 const EXPLORER = "interleavings";
-const EXPLORE = [".tools/bin/bun", "tests/model/run.ts"];
-const unitTests = globSync("tests/*_test.ts").sort();
+const EXPLORE = [".tools/bin/bun", "tests/explorer/run.ts"];
 const numaTests = globSync("tests/numa/*_test.ts").sort();
 
 /** A guest's shape, the tests that fit it, and the runtimes that run them: all, unless given. */
@@ -212,7 +212,7 @@ function unitSteps(): Record<"bun" | "deno" | "node26" | "node20", Step> {
   };
 }
 
-/** On each runtime what a default container can run; on Node 20 that is what tests/container_test.ts says of it. */
+/** On each runtime what a default container can run; on Node 20 that is what tests/runtime/container_test.ts says of it. */
 function containerSteps(): Step[] {
   return Object.entries(containerCommands()).map(([runtime, command]) =>
     junit(`default container, ${runtime}`, command)
@@ -237,7 +237,7 @@ async function runAll(): Promise<SuiteResult[]> {
         EXPLORER,
         () => runJunit(EXPLORER, (report) => [...EXPLORE, "--junit", report], {}, true),
       ],
-      junit("the explorer itself", nodeTests(["tests/model/self_test.ts"])),
+      junit("the explorer itself", nodeTests(["tests/explorer/self_test.ts"])),
     ]),
   );
   const { bun, deno, node26, node20 } = unitSteps();

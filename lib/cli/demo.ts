@@ -1,9 +1,9 @@
 import { Buffer } from "node:buffer";
 import process from "node:process";
 import colors from "picocolors";
-import { Arena } from "../memory/arena.ts";
-import { formatBytes } from "../runtime/bytes.ts";
-import { NumaError } from "../runtime/error.ts";
+import { Arena } from "../memory/arena/arena.ts";
+import { formatBytes } from "../base/bytes.ts";
+import { NumaError } from "../base/error.ts";
 import { native } from "../runtime/native.ts";
 import { launch } from "../sched/launch.ts";
 import type { HeapReport } from "../sched/pin.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Arena } from "../memory/arena.ts";
+import type { Arena } from "../memory/arena/arena.ts";
 import { worker } from "../sched/worker.ts";
 import { currentCpu, currentNode } from "../topology/current.ts";
 import { threadAffinity } from "../topology/load.ts";

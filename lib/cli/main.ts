@@ -5,7 +5,7 @@
  */
 import { Command } from "commander";
 import process from "node:process";
-import { NumaError } from "../runtime/error.ts";
+import { NumaError } from "../base/error.ts";
 import { topology } from "../topology/load.ts";
 import { runDemo } from "./demo.ts";
 import { drawTopology } from "./topo.ts";

@@ -1,6 +1,6 @@
 import Table from "cli-table3";
 import colors from "picocolors";
-import { formatBytes } from "../runtime/bytes.ts";
+import { formatBytes } from "../base/bytes.ts";
 import type { Topology } from "../topology/topology.ts";
 
 /** A table without vertical lines: what a terminal, a log and a screen reader can all show. */

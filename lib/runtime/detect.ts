@@ -2,7 +2,7 @@ import type { Backend } from "./backend.ts";
 import { builtin } from "./builtin.ts";
 import { bunBackend } from "./bun.ts";
 import { denoBackend } from "./deno.ts";
-import { NumaError } from "./error.ts";
+import { NumaError } from "../base/error.ts";
 import { koffiBackend } from "./koffi.ts";
 import { nodeBackend } from "./node.ts";
 

@@ -1,8 +1,8 @@
 import type { SharedHelpers } from "./backend.ts";
 import { detectBackend } from "./detect.ts";
 import { readEnv } from "./env.ts";
-import { NumaError } from "./error.ts";
-import { openLibrary } from "./locate.ts";
+import { NumaError } from "../base/error.ts";
+import { openLibrary } from "./library/locate.ts";
 import { ABI_VERSION, type Calls, SYMBOLS } from "./symbols.ts";
 import { traced } from "./trace.ts";
 

@@ -1,4 +1,4 @@
-import { NumaError } from "./error.ts";
+import { NumaError } from "../base/error.ts";
 
 /**
  * Whether a runtime's permission model is what refused, rather than the system.

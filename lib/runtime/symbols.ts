@@ -1,7 +1,7 @@
 /**
  * The C helper's functions: the one place where TypeScript says what they look like.
  *
- * `native/include/numakit.h` says what they do. No runtime checks a signature, so `tests/abi_test.ts` compares this
+ * `native/include/numakit.h` says what they do. No runtime checks a signature, so `tests/runtime/abi_test.ts` compares this
  * table with the header, the export map and the built library.
  *
  * @module

@@ -1,4 +1,4 @@
-import { errnoError } from "./errno.ts";
+import { errnoError } from "../base/errno.ts";
 import { native } from "./native.ts";
 
 /** Who a thread is, process-wide. */

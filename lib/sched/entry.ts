@@ -4,10 +4,10 @@
  * @module
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { Mapping } from "../memory/mapping.ts";
-import { show } from "../runtime/check.ts";
-import { NumaError } from "../runtime/error.ts";
-import { decode, encode } from "../runtime/handle.ts";
+import { Mapping } from "../memory/mapping/mapping.ts";
+import { show } from "../base/check.ts";
+import { NumaError } from "../base/error.ts";
+import { decode, encode } from "../base/handle.ts";
 import { isPermissionError, permissionError } from "../runtime/permission.ts";
 import { threadSelf } from "../runtime/thread.ts";
 import { ParkingLot } from "../wait/parking_lot.ts";

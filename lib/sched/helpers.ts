@@ -4,7 +4,7 @@
  * @module
  */
 import { builtin } from "../runtime/builtin.ts";
-import { errnoError } from "../runtime/errno.ts";
+import { errnoError } from "../base/errno.ts";
 import { native } from "../runtime/native.ts";
 import { homeAffinity, isPinned } from "./pin.ts";
 

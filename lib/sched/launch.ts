@@ -1,15 +1,16 @@
 import type { MessagePort, Worker } from "node:worker_threads";
 import { builtin } from "../runtime/builtin.ts";
-import { checkInteger, show } from "../runtime/check.ts";
-import { NumaError } from "../runtime/error.ts";
-import { encode } from "../runtime/handle.ts";
+import { checkInteger, show } from "../base/check.ts";
+import { NumaError } from "../base/error.ts";
+import { encode } from "../base/handle.ts";
 import { isPermissionError, permissionError } from "../runtime/permission.ts";
 import { topology } from "../topology/load.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
 import { spareHelpers } from "./helpers.ts";
 import { type Birth, cannotSend } from "./message.ts";
 import { bequeath, type HeapPolicy } from "./pin.ts";
-import { type Placement, plan, Policy } from "./policy.ts";
+import { type Placement, plan } from "./plan.ts";
+import { Policy } from "./policy.ts";
 import { Thread } from "./thread.ts";
 import { checkTransfer } from "./transfer.ts";
 

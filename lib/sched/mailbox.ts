@@ -1,8 +1,8 @@
 import type { MessageChannel, Worker } from "node:worker_threads";
 import { builtin } from "../runtime/builtin.ts";
-import { show } from "../runtime/check.ts";
-import { NumaError } from "../runtime/error.ts";
-import { decode, encode } from "../runtime/handle.ts";
+import { show } from "../base/check.ts";
+import { NumaError } from "../base/error.ts";
+import { decode, encode } from "../base/handle.ts";
 import { cannotSend } from "./message.ts";
 import { checkTransfer } from "./transfer.ts";
 

@@ -17,7 +17,7 @@
  * @module
  */
 import type { MessagePort } from "node:worker_threads";
-import { NumaError, type NumaErrorCode } from "../runtime/error.ts";
+import { NumaError, type NumaErrorCode } from "../base/error.ts";
 import type { TopologySnapshot } from "../topology/snapshot.ts";
 import type { HeapPolicy, HeapReport, Inherited } from "./pin.ts";
 

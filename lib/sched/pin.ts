@@ -1,5 +1,5 @@
-import { errnoError } from "../runtime/errno.ts";
-import { NumaError } from "../runtime/error.ts";
+import { errnoError } from "../base/errno.ts";
+import { NumaError } from "../base/error.ts";
 import { native } from "../runtime/native.ts";
 import { CpuSet } from "../topology/cpu_set.ts";
 import { threadAffinity } from "../topology/load.ts";

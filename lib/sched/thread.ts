@@ -1,14 +1,14 @@
 import type { MessagePort, Worker } from "node:worker_threads";
 import { builtin } from "../runtime/builtin.ts";
-import { checkInteger } from "../runtime/check.ts";
-import { NumaError } from "../runtime/error.ts";
-import { decode } from "../runtime/handle.ts";
+import { checkInteger } from "../base/check.ts";
+import { NumaError } from "../base/error.ts";
+import { decode } from "../base/handle.ts";
 import { threadAlive } from "../runtime/thread.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
 import { Mailbox, type MessageListener, type ThreadEvent } from "./mailbox.ts";
 import { type FromWorker, type Leave, unflatten } from "./message.ts";
 import type { HeapReport } from "./pin.ts";
-import type { Placement } from "./policy.ts";
+import type { Placement } from "./plan.ts";
 
 /** How {@linkcode Thread.terminate} waits. */
 export interface TerminateOptions {

@@ -1,5 +1,5 @@
-import { show } from "../runtime/check.ts";
-import { NumaError } from "../runtime/error.ts";
+import { show } from "../base/check.ts";
+import { NumaError } from "../base/error.ts";
 
 /** What travels with values that a thread's function is about to return. */
 const lists = new WeakMap<object, readonly object[]>();

@@ -1,6 +1,6 @@
-import { showAs } from "../runtime/inspect.ts";
-import { checkInteger, show } from "../runtime/check.ts";
-import { NumaError } from "../runtime/error.ts";
+import { showAs } from "../base/inspect.ts";
+import { checkInteger, show } from "../base/check.ts";
+import { NumaError } from "../base/error.ts";
 
 // A set is kept as its edges: the ascending ids at which membership flips. {0-3, 8} is [0, 4, 8, 9]. What a machine
 // has comes in few runs, so sets of thousands of CPUs take a few words, a set of one high id is no larger than a set

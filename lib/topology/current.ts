@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { errnoError } from "../runtime/errno.ts";
+import { errnoError } from "../base/errno.ts";
 import { native } from "../runtime/native.ts";
 import { topology } from "./load.ts";
 

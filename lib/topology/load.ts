@@ -1,6 +1,6 @@
-import { errnoError } from "../runtime/errno.ts";
-import { NumaError } from "../runtime/error.ts";
-import { show } from "../runtime/check.ts";
+import { errnoError } from "../base/errno.ts";
+import { NumaError } from "../base/error.ts";
+import { show } from "../base/check.ts";
 import { native } from "../runtime/native.ts";
 import { CpuSet } from "./cpu_set.ts";
 import { parseDescription } from "./parse_snapshot.ts";

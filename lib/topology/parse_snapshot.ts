@@ -1,4 +1,4 @@
-import { NumaError } from "../runtime/error.ts";
+import { NumaError } from "../base/error.ts";
 import { CpuSet } from "./cpu_set.ts";
 import { readSnapshot, type Reject } from "./read_snapshot.ts";
 import type {

@@ -1,5 +1,5 @@
-import { show } from "../runtime/check.ts";
-import type { NumaError } from "../runtime/error.ts";
+import { show } from "../base/check.ts";
+import type { NumaError } from "../base/error.ts";
 import { CpuSet } from "./cpu_set.ts";
 import type {
   AllowedResources,

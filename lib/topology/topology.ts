@@ -1,6 +1,6 @@
-import { showAs } from "../runtime/inspect.ts";
-import { checkInteger, show } from "../runtime/check.ts";
-import { NumaError } from "../runtime/error.ts";
+import { showAs } from "../base/inspect.ts";
+import { checkInteger, show } from "../base/check.ts";
+import { NumaError } from "../base/error.ts";
 import { CpuSet } from "./cpu_set.ts";
 import { parseSnapshot } from "./parse_snapshot.ts";
 import type {

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { checkInteger, checkOptions, show } from "../runtime/check.ts";
-import { NumaError } from "../runtime/error.ts";
+import { checkInteger, checkOptions, show } from "../base/check.ts";
+import { NumaError } from "../base/error.ts";
 import type { BlockOptions, WaitOptions } from "./options.ts";
 import { claimWaiter, isMainThread, reap, type ThreadWaiter } from "./thread_waiter.ts";
 import { beginVigil, endVigil, SLICE_MS } from "./vigil.ts";

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { NumaError } from "../runtime/error.ts";
+import { NumaError } from "../base/error.ts";
 import { ASLEEP, HEAD, MOST_SLOTS, permitAt, slotOf, SlotsCore } from "./slots_core.ts";
 import { FOREVER, LINE_WORDS } from "./waiter.ts";
 

@@ -5,7 +5,7 @@
  */
 import { builtin } from "../runtime/builtin.ts";
 import { readEnv } from "../runtime/env.ts";
-import { NumaError } from "../runtime/error.ts";
+import { NumaError } from "../base/error.ts";
 import { threadAlive, threadSelf, threadYield } from "../runtime/thread.ts";
 import { currentCpu } from "../topology/current.ts";
 import { topology } from "../topology/load.ts";

@@ -1,4 +1,4 @@
-import { checkInteger, checkOptions } from "../runtime/check.ts";
+import { checkInteger, checkOptions } from "../base/check.ts";
 
 /** What a thread does, one after the other, when it has to wait, before it sleeps. */
 export interface WaitStrategy {

@@ -3,7 +3,7 @@
  *
  * An algorithm is written once and waits in any way: it asks its {@linkcode Waiter} to spin, and where spinning makes no
  * sense any more it yields. Who drives it then blocks the thread (`block`), awaits (`blockAsync`) or, in tests, runs
- * some other thread (`tests/model`).
+ * some other thread (`tests/explorer`).
  *
  * @module
  */

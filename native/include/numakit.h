@@ -16,7 +16,7 @@
  * - All functions may be called from any thread at any time.
  *
  * Parameters are only int32_t, uint32_t, uint64_t and pointers; lib/runtime/symbols.ts says the same thing to the
- * runtimes, and tests/abi_test.ts compares the two.
+ * runtimes, and tests/runtime/abi_test.ts compares the two.
  */
 #ifndef NUMAKIT_H
 #define NUMAKIT_H

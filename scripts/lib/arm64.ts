@@ -9,6 +9,7 @@ import process from "node:process";
 import type { TestCase } from "./junit.ts";
 import { type Command, commandsFor, type RuntimeFlags } from "./runtimes.ts";
 import { runCommand, runJunit, type SuiteResult } from "./suite.ts";
+import { unitTests, unitTestsNamed } from "./unit_tests.ts";
 
 /** `gate`: the C tests, and the tests of what goes through the helper. `full`: all that can run there. */
 export type Extent = "gate" | "full";
@@ -17,10 +18,10 @@ export type Extent = "gate" | "full";
 const LEFT_OUT: Readonly<Record<Extent, Readonly<Record<string, string>>>> = {
   gate: { "the other tests": "take minutes in emulation: scripts/test_arm64 runs them" },
   full: {
-    "tests/container_test.ts":
+    "tests/runtime/container_test.ts":
       "runs in a container made by a program that is built for the host only",
-    "tests/layers_test.ts": "reads the sources' imports, the same on every processor",
-    "tests/tidy_test.ts": "reads the sources, the same on every processor; needs git",
+    "tests/house/layers_test.ts": "reads the sources' imports, the same on every processor",
+    "tests/house/tidy_test.ts": "reads the sources, the same on every processor; needs git",
   },
 };
 
@@ -92,8 +93,8 @@ async function runCTests(name: string): Promise<SuiteResult> {
 
 /** The files of the suites by what their names end with. Placement is told from all mappings of a process. */
 function filesFor(runtime: "Bun" | "Deno", extent: Extent): Record<string, string[]> {
-  if (extent === "gate") return { "": GATE_FILES[runtime].map((name) => `tests/${name}_test.ts`) };
-  const tests = globSync("tests/*_test.ts").sort().filter((file) => !(file in LEFT_OUT.full));
+  if (extent === "gate") return { "": unitTestsNamed(GATE_FILES[runtime]) };
+  const tests = unitTests.filter((file) => !(file in LEFT_OUT.full));
   return { "": tests, " placement": globSync("tests/numa/{two_nodes,any_*}_test.ts").sort() };
 }
 

@@ -4,6 +4,7 @@
  * a file that is not listed.
  */
 import { type Command, commandsFor } from "./runtimes.ts";
+import { unitTestsNamed } from "./unit_tests.ts";
 
 const CONTAINER = "native/build/container";
 
@@ -16,7 +17,7 @@ const NAMES = [
 
 /** The commands that run them there, by the runtimes' names. */
 export function containerCommands(): Readonly<Record<string, Command>> {
-  const commands = commandsFor(NAMES.map((name) => `tests/${name}_test.ts`));
+  const commands = commandsFor(unitTestsNamed(NAMES));
   return Object.fromEntries(
     Object.entries(commands).map(([runtime, command]) => [
       runtime,

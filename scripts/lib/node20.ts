@@ -1,6 +1,7 @@
 import { build, type Plugin } from "esbuild";
 import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
+import { unitTests } from "./unit_tests.ts";
 
 const FOLDER = "build/node20";
 
@@ -43,7 +44,7 @@ export async function buildNode20(): Promise<{ files: string[]; env: Record<stri
     JSON.stringify({ ...manifest, exports: Object.fromEntries(exports) }),
   );
   return {
-    files: globSync(`${FOLDER}/tests/*_test.js`).sort(),
+    files: unitTests.map((file) => `${FOLDER}/${file.replace(/\.ts$/, ".js")}`),
     env: { NUMAKIT_LIBRARY: `${process.cwd()}/native/build/libnumakit.so` },
   };
 }

@@ -3,8 +3,8 @@ import { existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
-import { PREBUILT } from "../../lib/runtime/prebuilt.ts";
-import { hasSum } from "../../lib/runtime/verify.ts";
+import { PREBUILT } from "../../lib/runtime/library/prebuilt.ts";
+import { hasSum } from "../../lib/runtime/library/verify.ts";
 import { checkoutFile } from "../support/checkout.ts";
 import { damage, type Ran, runBeside, unpack, User } from "./support.ts";
 

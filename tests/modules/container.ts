@@ -1,4 +1,4 @@
-// What a container's default seccomp profile leaves of threads and placement: for tests/container_test.ts.
+// What a container's default seccomp profile leaves of threads and placement: for tests/runtime/container_test.ts.
 import process from "node:process";
 import {
   Arena,

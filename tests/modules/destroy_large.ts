@@ -1,4 +1,4 @@
-// What tests/pinned_views_test.ts runs: how much memory it takes to destroy a large arena that is in use, in MiB.
+// What tests/memory/pinned_views_test.ts runs: how much memory it takes to destroy a large arena that is in use, in MiB.
 import { readFileSync } from "node:fs";
 import zlib from "node:zlib";
 import { Arena } from "../../mod.ts";

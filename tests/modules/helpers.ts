@@ -1,5 +1,5 @@
 // A process in which a pinned thread is the first to use fs, dns, crypto and zlib. Says which CPUs each of the process's
-// threads may use when it is over. For tests/thread_helpers_test.ts.
+// threads may use when it is over. For tests/sched/thread_helpers_test.ts.
 import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,7 +1,7 @@
 // Uses the mutex at OFFSET of the arena that NAME names; counts under it, holds it until it is killed, or waits for it.
 import process from "node:process";
 import { Arena } from "../../mod.ts";
-import { SharedMutex } from "../../lib/sync/shared_mutex.ts";
+import { SharedMutex } from "../../lib/sync/locks/shared_mutex.ts";
 
 const { NAME, OFFSET, TASK, TIMES } = process.env;
 const arena = Arena.open(NAME as string);

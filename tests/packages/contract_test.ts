@@ -10,7 +10,7 @@ import { globSync, readFileSync, realpathSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
-import { PREBUILT } from "../../lib/runtime/prebuilt.ts";
+import { PREBUILT } from "../../lib/runtime/library/prebuilt.ts";
 import { readTarball } from "../../scripts/lib/npm/tarball.ts";
 import type { Ran } from "../support/checkout.ts";
 import { copyProject, install, type Installer, runArguments, writeProject } from "./consumers.ts";

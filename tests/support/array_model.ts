@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Element, ElementType, ElementViews, NodeArray, NodePart } from "../../mod.ts";
-import { viewConstructor } from "../../lib/memory/elements.ts";
+import { viewConstructor } from "../../lib/memory/spread/elements.ts";
 
 type AnyArray = NodeArray<ElementType>;
 type AnyElement = Element<ElementType>;

@@ -1,5 +1,5 @@
-import type { NodePool } from "../../lib/memory/node_pool.ts";
-import type { Slab } from "../../lib/memory/slab.ts";
+import type { NodePool } from "../../lib/memory/objects/node_pool.ts";
+import type { Slab } from "../../lib/memory/objects/slab.ts";
 
 /** Where threads hand objects to each other. */
 export interface Exchange {

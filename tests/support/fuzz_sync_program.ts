@@ -3,7 +3,7 @@
  * hang, to fail with anything but a NumaError, and to let two into a lock.
  */
 import { Condition, type Guard, type Handle, Lock, NumaError } from "../../mod.ts";
-import type { Shareable } from "../../lib/runtime/handle.ts";
+import type { Shareable } from "../../lib/base/handle.ts";
 import { random } from "./fuzz.ts";
 import { SYNC_KINDS, type SyncKind } from "./fuzz_sync_kinds.ts";
 import {

@@ -3,7 +3,7 @@
  */
 import process from "node:process";
 import { Arena, Histogram, Latch, Mutex, RwLock, SharedMutex } from "../../mod.ts";
-import { show } from "../../lib/runtime/check.ts";
+import { show } from "../../lib/base/check.ts";
 
 /** What code of the caller throws: the one error that comes through as it is. */
 export const OURS: Error = new Error("the caller's own");

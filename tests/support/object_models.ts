@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { NodePool, Slab } from "../../mod.ts";
-import { CLASS_BYTES } from "../../lib/memory/size_classes.ts";
+import { CLASS_BYTES } from "../../lib/memory/objects/size_classes.ts";
 import { sameBytes } from "./arena_model.ts";
 import { throwsCode } from "./errors.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { LockCore } from "../../lib/sync/lock_core.ts";
+import type { LockCore } from "../../lib/sync/locks/lock_core.ts";
 import { acquire, FakeProcess, type FakeWait, type FakeWaiter } from "./waiters.ts";
 
 /** How many threads want a lock again and again, in how many domains. */

@@ -1,4 +1,4 @@
-import type { LockCore } from "../../lib/sync/lock_core.ts";
+import type { LockCore } from "../../lib/sync/locks/lock_core.ts";
 import type { Wait, Waiter } from "../../lib/wait/waiter.ts";
 
 /** A thread that exists in a test only. */

@@ -1,4 +1,4 @@
-// What tests/after_destroy_test.ts runs in threads.
+// What tests/memory/after_destroy_test.ts runs in threads.
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Handle, NumaError, worker } from "../../mod.ts";
 import { type Destroyable, type Kind, KINDS } from "../support/destroyables.ts";

@@ -1,4 +1,4 @@
-// What tests/thread_test.ts runs in threads: the argument says which.
+// What tests/sched/thread_test.ts runs in threads: the argument says which.
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Arena, currentCpu, currentNode, NumaError, topology, worker } from "../../mod.ts";

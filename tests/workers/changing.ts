@@ -1,4 +1,4 @@
-// What tests/memory_looks_test.ts and tests/binding_test.ts run in threads: memory that changes while others look.
+// What tests/memory/memory_looks_test.ts and tests/memory/binding_test.ts run in threads: memory that changes while others look.
 import { Arena, bind, interleave, worker } from "../../mod.ts";
 
 export interface ChangingTask {

@@ -1,4 +1,4 @@
-// What tests/thread_messages_test.ts runs in threads: a module that talks through its own parentPort.
+// What tests/sched/thread_messages_test.ts runs in threads: a module that talks through its own parentPort.
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MessagePort, parentPort, workerData } from "node:worker_threads";

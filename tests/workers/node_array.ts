@@ -1,6 +1,6 @@
-// What tests/node_array_test.ts and tests/numa/any_placement_test.ts run in threads.
+// What tests/memory/node_array_test.ts and tests/numa/any_placement_test.ts run in threads.
 import { currentNode, worker } from "../../mod.ts";
-import { NodeArray } from "../../lib/memory/node_array.ts";
+import { NodeArray } from "../../lib/memory/spread/node_array.ts";
 
 export interface Task {
   readonly array: NodeArray<"float64">;

@@ -1,7 +1,7 @@
-// What tests/slab_test.ts and tests/node_pool_test.ts run in threads: the argument says which.
+// What tests/memory/slab_test.ts and tests/memory/node_pool_test.ts run in threads: the argument says which.
 import { worker } from "../../mod.ts";
-import { NodePool } from "../../lib/memory/node_pool.ts";
-import { Slab } from "../../lib/memory/slab.ts";
+import { NodePool } from "../../lib/memory/objects/node_pool.ts";
+import { Slab } from "../../lib/memory/objects/slab.ts";
 import { churnPool, churnSlab, type Exchange } from "../support/churn.ts";
 
 export interface ObjectTask {

@@ -1,4 +1,4 @@
-// A module that speaks before it fails: for tests/thread_messages_test.ts.
+// A module that speaks before it fails: for tests/sched/thread_messages_test.ts.
 import { parentPort } from "node:worker_threads";
 
 parentPort?.postMessage(null);

@@ -1,7 +1,7 @@
-// What tests/replicated_test.ts and tests/numa/any_placement_test.ts run in threads: the argument says which.
+// What tests/memory/replicated_test.ts and tests/numa/any_placement_test.ts run in threads: the argument says which.
 import { setTimeout as sleep } from "node:timers/promises";
 import { currentNode, type Handle, NumaError, worker } from "../../mod.ts";
-import { Replicated } from "../../lib/memory/replicated.ts";
+import { Replicated } from "../../lib/memory/spread/replicated.ts";
 import { pinThread } from "../../lib/sched/pin.ts";
 import { threadAffinity, topology } from "../../lib/topology/load.ts";
 import { nodesOfCopies } from "../support/copies.ts";

@@ -1,6 +1,6 @@
 import { worker } from "../../mod.ts";
-import type { SharedMutex } from "../../lib/sync/shared_mutex.ts";
-import "../../lib/sync/shared_mutex.ts";
+import type { SharedMutex } from "../../lib/sync/locks/shared_mutex.ts";
+import "../../lib/sync/locks/shared_mutex.ts";
 
 /** What a thread is to do with a mutex between processes. */
 export interface SharedMutexTask {

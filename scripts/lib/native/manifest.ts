@@ -1,10 +1,10 @@
-/** The list of prebuilt helpers that is compiled into the library: lib/runtime/prebuilt.ts. */
+/** The list of prebuilt helpers that is compiled into the library: lib/runtime/library/prebuilt.ts. */
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { SOURCES } from "./packages.ts";
 
-const FILE = "lib/runtime/prebuilt.ts";
+const FILE = "lib/runtime/library/prebuilt.ts";
 
 /** A helper as the list has it. */
 export interface Listed {

@@ -4,7 +4,7 @@
  * @module
  */
 import { readFileSync } from "node:fs";
-import { PREBUILT } from "../../../lib/runtime/prebuilt.ts";
+import { PREBUILT } from "../../../lib/runtime/library/prebuilt.ts";
 
 interface DenoConfig {
   readonly version: string;

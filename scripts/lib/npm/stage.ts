@@ -1,6 +1,6 @@
 import { cpSync, globSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { PREBUILT } from "../../../lib/runtime/prebuilt.ts";
+import { PREBUILT } from "../../../lib/runtime/library/prebuilt.ts";
 import { BY_URL, config, withNpmNames } from "./manifest.ts";
 
 /** Every module that has to be in the package, by a name for packers: the exports, and what is found by URL. */

@@ -1,0 +1,514 @@
+import { type ByteSize, formatBytes, parseBytes } from "../../base/bytes.ts";
+import { checkInteger, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import { showAs } from "../../base/inspect.ts";
+import { threadSelf } from "../../runtime/thread.ts";
+import {
+  GRANULE_BYTES,
+  GRANULE_SHIFT,
+  HEADER_WORDS,
+  MAX_DATA_BYTES,
+  OWNER,
+  TOP,
+} from "../mapping/layout.ts";
+import { currentNode } from "../../topology/current.ts";
+import { topology } from "../../topology/load.ts";
+import { Mapping, type Residency } from "../mapping/mapping.ts";
+import { memoryNodes, nearestNode } from "./memory_nodes.ts";
+import {
+  type ArenaOptions,
+  checkArenaOptions,
+  checkName,
+  type LocalArenaOptions,
+} from "./options.ts";
+import { firstOfKinds, type PageKind } from "../mapping/pages.ts";
+import { TypedAllocator } from "./typed_allocator.ts";
+
+/** A point in an arena's life to go back to: what {@linkcode Arena.mark} gave. */
+export type ArenaMark = number & { readonly arenaMark: unique symbol };
+
+const KIND = "arena";
+const LOCAL: LocalArenaOptions = { size: "1 MiB", reserve: "1 GiB", label: "local arena" };
+
+/** This thread's own arenas, by the node it runs on and by the one they are on. */
+const locals = new Map<number, Arena>();
+
+/**
+ * Memory on one NUMA node, given out front to back and taken back all at once.
+ *
+ * It is where it was asked for, page by page, or `create` throws: bound to the node, populated, and verified with the
+ * kernel. `alloc` is a few loads and a store: no system call, no lock, no garbage.
+ *
+ * An arena passed in `args` of `launch` arrives alive in the worker. One thread at a time allocates from it: the
+ * first to do so, until it says {@linkcode unclaim} or ends. All threads may use the bytes.
+ *
+ * `destroy` (or `using`) ends this thread's use: its views become empty, whichever code holds them. The memory goes
+ * back to the system when the last thread has let go of it.
+ *
+ * @example
+ * ```ts
+ * import { Arena } from "@numakit/numakit";
+ *
+ * using arena = Arena.create({ node: 0, size: "1 MiB" });
+ * const prices = arena.allocFloat64(1024);
+ * prices.fill(1.5);
+ * console.log(arena.used, arena.residency().nodes); // 8192 Map(1) { 0 => 256 }
+ * ```
+ */
+export class Arena extends TypedAllocator implements Shareable {
+  /** The node it is on. */
+  readonly node: number;
+  /** The pages it got: the first kind of those asked for that could be had. */
+  readonly pages: PageKind;
+  /** Bytes that can be allocated in all, once it has grown to what it reserved. */
+  readonly capacity: number;
+  /** Whether its pages are locked. */
+  readonly locked: boolean;
+  /** What it is called in reports. */
+  readonly label: string;
+  /** One live arena a mapping and thread, so that a handle that comes twice gives the same object. */
+  static readonly #live: WeakMap<Mapping, Arena> = new WeakMap();
+
+  readonly #mapping: Mapping;
+  readonly #header: Uint32Array;
+  readonly #owner: number;
+  /** Whether this thread allocates here. Only its own unclaim() changes that, so no shared word has to be asked. */
+  #claimed = false;
+  /** The header's bump pointer while claimed: reading it here is cheaper, and nobody else writes it. */
+  #top = 0;
+  /** Bytes that have pages while claimed: nobody else grows or trims. */
+  #committed = 0;
+  /** The granule at which `alloc` has to think: where the pages end, or the window. */
+  #limit = 0;
+
+  private constructor(mapping: Mapping) {
+    super();
+    this.#mapping = mapping;
+    this.#header = new Uint32Array(mapping.buffer, 0, HEADER_WORDS);
+    this.#owner = threadSelf().slot + 1;
+    this.capacity = mapping.dataBytes;
+    this.node = mapping.node;
+    this.pages = mapping.pages;
+    this.locked = mapping.locked;
+    this.label = mapping.label;
+    Arena.#live.set(mapping, this);
+  }
+
+  /**
+   * Makes an arena on a node, strictly: all of its pages are there when this returns.
+   *
+   * Cost: what populating takes, about 0.2 s a GiB with small pages.
+   *
+   * @param options Node, size and pages.
+   * @returns The arena.
+   * @throws {NumaError} `ENODEV` no such node, or one without memory; `ENOMEM` not enough memory or hugepages there;
+   * `ENOTSUP` no such pages on this system, or no `/proc` or folder for a name; `EACCES` not in the cpuset, or a folder
+   * of names that is another user's; `EBUSY` the name is taken; `EPERM` memory policy forbidden; `ESTRICT` the kernel
+   * put a page elsewhere; `EINVAL` a bad argument.
+   */
+  static create(options: ArenaOptions): Arena {
+    const { kinds, ...rest } = checkArenaOptions(options);
+    const size = formatBytes(rest.committedBytes);
+    return firstOfKinds(kinds, (pages) => {
+      const action = `create an arena of ${size} in ${pages} pages on node ${rest.node}`;
+      return new Arena(Mapping.create({ ...rest, pages }, action));
+    });
+  }
+
+  /**
+   * This thread's own arena on the node it runs on now, or, where that has CPUs and no memory that this process may use,
+   * on the nearest node that has: made on first use, and freed when the thread ends. It starts with 1 MiB and grows to
+   * 1 GiB, unless the options of the first call say otherwise.
+   *
+   * Cost: about what `currentNode()` costs, once it is there.
+   *
+   * @param options Size, reserve, pages and lock; looked at when the arena is made.
+   * @returns The same arena for every call on that node in this thread, until it is destroyed. Its `node` says where it
+   * is.
+   * @throws {NumaError} As `create`.
+   *
+   * @example
+   * ```ts
+   * import { Arena, currentNode } from "@numakit/numakit";
+   *
+   * const scratch = Arena.local().allocFloat64(1000);
+   * console.log(scratch.length, Arena.local().node === currentNode()); // 1000 true
+   * ```
+   */
+  static local(options: LocalArenaOptions = LOCAL): Arena {
+    const here = currentNode();
+    const known = locals.get(here);
+    if (known !== undefined && !known.destroyed) return known;
+    const node = nearestNode(topology(), here, memoryNodes()) ?? here;
+    let arena = locals.get(node);
+    if (arena === undefined || arena.destroyed) {
+      const given = options === LOCAL ? LOCAL : { ...LOCAL, ...options };
+      arena = Arena.create({ ...given, node } as ArenaOptions);
+      locals.set(node, arena);
+    }
+    locals.set(here, arena);
+    return arena;
+  }
+
+  /**
+   * Takes bytes.
+   *
+   * Cost: O(1), no system call, no allocation. The bytes are zero the first time they are given out, and whatever
+   * was there before after `reset` or `rewind`.
+   *
+   * @param size Bytes, from 1 to what remains, as for `allocAligned`; rounded up to 16.
+   * @returns Their offset in {@linkcode bytes}, a multiple of 16.
+   * @throws {NumaError} `ENOMEM` when fewer bytes remain, or it cannot grow; `EBUSY` when another thread allocates
+   * here; `EINVAL`; `EDESTROYED`.
+   */
+  alloc(size: number): number {
+    if (typeof size !== "number" || size >>> 0 !== size || size === 0) {
+      return this.allocAligned(size, GRANULE_BYTES);
+    }
+    const header = this.#header;
+    // An empty header is a destroyed arena's: claim() tells.
+    if (!this.#claimed || header.length === 0) this.claim();
+    const top = this.#top;
+    const next = top + ((size - 1) >>> GRANULE_SHIFT) + 1;
+    if (next > this.#limit) return this.allocAligned(size, GRANULE_BYTES);
+    this.#top = next;
+    header[TOP] = next;
+    return top * GRANULE_BYTES;
+  }
+
+  /**
+   * Takes bytes at a multiple of an alignment.
+   *
+   * @param size Bytes, from 1 to what remains; on Bun and Node 20 at most 3 GiB, which is what one ArrayBuffer shows.
+   * @param alignment A power of two from 16 to the page size of the arena.
+   * @returns Their offset in {@linkcode bytes}, a multiple of the alignment.
+   * @throws {NumaError} As `alloc`.
+   */
+  allocAligned(size: number, alignment: number): number {
+    const action = `allocate ${show(size)} bytes aligned to ${show(alignment)}`;
+    this.#check(action);
+    checkInteger(size, "size", 1, MAX_DATA_BYTES, action);
+    checkInteger(alignment, "alignment", GRANULE_BYTES, this.#mapping.pageBytes, action);
+    if ((alignment & (alignment - 1)) !== 0) {
+      throw new NumaError("EINVAL", action, {
+        why: `alignment is ${alignment}`,
+        fix: "Give a power of two.",
+      });
+    }
+    this.claim();
+    const offset = this.#place(size, alignment, action);
+    if (offset + size > this.#committed) {
+      this.#committed = this.#mapping.grow(offset + size, action);
+    }
+    this.#setTop(Math.ceil((offset + size) / GRANULE_BYTES));
+    return offset;
+  }
+
+  /**
+   * All of the arena's bytes that have pages, allocated or not: `bytes.subarray(offset, offset + size)` is what `alloc`
+   * gave. An arena that grew has more of them the next time.
+   *
+   * @throws {NumaError} `EDESTROYED`; `EINVAL` for an arena that no single ArrayBuffer can show (see `view`).
+   */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    this.#check("view an arena");
+    return this.view(0, this.committed);
+  }
+
+  /**
+   * Some of the arena's bytes: what `alloc(size)` gave is at `view(offset, size)`, also in arenas of more than one
+   * window (over 3 GiB, on Bun and Node 20).
+   *
+   * @param offset The first byte.
+   * @param size Bytes.
+   * @throws {NumaError} `EINVAL` outside of the arena, or in two windows; `EDESTROYED`.
+   */
+  view(offset: number, size: number): Uint8Array<ArrayBuffer> {
+    const action = "view an arena";
+    this.#check(action);
+    checkInteger(offset, "offset", 0, this.capacity, action);
+    checkInteger(size, "size", 0, this.capacity - offset, action);
+    const { windowBytes } = this.#mapping;
+    if ((offset % windowBytes) + size > windowBytes) {
+      throw new NumaError("EINVAL", action, {
+        why: `an ArrayBuffer of this runtime shows at most ${formatBytes(windowBytes)} of it`,
+        fix: "View what alloc() gave: it is never in two windows.",
+      });
+    }
+    const { buffer, byteOffset } = this.#mapping.window(offset);
+    return new Uint8Array(buffer, byteOffset, size);
+  }
+
+  /** Bytes given out, with what rounding and alignment took. */
+  get used(): number {
+    this.#check("measure an arena");
+    return Atomics.load(this.#header, TOP) * GRANULE_BYTES;
+  }
+
+  /** Bytes left, those it can grow by included. */
+  get remaining(): number {
+    return this.capacity - this.used;
+  }
+
+  /** Bytes that have pages now. */
+  get committed(): number {
+    this.#check("measure an arena");
+    return this.#claimed ? this.#committed : this.#mapping.committedBytes;
+  }
+
+  /**
+   * Gives pages to more of what was reserved, before they are needed. `alloc` does it by itself, in steps that double.
+   *
+   * Cost: what populating takes, about 0.2 s a GiB with small pages.
+   *
+   * @param size Bytes to grow by, rounded up to whole pages.
+   * @returns Bytes that have pages now.
+   * @throws {NumaError} As `create`, and the arena is as it was; `ENOMEM` beyond what was reserved; `EBUSY` when another
+   * thread allocates here; `EDESTROYED`.
+   */
+  grow(size: ByteSize): number {
+    const action = `grow an arena on node ${this.node}`;
+    this.#check(action);
+    this.claim();
+    this.#committed = this.#mapping.commit(this.#committed + parseBytes(size, action), action);
+    this.#setTop(this.#top);
+    return this.#committed;
+  }
+
+  /**
+   * Gives the pages behind what is allocated back to the system, hugepages to their pool. `alloc` and `grow` take them
+   * again when they are needed.
+   *
+   * @returns Bytes given back: whole pages, nothing of what is allocated.
+   * @throws {NumaError} `EBUSY` when another thread allocates here; `EDESTROYED`.
+   */
+  trim(): number {
+    const action = `trim an arena on node ${this.node}`;
+    this.#check(action);
+    this.claim();
+    const before = this.#committed;
+    if (this.#top * GRANULE_BYTES < before) {
+      this.#committed = this.#mapping.commit(this.#top * GRANULE_BYTES, action);
+      this.#setTop(this.#top);
+    }
+    return before - this.#committed;
+  }
+
+  /** Whether `destroy` was called in this thread, or a buffer of the arena was transferred away. */
+  get destroyed(): boolean {
+    return this.#mapping.released;
+  }
+
+  /**
+   * Remembers how much is allocated now.
+   *
+   * @returns A mark for {@linkcode rewind}.
+   */
+  mark(): ArenaMark {
+    return this.used as ArenaMark;
+  }
+
+  /**
+   * Takes back everything that was allocated since a mark. Views of it stay valid memory and will overlap with what
+   * is allocated next.
+   *
+   * @param mark What {@linkcode mark} gave.
+   * @throws {NumaError} `EINVAL` a mark beyond what is allocated; `EBUSY`; `EDESTROYED`.
+   */
+  rewind(mark: ArenaMark): void {
+    const action = "rewind an arena";
+    this.#check(action);
+    this.claim();
+    checkInteger(mark, "the mark", 0, this.#top * GRANULE_BYTES, action);
+    this.#setTop(Math.floor(mark / GRANULE_BYTES));
+  }
+
+  /** Takes everything back: `rewind` to the beginning. */
+  reset(): void {
+    this.rewind(0 as ArenaMark);
+  }
+
+  /**
+   * Becomes the thread that allocates here. `alloc` does it by itself; this says so early.
+   *
+   * @throws {NumaError} `EBUSY` while another thread is; `EDESTROYED`.
+   */
+  claim(): void {
+    this.#check("allocate from an arena");
+    if (this.#claimed) return;
+    const action = `allocate from an arena on node ${this.node}`;
+    const isShared = this.#mapping.shared;
+    const owner = isShared
+      ? this.#mapping.claim(action)
+      : Atomics.compareExchange(this.#header, OWNER, 0, this.#owner);
+    if (owner === 0 || (!isShared && owner === this.#owner)) {
+      this.#claimed = true;
+      this.#committed = this.#mapping.committedBytes;
+      this.#setTop(Atomics.load(this.#header, TOP));
+      return;
+    }
+    throw new NumaError("EBUSY", action, {
+      why: isShared
+        ? `the thread with id ${owner} allocates from it`
+        : `the thread in slot ${owner - 1} allocates from it`,
+      fix: "Call unclaim() there, or give each thread an arena of its own.",
+      node: this.node,
+    });
+  }
+
+  /**
+   * Lets another thread allocate here. Nothing happens when this thread does not.
+   *
+   * @throws {NumaError} `EDESTROYED`.
+   */
+  unclaim(): void {
+    this.#check("unclaim an arena");
+    this.#claimed = false;
+    if (this.#mapping.shared) this.#mapping.unclaim();
+    else Atomics.compareExchange(this.#header, OWNER, this.#owner, 0);
+  }
+
+  /**
+   * Asks the kernel where the pages are, now.
+   *
+   * Cost: one system call per 1024 pages.
+   *
+   * @returns Pages by node.
+   * @throws {NumaError} `EDESTROYED`, `EPERM`.
+   */
+  residency(): Residency {
+    const action = `ask where an arena on node ${this.node} is`;
+    this.#check(action);
+    return this.#mapping.residency(action);
+  }
+
+  /**
+   * Ends this thread's use of the arena. Calling it twice is no fault. On Bun a view that native code uses dies later.
+   *
+   * What the thread holds in it goes to those who wait as if the thread had died: a `Mutex` with `ownerDied`, for
+   * instance. What it awaits there rejects with `EDESTROYED`.
+   */
+  destroy(): void {
+    this.#claimed = false;
+    this.#mapping.release();
+  }
+
+  /** {@linkcode destroy}, for `using`. */
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+
+  /**
+   * A description to send to another thread by other means than `launch`; {@linkcode Arena.fromHandle} there gives
+   * the live arena, as long as some thread still holds it.
+   *
+   * @returns Plain data.
+   * @throws {NumaError} `EDESTROYED`.
+   */
+  toHandle(): Handle {
+    this.#check("send an arena to another thread");
+    return { numakitHandle: KIND, data: { identity: this.#mapping.identity } };
+  }
+
+  /** Short text for logs. */
+  override toString(): string {
+    const state = this.destroyed ? "destroyed" : `${formatBytes(this.used)} used`;
+    return `Arena(node ${this.node}, ${formatBytes(this.capacity)}, ${this.pages} pages, ${state})`;
+  }
+
+  /** Where the typed arrays of {@linkcode TypedAllocator} begin. */
+  protected override place(size: number): { buffer: ArrayBuffer; byteOffset: number } {
+    return this.#mapping.window(this.alloc(size));
+  }
+
+  #setTop(top: number): void {
+    const { windowBytes } = this.#mapping;
+    const windowEnd = (Math.floor(top * GRANULE_BYTES / windowBytes) + 1) * windowBytes;
+    this.#top = top;
+    this.#header[TOP] = top;
+    this.#limit = Math.min(this.#committed, windowEnd) / GRANULE_BYTES;
+  }
+
+  #check(action: string): void {
+    if (!this.#mapping.released) return;
+    throw new NumaError("EDESTROYED", action, {
+      why: "it was destroyed in this thread, or its buffer was transferred away",
+      fix: "Make a new one, or destroy it later.",
+      node: this.node,
+    });
+  }
+
+  /** Where the next `size` bytes fit, which may be a window further on. */
+  #place(size: number, alignment: number, action: string): number {
+    const { windowBytes } = this.#mapping;
+    const top = this.#top * GRANULE_BYTES;
+    const aligned = Math.ceil(top / alignment) * alignment;
+    const fits = (aligned % windowBytes) + size <= windowBytes;
+    const offset = fits ? aligned : Math.ceil(aligned / windowBytes) * windowBytes;
+    if (size <= windowBytes && offset + size <= this.capacity) return offset;
+    this.#mapping.exhausted(size);
+    throw new NumaError("ENOMEM", action, {
+      why: `${this.remaining} of ${this.capacity} bytes remain on node ${this.node}` +
+        (alignment > GRANULE_BYTES ? `, aligned to ${alignment}` : ""),
+      fix: "Create a larger arena, reserve more, or reset() this one.",
+      node: this.node,
+    });
+  }
+
+  /**
+   * Attaches an arena that another process of the same user made with a `name`. It lives as long as any process has it;
+   * its name as long as the process that made it.
+   *
+   * A thread has one object of an arena: where this thread has it already, `open` returns that object, and its `destroy`
+   * ends all use in this thread.
+   *
+   * Both processes have to be in one PID namespace and see the same folder of names, `/run/numakit` (root),
+   * `/run/user/UID/numakit` or `/dev/shm/numakit-UID`.
+   *
+   * @param name Its name.
+   * @returns The arena, verified to be where it was asked for.
+   * @throws {NumaError} `ESTALE` nobody has that name; `ENOTSUP` its maker is in another container (PID, time or mount
+   * namespace), or there is no `/proc`; `EACCES` the process that made it may not be looked at, or the folder of names is
+   * not this user's own; `EABI` it was made by another version of numakit, or is not what it claims to be; `EINVAL` no
+   * name; `ENOMEM`; `ESTRICT`.
+   *
+   * @example
+   * ```ts
+   * import { Arena } from "@numakit/numakit";
+   *
+   * using made = Arena.create({ node: 0, size: "1 MiB", name: "example.prices" });
+   * const prices = made.allocFloat64(100).fill(1.5);
+   * const found = Arena.open("example.prices"); // as another process would
+   * console.log(new Float64Array(found.bytes.buffer, prices.byteOffset, 100)[99]); // 1.5
+   * console.log(found === made); // true: in another process it is an object of its own
+   * ```
+   */
+  static open(name: string): Arena {
+    const action = `open the arena ${show(name)}`;
+    return Arena.#of(Mapping.openNamed(checkName(name, action), action));
+  }
+
+  /**
+   * The live arena of a handle. Giving the same handle twice in one thread gives the same object.
+   *
+   * @param handle What {@linkcode toHandle} gave in any thread of this process.
+   * @returns The arena.
+   * @throws {NumaError} `ESTALE` when all threads have let go of it; `EINVAL` for anything else than a handle.
+   */
+  static fromHandle(handle: Handle): Arena {
+    const action = "attach an arena";
+    const { identity } = handleData(handle, KIND, action);
+    checkInteger(identity, "the handle's identity", 1, Number.MAX_SAFE_INTEGER, action);
+    return Arena.#of(Mapping.attach(identity as number, action));
+  }
+
+  static #of(mapping: Mapping): Arena {
+    return Arena.#live.get(mapping) ?? new Arena(mapping);
+  }
+
+  static {
+    registerKind(KIND, Arena, Arena.fromHandle);
+    showAs(Arena, String);
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * What one can ask of an arena, and whether it was asked well.
+ *
+ * @module
+ */
+import { type ByteSize, formatBytes, parseBytes } from "../../base/bytes.ts";
+import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { MAX_DATA_BYTES } from "../mapping/layout.ts";
+import type { MappingRequest } from "../mapping/mapping.ts";
+import { checkPages, type PageKind } from "../mapping/pages.ts";
+
+/** What `Arena.create` makes. */
+export interface ArenaOptions {
+  /** The node whose memory it is. */
+  readonly node: number;
+  /** Bytes, or a text such as `"1 MiB"`; rounded up to whole pages. All of them have pages from the start. */
+  readonly size: ByteSize;
+  /** Bytes it may grow to, at most 64 GiB. Only addresses are taken until it does. Default: `size`. */
+  readonly reserve?: ByteSize;
+  /** The pages, or kinds of pages to try in order. Default: `"4k"`. */
+  readonly pages?: PageKind | readonly PageKind[];
+  /** Whether its pages are locked (mlock), so that they are never swapped out and come back elsewhere. Default: false. */
+  readonly lock?: boolean;
+  /** What it is called in `memoryReport` and in events: 1 to 40 characters. Default: `"arena"`. */
+  readonly label?: string;
+  /**
+   * By which other processes of the same user find it (`Arena.open`), on whichever runtime: 1 to 40 of
+   * `A-Z a-z 0-9 . _ -`. It neither grows nor trims, and has no transparent hugepages.
+   */
+  readonly name?: string;
+}
+
+/** What `Arena.local` makes; the first call of a thread on a node decides. */
+export type LocalArenaOptions = Partial<Omit<ArenaOptions, "node" | "name">>;
+
+const LABEL_LENGTH = 40;
+
+/**
+ * Checks a name between processes.
+ *
+ * @param name What the caller gave.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The name.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkName(name: unknown, action: string): string {
+  if (typeof name === "string" && /^[\w.-]{1,40}$/.test(name)) return name;
+  throw new NumaError("EINVAL", action, {
+    why: `name is ${show(name)}`,
+    fix: "Give 1 to 40 letters, digits, dots, dashes and underscores.",
+  });
+}
+
+function checkLabel(label: unknown, action: string): string {
+  if (typeof label === "string" && label !== "" && label.length <= LABEL_LENGTH) return label;
+  throw new NumaError("EINVAL", action, {
+    why: `label is ${show(label)}`,
+    fix: `Give a text of 1 to ${LABEL_LENGTH} characters.`,
+  });
+}
+
+/**
+ * Checks what `Arena.create` was given.
+ *
+ * @param options The caller's.
+ * @returns What to ask of a mapping, and the kinds of pages to try.
+ * @throws {NumaError} `EINVAL`; `ENOTSUP` for what does not go together.
+ */
+export function checkArenaOptions(
+  options: ArenaOptions,
+): Omit<MappingRequest, "pages"> & { readonly kinds: readonly PageKind[] } {
+  const bad = "create an arena";
+  checkOptions(options, '{ node: 0, size: "1 MiB" }', bad);
+  const { node, size, reserve = size, pages = "4k", lock = false, name } = options;
+  const { label = name ?? "arena" } = options;
+  checkInteger(node, "node", 0, 1023, bad);
+  const committedBytes = parseBytes(size, bad);
+  if (committedBytes > MAX_DATA_BYTES) {
+    throw new NumaError("EINVAL", bad, {
+      why: `${formatBytes(committedBytes)} are more than the ${
+        formatBytes(MAX_DATA_BYTES)
+      } of an arena`,
+      fix: "Make several.",
+    });
+  }
+  const reservedBytes = parseBytes(reserve, bad);
+  checkInteger(reservedBytes, "reserve", committedBytes, MAX_DATA_BYTES, bad);
+  if (typeof lock !== "boolean") {
+    throw new NumaError("EINVAL", bad, { why: `lock is ${show(lock)}`, fix: "Give a boolean." });
+  }
+  if (name !== undefined) checkName(name, bad);
+  checkLabel(label, bad);
+  if (name !== undefined && reservedBytes !== committedBytes) {
+    throw new NumaError("ENOTSUP", bad, {
+      why: "an arena with a name cannot grow",
+      fix: "Leave reserve away.",
+    });
+  }
+  const kinds = checkPages(pages, bad);
+  return { node, committedBytes, reservedBytes, lock, label, name, kinds };
+}

@@ -1,0 +1,79 @@
+import { checkInteger, show } from "../../base/check.ts";
+
+type TypedArrayConstructor<View> = {
+  new (buffer: ArrayBuffer, byteOffset: number, length: number): View;
+  readonly BYTES_PER_ELEMENT: number;
+  readonly name: string;
+};
+
+function checkLength(length: number, name: string): number {
+  return checkInteger(
+    length,
+    "length",
+    1,
+    2 ** 33,
+    `allocate a ${name} of ${show(length)} elements`,
+  );
+}
+
+/** What every allocator of bytes can do: typed arrays over what it gives out. */
+export abstract class TypedAllocator {
+  /** Takes bytes, aligned to 16, and says where they are. */
+  protected abstract place(size: number): { buffer: ArrayBuffer; byteOffset: number };
+
+  /** Takes room for `length` signed 8-bit numbers. Throws as `alloc`; so do all below. */
+  allocInt8(length: number): Int8Array<ArrayBuffer> {
+    return this.#make(Int8Array, length);
+  }
+
+  /** Takes room for `length` bytes. */
+  allocUint8(length: number): Uint8Array<ArrayBuffer> {
+    return this.#make(Uint8Array, length);
+  }
+
+  /** Takes room for `length` signed 16-bit numbers. */
+  allocInt16(length: number): Int16Array<ArrayBuffer> {
+    return this.#make(Int16Array, length);
+  }
+
+  /** Takes room for `length` unsigned 16-bit numbers. */
+  allocUint16(length: number): Uint16Array<ArrayBuffer> {
+    return this.#make(Uint16Array, length);
+  }
+
+  /** Takes room for `length` signed 32-bit numbers. */
+  allocInt32(length: number): Int32Array<ArrayBuffer> {
+    return this.#make(Int32Array, length);
+  }
+
+  /** Takes room for `length` unsigned 32-bit numbers. */
+  allocUint32(length: number): Uint32Array<ArrayBuffer> {
+    return this.#make(Uint32Array, length);
+  }
+
+  /** Takes room for `length` 32-bit floats. */
+  allocFloat32(length: number): Float32Array<ArrayBuffer> {
+    return this.#make(Float32Array, length);
+  }
+
+  /** Takes room for `length` 64-bit floats. */
+  allocFloat64(length: number): Float64Array<ArrayBuffer> {
+    return this.#make(Float64Array, length);
+  }
+
+  /** Takes room for `length` signed 64-bit numbers. */
+  allocBigInt64(length: number): BigInt64Array<ArrayBuffer> {
+    return this.#make(BigInt64Array, length);
+  }
+
+  /** Takes room for `length` unsigned 64-bit numbers. */
+  allocBigUint64(length: number): BigUint64Array<ArrayBuffer> {
+    return this.#make(BigUint64Array, length);
+  }
+
+  #make<View>(constructor: TypedArrayConstructor<View>, length: number): View {
+    const size = checkLength(length, constructor.name) * constructor.BYTES_PER_ELEMENT;
+    const { buffer, byteOffset } = this.place(size);
+    return new constructor(buffer, byteOffset, length);
+  }
+}

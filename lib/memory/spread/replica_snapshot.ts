@@ -1,0 +1,44 @@
+import { showAs } from "../../base/inspect.ts";
+import type { Reader } from "./left_right.ts";
+
+/**
+ * A version of a `Replicated` that stays as it is until `dispose`: what `Replicated.local` gave.
+ */
+export class Snapshot {
+  /** The bytes, on the node of the copy. For reading, until `dispose`: nothing can keep JavaScript from the rest. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Which version it is, from 0 to 2^32 - 1. */
+  readonly version: number;
+  /** The node it is on. */
+  readonly node: number;
+  #reader: Reader | undefined;
+
+  /** Not for callers: use `Replicated.local`. */
+  constructor(bytes: Uint8Array<ArrayBuffer>, version: number, node: number, reader: Reader) {
+    this.bytes = bytes;
+    this.version = version;
+    this.node = node;
+    this.#reader = reader;
+  }
+
+  /** Lets the version go. Calling it twice is no fault. */
+  dispose(): void {
+    this.#reader?.leave(this.version & 1);
+    this.#reader = undefined;
+  }
+
+  /** {@linkcode dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Short text for logs. */
+  toString(): string {
+    const state = this.#reader === undefined ? ", disposed" : "";
+    return `Snapshot(version ${this.version} on node ${this.node}${state})`;
+  }
+
+  static {
+    showAs(Snapshot, String);
+  }
+}

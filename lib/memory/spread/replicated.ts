@@ -1,0 +1,458 @@
+import { type ByteSize, formatBytes, parseBytes } from "../../base/bytes.ts";
+import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import { showAs } from "../../base/inspect.ts";
+import { threadAlive, threadSelf } from "../../runtime/thread.ts";
+import { checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
+import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
+import { Turns } from "../../wait/turns.ts";
+import type { Arena } from "../arena/arena.ts";
+import { Control, controlBytes, Reader, type Stamp, Writer } from "./left_right.ts";
+import type { Residency } from "../mapping/mapping.ts";
+import type { PageKind } from "../mapping/pages.ts";
+import {
+  attachArenas,
+  checkNodes,
+  checkRoom,
+  createOver,
+  destroyArenas,
+  Nearest,
+  readerNodes,
+} from "../arena/node_arenas.ts";
+import { Snapshot } from "./replica_snapshot.ts";
+import { awaitTurn, type Busy, waitTurn } from "./update_turn.ts";
+
+/** What {@linkcode Replicated.create} makes. Either `size` or `data` has to be given. */
+export interface ReplicatedOptions {
+  /** Bytes, or a text such as `"1 MiB"`: version 0 is all zeros. */
+  readonly size?: ByteSize;
+  /** The bytes of version 0. */
+  readonly data?: ArrayBufferView;
+  /** The nodes that get a copy. Default: each node that is the nearest with memory to some CPU. */
+  readonly nodes?: readonly number[];
+  /** The pages, or kinds of pages to try in order. Default: `"4k"`. */
+  readonly pages?: PageKind | readonly PageKind[];
+  /** How many threads may live in the process at the same time, 1 to 65,535. Default: 256. */
+  readonly threads?: number;
+}
+
+/** Fills in a new version, which starts as the version before. */
+export type UpdateFunction = (next: Uint8Array<ArrayBuffer>, version: number) => void;
+
+/** What an update takes: the bytes, exactly as many as there are, or a function that fills them in. */
+export type UpdateSource = ArrayBufferView | UpdateFunction;
+
+/** One copy as this thread sees it. */
+interface Copy {
+  readonly arena: Arena;
+  readonly control: Control;
+  readonly reader: Reader;
+  readonly sides: readonly [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>];
+}
+
+interface Shape {
+  readonly size: number;
+  readonly threads: number;
+}
+
+const KIND = "replicated";
+const READ = "read a replicated buffer";
+const UPDATE = "update a replicated buffer";
+const THREADS = 256;
+const THREADS_MOST = 65_535;
+const SIZE_MOST = 2 ** 36;
+/** Sides begin where small pages do, apart from the control words. */
+const SIDE_ALIGNMENT = 4096;
+
+const align = (bytes: number): number => Math.ceil(bytes / SIDE_ALIGNMENT) * SIDE_ALIGNMENT;
+
+/** Where the two sides of a copy are in its arena's bytes, and where they end. */
+function layout({ size, threads }: Shape): { left: number; right: number; end: number } {
+  const left = align(controlBytes(threads));
+  const right = left + align(size);
+  return { left, right, end: right + align(size) };
+}
+
+function identityOf(arena: Arena): bigint {
+  return BigInt((arena.toHandle().data as { identity: number }).identity);
+}
+
+function isAlive(identity: bigint): boolean {
+  // Scribbled control words may hold anything; what is no identity is nobody.
+  return identity > 0n && identity <= Number.MAX_SAFE_INTEGER && threadAlive(Number(identity));
+}
+
+function bytesOf(view: ArrayBufferView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
+/** A callback that went on after it returned would use bytes that are no longer held for it. */
+function synchronous<Result>(result: Result, action: string): Result {
+  if (!(result instanceof Promise)) return result;
+  result.catch(() => {});
+  throw new NumaError("EINVAL", action, {
+    why: "the function is asynchronous",
+    fix: "Give a synchronous one, or use local() to keep a version for longer.",
+  });
+}
+
+/**
+ * Bytes that are read everywhere and seldom written: one copy on each node, every thread reads the nearest.
+ *
+ * A reader sees one version, whole, for as long as it reads. It makes no system call, takes no lock, waits for nobody,
+ * and touches no memory of other nodes, not even to announce itself. `update` writes a new version beside the current
+ * one on all nodes, and publishes it when it is complete everywhere. What is still read is not written: an update
+ * waits for the readers of the version before the current one, which are few. Readers and writers that die are noticed.
+ *
+ * A thread never sees versions go backwards, whichever nodes it runs on. Threads on different nodes may see a new
+ * version a few stores apart; once `update` has returned, every read that begins sees it.
+ *
+ * Passed in `args` of `launch` it arrives alive in the worker. `destroy` (or `using`) ends this thread's use; the
+ * memory goes back when the last thread has let go. Memory: twice the size on each node, and 128 bytes for each of
+ * `threads`.
+ *
+ * Left-Right (Ramalhete and Correia, 2013) with announcements as in hazard pointers (Michael, 2004), one copy a node
+ * as in Node Replication (Calciu et al., 2017): `docs/design/replicated.md`.
+ *
+ * @example
+ * ```ts
+ * import { Replicated } from "@numakit/numakit";
+ *
+ * using prices = Replicated.create({ data: new Float64Array([1.5, 2.5]) });
+ * prices.update((next) => new DataView(next.buffer, next.byteOffset).setFloat64(0, 9.5, true));
+ * const first = prices.read((bytes) => new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0, true));
+ * console.log(first, prices.version); // 9.5 1
+ * ```
+ */
+export class Replicated implements Shareable {
+  /** Bytes of a version. */
+  readonly size: number;
+  /** The nodes with a copy. */
+  readonly nodes: readonly number[];
+  /** One live object a thread, so that a handle that comes twice gives the same: it has the thread's reader lines. */
+  static readonly #live: WeakMap<Arena, Replicated> = new WeakMap();
+
+  readonly #threads: number;
+  readonly #copies: readonly Copy[];
+  readonly #nearest: Nearest;
+  readonly #writer: Writer;
+  /** Updates that this thread awaits. */
+  readonly #turns = new Turns();
+  /** The newest version this thread has seen, on any node. */
+  #seen: number;
+
+  private constructor(arenas: readonly Arena[], { size, threads }: Shape) {
+    const { slot, identity } = threadSelf();
+    const self = BigInt(identity);
+    const { left, right } = layout({ size, threads });
+    this.size = size;
+    this.nodes = Object.freeze(arenas.map(({ node }) => node));
+    this.#threads = threads;
+    this.#copies = arenas.map((arena) => {
+      const { buffer, byteOffset } = arena.bytes;
+      const control = new Control(buffer, byteOffset, threads);
+      const side = (at: number): Uint8Array<ArrayBuffer> =>
+        new Uint8Array(buffer, byteOffset + at, size);
+      const reader = new Reader(control, slot, self);
+      return { arena, control, reader, sides: [side(left), side(right)] };
+    });
+    this.#nearest = new Nearest(this.nodes);
+    this.#writer = new Writer(this.#copies.map(({ control }) => control), self, isAlive);
+    this.#seen = this.#near.control.version;
+    Replicated.#live.set(arenas[0] as Arena, this);
+  }
+
+  /**
+   * Makes one, strictly: every copy has all of its pages on its node, or none is made.
+   *
+   * @param options Size or data, nodes, pages, threads.
+   * @returns It, at version 0.
+   * @throws {NumaError} What {@linkcode Arena.create} throws; `EINVAL` a bad argument; `EAGAIN` more threads live than
+   * `threads`.
+   */
+  static create(options: ReplicatedOptions): Replicated {
+    const action = "create a replicated buffer";
+    checkOptions(options, '{ size: "1 MiB" } or { data: bytes }', action);
+    const { size: wanted, data, pages = "4k", nodes, threads = THREADS } = options;
+    if ((wanted === undefined) === (data === undefined)) {
+      throw new NumaError("EINVAL", action, {
+        why: wanted === undefined
+          ? "there is neither size nor data"
+          : "there are both size and data",
+        fix: "Give one of them.",
+      });
+    }
+    if (data !== undefined && !ArrayBuffer.isView(data)) {
+      throw new NumaError("EINVAL", action, {
+        why: `data is ${show(data)}`,
+        fix: "Give a typed array or a DataView.",
+      });
+    }
+    const size = parseBytes(data?.byteLength ?? wanted as ByteSize, action);
+    const shape = Replicated.#checkShape(size, threads, action);
+    const homes = nodes === undefined ? readerNodes() : checkNodes(nodes, action);
+    const request = { nodes: homes, bytesOf: () => layout(shape).end, label: "replicated", pages };
+    return createOver(request, (arenas) => {
+      for (const [index, arena] of arenas.entries()) {
+        const { buffer, byteOffset } = arena.bytes;
+        new Control(buffer, byteOffset, threads).stamp(Replicated.#stamp(arenas, index, size));
+      }
+      const made = new Replicated(arenas, shape);
+      if (data !== undefined) { for (const { sides } of made.#copies) sides[0].set(bytesOf(data)); }
+      return made;
+    });
+  }
+
+  /** The checks that creation and handles share. */
+  static #checkShape(size: number, threads: number, action: string): Shape {
+    checkInteger(size, "the size", 1, SIZE_MOST, action);
+    checkInteger(threads, "threads", 1, THREADS_MOST, action);
+    const { slot } = threadSelf();
+    if (slot < threads) return { size, threads };
+    throw new NumaError("EAGAIN", action, {
+      why: `this thread is number ${slot + 1} and there is room for ${threads}`,
+      fix: "Create it with a larger `threads`.",
+    });
+  }
+
+  static #stamp(arenas: readonly Arena[], index: number, size: number): Stamp {
+    return {
+      family: identityOf(arenas[0] as Arena),
+      place: arenas.length * 65_536 + index,
+      size: BigInt(size),
+    };
+  }
+
+  /**
+   * Calls a function with the newest version on the nearest node. The version stays as it is until the function
+   * returns; inside, reads may nest (and see a newer version) and updates may be made.
+   *
+   * Cost: three atomic operations on this node's memory, and asking which node that is. Nothing is allocated.
+   *
+   * @param fn Gets the bytes, which it has to leave as they are and must not keep, and the version's number.
+   * @returns What it returned.
+   * @throws {NumaError} `EDESTROYED`; `EINVAL` when it is no function, or an asynchronous one. What the function throws.
+   */
+  read<Result>(fn: (bytes: Uint8Array<ArrayBuffer>, version: number) => Result): Result {
+    const copy = this.#near;
+    if (typeof fn !== "function" || copy.reader.words.length === 0) this.#refuseRead(fn);
+    const version = this.#seen = copy.reader.enter(this.#seen);
+    const side = version & 1;
+    try {
+      return synchronous(fn(copy.sides[side] as Uint8Array<ArrayBuffer>, version >>> 0), READ);
+    } finally {
+      copy.reader.leave(side);
+    }
+  }
+
+  /**
+   * Takes the newest version on the nearest node, to keep it across calls and `await`s.
+   *
+   * Updates after the next one wait until it is disposed, so keep it with `using`.
+   *
+   * @returns The snapshot, for this thread.
+   * @throws {NumaError} `EDESTROYED`.
+   */
+  local(): Snapshot {
+    const { reader, sides, arena } = this.#near;
+    if (reader.words.length === 0) this.#refuseRead(() => {});
+    const version = this.#seen = reader.enter(this.#seen);
+    const bytes = sides[version & 1] as Uint8Array<ArrayBuffer>;
+    return new Snapshot(bytes, version >>> 0, arena.node, reader);
+  }
+
+  /** The newest version on the nearest node: updates so far, modulo 2^32. */
+  get version(): number {
+    return this.read((_, version) => version);
+  }
+
+  /**
+   * Publishes a new version to all nodes: all of them get it or none does.
+   *
+   * Blocks while another thread updates and while the version before the current one is still read somewhere: for as
+   * long as it takes, unless the options say otherwise. Where it need not wait it also works on the main thread. Cost
+   * beyond that: writing `size` bytes on each node, once more when a function is given, and a look at each thread.
+   *
+   * @param source The new bytes, or a function that changes what was. When it throws, nothing is published.
+   * @param options How long to wait, and whether to block the main thread.
+   * @returns The new version's number.
+   * @throws {NumaError} `ETIMEDOUT` when it cannot begin in time, which names the thread in the way; `EDEADLK` when that
+   * is this thread; `EWOULDBLOCK` it would block the main thread; `ETERMINATED` this thread is to end; `EINVAL`;
+   * `EDESTROYED`. What the function throws.
+   */
+  update(source: UpdateSource, options?: BlockOptions): number {
+    const write = this.#checkSource(source, UPDATE);
+    const checked = options === undefined ? undefined : checkBlockOptions(options, UPDATE);
+    return waitTurn(() => this.#attempt(write, UPDATE), UPDATE, checked);
+  }
+
+  /**
+   * {@linkcode update} that does not block the thread while it waits. `source` is looked at when the turn has come; those
+   * of a thread come in the order of their calls. What is read in this very thread is waited for, too: dispose its
+   * snapshots.
+   *
+   * @param source The new bytes, or a synchronous function that changes what was.
+   * @param options How long to wait, and how to end the wait.
+   * @returns The new version's number.
+   * @throws {NumaError} `ETIMEDOUT` as `update`; `EAGAIN` too many threads and waits; `EINVAL`; `EDESTROYED`. The signal's
+   * reason when that aborts. What the function throws.
+   */
+  async updateAsync(source: UpdateSource, options?: WaitOptions): Promise<number> {
+    const write = this.#checkSource(source, UPDATE);
+    const checked = options === undefined ? undefined : checkWaitOptions(options, UPDATE);
+    return await awaitTurn(this.#turns, () => this.#attempt(write, UPDATE), UPDATE, checked);
+  }
+
+  /**
+   * Asks the kernel where the pages of the copies are, now.
+   *
+   * Cost: one system call per 1024 pages.
+   *
+   * @returns For each node with a copy, where that copy's pages are.
+   * @throws {NumaError} `EDESTROYED`, `EPERM`.
+   */
+  residency(): ReadonlyMap<number, Residency> {
+    return new Map(this.#copies.map(({ arena }) => [arena.node, arena.residency()]));
+  }
+
+  /** Whether `destroy` was called in this thread, or a buffer of a copy was transferred away. */
+  get destroyed(): boolean {
+    return this.#copies.some(({ arena }) => arena.destroyed);
+  }
+
+  /** Ends this thread's use, its reads, snapshots and update included. Calling it twice is no fault. */
+  destroy(): void {
+    for (const { reader } of this.#copies) reader.close();
+    this.#writer.unlock();
+    destroyArenas(this.#copies.map(({ arena }) => arena));
+  }
+
+  /** {@linkcode destroy}, for `using`. */
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+
+  /**
+   * A description to send to another thread by other means than `launch`; {@linkcode Replicated.fromHandle} there
+   * gives the live object, as long as some thread still holds it.
+   *
+   * @returns Plain data.
+   * @throws {NumaError} `EDESTROYED`.
+   */
+  toHandle(): Handle {
+    this.#check("send a replicated buffer to another thread");
+    const copies = this.#copies.map(({ arena }) => arena.toHandle());
+    return { numakitHandle: KIND, data: { copies, size: this.size, threads: this.#threads } };
+  }
+
+  /**
+   * The live object of a handle. Giving the same handle twice in one thread gives the same object.
+   *
+   * @param handle What {@linkcode toHandle} gave in any thread of this process.
+   * @returns The object.
+   * @throws {NumaError} `ESTALE` when all threads have let go of it; `EAGAIN` when more threads live than it has room
+   * for; `EINVAL` for anything else than a handle.
+   */
+  static fromHandle(handle: Handle): Replicated {
+    const action = "attach a replicated buffer";
+    const { copies, size, threads } = handleData(handle, KIND, action);
+    const shape = Replicated.#checkShape(size as number, threads as number, action);
+    const arenas = attachArenas(copies, action);
+    for (const [index, arena] of arenas.entries()) {
+      checkRoom(arena, layout(shape).end, action);
+      const { buffer, byteOffset } = arena.bytes;
+      const control = new Control(buffer, byteOffset, shape.threads);
+      if (control.bears(Replicated.#stamp(arenas, index, shape.size))) continue;
+      throw new NumaError("EINVAL", action, {
+        why: `the memory on node ${arena.node} is not copy ${index} of it`,
+        fix: "Give what toHandle() returned.",
+      });
+    }
+    return Replicated.#live.get(arenas[0] as Arena) ?? new Replicated(arenas, shape);
+  }
+
+  /** Short text for logs. */
+  toString(): string {
+    const state = this.destroyed ? "destroyed" : `version ${this.version}`;
+    return `Replicated(${formatBytes(this.size)} on nodes ${this.nodes.join(", ")}, ${state})`;
+  }
+
+  get #near(): Copy {
+    return this.#copies[this.#nearest.index()] as Copy;
+  }
+
+  /** One try at an update: the new version's number, or who is in the way. */
+  #attempt(write: (target: Copy, side: number) => void, action: string): number | Busy {
+    this.#check(action);
+    const own = BigInt(threadSelf().identity);
+    const owner = this.#writer.tryLock();
+    if (owner !== 0n) return { self: owner === own, reader: undefined };
+    try {
+      const next = (this.#writer.settle() + 1) | 0;
+      const side = next & 1;
+      const blocker = this.#writer.blocker(side);
+      if (blocker !== undefined) {
+        const node = this.nodes[blocker.copy] as number;
+        return { self: blocker.identity === own, reader: { slot: blocker.slot, node } };
+      }
+      const target = this.#near;
+      write(target, side);
+      // The function may have destroyed it, or carried a buffer off: then it is complete nowhere.
+      this.#check(action);
+      const bytes = target.sides[side] as Uint8Array;
+      for (const copy of this.#copies) if (copy !== target) copy.sides[side]?.set(bytes);
+      this.#writer.publish(next);
+      this.#seen = next;
+      return next >>> 0;
+    } finally {
+      this.#writer.unlock();
+    }
+  }
+
+  /** How to fill in the first copy of a new version. */
+  #checkSource(source: unknown, action: string): (target: Copy, side: number) => void {
+    if (typeof source === "function") {
+      return ({ control, sides }, side) => {
+        const next = sides[side] as Uint8Array<ArrayBuffer>;
+        next.set(sides[1 - side] as Uint8Array);
+        const version = (control.version + 1) >>> 0;
+        synchronous((source as UpdateFunction)(next, version) as unknown, action);
+      };
+    }
+    this.#checkBytes(source, action);
+    // Once more when its turn has come: it may have been transferred away in the meantime.
+    return ({ sides }, side) => sides[side]?.set(this.#checkBytes(source, action));
+  }
+
+  #checkBytes(source: unknown, action: string): Uint8Array {
+    if (ArrayBuffer.isView(source) && source.byteLength === this.size) return bytesOf(source);
+    throw new NumaError("EINVAL", action, {
+      why: ArrayBuffer.isView(source)
+        ? `there are ${source.byteLength} new bytes for ${this.size}`
+        : `the new version is ${show(source)}`,
+      fix: `Give a typed array of ${this.size} bytes, or a function that fills them in.`,
+    });
+  }
+
+  #check(action: string): void {
+    if (!this.destroyed) return;
+    throw new NumaError("EDESTROYED", action, {
+      why: "it was destroyed in this thread, or its buffer was transferred away",
+      fix: "Make a new one, or destroy it later.",
+    });
+  }
+
+  #refuseRead(fn: unknown): never {
+    this.#check(READ);
+    throw new NumaError("EINVAL", READ, {
+      why: `the reader is ${show(fn)}`,
+      fix: "Give a function of the bytes.",
+    });
+  }
+
+  static {
+    registerKind(KIND, Replicated, Replicated.fromHandle);
+    showAs(Replicated, String);
+  }
+}

@@ -1,0 +1,284 @@
+import { checkInteger, checkOptions } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import {
+  BARRIER_DIED,
+  BARRIER_GAVE_UP,
+  BARRIER_LEADER,
+  BARRIER_PASSED,
+  BARRIER_WAITING,
+  BarrierCore,
+} from "./barrier_core.ts";
+import { Attachment } from "../../shared/attachment.ts";
+import { block, blockAsync, checkBlockOptions } from "../../wait/block.ts";
+import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
+import type { Tenant } from "../../memory/mapping/tenants.ts";
+import { DEAD_ID, MOST_SLOTS } from "../../wait/parking_lot.ts";
+import { oneOf } from "../../shared/live_objects.ts";
+import {
+  attachRegion,
+  createRegion,
+  type Region,
+  regionBytes,
+  type RegionKind,
+  type SyncMemory,
+  type SyncOptions,
+} from "../../shared/region.ts";
+import { settleIn, wakeHeirs } from "../../shared/tenancy.ts";
+import { isMainThread, type ThreadWaiter } from "../../wait/thread_waiter.ts";
+import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
+import type { Wait } from "../../wait/waiter.ts";
+
+const MEMORY: RegionKind = {
+  name: "Barrier",
+  code: 23,
+  words: (shape) => BarrierCore.words(shape),
+};
+const EXAMPLE = "{ threads }";
+const ACTION = "pass a barrier";
+
+/** Whether the caller is the leader. */
+function leads(answer: number): boolean {
+  if (answer === BARRIER_LEADER) return true;
+  if (answer === BARRIER_PASSED) return false;
+  const fix = "See to it that all parties have left it, then call reset().";
+  if (answer === BARRIER_DIED) {
+    throw new NumaError("EOWNERDEAD", ACTION, { why: "a thread that takes part has died", fix });
+  }
+  if (answer === BARRIER_GAVE_UP) {
+    throw new NumaError("ETIMEDOUT", ACTION, { why: "a thread has given up waiting there", fix });
+  }
+  throw new NumaError("EAGAIN", ACTION, {
+    why: "it is being reset",
+    fix: "Come again when that is over.",
+  });
+}
+
+/**
+ * A point that a fixed number of threads pass together, again and again: the end of a step that all have to finish
+ * before anybody begins the next.
+ *
+ * Threads of an L3 domain count among themselves, and one of them for all, so that little crosses the machine. Exactly one
+ * thread is told that it is the leader, for what has to be done once a step.
+ *
+ * When a thread that takes part dies, or gives up, the others cannot pass: all of them get an error, and so does everybody
+ * until {@linkcode Barrier.reset}. A thread takes part from its first {@linkcode Barrier.wait}, or {@linkcode Barrier.join},
+ * until {@linkcode Barrier.leave}. One that destroys the barrier's arena before it leaves counts as dead.
+ *
+ * Properties: NUMA-aware, reusable, robust, abortable.
+ *
+ * @example
+ * ```ts
+ * import { Barrier } from "@numakit/numakit";
+ *
+ * const barrier = Barrier.create(new SharedArrayBuffer(Barrier.bytes()), 1);
+ * for (let step = 0; step < 10; step++) {
+ *   // in each of the threads: work, then
+ *   if (barrier.wait({ block: true })) console.log(`step ${step} is done`);
+ * }
+ * barrier.leave();
+ * ```
+ */
+export class Barrier implements Shareable {
+  readonly #core: BarrierCore;
+  readonly #attached: Attachment;
+  /** This thread's waits that do not block: each is a party, with an id of its own. */
+  readonly #waits = new Set<ThreadWaiter>();
+
+  private constructor(region: Region) {
+    this.#core = new BarrierCore(region.words, region.shape);
+    this.#attached = new Attachment(region, "barrier", SPIN_YIELD_PARK);
+    settleIn(this, region, "parties", tenantOf(this.#core, this.#attached, this.#waits));
+  }
+
+  /**
+   * Makes a barrier.
+   *
+   * @param memory Where its words live: an arena, or a SharedArrayBuffer of {@linkcode Barrier.bytes} bytes.
+   * @param parties How many threads, or waits that do not block, pass it together: 1 to `threads`.
+   * @param options For whom.
+   * @returns The barrier.
+   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
+   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   */
+  static create(memory: SyncMemory, parties: number, options: SyncOptions = {}): Barrier {
+    const action = "create a barrier";
+    checkOptions(options, EXAMPLE, action);
+    checkInteger(parties, "parties", 1, MOST_SLOTS, action);
+    const region = createRegion(MEMORY, memory, { threads: options.threads }, action);
+    checkInteger(parties, "parties", 1, region.shape.threads, action);
+    BarrierCore.init(region.words, parties);
+    return oneOf(region, (region) => new Barrier(region));
+  }
+
+  /**
+   * How much memory a barrier takes.
+   *
+   * @param options As it will be made.
+   * @returns Bytes.
+   * @throws {NumaError} `EINVAL`.
+   */
+  static bytes(options: SyncOptions = {}): number {
+    checkOptions(options, EXAMPLE, "size a barrier");
+    return regionBytes(MEMORY, { threads: options.threads });
+  }
+
+  /**
+   * The live barrier of a handle. Giving the same handle twice in one thread gives the same object.
+   *
+   * @param handle What {@linkcode Barrier.toHandle} gave in any thread of this process.
+   * @returns The barrier.
+   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake; `ESTALE`
+   * when its memory is gone; `EAGAIN` when this thread is one too many.
+   */
+  static fromHandle(handle: Handle): Barrier {
+    const action = "attach a barrier";
+    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
+    return oneOf(region, (region) => new Barrier(region));
+  }
+
+  /** How many pass it together. */
+  get parties(): number {
+    return this.#core.parties;
+  }
+
+  /**
+   * Whether nobody can pass it until it is reset.
+   *
+   * @throws {NumaError} `EDESTROYED` its arena is.
+   */
+  get broken(): boolean {
+    this.#attached.check("read");
+    return this.#core.broken() !== 0;
+  }
+
+  /**
+   * Takes part from now on: if this thread dies before it comes, the others are told.
+   *
+   * A thread that comes takes part anyway.
+   *
+   * @throws {NumaError} `EDESTROYED` its arena is.
+   */
+  join(): void {
+    this.#attached.check("join");
+    this.#core.join(this.#attached.me);
+  }
+
+  /**
+   * Takes no part any more: this thread may end, and another one come in its place.
+   *
+   * @throws {NumaError} `EDESTROYED` its arena is.
+   */
+  leave(): void {
+    this.#attached.check("leave");
+    this.#core.leave(this.#attached.me);
+  }
+
+  /**
+   * Sleeps until all have come.
+   *
+   * A thread that gives up, because of a timeout or because it is terminated, breaks the barrier for all.
+   *
+   * @param options How long to wait, and whether to block the main thread, which has to be said there.
+   * @returns Whether this thread is the leader: true for one of those that pass together.
+   * @throws {NumaError} `EOWNERDEAD` a thread that takes part has died; `ETIMEDOUT` this one, or another one, has given
+   * up; `EAGAIN` it is being reset; `EWOULDBLOCK` it would block the main thread: nothing has happened then;
+   * `ETERMINATED` this thread is to end; `EDESTROYED` its arena is; `EINVAL`.
+   */
+  wait(options?: BlockOptions): boolean {
+    this.#attached.check("pass");
+    const core = this.#core;
+    const me = this.#attached.me;
+    if (options !== undefined) options = checkBlockOptions(options, ACTION);
+    if (!(options?.block ?? !isMainThread())) {
+      throw new NumaError("EWOULDBLOCK", ACTION, {
+        why: "it would block the main thread, and with it the event loop",
+        fix: "Use waitAsync, or give { block: true }.",
+      });
+    }
+    let answer = core.begin(me);
+    if (answer === BARRIER_WAITING) {
+      const gaveUp = (answer: number): boolean => answer === BARRIER_GAVE_UP;
+      answer = block(core.wait(me), me, ACTION, options, gaveUp);
+    }
+    return leads(answer);
+  }
+
+  /**
+   * Waits until all have come without blocking the thread. Such a wait is a party of its own, while it lasts, and counts
+   * as a thread of its own for the barrier's `threads`.
+   *
+   * @param options How long to wait.
+   * @returns Resolves to whether this wait is the leader.
+   * @throws {NumaError} As {@linkcode Barrier.wait}; `EAGAIN` also for more waits than it was made for; `EDESTROYED` also
+   * when its arena was destroyed meanwhile. The signal's reason when that aborts.
+   */
+  async waitAsync(options?: WaitOptions): Promise<boolean> {
+    this.#attached.check("pass");
+    const core = this.#core;
+    let answer = BARRIER_WAITING;
+    let party: ThreadWaiter | undefined;
+    const start = (me: ThreadWaiter): Wait<number> | undefined => {
+      this.#attached.admit(me, ACTION);
+      this.#waits.add(party = me);
+      answer = core.begin(me);
+      return answer === BARRIER_WAITING ? this.#attached.watch(core.wait(me), "pass") : undefined;
+    };
+    try {
+      const failed = (answer: number): boolean => answer === BARRIER_GAVE_UP;
+      const { me, result } = await blockAsync(start, ACTION, options, failed);
+      // Otherwise it would be taken for a dead party.
+      try {
+        this.#attached.check("pass");
+        core.leave(me);
+      } finally {
+        me.lot.release(me.id);
+      }
+      return leads(result ?? answer);
+    } finally {
+      if (party !== undefined) this.#waits.delete(party);
+    }
+  }
+
+  /**
+   * Makes it whole, as new: tells all who wait that it is over, waits until they have left, and forgets who took part.
+   *
+   * @param options How long to wait for them, and whether to block the main thread.
+   * @throws {NumaError} `ETIMEDOUT`, `EWOULDBLOCK`, `ETERMINATED`: it is broken then; `EDESTROYED` its arena is; `EINVAL`.
+   */
+  reset(options?: BlockOptions): void {
+    this.#attached.check("reset");
+    const action = "reset a barrier";
+    if (options !== undefined) options = checkBlockOptions(options, action);
+    block(this.#core.reset(this.#attached.me), this.#attached.me, action, options);
+  }
+
+  /**
+   * How another thread finds the barrier. Arguments and results of threads turn it into a live barrier there.
+   *
+   * @returns The handle.
+   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   */
+  toHandle(): Handle {
+    return this.#attached.region.toHandle();
+  }
+
+  static {
+    registerKind(MEMORY.name, Barrier, Barrier.fromHandle);
+  }
+}
+
+/** A party whose memory goes will not come any more: the others are told, as of a dead one. */
+function tenantOf(core: BarrierCore, { me, words }: Attachment, waits: Set<ThreadWaiter>): Tenant {
+  return {
+    holds: () => false,
+    // They look, and find their memory gone.
+    endWaits: () => waits.forEach(({ lot, id }) => lot.unpark(id)),
+    abandon(): void {
+      if (words.length === 0) return;
+      let took = false;
+      for (const party of [me, ...waits]) if (core.abandon(party, DEAD_ID)) took = true;
+      if (took) wakeHeirs();
+    },
+  };
+}

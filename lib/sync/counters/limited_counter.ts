@@ -1,0 +1,170 @@
+import { checkInteger, checkOptions } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import { Attachment } from "../../shared/attachment.ts";
+import { LimitCore, MOST_LIMIT } from "./limit_core.ts";
+import { oneOf } from "../../shared/live_objects.ts";
+import {
+  attachRegion,
+  createRegion,
+  type Region,
+  regionBytes,
+  type RegionKind,
+  type SyncMemory,
+  type SyncOptions,
+} from "../../shared/region.ts";
+
+/** For whom a limited counter is made. */
+export interface LimitedCounterOptions extends SyncOptions {
+  /**
+   * The most that a thread draws from the shared total at once, 1 to `limit`. Larger batches touch shared lines less
+   * often. Default: a 64th of the limit, 1 at least and 1,024 at the most.
+   */
+  readonly batch?: number;
+}
+
+const MEMORY: RegionKind = {
+  name: "LimitedCounter",
+  code: 26,
+  words: (shape) => LimitCore.words(shape),
+};
+const EXAMPLE = "{ threads, batch }";
+
+/**
+ * A quota that threads take from without meeting: the total never exceeds the limit.
+ *
+ * Each thread draws credit in batches and adds from that, on a cache line of its own. Close to the limit batches shrink,
+ * and credit that lies with other threads, living or dead, is fetched back: an add is refused only where the total and n
+ * would exceed the limit, but for the moment in which another thread moves credit.
+ *
+ * @example
+ * ```ts
+ * import { LimitedCounter } from "@numakit/numakit";
+ *
+ * const bytes = LimitedCounter.create(new SharedArrayBuffer(LimitedCounter.bytes()), 1_000_000);
+ * if (bytes.tryAdd(4096)) { // in any thread
+ *   bytes.subtract(4096);
+ * }
+ * ```
+ */
+export class LimitedCounter implements Shareable {
+  /** What the total never exceeds. */
+  readonly limit: number;
+  readonly #core: LimitCore;
+  readonly #attached: Attachment;
+
+  private constructor(region: Region) {
+    this.#core = new LimitCore(region.words, region.shape);
+    this.#attached = new Attachment(region, "limited counter");
+    this.limit = this.#core.limit;
+  }
+
+  /**
+   * Makes a counter. It is 0 at first.
+   *
+   * @param memory Where its words live: an arena, or a SharedArrayBuffer of {@linkcode LimitedCounter.bytes} bytes.
+   * @param limit What the total never exceeds: 1 to 2^30 - 1.
+   * @param options For whom.
+   * @returns The counter.
+   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
+   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   */
+  static create(
+    memory: SyncMemory,
+    limit: number,
+    options: LimitedCounterOptions = {},
+  ): LimitedCounter {
+    const action = "create a limited counter";
+    checkOptions(options, EXAMPLE, action);
+    checkInteger(limit, "limit", 1, MOST_LIMIT, action);
+    const { threads, batch = Math.min(1024, Math.ceil(limit / 64)) } = options;
+    checkInteger(batch, "batch", 1, limit, action);
+    const region = createRegion(MEMORY, memory, { threads }, action);
+    LimitCore.init(region.words, limit, batch);
+    return oneOf(region, (region) => new LimitedCounter(region));
+  }
+
+  /**
+   * How much memory a counter takes.
+   *
+   * @param options As it will be made.
+   * @returns Bytes.
+   * @throws {NumaError} `EINVAL`.
+   */
+  static bytes(options: LimitedCounterOptions = {}): number {
+    checkOptions(options, EXAMPLE, "size a limited counter");
+    return regionBytes(MEMORY, { threads: options.threads });
+  }
+
+  /**
+   * The live counter of a handle. Giving the same handle twice in one thread gives the same object.
+   *
+   * @param handle What {@linkcode LimitedCounter.toHandle} gave in any thread of this process.
+   * @returns The counter.
+   * @throws {NumaError} `EINVAL` for anything else than a handle; `ESTALE` when its memory is gone; `EAGAIN` when this
+   * thread is one too many.
+   */
+  static fromHandle(handle: Handle): LimitedCounter {
+    const action = "attach a limited counter";
+    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
+    return oneOf(region, (region) => new LimitedCounter(region));
+  }
+
+  /**
+   * Adds, unless the total would exceed the limit.
+   *
+   * Cost: one atomic operation on a line that no other thread writes; once a batch about twelve on shared lines.
+   *
+   * @param n 1 to `limit`. Default: 1.
+   * @returns Whether it did.
+   * @throws {NumaError} `EINVAL`, `EDESTROYED`.
+   */
+  tryAdd(n = 1): boolean {
+    this.#attached.check("add to");
+    checkInteger(n, "the number to add", 1, this.limit, "add to a limited counter");
+    return this.#core.tryAdd(this.#attached.me, n);
+  }
+
+  /**
+   * Takes back what was added, by any thread.
+   *
+   * @param n 1 to `limit`, and no more than was added: what is too much is noticed only where it exceeds two batches.
+   * Default: 1.
+   * @throws {NumaError} `EOWNER` it is seen to be more than was added; `EINVAL`, `EDESTROYED`.
+   */
+  subtract(n = 1): void {
+    this.#attached.check("subtract from");
+    const action = "subtract from a limited counter";
+    checkInteger(n, "the number to subtract", 1, this.limit, action);
+    if (this.#core.sub(this.#attached.me, n)) return;
+    throw new NumaError("EOWNER", action, {
+      why: `${n} is more than what was added`,
+      fix: "Take back what tryAdd() added, once.",
+    });
+  }
+
+  /**
+   * The total.
+   *
+   * @returns 0 to `limit`; exact when no thread is adding.
+   * @throws {NumaError} `EDESTROYED`.
+   */
+  value(): number {
+    this.#attached.check("read");
+    return this.#core.value();
+  }
+
+  /**
+   * How another thread finds the counter. Arguments and results of threads turn it into a live counter there.
+   *
+   * @returns The handle.
+   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   */
+  toHandle(): Handle {
+    return this.#attached.region.toHandle();
+  }
+
+  static {
+    registerKind(MEMORY.name, LimitedCounter, LimitedCounter.fromHandle);
+  }
+}

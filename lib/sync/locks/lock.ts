@@ -1,0 +1,333 @@
+import { NumaError } from "../../base/error.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
+import { block, checkBlockOptions, giveUp } from "../../wait/block.ts";
+import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
+import { type Request, Turns } from "../../wait/turns.ts";
+import type { LockCore } from "./lock_core.ts";
+import type { LockReport } from "./lock_report.ts";
+import { LockStatistics, type Recorder } from "./lock_statistics.ts";
+import { Guard } from "./guard.ts";
+import { Attachment } from "../../shared/attachment.ts";
+import type { Region, RegionOptions, SyncOptions } from "../../shared/region.ts";
+import { settleIn } from "../../shared/tenancy.ts";
+import { lockTenant } from "./lock_tenant.ts";
+import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
+import type { WaitStrategy } from "../../wait/wait_strategy.ts";
+
+/** For whom a lock is made, and what it tells. */
+export interface LockOptions extends SyncOptions {
+  /** Whether it counts what happens, for {@linkcode Lock.statistics}. Default: false, as counting takes time. */
+  readonly statistics?: boolean;
+}
+
+/** What of a lock's options is its memory's: looked at once, and nothing else that may be there. */
+export function lockSettings({ threads, statistics }: LockOptions): RegionOptions {
+  return { threads, statistics };
+}
+
+/** What a kind of lock is called and how its memory becomes an algorithm. */
+export interface LockKind {
+  /** As it follows "Cannot acquire". */
+  readonly title: string;
+  /** Makes the algorithm over a region's words. */
+  readonly core: (region: Region) => LockCore;
+  /** Counts in words that are zero at first. Default: for a lock that one thread holds at a time. */
+  readonly recorder?: (words: Int32Array) => Recorder;
+  /** What threads do before they sleep. Default: they spin. */
+  readonly strategy?: WaitStrategy;
+  /** The turns of the thread's asynchronous waits, where several locks have the same words. */
+  readonly turns?: Turns;
+}
+
+/**
+ * What all locks do: mutual exclusion between threads.
+ *
+ * Not recursive: a holder that asks again gets `EDEADLK`. Held by a thread, or by one asynchronous wait of it.
+ */
+export abstract class Lock implements Shareable {
+  readonly #core: LockCore;
+  readonly #attached: Attachment;
+  readonly #me: ThreadWaiter;
+  readonly #title: string;
+  readonly #guard: Guard;
+  readonly #statistics: Recorder | undefined;
+  #held = false;
+  /** This thread's waits that do not block. */
+  readonly #turns: Turns;
+  readonly #request: Request<boolean>;
+
+  /**
+   * Not for callers: use a subclass's `create`.
+   *
+   * @param kind Which lock.
+   * @param region Where.
+   */
+  protected constructor(kind: LockKind, region: Region) {
+    this.#core = kind.core(region);
+    this.#attached = new Attachment(region, kind.title, kind.strategy);
+    this.#me = this.#attached.me;
+    this.#title = kind.title;
+    const { statistics } = region;
+    const { recorder = (words): Recorder => new LockStatistics(words) } = kind;
+    this.#statistics = statistics && recorder(statistics);
+    this.#guard = this.#newGuard();
+    this.#turns = kind.turns ?? new Turns();
+    this.#request = this.#newRequest();
+    const tenant = lockTenant(this.#core, this.#attached.words, this.#me, this.#turns);
+    settleIn(this, region, kind.title, tenant);
+  }
+
+  /**
+   * Takes the lock; sleeps while another thread holds it.
+   *
+   * Cost, uncontended: two atomic operations with the release, no foreign call, no allocation: the guard is the same
+   * object each time, and stands for whatever acquisition of this thread is the current one.
+   *
+   * @param options How long to wait, and whether to block the main thread.
+   * @returns For `using`, and to ask whether the owner before died.
+   * @throws {NumaError} `EDEADLK` this thread holds it; `ETIMEDOUT`; `EWOULDBLOCK` it would block the main thread;
+   * `EOWNERDEAD` it is poisoned, or broken; `ETERMINATED` this thread is to end; `EDESTROYED` its arena is; `EINVAL`.
+   */
+  acquire(options?: BlockOptions): Guard {
+    if (this.#held) this.#refuseTwice();
+    if (options !== undefined) options = checkBlockOptions(options, `acquire a ${this.#title}`);
+    try {
+      if (this.#statistics !== undefined || !this.#core.begin(this.#me)) {
+        this.#acquireSlowly(options);
+      }
+    } catch (error) {
+      this.#attached.check("acquire");
+      throw error;
+    }
+    this.#held = true;
+    return this.#guard;
+  }
+
+  /**
+   * Takes the lock if it is free now.
+   *
+   * @returns The guard; undefined when it is not free.
+   * @throws {NumaError} `EDEADLK` this thread holds it; `EOWNERDEAD` it is poisoned, or broken; `EDESTROYED` its arena
+   * is.
+   */
+  tryAcquire(): Guard | undefined {
+    if (this.#held) this.#refuseTwice();
+    this.#attached.check("acquire");
+    if (!this.#core.tryAcquire(this.#me)) {
+      this.checkWait();
+      this.#checkBroken();
+      return undefined;
+    }
+    this.#statistics?.acquired(this.#me, false, false);
+    this.#held = true;
+    return this.#guard;
+  }
+
+  /**
+   * Takes the lock without blocking the thread, which goes on with other work meanwhile. Several such waits of a thread
+   * exclude each other, and are served in their order: the first competes with other threads, the others wait for it.
+   * There may be any number of them.
+   *
+   * @param options How long to wait.
+   * @returns Resolves to the guard of this acquisition: only it gives the lock back.
+   * @throws {NumaError} `ETIMEDOUT`; `EOWNERDEAD` it is poisoned, or broken; `EAGAIN` more threads than it was made for;
+   * `EDESTROYED` its arena is, or was meanwhile; `EINVAL`. The signal's reason when that aborts.
+   */
+  async acquireAsync(options?: WaitOptions): Promise<Guard> {
+    for (;;) {
+      this.#attached.check("acquire");
+      const entered = this.#turns.enter(this.#request, options);
+      const { me, result, waited } = entered instanceof Promise ? await entered : entered;
+      if (result !== false) {
+        // Its arena may have gone since, and the lock with it.
+        this.#attached.check("acquire");
+        this.#statistics?.acquired(me, waited, waited);
+        return this.#newAsyncGuard(me);
+      }
+      this.#turns.leave();
+      this.#attached.check("acquire");
+      // Broken, unless somebody has repaired it meanwhile.
+      this.#checkBroken();
+    }
+  }
+
+  /**
+   * Gives the lock back.
+   *
+   * @throws {NumaError} `EOWNER` this thread does not hold it, or holds it by `acquireAsync`; `EDESTROYED`.
+   */
+  release(): void {
+    this.#held = false;
+    try {
+      if (this.#statistics !== undefined) this.#statistics.released(this.#me);
+      if (!this.#core.release(this.#me)) this.#refuseRelease();
+    } catch (error) {
+      this.#attached.check("release");
+      throw error;
+    }
+  }
+
+  /** Whether this thread holds it, `acquireAsync` aside. */
+  get held(): boolean {
+    return this.#held && this.#attached.words.length > 0;
+  }
+
+  /**
+   * Says that what the lock guards is right again after its owner died. Without that the next release poisons the lock:
+   * to acquire it is then an error, until somebody has looked after the data and calls this.
+   *
+   * @returns False when there was nothing to say.
+   * @throws {NumaError} `EOWNER` another thread holds the lock; `EDESTROYED`.
+   */
+  markConsistent(): boolean {
+    const core = this.#core;
+    this.#attached.check("mark consistent");
+    if (core.ownerDied?.() !== true) return false;
+    const { holder = this.#me } = this.#turns;
+    if (core.markConsistent?.(this.#me) === true) return true;
+    if (core.markConsistent?.(holder) === true) return true;
+    throw new NumaError("EOWNER", `mark a ${this.#title} consistent`, {
+      why: "another thread holds it",
+      fix: "Call this in the thread that got it from the dead owner.",
+    });
+  }
+
+  /**
+   * What has happened since it was made; undefined unless it was made with `statistics`.
+   *
+   * @throws {NumaError} `EDESTROYED` its arena is.
+   */
+  get statistics(): LockReport | undefined {
+    this.#attached.check("read");
+    return this.#statistics?.report();
+  }
+
+  /**
+   * How another thread finds the lock. Arguments and results of threads turn it into a live lock there.
+   *
+   * @returns The handle.
+   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   */
+  toHandle(): Handle {
+    return this.#attached.region.toHandle();
+  }
+
+  #newGuard(): Guard {
+    const release = (): boolean => {
+      if (!this.#held) return false;
+      this.release();
+      return true;
+    };
+    return new Guard(release, () => this.#ownerDied(this.#me));
+  }
+
+  /** The guard of one acquisition that did not block. */
+  #newAsyncGuard(me: ThreadWaiter): Guard {
+    let held = true;
+    const release = (): boolean => {
+      if (!held) return false;
+      held = false;
+      const isLast = this.#turns.holders === 1;
+      const isThere = this.#attached.words.length > 0;
+      if (isThere && isLast) {
+        this.#statistics?.released(me);
+        this.#core.release(me);
+      }
+      this.#turns.leave();
+      this.#attached.check("release");
+      return true;
+    };
+    return new Guard(release, () => held && this.#ownerDied(me));
+  }
+
+  #ownerDied(me: ThreadWaiter): boolean {
+    return this.#attached.words.length > 0 && this.#core.ownerDied?.() === true &&
+      this.#core.holds(me);
+  }
+
+  #newRequest(): Request<boolean> {
+    const action = `acquire a ${this.#title}`;
+    const core = this.#core;
+    const attached = this.#attached;
+    return {
+      action,
+      start(me) {
+        attached.admit(me, action);
+        return core.begin(me) ? undefined : attached.watch(core.wait(me), "acquire");
+      },
+      failed: (result) => !result,
+      // An heir that lets go without a word would poison it.
+      undo: (me) => core.ownerDied?.() !== true && core.release(me),
+      ...(core.shares !== undefined &&
+        { joins: (me) => attached.words.length > 0 && core.shares?.(me) === true }),
+    };
+  }
+
+  /** Refuses to wait for what this thread itself keeps others from giving back. */
+  protected checkWait(): void {}
+
+  /** Before this thread sleeps, and could do nothing with what it is given. */
+  #checkSleep(): void {
+    this.checkWait();
+    this.#turns.withdraw();
+    if (this.#turns.holders === 0) return;
+    throw new NumaError("EDEADLK", `acquire a ${this.#title}`, {
+      why: "this thread holds it by acquireAsync, and would sleep",
+      fix: "Release that first, or await acquireAsync here, too.",
+    });
+  }
+
+  #acquireSlowly(options: BlockOptions | undefined): void {
+    const core = this.#core;
+    const me = this.#me;
+    const statistics = this.#statistics;
+    if (statistics !== undefined) {
+      if (core.tryAcquire(me)) return statistics.acquired(me, false, false);
+      if (!core.holds(me) && core.begin(me)) return statistics.acquired(me, true, false);
+    }
+    if (core.holds(me)) this.#refuseTwice();
+    try {
+      this.#checkSleep();
+    } catch (error) {
+      // It has begun to wait: that is undone.
+      if (giveUp(core.wait(me))) core.release(me);
+      throw error;
+    }
+    let got = false;
+    while (!got) {
+      got = block(core.wait(me), me, `acquire a ${this.#title}`, options);
+      // Broken, unless somebody has repaired it meanwhile.
+      if (!got) this.#checkBroken();
+      got ||= core.begin(me);
+    }
+    statistics?.acquired(me, true, true);
+  }
+
+  #checkBroken(): void {
+    if (this.#core.broken?.() !== true) return;
+    const robust = this.#core.markConsistent !== undefined;
+    throw new NumaError("EOWNERDEAD", `acquire a ${this.#title}`, {
+      why: robust
+        ? "a thread died holding it, and the next one gave it back without a word"
+        : "a thread died while it held it or waited for it",
+      fix: robust
+        ? "Repair what it guards, then call markConsistent()."
+        : "Make a new one, or use a Mutex, which goes on.",
+    });
+  }
+
+  #refuseTwice(): never {
+    this.#attached.check("acquire");
+    throw new NumaError("EDEADLK", `acquire a ${this.#title}`, {
+      why: "this thread holds it already",
+      fix: "Release it first.",
+    });
+  }
+
+  #refuseRelease(): never {
+    throw new NumaError("EOWNER", `release a ${this.#title}`, {
+      why: "this thread does not hold it",
+      fix: "Release it once, in the thread that acquired it; what acquireAsync gave, by its guard.",
+    });
+  }
+}

@@ -1,0 +1,401 @@
+/**
+ * The default mutex: whoever comes first takes it, few spin, the rest sleep, nobody starves, and a dead owner is noticed.
+ *
+ * ```
+ *   line 0      | state | domain of the last owner | entries in use | cursor | id of who was woken |
+ *   line 1 + d  | id of domain d's spinner |
+ *   then        | entry | domain | of slot 0, entry | domain | of slot 1, …
+ *
+ *   state:  bits 0-28 owner's id, 0: free | 29 IMPATIENT | 30 DIED | 31 WAITERS
+ *   entry:  0 not asleep | id asleep | id + IMPATIENT | id of the owner + GRANTED: who is about to make it that slot's
+ * ```
+ *
+ * Barging. Release frees the lock and, at most, wakes one sleeper, who competes with everybody. Handing the lock to the
+ * longest waiter instead costs a context switch for each acquisition as soon as threads outnumber CPUs: four to five
+ * orders of magnitude (`docs/design/sync.md` has the figures).
+ *
+ * Spinning. One thread a domain spins, and only while the owner is of the same domain: spinners elsewhere would pull the
+ * lock's line, and what it guards, across the machine at every release.
+ *
+ * Domains. Release wakes a sleeper of its own domain first, and nobody while its domain has a spinner or somebody who was
+ * woken is on the way. The lock leaves a domain when nobody there wants it, or for somebody impatient.
+ *
+ * Impatience bounds the bypass: who has waited for its patience says so, and the next release hands it the
+ * lock. Several are served one release after the other, in the order of their slots from the last one served. So
+ * nobody waits for longer than that, one hold for each impatient waiter, and one for the release that was under
+ * way.
+ *
+ * Why no wake-up is lost. A sleeper writes its entry before its last look at the state, at which it takes the lock, or
+ * makes sure that WAITERS is set on an owner's word. A release that sees WAITERS does one of three things:
+ * - it grants: the new owner's word keeps WAITERS;
+ * - it leaves the free lock to a spinner of its domain that it sees after that, who has yet to take it, or to look at
+ *   it once more;
+ * - it drops WAITERS from the free word, and only then searches the entries and wakes one. Who sleeps later has looked
+ *   later.
+ * Who spins, and who was woken, cares for the others from then on: it acquires with WAITERS, or sets it again, or, giving
+ * up, passes the care on. So nobody else has to be woken before it has come; who was woken says so (`woken`) before it
+ * looks.
+ *
+ * Death. A waiter who finds that the owner is not alive takes the lock with DIED, so does the one who finds a dead
+ * grantee; a thread that died on its way with a wake-up in hand is made good for by the permit that every sleeper gets
+ * when a thread dies. A release with DIED still set poisons the lock: "free, DIED" can be taken by nobody until somebody
+ * says that what it guards is right again.
+ *
+ * After Fissile locks (Dice and Kogan, 2020), Go's sync.Mutex (starvation mode) and Malthusian locks (Dice, EuroSys
+ * 2017). Uncontended: one compare-exchange to acquire, one to release. Fair: in the long run. Robust, abortable.
+ *
+ * @module
+ */
+import type { LockCore } from "./lock_core.ts";
+import type { Shape } from "../../shared/shape.ts";
+import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
+
+/** How long a thread lets others pass by default, in milliseconds. */
+export const PATIENCE_MS = 10;
+
+const STATE = 0;
+const LAST_DOMAIN = 1;
+const USED = 2;
+const CURSOR = 3;
+const WOKEN = 4;
+
+const IMPATIENT = 1 << 29;
+const DIED = 1 << 30;
+const WAITERS = 1 << 31;
+const GRANTED = 1 << 30;
+
+const ENTRY_WORDS = 2;
+/** Between two looks of a spinner. */
+const MOST_PAUSES = 8;
+
+/** The algorithm of `Mutex`. */
+export class MutexCore implements LockCore {
+  readonly #words: Int32Array;
+  readonly #entries: number;
+  readonly #domains: number;
+  readonly #patienceMs: number;
+
+  /**
+   * @param words Its memory: zero at first.
+   * @param shape For whom.
+   * @param patienceMs How long a thread lets others pass, in milliseconds. Default: 10.
+   */
+  constructor(words: Int32Array, shape: Shape, patienceMs: number = PATIENCE_MS) {
+    this.#words = words;
+    this.#patienceMs = patienceMs;
+    this.#domains = shape.domains;
+    this.#entries = (1 + shape.domains) * LINE_WORDS;
+  }
+
+  /**
+   * The words that one takes.
+   *
+   * @param shape For whom.
+   * @returns 32-bit words.
+   */
+  static words({ threads, domains }: Shape): number {
+    const lines = 1 + domains + Math.ceil(threads * ENTRY_WORDS / LINE_WORDS);
+    return lines * LINE_WORDS;
+  }
+
+  tryAcquire(me: Waiter): boolean {
+    return Atomics.compareExchange(this.#words, STATE, 0, me.id) === 0 || this.#take(me);
+  }
+
+  begin(me: Waiter): boolean {
+    return Atomics.compareExchange(this.#words, STATE, 0, me.id) === 0 || this.#spin(me);
+  }
+
+  release(me: Waiter): boolean {
+    const state = Atomics.compareExchange(this.#words, STATE, me.id, 0);
+    return state === me.id || this.#releaseContended(me, state);
+  }
+
+  holds(me: Waiter): boolean {
+    return (Atomics.load(this.#words, STATE) & ID_MASK) === me.id;
+  }
+
+  /**
+   * Whether an owner died and nobody has said that all is right again.
+   *
+   * @returns True also while an heir holds it.
+   */
+  ownerDied(): boolean {
+    return (Atomics.load(this.#words, STATE) & DIED) !== 0;
+  }
+
+  /**
+   * Whether nobody can take it, because its owner died and the heir gave it back as it was.
+   *
+   * @returns Whether it is poisoned.
+   */
+  broken(): boolean {
+    const state = Atomics.load(this.#words, STATE);
+    return (state & DIED) !== 0 && (state & ID_MASK) === 0;
+  }
+
+  /**
+   * Says that what a dead owner left is right again.
+   *
+   * @param me The heir; anybody when the lock is poisoned.
+   * @returns False when there is nothing to say, or it is not for `me` to say.
+   */
+  markConsistent(me: Waiter): boolean {
+    for (;;) {
+      const state = Atomics.load(this.#words, STATE);
+      const owner = state & ID_MASK;
+      if ((state & DIED) === 0 || (owner !== 0 && owner !== me.id)) return false;
+      if (Atomics.compareExchange(this.#words, STATE, state, state & ~DIED) === state) return true;
+    }
+  }
+
+  abandon(me: Waiter, dead: number): boolean {
+    const words = this.#words;
+    for (;;) {
+      const state = Atomics.load(words, STATE);
+      if ((state & ID_MASK) !== me.id) return false;
+      const next = (state & ~ID_MASK) | dead;
+      if (Atomics.compareExchange(words, STATE, state, next) === state) return true;
+    }
+  }
+
+  *wait(me: Waiter): Wait<boolean> {
+    const words = this.#words;
+    const entry = this.#entries + me.slot * ENTRY_WORDS;
+    const impatientAt = me.now() + this.#patienceMs;
+    let mark = me.id;
+    for (;;) {
+      Atomics.store(words, entry + 1, me.domain);
+      Atomics.store(words, entry, mark);
+      let used = Atomics.load(words, USED);
+      while (used <= me.slot) used = Atomics.compareExchange(words, USED, used, me.slot + 1);
+      // The last look. It also finds what was granted while this thread was not asleep. What is free elsewhere is left
+      // to those there for a moment, by a thread that does not sleep.
+      const leaves = this.#isElsewhere(me) && (Atomics.load(words, STATE) & ID_MASK) === 0;
+      if (leaves && Atomics.compareExchange(words, entry, mark, 0) === mark) {
+        if (this.#takeIfLeft(me)) return this.#keepWaiters();
+        continue;
+      }
+      const got = this.#takeOrMark(me, mark);
+      if (got || this.broken()) {
+        Atomics.store(words, entry, 0);
+        Atomics.compareExchange(words, WOKEN, me.id, 0);
+        return got;
+      }
+      const over = yield mark === me.id ? Math.max(0, impatientAt - me.now()) : FOREVER;
+      Atomics.compareExchange(words, entry, mark, 0);
+      Atomics.compareExchange(words, WOKEN, me.id, 0);
+      // What is there now is a promise: it is kept at once, unless who made it dies.
+      for (let promise = Atomics.load(words, entry); promise !== 0;) {
+        const kept = me.alive(promise & ID_MASK);
+        if (this.holds(me)) {
+          Atomics.store(words, entry, 0);
+          return true;
+        }
+        if (kept) yield 1;
+        else promise = Atomics.store(words, entry, 0);
+      }
+      if (this.#spin(me)) return this.#keepWaiters();
+      if (over) {
+        this.#passOn(me);
+        return false;
+      }
+      if (mark === me.id && me.now() >= impatientAt) mark = me.id | IMPATIENT;
+    }
+  }
+
+  /** Who was woken cares for those that still sleep: makes its release look for them. */
+  #keepWaiters(): true {
+    const words = this.#words;
+    for (;;) {
+      const state = Atomics.load(words, STATE);
+      if ((state & WAITERS) !== 0) return true;
+      if (Atomics.compareExchange(words, STATE, state, state | WAITERS) === state) return true;
+    }
+  }
+
+  /** Takes it if it is free or its owner is dead. */
+  #take(me: Waiter, flags = 0): boolean {
+    const words = this.#words;
+    for (;;) {
+      const state = Atomics.load(words, STATE);
+      const owner = state & ID_MASK;
+      let next = (state & (WAITERS | IMPATIENT)) | flags | me.id;
+      if (owner === 0) {
+        if ((state & DIED) !== 0) return false;
+      } else {
+        if (owner === me.id || me.alive(owner)) return false;
+        next |= DIED | WAITERS;
+      }
+      if (Atomics.compareExchange(words, STATE, state, next) === state) return true;
+    }
+  }
+
+  /** Takes it, finds that it was granted, or makes sure that its release will look for sleepers. */
+  #takeOrMark(me: Waiter, mark: number): boolean {
+    const words = this.#words;
+    const flags = WAITERS | (mark & IMPATIENT);
+    for (;;) {
+      const state = Atomics.load(words, STATE);
+      const owner = state & ID_MASK;
+      if (owner === me.id) return true;
+      if (owner === 0 && (state & DIED) !== 0) return false;
+      const next = owner === 0 ? (state & IMPATIENT) | WAITERS | me.id : state | flags;
+      if (next === state) return false;
+      if (Atomics.compareExchange(words, STATE, state, next) === state) return owner === 0;
+    }
+  }
+
+  /** Whether others contend for it in another domain, where it is cheaper to have. */
+  #isElsewhere(me: Waiter): boolean {
+    const words = this.#words;
+    return this.#domains > 1 && (Atomics.load(words, STATE) & WAITERS) !== 0 &&
+      Atomics.load(words, LAST_DOMAIN) !== me.domain;
+  }
+
+  /** Takes it if it stays free for a moment, in which those of its domain may take it, or its owner is dead. */
+  #takeIfLeft(me: Waiter): boolean {
+    const words = this.#words;
+    for (let round = 0; me.spin(round); round++) {
+      const owner = Atomics.load(words, STATE) & ID_MASK;
+      if (owner === 0) continue;
+      if (me.alive(owner)) return false;
+      break;
+    }
+    return this.#take(me);
+  }
+
+  /** Competes for it, and waits for a moment if nobody else of this domain does. */
+  #spin(me: Waiter): boolean {
+    const words = this.#words;
+    if (this.#isElsewhere(me)) return this.#takeIfLeft(me);
+    if (this.#take(me)) return true;
+    if (Atomics.load(words, LAST_DOMAIN) !== me.domain) return false;
+    const spinner = (1 + me.domain) * LINE_WORDS;
+    const other = Atomics.compareExchange(words, spinner, 0, me.id);
+    if (other !== 0) {
+      // Not this time; but a dead one must not keep the place.
+      if (!me.alive(other)) Atomics.compareExchange(words, spinner, other, 0);
+      return false;
+    }
+    let got = false;
+    let look = 0;
+    for (let round = 0; !got && me.spin(round); round++) {
+      // Each look takes the line from the owner, so there are fewer and fewer.
+      if (round < look) continue;
+      look += Math.min(1 + look, MOST_PAUSES);
+      got = (Atomics.load(words, STATE) & ID_MASK) === 0 && this.#take(me, WAITERS);
+    }
+    Atomics.store(words, spinner, 0);
+    return got;
+  }
+
+  #releaseContended(me: Waiter, seen: number): boolean {
+    const words = this.#words;
+    if ((seen & ID_MASK) !== me.id) return false;
+    if ((seen & DIED) !== 0) return this.#poison(me);
+    Atomics.store(words, LAST_DOMAIN, me.domain);
+    if ((seen & IMPATIENT) !== 0 && this.#grant(me)) return true;
+    const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT);
+    // Looked at after the state is free: who spins here, or was woken, and leaves now looks at the state once more.
+    const comes = this.#comes(me, (1 + me.domain) * LINE_WORDS) || this.#comes(me, WOKEN);
+    // With several domains WAITERS stays: nobody takes the lock without a look at whom to let go first.
+    if (this.#domains > 1 && (comes || this.#wakeOne(me))) return true;
+    // Whoever has taken it meanwhile has taken WAITERS over.
+    const bare = free & IMPATIENT;
+    if (Atomics.compareExchange(words, STATE, free, bare) !== free || comes) return true;
+    if (this.#wakeOne(me) && this.#domains > 1) Atomics.or(words, STATE, WAITERS);
+    return true;
+  }
+
+  /** Whether a word names somebody who lives. */
+  #comes(me: Waiter, at: number): boolean {
+    const id = Atomics.load(this.#words, at);
+    return id !== 0 && me.alive(id);
+  }
+
+  #poison(me: Waiter): true {
+    Atomics.store(this.#words, STATE, DIED);
+    while (this.#wakeOne(me));
+    return true;
+  }
+
+  /** Hands the lock to the next impatient one. */
+  #grant(me: Waiter): boolean {
+    const words = this.#words;
+    // Cleared before the search: who says it after being passed over sets it again.
+    Atomics.and(words, STATE, ~IMPATIENT);
+    const used = Atomics.load(words, USED);
+    const start = Atomics.load(words, CURSOR);
+    for (let step = 0; step < used; step++) {
+      const slot = (start + step) % used;
+      const at = this.#entries + slot * ENTRY_WORDS;
+      const mark = Atomics.load(words, at);
+      if ((mark & (GRANTED | IMPATIENT)) !== IMPATIENT) continue;
+      const id = mark & ID_MASK;
+      if (!me.alive(id)) {
+        Atomics.compareExchange(words, at, mark, 0);
+        continue;
+      }
+      if (Atomics.compareExchange(words, at, mark, me.id | GRANTED) !== mark) continue;
+      Atomics.store(words, CURSOR, slot + 1);
+      Atomics.store(words, STATE, id | WAITERS | IMPATIENT);
+      me.unpark(id);
+      // Dead before it was the owner: those that its death woke have found another one, and sleep again.
+      if (!me.alive(id)) this.#wakeOne(me);
+      return true;
+    }
+    return false;
+  }
+
+  /** Wakes a sleeper, of this thread's domain if there is one. The lock is free already. */
+  #wakeOne(me: Waiter): boolean {
+    const words = this.#words;
+    for (let pass = 0; pass < 2; pass++) {
+      const used = Atomics.load(words, USED);
+      const start = Atomics.load(words, CURSOR);
+      for (let step = 0; step < used; step++) {
+        const slot = (start + step) % used;
+        const at = this.#entries + slot * ENTRY_WORDS;
+        const mark = Atomics.load(words, at);
+        if (mark === 0 || (mark & GRANTED) !== 0) continue;
+        if (pass === 0 && Atomics.load(words, at + 1) !== me.domain) continue;
+        if (this.#wake(me, at, mark)) {
+          Atomics.store(words, CURSOR, slot + 1);
+          return true;
+        }
+        // Others may have relied on a wake-up that was none: everybody is looked at again.
+        pass = 0;
+        step = -1;
+      }
+    }
+    return false;
+  }
+
+  #wake(me: Waiter, at: number, mark: number): boolean {
+    const words = this.#words;
+    const id = mark & ID_MASK;
+    // Before the entry is taken: who wakes by itself meanwhile takes both back.
+    Atomics.store(words, WOKEN, id);
+    if (Atomics.compareExchange(words, at, mark, 0) === mark && me.alive(id)) {
+      me.unpark(id);
+      return true;
+    }
+    Atomics.compareExchange(words, WOKEN, id, 0);
+    return false;
+  }
+
+  /** Gives a wake-up that came too late to somebody else. */
+  #passOn(me: Waiter): void {
+    const words = this.#words;
+    for (;;) {
+      const state = Atomics.load(words, STATE);
+      if ((state & ID_MASK) === 0) {
+        this.#wakeOne(me);
+        return;
+      }
+      if ((state & WAITERS) !== 0) return;
+      if (Atomics.compareExchange(words, STATE, state, state | WAITERS) === state) return;
+    }
+  }
+}

@@ -1,0 +1,405 @@
+/**
+ * A mutex between processes.
+ *
+ * ```
+ *   word 0      | OS thread id of the owner | bit 30 DIED | bit 31 WAITERS |
+ *   word 1 … 3  | the C helper's |
+ *   word 8      | magic |
+ * ```
+ *
+ * Word 0 is in the format of the kernel's robust futexes (`native/include/numakit.h`): whichever way a process ends, the
+ * kernel marks what its threads held and wakes a sleeper. It knows what they held by a list that has to name a word
+ * before the word is taken, and JavaScript cannot write addresses: so it takes a foreign call to acquire and one to
+ * release, and no compare-exchange here could replace them. Sleepers are in the kernel, too: the parking lot of one
+ * process does not reach another.
+ *
+ * No wake-up is lost for longer than a slice. WAITERS is set by who is about to sleep, and the kernel lets nobody sleep
+ * on a word that has changed; release clears it and wakes one, who sets it again for the others, whether it gets the lock
+ * or gives up.
+ *
+ * @module
+ */
+import { Arena } from "../../memory/arena/arena.ts";
+import { checkInteger, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import { native } from "../../runtime/native.ts";
+import { MAPPING_FACTS } from "../../runtime/symbols.ts";
+import { checkBlockOptions } from "../../wait/block.ts";
+import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
+import { type Request, Turns } from "../../wait/turns.ts";
+import { Guard } from "./guard.ts";
+import { settle, type Tenant } from "../../memory/mapping/tenants.ts";
+import {
+  ACQUIRE_ACTION,
+  acquireError,
+  destroyedError,
+  giveUpError,
+  openError,
+  releaseError,
+} from "./shared_mutex_errors.ts";
+import { isMainThread, lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
+import type { Wait } from "../../wait/waiter.ts";
+
+const KIND = "SharedMutex";
+const MAGIC = 0x4e4b534d;
+const WORD = 0;
+const MAGIC_AT = 8;
+/** Two cache lines, so that no other words share them. */
+const BYTES = 128;
+
+const OWNER = 2 ** 30 - 1;
+const DIED = 1 << 30;
+const WAITERS = 1 << 31;
+/** The owner of a lock that was given back as a dead owner had left it. */
+const POISON = OWNER;
+
+/** How long a thread sleeps inside the helper, where a termination does not wake it: at most `NK_WAIT_MS_MOST`. */
+const SLICE_MS = 20;
+/** Waits that do not block look again after 1 ms, 2 ms and so on up to this. */
+const MOST_DELAY_MS = 16;
+
+const EDEADLK = -35;
+
+/** This thread's live objects, by arena and offset. */
+const live = new WeakMap<Arena, Map<number, SharedMutex>>();
+
+/** The identity of the mapping of an arena that other processes can have. */
+function identityOf(arena: unknown, action: string): number {
+  if (!(arena instanceof Arena)) {
+    throw new NumaError("EINVAL", action, {
+      why: `its memory is ${show(arena)}`,
+      fix: "Give an Arena with a name.",
+    });
+  }
+  if (arena.destroyed) throw destroyedError(action);
+  const { identity } = arena.toHandle().data as { readonly identity: number };
+  const facts = new BigUint64Array(MAPPING_FACTS);
+  native().calls.nk_mapping_attach(identity, facts);
+  if (Number(facts[10]) === 1) return identity;
+  throw new NumaError("EINVAL", action, {
+    why: "its arena has no name, so no other process can have it",
+    fix: "Give Arena.create a `name`; between the threads of a process use a Mutex.",
+  });
+}
+
+function wordsAt(arena: Arena, offset: number): Int32Array {
+  const { buffer, byteOffset } = arena.view(offset, BYTES);
+  return new Int32Array(buffer, byteOffset, BYTES / 4);
+}
+
+/**
+ * A mutex between processes, in an arena with a name: as {@linkcode Mutex}, at a higher price.
+ *
+ * One process makes it and tells the others its {@linkcode SharedMutex.offset}. An owner that dies, be it by `SIGKILL`,
+ * leaves it to the next one at once; that one's guard says so.
+ *
+ * All its processes have to be in one PID namespace. It excludes threads of the same process, too; where there is only
+ * one process, `Mutex` is faster, knows about nodes and lets nobody starve. A thread can hold 31 of them.
+ *
+ * Properties: barging, not fair, robust, abortable; 2 foreign calls uncontended.
+ *
+ * @example
+ * ```ts
+ * import { Arena, SharedMutex } from "@numakit/numakit";
+ *
+ * using arena = Arena.create({ node: 0, size: "1 MiB", name: "example.orders" });
+ * const lock = SharedMutex.create(arena);
+ *
+ * // In another process, which was told the offset:
+ * using same = Arena.open("example.orders");
+ * const theirs = SharedMutex.open(same, lock.offset);
+ * {
+ *   using guard = theirs.acquire();
+ *   if (guard.ownerDied) theirs.markConsistent(); // after looking after the data
+ * }
+ * ```
+ */
+export class SharedMutex implements Shareable {
+  /** Where it is in its arena, in bytes: for {@linkcode SharedMutex.open}. */
+  readonly offset: number;
+  readonly #arena: Arena;
+  readonly #identity: number;
+  readonly #words: Int32Array;
+  /** The helper's number for it in this thread. */
+  readonly #lock: number;
+  readonly #guard: Guard;
+  /** The acquisition of this thread that holds it. */
+  #owner: Guard | undefined;
+  /** This thread's waits that do not block. */
+  readonly #turns = new Turns();
+  /** This thread, once it has had to wait. */
+  #me: ThreadWaiter | undefined;
+
+  private constructor(arena: Arena, offset: number, identity: number, action: string) {
+    const lock = native().calls.nk_robust_open(identity, offset);
+    if (lock < 0) throw openError(lock, action);
+    this.offset = offset;
+    this.#arena = arena;
+    this.#identity = identity;
+    this.#words = wordsAt(arena, offset);
+    this.#lock = lock;
+    this.#guard = this.#newGuard();
+    const known = live.get(arena) ?? new Map<number, SharedMutex>();
+    live.set(arena, known.set(offset, this));
+    settle(identity, `${KIND} ${offset}`, this.#tenant());
+  }
+
+  /**
+   * Makes a mutex. It is free at first.
+   *
+   * @param arena An arena that was made with a `name`; the mutex takes {@linkcode SharedMutex.bytes} bytes of it.
+   * @returns The mutex.
+   * @throws {NumaError} `EINVAL` an arena without a name; `EBUSY` one that another thread allocates from; `ENOMEM` a full
+   * one; `EDESTROYED`; `ENOSYS`, `EPERM` a kernel or sandbox without robust futexes.
+   */
+  static create(arena: Arena): SharedMutex {
+    const action = "create a shared mutex";
+    const identity = identityOf(arena, action);
+    const offset = arena.allocAligned(BYTES, BYTES);
+    const words = wordsAt(arena, offset);
+    words.fill(0);
+    const mutex = new SharedMutex(arena, offset, identity, action);
+    // The helper may think that this thread holds one that was here before the arena was reset.
+    native().calls.nk_robust_release(mutex.#lock);
+    Atomics.store(words, MAGIC_AT, MAGIC);
+    return mutex;
+  }
+
+  /**
+   * The mutex that another process made. Opening the same one twice in one thread gives the same object.
+   *
+   * @param arena The arena, as `Arena.open` gave it.
+   * @param offset Its {@linkcode SharedMutex.offset} in the process that made it.
+   * @returns The mutex.
+   * @throws {NumaError} `EINVAL` when there is none, or an arena without a name; `ENOTSUP` another PID namespace;
+   * `EDESTROYED`; `ENOSYS`, `EPERM` a kernel or sandbox without robust futexes; `EAGAIN` more than 32,768.
+   */
+  static open(arena: Arena, offset: number): SharedMutex {
+    const action = "open a shared mutex";
+    const identity = identityOf(arena, action);
+    checkInteger(offset, "offset", 0, arena.capacity - BYTES, action);
+    if (offset % BYTES !== 0 || Atomics.load(wordsAt(arena, offset), MAGIC_AT) !== MAGIC) {
+      throw new NumaError("EINVAL", action, {
+        why: `there is none at ${offset}`,
+        fix: "Give the offset of one that SharedMutex.create made in this arena.",
+      });
+    }
+    return live.get(arena)?.get(offset) ?? new SharedMutex(arena, offset, identity, action);
+  }
+
+  /**
+   * How much memory a mutex takes.
+   *
+   * @returns Bytes.
+   */
+  static bytes(): number {
+    return BYTES;
+  }
+
+  /**
+   * Takes the mutex; sleeps while another thread, of whatever process, holds it.
+   *
+   * Cost, uncontended: one foreign call, and one to release; no system call, no allocation.
+   *
+   * @param options How long to wait, and whether to block the main thread.
+   * @returns For `using`, and to ask whether the owner before died.
+   * @throws {NumaError} `EDEADLK` this thread holds it; `ETIMEDOUT`; `EWOULDBLOCK` it would block the main thread;
+   * `EOWNERDEAD` it is poisoned; `ETERMINATED` this thread is to end; `EAGAIN` this thread holds 31; `EDESTROYED`;
+   * `EINVAL`.
+   */
+  acquire(options?: BlockOptions): Guard {
+    if (options !== undefined) options = checkBlockOptions(options, ACQUIRE_ACTION);
+    if (!this.#take(0)) this.#wait(options);
+    this.#owner = this.#guard;
+    return this.#guard;
+  }
+
+  /**
+   * Takes the mutex if it is free now.
+   *
+   * @returns The guard; undefined when it is not free.
+   * @throws {NumaError} `EDEADLK` this thread holds it; `EOWNERDEAD` it is poisoned; `EAGAIN`; `EDESTROYED`.
+   */
+  tryAcquire(): Guard | undefined {
+    if (!this.#take(0)) return undefined;
+    this.#owner = this.#guard;
+    return this.#guard;
+  }
+
+  /**
+   * Takes the mutex without blocking the thread, which goes on with other work meanwhile. Several such waits of a thread
+   * exclude each other, and are served in their order.
+   *
+   * Nobody tells such a wait that another thread has freed the mutex: the first of them looks after 1 ms, 2, 4, 8, and then
+   * every 16 ms. Where threads that block keep it busy it may get it late.
+   *
+   * @param options How long to wait.
+   * @returns Resolves to the guard of this acquisition: only it gives the mutex back.
+   * @throws {NumaError} `ETIMEDOUT`; `EOWNERDEAD` it is poisoned; `EAGAIN`; `EDESTROYED`; `EINVAL`. The signal's reason
+   * when that aborts.
+   */
+  async acquireAsync(options?: WaitOptions): Promise<Guard> {
+    const guard = this.#newGuard();
+    const request: Request<boolean> = {
+      action: ACQUIRE_ACTION,
+      start: () => this.#takeAsync(guard) ? undefined : this.#poll(guard),
+      failed: (result) => !result,
+      undo: () => false,
+    };
+    const entered = this.#turns.enter(request, options);
+    if (entered instanceof Promise) await entered;
+    return guard;
+  }
+
+  /**
+   * Gives the mutex back.
+   *
+   * @throws {NumaError} `EOWNER` this thread does not hold it, or holds it by `acquireAsync`, or somebody has written over
+   * the mutex; `EDESTROYED` its arena, with which the mutex went to the next owner as one of the dead.
+   */
+  release(): void {
+    if (this.#owner === this.#guard) return this.#giveBack();
+    throw new NumaError("EOWNER", "release a shared mutex", {
+      why: "this thread does not hold it",
+      fix: "Release it once, in the thread that acquired it; what acquireAsync gave, by its guard.",
+    });
+  }
+
+  /** Whether this thread holds it, `acquireAsync` aside. */
+  get held(): boolean {
+    return this.#owner === this.#guard && !this.#arena.destroyed;
+  }
+
+  /**
+   * Says that what the mutex guards is right again after its owner died. Without that the next release poisons it: to
+   * acquire it is then an error, in all processes, until somebody has looked after the data and calls this.
+   *
+   * @returns False when there was nothing to say.
+   * @throws {NumaError} `EOWNER` this thread does not hold it; `EDESTROYED`.
+   */
+  markConsistent(): boolean {
+    const action = "mark a shared mutex consistent";
+    if (this.#arena.destroyed) throw destroyedError(action);
+    const words = this.#words;
+    for (;;) {
+      const word = Atomics.load(words, WORD);
+      if ((word & DIED) === 0) return false;
+      const isPoisoned = (word & OWNER) === POISON;
+      if (!isPoisoned && this.#owner === undefined) {
+        throw new NumaError("EOWNER", action, {
+          why: "this thread does not hold it",
+          fix: "Acquire it, and call this if guard.ownerDied.",
+        });
+      }
+      const next = isPoisoned ? 0 : word & ~DIED;
+      if (Atomics.compareExchange(words, WORD, word, next) === word) return true;
+    }
+  }
+
+  /**
+   * How another thread of this process finds the mutex. Arguments and results of threads turn it into a live mutex there.
+   *
+   * @returns The handle.
+   * @throws {NumaError} `EDESTROYED`.
+   */
+  toHandle(): Handle {
+    return { numakitHandle: KIND, data: { arena: this.#arena.toHandle(), offset: this.offset } };
+  }
+
+  /**
+   * The live mutex of a handle.
+   *
+   * @param handle What {@linkcode SharedMutex.toHandle} gave in any thread of this process.
+   * @returns The mutex: one object a thread.
+   * @throws {NumaError} `EINVAL` for anything else than a handle; `ESTALE` when its arena is gone.
+   */
+  static fromHandle(handle: Handle): SharedMutex {
+    const { arena, offset } = handleData(handle, KIND, "attach a shared mutex");
+    return SharedMutex.open(Arena.fromHandle(arena as Handle), offset as number);
+  }
+
+  /** Whether it was free; waited: whether others may sleep, too. */
+  #take(waited: 0 | 1): boolean {
+    const result = native().calls.nk_robust_acquire(this.#lock, waited);
+    if (result < 0) throw acquireError(result);
+    return result > 0;
+  }
+
+  #takeAsync(guard: Guard): boolean {
+    // The thread may hold it: that ends, so it is worth waiting.
+    const result = native().calls.nk_robust_acquire(this.#lock, 0);
+    if (result < 0 && result !== EDEADLK) throw acquireError(result);
+    if (result > 0) this.#owner = guard;
+    return result > 0;
+  }
+
+  *#poll(guard: Guard): Wait<boolean> {
+    let delayMs = 1;
+    let isOver = false;
+    while (!isOver) {
+      isOver = yield delayMs;
+      if (this.#takeAsync(guard)) return true;
+      delayMs = Math.min(delayMs * 2, MOST_DELAY_MS);
+    }
+    return false;
+  }
+
+  #wait(options: BlockOptions | undefined): void {
+    const me = this.#me ??= lockWaiter();
+    const words = this.#words;
+    for (let round = 0; me.spin(round); round++) {
+      if ((Atomics.load(words, WORD) & OWNER) === 0 && this.#take(0)) return;
+    }
+    const deadline = performance.now() + (options?.timeoutMs ?? Infinity);
+    const mayBlock = options?.block ?? !isMainThread();
+    let waited: 0 | 1 = 0;
+    while (!this.#take(waited)) {
+      const word = Atomics.load(words, WORD);
+      if (!mayBlock) throw giveUpError("EWOULDBLOCK");
+      if ((word & OWNER) === 0 || (word & OWNER) === POISON) continue;
+      const expected = word | WAITERS;
+      if (Atomics.compareExchange(words, WORD, word, expected) !== word) continue;
+      // Not before WAITERS is set: others may sleep, whose wake-up this wait has had.
+      const leftMs = deadline - performance.now();
+      if (me.lot.stopped(me.id)) throw giveUpError("ETERMINATED");
+      if (leftMs <= 0) throw giveUpError("ETIMEDOUT", options?.timeoutMs);
+      const sliceMs = Math.min(Math.ceil(leftMs), SLICE_MS);
+      native().calls.nk_futex_wait(this.#identity, this.offset, expected, sliceMs);
+      waited = 1;
+    }
+  }
+
+  /** The helper marks it as a dead owner's when this thread lets go of the memory. */
+  #tenant(): Tenant {
+    return {
+      holds: () => this.#owner !== undefined,
+      endWaits: () => this.#turns.end(destroyedError),
+      abandon: () => this.#turns.drop(),
+    };
+  }
+
+  #newGuard(): Guard {
+    const release = (): boolean => {
+      if (this.#owner !== guard) return false;
+      this.#giveBack();
+      return true;
+    };
+    const ownerDied = (): boolean =>
+      this.#owner === guard && !this.#arena.destroyed &&
+      (Atomics.load(this.#words, WORD) & DIED) !== 0;
+    const guard = new Guard(release, ownerDied);
+    return guard;
+  }
+
+  #giveBack(): void {
+    if (this.#owner !== this.#guard) this.#turns.leave();
+    this.#owner = undefined;
+    const result = native().calls.nk_robust_release(this.#lock);
+    if (result < 0) throw releaseError(result);
+  }
+
+  static {
+    registerKind(KIND, SharedMutex, SharedMutex.fromHandle);
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * What the C helper says of robust locks, in words.
+ *
+ * @module
+ */
+import { errnoError } from "../../base/errno.ts";
+import { NumaError } from "../../base/error.ts";
+
+/** What is asked, as it follows "Cannot". */
+export const ACQUIRE_ACTION = "acquire a shared mutex";
+
+const EPERM = -1;
+const EXDEV = -18;
+const EDEADLK = -35;
+const ENOLCK = -37;
+const ESTALE = -116;
+const ENOTRECOVERABLE = -131;
+
+/** The arena is not this thread's any more. */
+export function destroyedError(action: string): NumaError {
+  return new NumaError("EDESTROYED", action, {
+    why: "its arena was destroyed in this thread",
+    fix: "Destroy the arena later.",
+  });
+}
+
+/** What `nk_robust_open` refused. */
+export function openError(result: number, action: string): NumaError {
+  const syscall = "nk_robust_open";
+  switch (result) {
+    case EXDEV:
+      return new NumaError("ENOTSUP", action, {
+        why: "it belongs to another PID namespace, where thread ids mean something else",
+        fix: "Run all of its processes in one (docker run --pid=…).",
+        syscall,
+      });
+    case ENOLCK:
+      return new NumaError("EAGAIN", action, { why: "this thread has 32,768 of them", syscall });
+    case EPERM:
+      return errnoError(result, syscall, action, { fix: "Let the sandbox allow set_robust_list." });
+    default:
+      return errnoError(result, syscall, action);
+  }
+}
+
+/** What `nk_robust_acquire` refused. */
+export function acquireError(result: number): NumaError {
+  switch (result) {
+    case EDEADLK:
+      return new NumaError("EDEADLK", ACQUIRE_ACTION, {
+        why: "this thread holds it already",
+        fix: "Release it first.",
+      });
+    case ENOTRECOVERABLE:
+      return new NumaError("EOWNERDEAD", ACQUIRE_ACTION, {
+        why: "a thread died holding it, and the next one gave it back without a word",
+        fix: "Repair what it guards, then call markConsistent().",
+      });
+    case ENOLCK:
+      return new NumaError("EAGAIN", ACQUIRE_ACTION, {
+        why: "this thread holds 31 of them",
+        fix: "Release some first.",
+      });
+    case ESTALE:
+      return destroyedError(ACQUIRE_ACTION);
+    default:
+      return errnoError(result, "nk_robust_acquire", ACQUIRE_ACTION);
+  }
+}
+
+/** What `nk_robust_release` refused. */
+export function releaseError(result: number): NumaError {
+  const action = "release a shared mutex";
+  if (result === ESTALE) return destroyedError(action);
+  return new NumaError("EOWNER", action, {
+    why: "somebody has written over it while this thread held it",
+    fix: "Look for code that writes outside of what it was given.",
+  });
+}
+
+/** A wait that ended without the mutex. */
+export function giveUpError(
+  code: "EWOULDBLOCK" | "ETERMINATED" | "ETIMEDOUT",
+  timeoutMs = 0,
+): NumaError {
+  const details = {
+    EWOULDBLOCK: {
+      why: "it would block the main thread, and with it the event loop",
+      fix: "Use the call that ends in Async, or give { block: true }.",
+    },
+    ETERMINATED: { why: "this thread is being terminated" },
+    ETIMEDOUT: {
+      why: `${timeoutMs} ms have passed`,
+      fix: "Wait longer (timeoutMs), or find out who holds things up.",
+    },
+  };
+  return new NumaError(code, ACQUIRE_ACTION, details[code]);
+}

@@ -1,0 +1,112 @@
+/**
+ * What reader-writer locks have in common: two locks over the same words.
+ *
+ * @module
+ */
+import { NumaError } from "../../base/error.ts";
+import { decode, type Handle, handleData, registerKind } from "../../base/handle.ts";
+import type { Guard } from "../locks/guard.ts";
+import { Lock, type LockKind } from "../locks/lock.ts";
+import type { BlockOptions } from "../../wait/options.ts";
+import { LockStatistics, SharedLockStatistics } from "../locks/lock_statistics.ts";
+import type { Region } from "../../shared/region.ts";
+import type { LockCore } from "../locks/lock_core.ts";
+import type { Shape } from "../../shared/shape.ts";
+import { Turns } from "../../wait/turns.ts";
+import { LINE_WORDS } from "../../wait/waiter.ts";
+
+const KIND = "RwSide";
+
+/** A line for writing, and one for each thread that reads. */
+const RECORDERS: Readonly<Record<keyof RwSides, LockKind["recorder"]>> = {
+  read: (words) => new SharedLockStatistics(words.subarray(LINE_WORDS)),
+  write: (words) => new LockStatistics(words),
+};
+
+/**
+ * The words of both sides' statistics.
+ *
+ * @param shape For whom.
+ * @returns 32-bit words.
+ */
+export function rwStatisticsWords({ threads }: Shape): number {
+  return (1 + threads) * LINE_WORDS;
+}
+
+/** A side of a lock. */
+class RwSide extends Lock {
+  /** The other one, which this thread must not hold while it acquires this one. */
+  other: RwSide | undefined;
+  readonly #title: string;
+  readonly #side: keyof RwSides;
+
+  constructor(name: string, side: keyof RwSides, core: LockCore, region: Region, turns: Turns) {
+    const title = `${name} to ${side}`;
+    super({ title, core: () => core, recorder: RECORDERS[side], turns }, region);
+    this.#title = title;
+    this.#side = side;
+  }
+
+  override acquire(options?: BlockOptions): Guard {
+    // Before it begins to wait: a thread has one entry for both sides.
+    this.checkWait();
+    return super.acquire(options);
+  }
+
+  override toHandle(): Handle {
+    return { numakitHandle: KIND, data: { whole: super.toHandle(), side: this.#side } };
+  }
+
+  protected override checkWait(): void {
+    if (this.other?.held !== true) return;
+    throw new NumaError("EDEADLK", `acquire a ${this.#title}`, {
+      why: "this thread holds the other side of it",
+      fix: "Release that first, and look again at what it guards: others may come in between.",
+    });
+  }
+
+  static {
+    registerKind(KIND, RwSide, (handle) => {
+      const action = "attach a side of a reader-writer lock";
+      const { whole, side } = handleData(handle, KIND, action);
+      const found = (decode(whole) as Record<string, unknown> | undefined)?.[String(side)];
+      if (found instanceof RwSide) return found;
+      throw new NumaError("EINVAL", action, {
+        why: "what the handle shows is something else",
+        fix: "Give what toHandle() returned.",
+      });
+    });
+  }
+}
+
+/** Both sides. */
+export interface RwSides {
+  /** To read: together with others. */
+  readonly read: Lock;
+  /** To write: alone. */
+  readonly write: Lock;
+}
+
+/**
+ * Makes locks of an algorithm's sides.
+ *
+ * @param name What the whole is called, as it follows "a".
+ * @param core The algorithm.
+ * @param core.read To read.
+ * @param core.write To write.
+ * @param region Its memory.
+ * @returns Both.
+ */
+export function rwSides(
+  name: string,
+  core: { readonly read: LockCore; readonly write: LockCore },
+  region: Region,
+): RwSides {
+  // A thread has one entry for both sides.
+  const turns = new Turns();
+  const read = new RwSide(name, "read", core.read, region, turns);
+  const write = new RwSide(name, "write", core.write, region, turns);
+  read.other = write;
+  write.other = read;
+  return { read, write };
+}

@@ -1,0 +1,235 @@
+import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import { block, checkBlockOptions } from "../../wait/block.ts";
+import type { BlockOptions } from "../../wait/options.ts";
+import { oneOf } from "../../shared/live_objects.ts";
+import {
+  attachRegion,
+  createRegion,
+  type Region,
+  regionBytes,
+  type RegionKind,
+  type SyncMemory,
+  type SyncOptions,
+} from "../../shared/region.ts";
+import { MOST_RECORD_WORDS, SeqCore } from "./seq_core.ts";
+import { lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
+
+/** What a record is. */
+export interface SeqLockOptions extends SyncOptions {
+  /** Its 32-bit words: 1 to 16. */
+  readonly words: number;
+}
+
+const MEMORY: RegionKind = {
+  name: "SeqLock",
+  code: 42,
+  words: (shape, words) => SeqCore.words(shape, words),
+};
+
+/** Whose sleep is so short that the main thread may have it, too. */
+const SHORT: BlockOptions = { block: true };
+
+/**
+ * A small record that many read and some write: up to sixteen 32-bit words that always belong together.
+ *
+ * A reader writes nothing to shared memory, and only a write that was completed meanwhile makes it begin again: a
+ * writer that is interrupted, or dies, half-way holds nobody up and leaves the record as it was. Writers exclude each
+ * other.
+ *
+ * Properties: readers lock-free, writers not fair, robust, abortable; two loads and one for each word to read.
+ *
+ * @example
+ * ```ts
+ * import { SeqLock } from "@numakit/numakit";
+ *
+ * const route = SeqLock.create(new SharedArrayBuffer(SeqLock.bytes({ words: 3 })), { words: 3 });
+ * route.write([1, 20, 300]);
+ * const out = new Int32Array(3);
+ * route.read(out);
+ * console.log(out); // 1, 20, 300: never a mixture of two writes
+ * ```
+ */
+export class SeqLock implements Shareable {
+  readonly #core: SeqCore;
+  readonly #region: Region;
+  readonly #me: ThreadWaiter;
+  readonly #scratch: Int32Array;
+
+  private constructor(region: Region) {
+    this.#core = new SeqCore(region.words, region.shape, region.option);
+    this.#scratch = new Int32Array(this.#core.size);
+    this.#region = region;
+    this.#me = lockWaiter();
+  }
+
+  /**
+   * Makes a record. It is all zero at first.
+   *
+   * @param memory Where its words live: an arena on the node of its users, or a SharedArrayBuffer of
+   * {@linkcode SeqLock.bytes} bytes.
+   * @param options How large it is.
+   * @returns The record.
+   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena
+   * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   */
+  static create(memory: SyncMemory, options: SeqLockOptions): SeqLock {
+    const action = "create a sequence lock";
+    const region = createRegion(MEMORY, memory, settings(options, action), action);
+    return oneOf(region, (region) => new SeqLock(region));
+  }
+
+  /**
+   * How much memory a record takes.
+   *
+   * @param options As it will be made.
+   * @returns Bytes.
+   * @throws {NumaError} `EINVAL`.
+   */
+  static bytes(options: SeqLockOptions): number {
+    return regionBytes(MEMORY, settings(options, "size a sequence lock"));
+  }
+
+  /**
+   * The live record of a handle. Giving the same handle twice in one thread gives the same object.
+   *
+   * @param handle What {@linkcode SeqLock.toHandle} gave in any thread of this process.
+   * @returns The record.
+   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake;
+   * `ESTALE` when its memory is gone; `EAGAIN` when this thread is one too many.
+   */
+  static fromHandle(handle: Handle): SeqLock {
+    const action = "attach a sequence lock";
+    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
+    const { option } = region;
+    checkInteger(option, "words", 1, MOST_RECORD_WORDS, action);
+    return oneOf(region, (region) => new SeqLock(region));
+  }
+
+  /** 32-bit words of the record. */
+  get words(): number {
+    return this.#core.size;
+  }
+
+  /**
+   * Reads the record. Where writers come in between every time it takes their lock, and so it always succeeds.
+   *
+   * @param out Where to put it: at least {@linkcode SeqLock.words} elements.
+   * @throws {NumaError} `EINVAL` too few elements; `EDESTROYED` its arena is; `ETERMINATED` this thread is to end.
+   */
+  read(out: Int32Array): void {
+    const core = this.#core;
+    this.#checkOut(out);
+    if (core.read(out)) return;
+    this.#lock("read a record", SHORT);
+    core.read(out);
+    core.release(this.#me);
+  }
+
+  /**
+   * Reads the record unless writers come in between several times.
+   *
+   * @param out Where to put it: at least {@linkcode SeqLock.words} elements; holds anything when it returns false.
+   * @returns Whether it did.
+   * @throws {NumaError} `EINVAL` too few elements; `EDESTROYED` its arena is.
+   */
+  tryRead(out: Int32Array): boolean {
+    this.#checkOut(out);
+    return this.#core.read(out);
+  }
+
+  /**
+   * Replaces the record: readers see all of it or nothing.
+   *
+   * @param values At least {@linkcode SeqLock.words} integers; what does not fit 32 bits wraps.
+   * @param options How long to wait for other writers. The main thread may wait, too, unless `block` is false.
+   * @throws {NumaError} `EINVAL` too few; `ETIMEDOUT`; `EDESTROYED` its arena is; `ETERMINATED` this thread is to
+   * end.
+   */
+  write(values: ArrayLike<number>, options?: BlockOptions): void {
+    const action = "write a record";
+    this.#check(values, action);
+    if (options !== undefined) options = checkBlockOptions(options, action);
+    // Before the lock is taken: looking at anything else may run code of the caller's.
+    const isPlain = ArrayBuffer.isView(values) && values instanceof Int32Array;
+    const words = isPlain ? values : this.#copy(values, action);
+    this.#lock(
+      action,
+      options === undefined
+        ? SHORT
+        : { block: options.block ?? true, timeoutMs: options.timeoutMs },
+    );
+    this.#core.write(words);
+    this.#core.release(this.#me);
+  }
+
+  /**
+   * How another thread finds the record. Arguments and results of threads turn it into a live one there.
+   *
+   * @returns The handle.
+   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   */
+  toHandle(): Handle {
+    return this.#region.toHandle();
+  }
+
+  #lock(action: string, options: BlockOptions): void {
+    const core = this.#core;
+    const me = this.#me;
+    if (!core.begin(me)) block(core.wait(me), me, action, options);
+  }
+
+  #copy(values: ArrayLike<number>, action: string): Int32Array {
+    const copy = this.#scratch;
+    for (let word = 0; word < copy.length; word++) {
+      const value: unknown = values[word];
+      if (typeof value !== "number") {
+        throw new NumaError("EINVAL", action, {
+          why: `word ${word} is ${show(value)}`,
+          fix: "Give numbers.",
+        });
+      }
+      copy[word] = value;
+    }
+    return copy;
+  }
+
+  #checkOut(out: Int32Array): void {
+    const action = "read a record";
+    this.#check(out, action);
+    if (out instanceof Int32Array) return;
+    throw new NumaError("EINVAL", action, {
+      why: `it is to go to ${show(out)}`,
+      fix: "Give an Int32Array.",
+    });
+  }
+
+  #check(values: ArrayLike<number>, action: string): void {
+    if (this.#region.words.length === 0) {
+      throw new NumaError("EDESTROYED", action, {
+        why: "its memory is gone",
+        fix: "Destroy the arena last.",
+      });
+    }
+    if (!(values?.length >= this.#core.size)) {
+      throw new NumaError("EINVAL", action, {
+        why: `it has ${this.#core.size} words and was given ${show(values)}`,
+        fix: "Give an array that is long enough.",
+      });
+    }
+  }
+
+  static {
+    registerKind(MEMORY.name, SeqLock, SeqLock.fromHandle);
+  }
+}
+
+function settings(
+  options: SeqLockOptions,
+  action: string,
+): { readonly threads: number | undefined; readonly option: number } {
+  checkOptions(options, "{ words, threads }", action);
+  const option = checkInteger(options.words, "words", 1, MOST_RECORD_WORDS, action);
+  return { threads: options.threads, option };
+}

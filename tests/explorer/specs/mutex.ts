@@ -1,0 +1,302 @@
+import { MutexCore, PATIENCE_MS } from "../../../lib/sync/locks/mutex_core.ts";
+import { abandonCase } from "../abandon_spec.ts";
+import { lockSpec, TRAFFIC_HOLD_MS, trafficCase } from "../lock_spec.ts";
+import type { Case, Program, Spec, World } from "../spec.ts";
+import type { Wait } from "../../../lib/wait/waiter.ts";
+
+/** Thread 0 has ended with the lock. Of three that come one is its heir, and says nothing: all are told. */
+const POISONED: Case = {
+  name: "poisoned while others sleep",
+  threads: 4,
+  words: MutexCore.words({ threads: 4, domains: 1 }),
+  preemptions: 1,
+  spins: 0,
+  domains: [0, 0, 0, 0],
+  gone: true,
+  setup(world: World): Program {
+    const core = (): MutexCore => new MutexCore(world.words, { threads: 4, domains: 1 });
+    core().begin(world.waiter(0));
+    let heirs = 0;
+    const acquire = (index: number) =>
+      function* (): Wait<void> {
+        const own = core();
+        const me = world.waiter(index);
+        const got = own.begin(me) || (yield* own.wait(me));
+        world.check(got ? own.ownerDied() : own.broken(), "it is told why");
+        if (!got) return;
+        heirs++;
+        world.note(heirs);
+        world.pause();
+        world.check(own.release(me), "the owner can release");
+      };
+    return {
+      threads: [() => {}, acquire(1), acquire(2), acquire(3)],
+      end: () => world.check(heirs === 1, `${heirs} heirs`),
+    };
+  },
+};
+
+const base = lockSpec({
+  name: "Mutex",
+  source: "lib/sync/locks/mutex_core.ts",
+  make: (words, params) => new MutexCore(words, params),
+  words: (params) => MutexCore.words(params),
+  cases: [
+    { name: "two", threads: 2, acquisitions: 2, preemptions: 3, spins: 0 },
+    {
+      name: "spinning",
+      threads: 2,
+      acquisitions: 2,
+      preemptions: 3,
+      spins: 1,
+      domains: [0, 0],
+    },
+    {
+      name: "three",
+      threads: 3,
+      acquisitions: 1,
+      preemptions: 2,
+      fullPreemptions: 3,
+      spins: 0,
+    },
+    {
+      name: "one domain",
+      threads: 3,
+      acquisitions: 1,
+      preemptions: 3,
+      spins: 1,
+      domains: [0, 0, 0],
+    },
+    {
+      name: "giving up",
+      threads: 3,
+      acquisitions: 1,
+      preemptions: 1,
+      fullPreemptions: 2,
+      spins: 0,
+      timeouts: 1,
+    },
+    {
+      name: "giving up in one domain",
+      threads: 3,
+      acquisitions: 1,
+      preemptions: 2,
+      spins: 1,
+      domains: [0, 0, 0],
+      timeouts: 1,
+    },
+    {
+      name: "impatient",
+      threads: 3,
+      acquisitions: 1,
+      preemptions: 1,
+      spins: 0,
+      spurious: 1,
+      timeouts: 1,
+    },
+    {
+      name: "waking by itself",
+      threads: 3,
+      acquisitions: 1,
+      preemptions: 3,
+      spins: 0,
+      spurious: 1,
+      domains: [0, 0, 0],
+    },
+    {
+      name: "death",
+      threads: 2,
+      acquisitions: 2,
+      preemptions: 2,
+      spins: 0,
+      kills: 1,
+    },
+    {
+      name: "death elsewhere",
+      threads: 2,
+      acquisitions: 2,
+      preemptions: 2,
+      spins: 1,
+      domains: [0, 1],
+      kills: 1,
+    },
+    {
+      name: "death of three",
+      threads: 3,
+      acquisitions: 1,
+      preemptions: 1,
+      fullPreemptions: 2,
+      spins: 0,
+      kills: 1,
+    },
+    {
+      name: "death of the impatient",
+      threads: 3,
+      acquisitions: 1,
+      held: true,
+      preemptions: 1,
+      fullPreemptions: 2,
+      spins: 0,
+      spurious: 1,
+      kills: 1,
+      victim: 1,
+    },
+    {
+      name: "death, repaired",
+      threads: 3,
+      acquisitions: 1,
+      preemptions: 1,
+      spins: 0,
+      kills: 1,
+      repairs: [0, 1, 2],
+    },
+    {
+      name: "a slot's next thread",
+      threads: 3,
+      slots: [0, 1, 0],
+      acquisitions: 1,
+      preemptions: 2,
+      spins: 0,
+      kills: 1,
+      victim: 0,
+    },
+    {
+      name: "an impatient one's slot's next thread",
+      threads: 4,
+      slots: [0, 1, 2, 1],
+      acquisitions: 1,
+      held: true,
+      preemptions: 0,
+      fullPreemptions: 1,
+      spins: 0,
+      spurious: 1,
+      kills: 1,
+      victim: 1,
+      repairs: [0, 2, 3],
+    },
+    {
+      name: "four",
+      threads: 4,
+      acquisitions: 1,
+      held: true,
+      preemptions: 1,
+      fullPreemptions: 2,
+      spins: 0,
+      spurious: 1,
+      domains: [0, 0, 0, 0],
+    },
+    { name: "trying", threads: 3, acquisitions: 1, tries: 1, preemptions: 1, spins: 0 },
+    {
+      name: "four domains",
+      threads: 7,
+      acquisitions: 1,
+      preemptions: 0,
+      spins: 20,
+      domains: [0, 0, 1, 1, 2, 2, 3],
+    },
+    // Whoever has lost its patience waits for others that have.
+    trafficCase({ across: [0, 0.05], bypass: Math.ceil(PATIENCE_MS / TRAFFIC_HOLD_MS) + 32 }),
+  ],
+  mutants: [
+    {
+      name: "gives back what it abandons",
+      find: "const next = (state & ~ID_MASK) | dead;",
+      replace: "const next = state & ~ID_MASK;",
+    },
+    {
+      name: "poisoning wakes one",
+      find: "while (this.#wakeOne(me));",
+      replace: "this.#wakeOne(me);",
+    },
+    {
+      name: "who comes to sleep takes a poisoned lock",
+      find: "      if (owner === 0 && (state & DIED) !== 0) return false;\n      const next",
+      replace: "      const next",
+    },
+    {
+      name: "a grant to a thread that died meanwhile wakes nobody",
+      find: "      if (!me.alive(id)) this.#wakeOne(me);\n",
+      replace: "",
+    },
+    {
+      name: "searches for sleepers before the lock is free",
+      find: "const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT);",
+      replace:
+        "const found = this.#wakeOne(me); const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT); if (!found) Atomics.compareExchange(words, STATE, free, free & IMPATIENT); if (true) return true;",
+    },
+    {
+      name: "whom it wakes is told too late",
+      find: "    if (Atomics.compareExchange(words, at, mark, 0) === mark && me.alive(id)) {",
+      replace:
+        "    if (Atomics.compareExchange(words, at, mark, 0) === mark && me.alive(id)) { Atomics.store(words, WOKEN, id);",
+    },
+    {
+      name: "who was woken does not say that it has come",
+      find:
+        "      Atomics.compareExchange(words, entry, mark, 0);\n      Atomics.compareExchange(words, WOKEN, me.id, 0);",
+      replace: "      Atomics.compareExchange(words, entry, mark, 0);",
+    },
+    {
+      name: "who was woken forgets the others",
+      find: "if (this.#spin(me)) return this.#keepWaiters();",
+      replace: "if (this.#spin(me)) return true;",
+    },
+    {
+      name: "who spun forgets the others",
+      find: "this.#take(me, WAITERS);",
+      replace: "this.#take(me);",
+    },
+    {
+      name: "who gives up keeps the wake-up",
+      find: "        this.#passOn(me);\n        return false;",
+      replace: "        return false;",
+    },
+    {
+      name: "a release looks for its spinner first",
+      find: "const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT);",
+      replace:
+        "const early = Atomics.load(words, (1 + me.domain) * LINE_WORDS); if (early !== 0 && me.alive(early)) { Atomics.and(words, STATE, WAITERS | IMPATIENT); return true; } const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT);",
+    },
+    {
+      name: "does not say that it sleeps before the last look",
+      find: "      Atomics.store(words, entry, mark);\n      let used",
+      replace: "      let used",
+    },
+    {
+      name: "takes it without looking",
+      find:
+        "if (Atomics.compareExchange(words, STATE, state, next) === state) return true;\n    }\n  }\n\n  /** Takes it, finds",
+      replace:
+        "Atomics.store(words, STATE, next); return true;\n    }\n  }\n\n  /** Takes it, finds",
+    },
+    {
+      name: "a dead owner counts as alive",
+      find: "if (owner === me.id || me.alive(owner)) return false;",
+      replace: "return false;",
+    },
+    {
+      name: "a dead owner elsewhere counts as alive",
+      find: "if (me.alive(owner)) return false;\n      break;",
+      replace: "return false;",
+    },
+    {
+      name: "does not wait for what it was promised",
+      find: "for (let promise = Atomics.load(words, entry); promise !== 0;) {",
+      replace: "for (let promise = 0; promise !== 0;) {",
+    },
+  ],
+});
+
+/** The default mutex: barging, one spinner a domain, impatience, death. */
+export const specs: readonly Spec[] = [{
+  ...base,
+  cases: [
+    ...base.cases,
+    POISONED,
+    abandonCase({
+      make: (words, params) => new MutexCore(words, params),
+      words: (params) => MutexCore.words(params),
+      preemptions: 2,
+    }),
+  ],
+}];

@@ -1,0 +1,256 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  Condition,
+  Epoch,
+  EventCount,
+  launch,
+  Mutex,
+  RwLock,
+  RwSpinLock,
+  SeqLock,
+  type Thread,
+} from "../../mod.ts";
+import { sibling } from "../support/checkout.ts";
+import { counting } from "../support/counting.ts";
+import { rejectsCode, throwsCode } from "../support/errors.ts";
+import type { ReadersTask } from "../workers/readers.ts";
+
+const module = sibling(import.meta.url, "../workers/readers");
+
+function run(args: ReadersTask): Thread<number> {
+  return launch<number>(module, { args });
+}
+
+function shared(words = 16): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(words * 4));
+}
+
+/** Waits until so many threads have begun. */
+async function begun(words: Int32Array, threads: number): Promise<void> {
+  while (Atomics.load(words, 8) < threads) await sleep(1);
+}
+
+describe("readers and their like, in threads", () => {
+  const rwLock = (): RwLock => RwLock.create(new SharedArrayBuffer(RwLock.bytes()));
+  const rwSpinLock = (): RwSpinLock => RwSpinLock.create(new SharedArrayBuffer(RwSpinLock.bytes()));
+
+  it("take so many atomic operations uncontended, and no foreign call", () => {
+    const [rw, spin] = [rwLock(), rwSpinLock()];
+    const record = SeqLock.create(new SharedArrayBuffer(SeqLock.bytes({ words: 4 })), { words: 4 });
+    const epoch = Epoch.create(new SharedArrayBuffer(Epoch.bytes()));
+    const events = EventCount.create(new SharedArrayBuffer(EventCount.bytes()));
+    const out = new Int32Array(4);
+    const bodies: [() => void, Record<string, number>][] = [
+      [() => rw.read.acquire().release(), { store: 1, load: 1, compareExchange: 1 }],
+      [() => spin.read.acquire().release(), { compareExchange: 1, sub: 1 }],
+      [() => spin.write.acquire().release(), { compareExchange: 2 }],
+      [() => record.read(out), { load: 6 }],
+      [() => record.write(out), { compareExchange: 2, load: 1, store: 5 }],
+      [() => (epoch.enter(), epoch.exit()), { store: 2 }],
+      [() => void events.notify(), { load: 1 }],
+    ];
+    for (const [body, atomics] of bodies) {
+      body();
+      assert.deepEqual(counting(body), { atomics, helper: {} }, `${body}`);
+    }
+    const { atomics } = counting(() => rw.write.acquire().release());
+    assert.equal(atomics.compareExchange, 2);
+  });
+
+  it("refuse one side to who holds the other", () => {
+    for (const lock of [rwLock(), rwSpinLock()]) {
+      {
+        using _guard = lock.read.acquire();
+        throwsCode(() => lock.read.acquire(), "EDEADLK");
+        throwsCode(() => lock.write.acquire(), "EDEADLK");
+        throwsCode(() => lock.write.tryAcquire(), "EDEADLK");
+      }
+      using _guard = lock.write.acquire();
+      throwsCode(() => lock.read.tryAcquire(), "EDEADLK");
+    }
+    assert.equal(RwLock.fromHandle(rwLock().toHandle()) instanceof RwLock, true);
+    throwsCode(() => RwSpinLock.fromHandle(rwLock().toHandle()), "EINVAL");
+  });
+
+  for (const [name, make] of [["RwLock", rwLock], ["RwSpinLock", rwSpinLock]] as const) {
+    it(`see whole writes under ${name}, and lose none`, async () => {
+      const lock = make();
+      const words = shared();
+      const times = 3000;
+      const threads = ["read", "write", "read", "write", "read", "read"].map((task) =>
+        run({ task: task as "read", lock, words, times })
+      );
+      for (const thread of threads) await thread.join();
+      assert.deepEqual([words[0], words[1]], [2 * times, 2 * times]);
+    });
+
+    it(`are counted by ${name} when it is asked to, a side at a time`, async () => {
+      const quiet = make();
+      assert.equal(quiet.read.statistics ?? quiet.write.statistics, undefined);
+      const options = { statistics: true, threads: 16 };
+      const [type, many] = [{ RwLock, RwSpinLock }[name], { statistics: true, threads: 32 }];
+      const lines = (type.bytes(many) - type.bytes({ threads: 32 })) / 128;
+      assert.ok(lines >= 33 && lines < 34, `${lines} lines`);
+      const lock = type.create(new SharedArrayBuffer(type.bytes(options)), options);
+      lock.write.acquire().release();
+      assert.equal(lock.write.statistics?.handoffsWithin, 0);
+      const words = shared();
+      const threads = [
+        ...[1, 2].map(() => run({ task: "read", lock, words, times: 2000 })),
+        ...[1, 2].map(() => run({ task: "write", lock, words, times: 1000 })),
+      ];
+      (await lock.read.acquireAsync()).release();
+      for (const thread of threads) await thread.join();
+      const [read, write] = [lock.read.statistics, lock.write.statistics];
+      assert.equal(read?.acquisitions, 4001);
+      assert.equal(read.handoffsWithin + read.handoffsAcross, 0);
+      assert.equal(write?.acquisitions, 2001);
+      assert.ok(write.handoffsWithin + write.handoffsAcross >= 2);
+      for (const side of [read, write]) {
+        assert.ok(side.contended >= side.parked && side.longestHoldMs > 0);
+      }
+      throwsCode(() => type.bytes({ statistics: 1 as unknown as boolean }), "EINVAL");
+    });
+
+    it(`are told by ${name} that a writer died`, async () => {
+      const lock = make();
+      await assert.rejects(run({ task: "die", lock, words: shared(), times: 1 }).join(), /died/);
+      throwsCode(() => lock.read.acquire({ block: true }), "EOWNERDEAD");
+      await rejectsCode(lock.read.acquireAsync(), "EOWNERDEAD");
+      {
+        using guard = lock.write.acquire({ block: true });
+        assert.equal(guard.ownerDied, true);
+        assert.equal(lock.write.markConsistent(), true);
+      }
+      using _guard = lock.read.acquire();
+    });
+  }
+
+  it("do not sleep for what their thread holds without blocking", async () => {
+    for (const lock of [rwLock(), rwSpinLock()]) {
+      for (const [mine, other] of [[lock.read, lock.write], [lock.write, lock.read]] as const) {
+        const guard = await mine.acquireAsync();
+        throwsCode(() => other.acquire({ block: true }), "EDEADLK", /acquireAsync/);
+        guard.release();
+        other.acquire({ block: true }).release();
+      }
+      const guards = [await lock.read.acquireAsync(), lock.read.acquire()];
+      for (const guard of guards) guard.release();
+    }
+  });
+
+  it("do not wait for a dead reader of a RwLock", async () => {
+    const lock = rwLock();
+    await assert.rejects(
+      run({ task: "die reading", lock, words: shared(), times: 1 }).join(),
+      /died/,
+    );
+    using guard = lock.write.acquire({ block: true });
+    assert.equal(guard.ownerDied, false);
+  });
+
+  it("read and write without blocking the thread", async () => {
+    const lock = rwLock();
+    const [first, second] = await Promise.all([lock.read.acquireAsync(), lock.read.acquireAsync()]);
+    await rejectsCode(lock.write.acquireAsync({ timeoutMs: 10 }), "ETIMEDOUT");
+    const writing = lock.write.acquireAsync();
+    await sleep(5);
+    await rejectsCode(lock.read.acquireAsync({ timeoutMs: 10 }), "ETIMEDOUT");
+    first.release();
+    second.release();
+    const guard = await writing;
+    const reading = lock.read.acquireAsync();
+    await sleep(5);
+    guard.release();
+    (await reading).release();
+    using _guard = lock.write.acquire();
+  });
+
+  it("see whole records", async () => {
+    for (const size of [2, 16]) {
+      const memory = new SharedArrayBuffer(SeqLock.bytes({ words: size }));
+      const record = SeqLock.create(memory, { words: size });
+      const words = shared();
+      const tasks = ["look", "put", "look", "put"] as const;
+      const threads = tasks.map((task) => run({ task, record, words, times: 5000 }));
+      for (const thread of threads) await thread.join();
+      const out = new Int32Array(size);
+      record.read(out);
+      assert.ok(out.every((word) => word === out[0]));
+    }
+    throwsCode(() => SeqLock.bytes({ words: 17 }), "EINVAL");
+    const small = SeqLock.create(new SharedArrayBuffer(SeqLock.bytes({ words: 2 })), { words: 2 });
+    throwsCode(() => small.read(new Int32Array(1)), "EINVAL");
+    throwsCode(() => small.write([1]), "EINVAL");
+    throwsCode(() => small.write(undefined as never), "EINVAL");
+  });
+
+  it("find no block reused that they look at", async () => {
+    const epoch = Epoch.create(new SharedArrayBuffer(Epoch.bytes()));
+    const words = shared();
+    const tasks = ["follow", "follow", "replace"] as const;
+    const threads = tasks.map((task) => run({ task, epoch, words, times: 3000 }));
+    for (const thread of threads) await thread.join();
+    throwsCode(() => epoch.exit(), "EOWNER");
+    throwsCode(() => epoch.safe(0.5), "EINVAL");
+  });
+
+  it("take all that was made, asleep or not", async () => {
+    const events = EventCount.create(new SharedArrayBuffer(EventCount.bytes()));
+    const words = shared();
+    const times = 2000;
+    const tasks = ["take", "take", "take", "make", "make"] as const;
+    const threads = tasks.map((task) => run({ task, events, words, times }));
+    let taken = 0;
+    const take = (): boolean => {
+      const found = Atomics.load(words, 0);
+      if (found === 0 || Atomics.compareExchange(words, 0, found, found - 1) !== found) {
+        return false;
+      }
+      taken++;
+      return true;
+    };
+    const make = run({ task: "make", events, words, times: times + 10 });
+    for (let turn = 0; turn < 10; turn++) await events.waitUntilAsync(take);
+    for (const thread of [...threads, make]) await thread.join();
+    assert.deepEqual([words[0], taken], [0, 10]);
+    throwsCode(() => events.waitUntil(() => false), "EWOULDBLOCK");
+    throwsCode(() => events.waitUntil(() => false, { block: true, timeoutMs: 5 }), "ETIMEDOUT");
+    await rejectsCode(events.waitUntilAsync(() => false, { timeoutMs: 5 }), "ETIMEDOUT");
+  });
+
+  it("consume under a mutex what others produce", async () => {
+    const lock = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
+    const filled = Condition.create(new SharedArrayBuffer(Condition.bytes()));
+    const words = shared();
+    const times = 500;
+    const tasks = ["consume", "consume", "produce", "produce"] as const;
+    const threads = tasks.map((task) => run({ task, lock, filled, words, times }));
+    await begun(words, 4);
+    for (const thread of threads) await thread.join();
+    assert.equal(words[0], 0);
+  });
+
+  it("wait for a condition no longer than they said, and have the lock afterwards", async () => {
+    const lock = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
+    const filled = Condition.create(new SharedArrayBuffer(Condition.bytes()));
+    throwsCode(() => filled.wait(lock), "EOWNER");
+    throwsCode(() => filled.wait({} as never), "EINVAL");
+    {
+      using _guard = lock.acquire();
+      throwsCode(() => filled.wait(lock, { block: true, timeoutMs: 5 }), "ETIMEDOUT");
+      assert.equal(lock.held, true);
+    }
+    const waiting = filled.waitAsync(lock, await lock.acquireAsync());
+    lock.acquire().release();
+    assert.equal(filled.signal(), true);
+    (await waiting).release();
+    await rejectsCode(
+      filled.waitAsync(lock, await lock.acquireAsync(), { timeoutMs: 5 }),
+      "ETIMEDOUT",
+    );
+    using _guard = lock.acquire();
+  });
+});

@@ -1,0 +1,479 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ConditionCore } from "../../lib/sync/conditions/condition_core.ts";
+import { EpochCore } from "../../lib/sync/epoch/epoch_core.ts";
+import { EventCountCore } from "../../lib/sync/conditions/event_count_core.ts";
+import { RwCore } from "../../lib/sync/readers/rw_core.ts";
+import { RwSpinCore } from "../../lib/sync/readers/rw_spin_core.ts";
+import { READ_TRIES, SeqCore } from "../../lib/sync/readers/seq_core.ts";
+import { ID_MASK, LINE_WORDS, type Waiter } from "../../lib/wait/waiter.ts";
+
+const SHAPE = { threads: 4, domains: 2 };
+
+/** Threads that are numbers: who was woken, and who is dead, is up to the test. */
+class Crew {
+  readonly woken: number[] = [];
+  readonly dead: Set<number> = new Set();
+
+  /** The largest ids, so that flags that overlap them would show. */
+  id(slot: number): number {
+    return ID_MASK - slot;
+  }
+
+  member(slot: number, id = this.id(slot)): Waiter {
+    return {
+      id,
+      slot,
+      domain: slot % 2,
+      spin: () => false,
+      unpark: (id) => void this.woken.push(id),
+      alive: (id) => !this.dead.has(id),
+      now: () => 0,
+    };
+  }
+}
+
+function wordsOf(words: number): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(words * 4));
+}
+
+for (const [name, make] of [["RwCore", RwCore], ["RwSpinCore", RwSpinCore]] as const) {
+  describe(`${name}, one thread after the other`, () => {
+    const setup = (): { a: Waiter; b: Waiter; crew: Crew; lock: RwCore | RwSpinCore } => {
+      const crew = new Crew();
+      const lock = new make(wordsOf(make.words(SHAPE)), SHAPE);
+      return { a: crew.member(0), b: crew.member(3), crew, lock };
+    };
+
+    it("lets many read, or one write", () => {
+      const { a, b, lock } = setup();
+      assert.ok(lock.read.tryAcquire(a) && lock.read.begin(b));
+      assert.ok(lock.read.holds(a) && lock.read.holds(b));
+      assert.equal(lock.write.tryAcquire(a), false);
+      assert.ok(lock.read.release(a) && lock.read.release(b));
+      assert.ok(lock.write.begin(b) && lock.write.holds(b));
+      assert.equal(lock.read.tryAcquire(a), false);
+      assert.equal(lock.write.tryAcquire(a), false);
+      assert.ok(lock.write.release(b));
+      assert.ok(lock.read.tryAcquire(a));
+    });
+
+    it("is released by who has it only", () => {
+      const { a, b, lock } = setup();
+      assert.equal(lock.read.release(a), false);
+      assert.equal(lock.write.release(a), false);
+      assert.ok(lock.read.tryAcquire(a));
+      assert.equal(lock.read.release(b), false);
+      assert.equal(lock.write.release(a), false);
+      assert.ok(lock.read.release(a));
+      assert.equal(lock.read.release(a), false);
+      assert.ok(lock.write.tryAcquire(a));
+      assert.equal(lock.write.release(b), false);
+      assert.equal(lock.read.release(a), false);
+    });
+
+    it("leaves nothing behind when a wait is given up", () => {
+      const { a, b, lock } = setup();
+      for (
+        const [holder, waiter] of [["write", "read"], ["write", "write"], [
+          "read",
+          "write",
+        ]] as const
+      ) {
+        assert.ok(lock[holder].tryAcquire(a));
+        assert.equal(lock[waiter].begin(b), false);
+        const wait = lock[waiter].wait(b);
+        assert.equal(wait.next(false).done, false);
+        assert.deepEqual(wait.next(true), { value: false, done: true });
+        assert.ok(lock[holder].release(a));
+        assert.ok(lock.write.tryAcquire(a) && lock.write.release(a));
+        assert.ok(lock.read.tryAcquire(a) && lock.read.release(a));
+      }
+    });
+
+    it("goes to a writer when a writer died, and to nobody when that says nothing", () => {
+      const { a, b, crew, lock } = setup();
+      assert.ok(lock.write.tryAcquire(a));
+      crew.dead.add(a.id);
+      assert.equal(lock.read.begin(b), false);
+      assert.deepEqual(lock.read.wait(b).next(false), { value: false, done: true });
+      assert.equal(lock.read.broken(), true);
+      assert.ok(lock.write.tryAcquire(b));
+      assert.equal(lock.write.ownerDied(), true);
+      assert.ok(lock.write.release(b));
+      assert.equal(lock.write.tryAcquire(b), false);
+      assert.equal(lock.write.broken(), true);
+      assert.ok(lock.write.markConsistent(b));
+      assert.equal(lock.write.markConsistent(b), false);
+      assert.ok(lock.read.tryAcquire(b) && lock.read.release(b));
+      assert.ok(lock.write.tryAcquire(b));
+      assert.equal(lock.write.ownerDied(), false);
+    });
+  });
+}
+
+describe("RwCore", () => {
+  it("keeps each reader on a line of its own, which no other writes", () => {
+    const words = wordsOf(RwCore.words(SHAPE));
+    const crew = new Crew();
+    const lock = new RwCore(words, SHAPE);
+    for (let slot = 0; slot < SHAPE.threads; slot++) {
+      lock.read.tryAcquire(crew.member(slot));
+      lock.read.release(crew.member(slot));
+    }
+    const lines = new Set<number>();
+    for (let slot = 0; slot < SHAPE.threads; slot++) {
+      const before = words.slice();
+      lock.read.tryAcquire(crew.member(slot));
+      const changed = [...words.keys()].filter((word) => words[word] !== before[word]);
+      assert.equal(changed.length, 1);
+      lines.add(Math.floor((changed[0] as number) / LINE_WORDS));
+    }
+    assert.equal(lines.size, SHAPE.threads);
+    assert.ok(!lines.has(0));
+  });
+
+  it("wakes a sleeping writer when the reader that it waits for leaves, and no sooner", () => {
+    const crew = new Crew();
+    const [a, b, c] = [crew.member(0), crew.member(1), crew.member(2)];
+    const lock = new RwCore(wordsOf(RwCore.words(SHAPE)), SHAPE);
+    lock.read.tryAcquire(a);
+    lock.read.tryAcquire(b);
+    assert.equal(lock.write.begin(c), false);
+    assert.equal(lock.write.holds(c), false);
+    const wait = lock.write.wait(c);
+    wait.next(false);
+    assert.equal(lock.read.tryAcquire(crew.member(3)), false, "no later reader gets in");
+    lock.read.release(b);
+    assert.deepEqual(crew.woken, []);
+    lock.read.release(a);
+    assert.deepEqual(crew.woken, [c.id]);
+    assert.deepEqual(wait.next(false), { value: true, done: true });
+    assert.ok(lock.write.holds(c) && lock.write.release(c));
+  });
+
+  it("lets sleeping readers in after some writers, and none before them", () => {
+    const crew = new Crew();
+    const [reader, other] = [crew.member(0), crew.member(1)];
+    const lock = new RwCore(wordsOf(RwCore.words(SHAPE)), SHAPE, 2);
+    let [now, next] = [crew.member(2), crew.member(3)];
+    assert.ok(lock.write.tryAcquire(now));
+    const waits = [reader, other].map((me) => {
+      assert.equal(lock.read.begin(me), false);
+      const wait = lock.read.wait(me);
+      wait.next(false);
+      return wait;
+    });
+    for (let passed = 0; passed < 3; passed++) {
+      assert.equal(lock.write.begin(next), false);
+      const wait = lock.write.wait(next);
+      wait.next(false);
+      crew.woken.length = 0;
+      lock.write.release(now);
+      assert.equal(crew.woken.at(-1), next.id);
+      const readersIn = passed === 2;
+      assert.equal(lock.read.holds(reader) && lock.read.holds(other), readersIn);
+      assert.equal(wait.next(false).done, !readersIn);
+      if (readersIn) {
+        for (const wait of waits) assert.deepEqual(wait.next(false), { value: true, done: true });
+        lock.read.release(reader);
+        lock.read.release(other);
+        assert.deepEqual(wait.next(false), { value: true, done: true });
+      }
+      [now, next] = [next, now];
+    }
+    assert.ok(lock.write.release(now));
+  });
+
+  it("lets sleeping readers in when only newcomers write, as the writer that was woken is slow", () => {
+    const crew = new Crew();
+    const [reader, slow, quick] = [crew.member(0), crew.member(1), crew.member(2)];
+    const lock = new RwCore(wordsOf(RwCore.words(SHAPE)), SHAPE);
+    assert.ok(lock.write.tryAcquire(quick));
+    for (const [side, me] of [[lock.read, reader], [lock.write, slow]] as const) {
+      assert.equal(side.begin(me), false);
+      side.wait(me).next(false);
+    }
+    lock.write.release(quick);
+    assert.deepEqual(crew.woken, [slow.id]);
+    assert.ok(lock.write.tryAcquire(quick) && lock.write.release(quick));
+    assert.ok(lock.read.holds(reader));
+  });
+
+  it("does not wait for a dead reader, nor for its slot's next user", () => {
+    const crew = new Crew();
+    const [dead, writer] = [crew.member(1), crew.member(2)];
+    const lock = new RwCore(wordsOf(RwCore.words(SHAPE)), SHAPE);
+    lock.read.tryAcquire(dead);
+    assert.equal(lock.write.tryAcquire(writer), false);
+    crew.dead.add(dead.id);
+    assert.ok(lock.write.tryAcquire(writer) && lock.write.release(writer));
+    const heir = crew.member(1, 77);
+    assert.ok(!lock.read.release(heir) && lock.read.tryAcquire(heir) && lock.read.release(heir));
+  });
+
+  it("does not say that a writer died that had not begun", () => {
+    const crew = new Crew();
+    const [reader, dead, writer] = [crew.member(0), crew.member(1), crew.member(2)];
+    const lock = new RwCore(wordsOf(RwCore.words(SHAPE)), SHAPE);
+    lock.read.tryAcquire(reader);
+    assert.equal(lock.write.begin(dead), false);
+    lock.write.wait(dead).next(false);
+    crew.dead.add(dead.id);
+    lock.read.release(reader);
+    assert.ok(lock.write.tryAcquire(writer));
+    assert.equal(lock.write.ownerDied(), false);
+  });
+
+  it("does not say so either where a reader finds that writer", () => {
+    const crew = new Crew();
+    const [inside, dead, reader] = [crew.member(0), crew.member(1), crew.member(2)];
+    const lock = new RwCore(wordsOf(RwCore.words(SHAPE)), SHAPE);
+    lock.read.tryAcquire(inside);
+    assert.equal(lock.write.begin(dead), false);
+    lock.write.wait(dead).next(false);
+    crew.dead.add(dead.id);
+    assert.equal(lock.read.begin(reader), false);
+    assert.deepEqual(lock.read.wait(reader).next(false), { value: true, done: true });
+    assert.equal(lock.read.ownerDied(), false);
+  });
+});
+
+describe("RwSpinCore", () => {
+  it("is one word, and keeps readers out while a writer waits", () => {
+    assert.equal(RwSpinCore.words(SHAPE), 1);
+    const crew = new Crew();
+    const [a, b, c] = [crew.member(0), crew.member(1), crew.member(2)];
+    const lock = new RwSpinCore(wordsOf(1), SHAPE);
+    lock.read.tryAcquire(a);
+    lock.write.begin(b);
+    const wait = lock.write.wait(b);
+    assert.equal(wait.next(false).done, false);
+    assert.equal(lock.read.tryAcquire(c), false);
+    lock.read.release(a);
+    assert.deepEqual(wait.next(false), { value: true, done: true });
+  });
+
+  it("counts no more readers than it has bits for", () => {
+    const words = wordsOf(1);
+    const lock = new RwSpinCore(words, SHAPE);
+    words[0] = ID_MASK;
+    assert.equal(lock.read.tryAcquire(new Crew().member(0)), false);
+    assert.equal(words[0], ID_MASK);
+  });
+
+  it("forgets a writer that died waiting", () => {
+    const crew = new Crew();
+    const [a, dead] = [crew.member(0), crew.member(1)];
+    const lock = new RwSpinCore(wordsOf(1), SHAPE);
+    lock.read.tryAcquire(a);
+    lock.write.begin(dead);
+    lock.write.wait(dead).next(false);
+    crew.dead.add(dead.id);
+    lock.read.release(a);
+    assert.equal(lock.read.begin(a), false);
+    const wait = lock.read.wait(a);
+    assert.equal(wait.next(false).done, false);
+    assert.deepEqual(wait.next(false), { value: true, done: true });
+  });
+});
+
+describe("SeqCore", () => {
+  const SIZE = 16;
+
+  it("reads what was written, whatever the size", () => {
+    for (const size of [1, 2, 15, 16]) {
+      const core = new SeqCore(wordsOf(SeqCore.words(SHAPE, size)), SHAPE, size);
+      const out = new Int32Array(size);
+      for (let round = 0; round < 5; round++) {
+        const values = Array.from({ length: size }, (_, word) => round * 100 - word);
+        core.write(values);
+        assert.ok(core.read(out));
+        assert.deepEqual([...out], values);
+      }
+    }
+    assert.equal(SeqCore.words(SHAPE, 15), LINE_WORDS);
+  });
+
+  it("goes on where the version wraps", () => {
+    const words = wordsOf(SeqCore.words(SHAPE, 1));
+    words[0] = 2 ** 31 - 1;
+    const core = new SeqCore(words, SHAPE, 1);
+    const out = new Int32Array(1);
+    for (const value of [5, 6, 7]) {
+      core.write([value]);
+      assert.ok(core.read(out));
+      assert.equal(out[0], value);
+    }
+  });
+
+  it("is not held up by a writer that stands still or dies half-way", () => {
+    const crew = new Crew();
+    const words = wordsOf(SeqCore.words(SHAPE, SIZE));
+    const core = new SeqCore(words, SHAPE, SIZE);
+    const [dead, heir] = [crew.member(0), crew.member(1)];
+    core.write(new Int32Array(SIZE).fill(1));
+    const out = new Int32Array(SIZE);
+    assert.ok(core.begin(dead));
+    const values = {
+      length: SIZE,
+      get 7(): number {
+        assert.ok(core.read(out));
+        throw new Error("stop");
+      },
+    } as unknown as ArrayLike<number>;
+    assert.throws(() => core.write(values), /stop/);
+    assert.ok(core.read(out) && out.every((word) => word === 1));
+    assert.equal(core.tryAcquire(heir), false);
+    crew.dead.add(dead.id);
+    assert.ok(core.tryAcquire(heir));
+    core.write(new Int32Array(SIZE).fill(2));
+    assert.ok(core.release(heir) && core.read(out) && out.every((word) => word === 2));
+  });
+
+  it("gives up reading when a write comes in between every time, and not before", () => {
+    for (const most of [1, READ_TRIES - 1, READ_TRIES]) {
+      const core = new SeqCore(wordsOf(LINE_WORDS), SHAPE, 1);
+      let writes = 0;
+      const out = new Proxy(new Int32Array(1), {
+        set(): boolean {
+          if (writes < most) core.write([++writes]);
+          return true;
+        },
+      });
+      assert.equal(core.read(out), most < READ_TRIES);
+      assert.equal(writes, most);
+    }
+  });
+});
+
+describe("EpochCore", () => {
+  const setup = (): { a: Waiter; b: Waiter; crew: Crew; words: Int32Array; core: EpochCore } => {
+    const crew = new Crew();
+    const words = wordsOf(EpochCore.words(SHAPE));
+    return { a: crew.member(0), b: crew.member(1), crew, words, core: new EpochCore(words, SHAPE) };
+  };
+
+  it("is safe after two steps, which wait for who is inside", () => {
+    const { a, b, core } = setup();
+    core.enter(a);
+    const epoch = core.epoch();
+    assert.equal(core.advance(b), 0);
+    assert.equal(core.advance(b), a.id);
+    assert.equal(core.safe(epoch), false);
+    core.quiescent(a);
+    assert.equal(core.advance(b), 0);
+    assert.equal(core.safe(epoch), true);
+    assert.equal(core.advance(b), a.id);
+    assert.ok(core.exit(a));
+    assert.equal(core.advance(b), 0);
+  });
+
+  it("nests, and is not fooled by an inner quiescent state", () => {
+    const { a, b, core } = setup();
+    assert.equal(core.exit(a), false);
+    core.enter(a);
+    core.enter(a);
+    core.advance(b);
+    core.quiescent(a);
+    assert.equal(core.advance(b), a.id);
+    assert.ok(core.exit(a));
+    assert.equal(core.advance(b), a.id);
+    assert.ok(core.exit(a));
+    assert.equal(core.exit(a), false);
+    assert.equal(core.advance(b), 0);
+  });
+
+  it("forgets the dead, and their slots' next users are not taken for them", () => {
+    const { a, b, crew, words, core } = setup();
+    core.enter(a);
+    core.advance(b);
+    assert.equal(core.advance(b), a.id);
+    crew.dead.add(a.id);
+    assert.equal(core.advance(b), 0);
+    const next = crew.member(0, 5);
+    const other = new EpochCore(words, SHAPE);
+    other.enter(next);
+    assert.equal(core.advance(b), 0);
+    assert.equal(core.advance(b), 5);
+  });
+
+  it("wraps", () => {
+    const { a, words, core } = setup();
+    words[0] = 2 ** 31 - 2;
+    const epoch = core.epoch();
+    core.enter(a);
+    core.advance(a);
+    assert.equal(core.epoch(), -(2 ** 31));
+    core.quiescent(a);
+    assert.equal(core.safe(epoch), false);
+    core.advance(a);
+    assert.equal(core.safe(epoch), true);
+  });
+});
+
+describe("EventCountCore and ConditionCore", () => {
+  const setup = (): { crew: Crew; members: Waiter[]; core: EventCountCore } => {
+    const crew = new Crew();
+    const members = [0, 1, 2, 3].map((slot) => crew.member(slot));
+    const core = new EventCountCore(wordsOf(EventCountCore.words(SHAPE)), SHAPE);
+    return { crew, members, core };
+  };
+
+  it("wakes who waits, in turn, and passes on what came too late", () => {
+    const { crew, members: [a, b, c, d], core } = setup() as never as {
+      crew: Crew;
+      members: [Waiter, Waiter, Waiter, Waiter];
+      core: EventCountCore;
+    };
+    assert.equal(core.notify(d), false);
+    for (const me of [a, b, c]) core.prepare(me);
+    assert.ok(core.notify(d) && core.notify(d));
+    assert.deepEqual(crew.woken, [a.id, b.id]);
+    core.cancel(a);
+    assert.deepEqual(crew.woken, [a.id, b.id, c.id]);
+    assert.deepEqual(core.wait(b).next(false), { value: true, done: true });
+    assert.deepEqual(core.wait(c).next(false), { value: true, done: true });
+    assert.equal(core.notify(d), false);
+    core.prepare(a);
+    const wait = core.wait(a);
+    assert.equal(wait.next(false).done, false);
+    assert.equal(wait.next(false).done, false, "woken for no reason");
+    assert.deepEqual(wait.next(true), { value: false, done: true });
+    core.prepare(a);
+    core.prepare(b);
+    assert.ok(core.notifyAll(d));
+    assert.deepEqual(core.wait(a).next(true), { value: true, done: true });
+  });
+
+  it("does not lose what a dead one was told", () => {
+    const { crew, members, core } = setup();
+    const [a, b, c] = members as [Waiter, Waiter, Waiter, Waiter];
+    core.prepare(a);
+    core.prepare(b);
+    const wait = core.wait(b);
+    wait.next(false);
+    assert.ok(core.notify(c));
+    assert.deepEqual(crew.woken, [a.id]);
+    crew.dead.add(a.id);
+    assert.deepEqual(wait.next(false), { value: true, done: true });
+    core.prepare(b);
+    crew.woken.length = 0;
+    core.notify(c);
+    assert.deepEqual(crew.woken, [b.id], "the dead are not woken");
+  });
+
+  it("releases the lock only for who holds it, after it has announced itself", () => {
+    const { members, core } = setup();
+    const [a, b] = members as [Waiter, Waiter, Waiter, Waiter];
+    const condition = new ConditionCore(core);
+    const lock = new SeqCore(wordsOf(LINE_WORDS), SHAPE, 1);
+    assert.equal(condition.begin(lock, a), false);
+    assert.equal(condition.signal(b), false);
+    lock.tryAcquire(a);
+    assert.ok(condition.begin(lock, a) && !lock.holds(a));
+    assert.ok(condition.signal(b));
+    assert.deepEqual(condition.wait(a).next(false), { value: true, done: true });
+    assert.equal(condition.broadcast(b), false);
+  });
+});
