@@ -50,6 +50,8 @@ export interface Outcome {
   readonly rescues: number;
   /** What went wrong, with its trace. */
   readonly violation: string | undefined;
+  /** The run that went wrong, for {@linkcode recall}. */
+  readonly choices?: string;
 }
 
 /** How far to go. */
@@ -78,6 +80,22 @@ const SPREAD: Int32Array = Int32Array.from({ length: 1 << MOST_EXPLORED }, (_, s
   return spread;
 });
 
+/** All alternatives as one set of bits. */
+function setOf(alternatives: Int32Array): number {
+  let mask = 0;
+  for (let kind = 0; kind < KINDS; kind++) {
+    mask |= (SPREAD[alternatives[kind] as number] as number) << kind;
+  }
+  return mask;
+}
+
+/** Those of a set that interrupt a thread that could have gone on. */
+function costlyOf(mask: number, alternatives: Int32Array, interrupted: number): number {
+  // A dead thread's killer goes on for free; so does one that is told something itself.
+  const kills = (SPREAD[alternatives[KILL] as number] as number) << KILL;
+  return interrupted < 0 ? 0 : mask & ~(0xf << (interrupted * KINDS)) & ~kills;
+}
+
 /** Goes through all choices. */
 class Search implements Strategy {
   bound = 0;
@@ -87,6 +105,8 @@ class Search implements Strategy {
   /** How many choices are to be repeated. */
   #known = 0;
   readonly #chosen: Uint8Array = new Uint8Array(MOST_CHOICES);
+  /** What was tried first, at each choice. */
+  readonly #first: Uint8Array = new Uint8Array(MOST_CHOICES);
   /** What is still to be tried, at each choice; and which of it costs an interruption. */
   readonly #todo: Int32Array = new Int32Array(MOST_CHOICES);
   readonly #costly: Int32Array = new Int32Array(MOST_CHOICES);
@@ -145,13 +165,8 @@ class Search implements Strategy {
   }
 
   pick(alternatives: Int32Array, interrupted: number): number {
-    let mask = 0;
-    for (let kind = 0; kind < KINDS; kind++) {
-      mask |= (SPREAD[alternatives[kind] as number] as number) << kind;
-    }
-    // A dead thread's killer goes on for free; so does one that is told something itself.
-    const kills = (SPREAD[alternatives[KILL] as number] as number) << KILL;
-    const costly = interrupted < 0 ? 0 : mask & ~(0xf << (interrupted * KINDS)) & ~kills;
+    const mask = setOf(alternatives);
+    const costly = costlyOf(mask, alternatives, interrupted);
     const left = this.#now();
     return this.#push(left === 0 ? mask & ~costly : mask, costly, left);
   }
@@ -168,7 +183,50 @@ class Search implements Strategy {
     this.#costly[at] = costly;
     this.#left[at] = left;
     this.#known = this.#depth;
-    return this.#take(at);
+    return this.#first[at] = this.#take(at);
+  }
+
+  /** The run so far: where it chose something else than what is tried first. */
+  get choices(): string {
+    const others: string[] = [];
+    for (let at = 0; at < this.#depth; at++) {
+      if (this.#chosen[at] !== this.#first[at]) others.push(`${at}:${this.#chosen[at]}`);
+    }
+    return others.join(" ");
+  }
+}
+
+/** A run that does not fit the program that it is tried on. */
+class Stale extends Error {}
+
+/** Makes the choices of an earlier search again. */
+class Recall implements Strategy {
+  #at = 0;
+  readonly #others: ReadonlyMap<number, number>;
+
+  constructor(choices: string) {
+    const pairs = choices.split(" ").filter((text) => text !== "");
+    this.#others = new Map(pairs.map((text) => text.split(":").map(Number) as [number, number]));
+  }
+
+  replay(): number {
+    return -1;
+  }
+
+  pick(alternatives: Int32Array, interrupted: number): number {
+    const mask = setOf(alternatives);
+    return this.#next(mask, mask & ~costlyOf(mask, alternatives, interrupted));
+  }
+
+  choose(ways: number): number {
+    const mask = (2 ** ways - 1) | 0;
+    return this.#next(mask, mask);
+  }
+
+  #next(mask: number, free: number): number {
+    const choice = this.#others.get(this.#at++) ?? firstOf(free);
+    if ((mask & (1 << choice)) === 0) throw new Stale();
+    return choice;
   }
 }
 
@@ -294,6 +352,7 @@ export function explore(subject: Case, sites: readonly Site[], limits: Limits = 
   runtime.strategy = search;
   let [schedules, steps, rescues] = [0, 0, 0];
   let violation: string | undefined;
+  let choices: string | undefined;
   for (
     search.bound = limits.from ?? 0;
     search.bound <= most && violation === undefined;
@@ -307,6 +366,7 @@ export function explore(subject: Case, sites: readonly Site[], limits: Limits = 
         runOnce(subject, false, limits.observer);
       } catch (error) {
         whyOf(error);
+        ({ choices } = search);
         violation = explain(subject, false, () => search.repeat());
       }
       steps += runtime.steps;
@@ -328,7 +388,32 @@ export function explore(subject: Case, sites: readonly Site[], limits: Limits = 
     preemptions: Math.min(search.bound, most),
     rescues,
     violation,
+    ...(choices !== undefined && { choices }),
   };
+}
+
+/**
+ * Does again what an exploration found to go wrong, as far as the program is the same.
+ *
+ * @param subject The case, of a stepwise module.
+ * @param sites That module's steps.
+ * @param choices The run: {@linkcode Outcome.choices}.
+ * @returns What goes wrong; undefined when nothing does, or when the program has no such run any more.
+ */
+export function recall(
+  subject: Case,
+  sites: readonly Site[],
+  choices: string,
+): string | undefined {
+  runtime.begin(subject, sites);
+  findPlain(subject);
+  runtime.strategy = new Recall(choices);
+  try {
+    runOnce(subject, false, undefined);
+    return undefined;
+  } catch (error) {
+    return error instanceof Stale ? undefined : whyOf(error);
+  }
 }
 
 /**

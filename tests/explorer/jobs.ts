@@ -4,7 +4,7 @@
  * @module
  */
 
-import { explore, type Outcome, walk } from "./explore.ts";
+import { explore, type Outcome, recall, walk } from "./explore.ts";
 import { atomicsText, Lines, type LockStatistics, missed } from "./lines.ts";
 import { Misuse, type Observer } from "./ops.ts";
 import type { Case, Spec } from "./spec.ts";
@@ -22,6 +22,16 @@ export interface Job {
   readonly index: number;
   /** As far as is meant for long runs. */
   readonly full: boolean;
+  /** Of a mutant: the run that found it out the last time, to be tried first. */
+  readonly known?: Death | undefined;
+}
+
+/** A run that finds a mutant out. */
+export interface Death {
+  /** The case's label. */
+  readonly case: string;
+  /** As {@linkcode Outcome.choices}. */
+  readonly choices: string;
 }
 
 /** What came of it. */
@@ -35,6 +45,8 @@ export interface JobResult {
   readonly alone?: string;
   /** Of a mutant: what it died of. */
   readonly death?: string;
+  /** Of a mutant: the run that found it out. */
+  readonly found?: Death;
   /** Of a walk. */
   readonly lock?: LockStatistics;
   /** Of a walk: lines from other domains for each operation. */
@@ -128,18 +140,30 @@ function runCase(subject: Case, sites: Parameters<typeof explore>[1], full: bool
   };
 }
 
-function runMutant(spec: Spec, sites: Parameters<typeof explore>[1], full: boolean): JobResult {
+function runMutant(
+  spec: Spec,
+  sites: Parameters<typeof explore>[1],
+  { full, known }: Job,
+): JobResult {
   const start = performance.now();
   const seconds = (): number => (performance.now() - start) / 1000;
   const cases = spec.cases.filter((subject) => isExplored(subject, full));
+  const foundBy = known && cases.find((subject) => labelOf(subject) === known.case);
+  const again = foundBy && recall(foundBy, sites, known.choices);
+  if (again !== undefined) {
+    const death = `${known?.case}: ${again}`;
+    return { failure: undefined, seconds: seconds(), death, ...(known && { found: known }) };
+  }
   const most = Math.max(...cases.map(({ preemptions }) => preemptions));
   // All cases with few interruptions before any with many: what is wrong shows early in one of them.
   for (let bound = 0; bound <= most; bound++) {
     for (const subject of cases.filter(({ preemptions }) => preemptions >= bound)) {
       const limits = { from: bound, preemptions: bound, seconds: full ? FULL_SECONDS : SECONDS };
-      const { violation } = explore(subject, sites, limits);
+      const { violation, choices = "" } = explore(subject, sites, limits);
       if (violation === undefined) continue;
-      return { failure: undefined, seconds: seconds(), death: `${labelOf(subject)}: ${violation}` };
+      const found: Death = { case: labelOf(subject), choices };
+      const death = `${found.case}: ${violation}`;
+      return { failure: undefined, seconds: seconds(), death, found };
     }
   }
   return { failure: "survived", seconds: seconds() };
@@ -173,7 +197,7 @@ function runWalks(subject: Case, sites: Parameters<typeof explore>[1]): JobResul
 export async function runJob(job: Job): Promise<JobResult> {
   try {
     const { spec, sites } = await load(job);
-    if (job.what === "mutant") return runMutant(spec, sites, job.full);
+    if (job.what === "mutant") return runMutant(spec, sites, job);
     const subject = spec.cases[job.index] as Case;
     return job.what === "case" ? runCase(subject, sites, job.full) : runWalks(subject, sites);
   } catch (error) {

@@ -1,13 +1,14 @@
 /**
  * Explores all specs, and all their mutants, each of which has to be found out.
  *
- * .tools/bin/bun tests/explorer/run.ts [--spec NAME]... [--full] [--junit FILE] [--verbose]
+ * .tools/bin/bun tests/explorer/run.ts [--spec NAME]... [--full] [--record] [--junit FILE] [--verbose]
  */
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
+import { Deaths } from "./deaths.ts";
 import { isExplored, type Job, type JobResult } from "./jobs.ts";
 import { caseTable, junit, lockTable, nameOf, type SpecReport } from "./report.ts";
 import type { Spec } from "./spec.ts";
@@ -21,11 +22,15 @@ const { values: options } = parseArgs({
   options: {
     spec: { type: "string", multiple: true, default: [] },
     full: { type: "boolean", default: false },
+    record: { type: "boolean", default: false },
     junit: { type: "string" },
     verbose: { type: "boolean", short: "v", default: false },
     help: { type: "boolean", short: "h", default: false },
   },
 });
+
+/** Which run found which mutant out. A long search looks for all of them anew. */
+const deaths = new Deaths();
 
 interface Task {
   readonly spec: Spec;
@@ -53,7 +58,11 @@ function tasksOf(file: string, spec: Spec, index: number): Task[] {
   return [
     ...explored.map(([which]) => task("case", which)),
     ...[...explored, ...walked].map(([which]) => task("walk", which)),
-    ...spec.mutants.map((_, which) => task("mutant", which)),
+    ...spec.mutants.map((mutant, which): Task => {
+      const { spec: subject, job } = task("mutant", which);
+      const known = full ? undefined : deaths.of(spec, mutant);
+      return { spec: subject, job: { ...job, known } };
+    }),
   ];
 }
 
@@ -149,6 +158,16 @@ async function main(): Promise<number> {
     mkdirSync(dirname(options.junit), { recursive: true });
     writeFileSync(options.junit, junit(reports));
   }
+  const mutants = tasks.filter(({ job }) => job.what === "mutant");
+  const searched = mutants.filter((task) =>
+    results.get(task)?.found?.choices !== task.job.known?.choices
+  );
+  if (options.record) deaths.record(mutants.map((task) => [task, results.get(task)?.found]));
+  else if (searched.length > 0) {
+    process.stdout.write(
+      `${searched.length} mutants had to be searched for: --record saves that\n`,
+    );
+  }
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   process.stdout.write(
     `${tasks.length - failed} passed, ${failed + poor.length} failed (${seconds} s)\n`,
@@ -158,9 +177,10 @@ async function main(): Promise<number> {
 
 if (options.help) {
   process.stdout.write(
-    "tests/explorer/run.ts [--spec NAME]... [--full] [--junit FILE] [--verbose]\n\n" +
+    "tests/explorer/run.ts [--spec NAME]... [--full] [--record] [--junit FILE] [--verbose]\n\n" +
       "  --spec NAME   only specs whose name has NAME in it\n" +
       "  --full        more interruptions, and the cases that take long\n" +
+      "  --record      keep which run finds which mutant out, to try it first the next time\n" +
       "  --junit FILE  write a report\n" +
       "  --verbose     say what each mutant died of\n",
   );

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { explore, walk } from "./explore.ts";
+import { explore, recall, walk } from "./explore.ts";
 import { jain, Lines, missed, shareAcross } from "./lines.ts";
 import type { Observer } from "./ops.ts";
 import type { Case, Program, Spec, Traffic, World } from "./spec.ts";
@@ -303,6 +303,22 @@ describe("the explorer", () => {
         assert.deepEqual([cut.violation, uncut.violation], [undefined, undefined]);
       }
     }
+  });
+
+  it("recalls a run that went wrong, and only where the program still has it", async () => {
+    const load = async (code: string): Promise<[Case, Stepwise["sites"]]> => {
+      const { module, sites } = await stepwise(threads(code));
+      return [{ ...base, setup: module["setup"] as Case["setup"] }, sites];
+    };
+    const lost = await load("Atomics.store(words, 0, Atomics.load(words, 0) + 1);");
+    const { choices = "", violation } = explore(...lost);
+    assert.notEqual(choices, "");
+    assert.match(recall(...lost, choices) ?? "", /all have counted/);
+    assert.match(violation ?? "", /all have counted/);
+    assert.equal(recall(...lost, ""), undefined, "the first run goes well");
+    assert.equal(recall(...await load("Atomics.add(words, 0, 1);"), choices), undefined);
+    // No thread 5, so what was recorded was another program.
+    assert.equal(recall(...lost, "0:20"), undefined);
   });
 
   it("walks the same way again", async () => {
