@@ -26,7 +26,7 @@ export function commandsFor(
     Bun: (report) => [
       ".tools/bin/bun",
       "test",
-      "--timeout=120000",
+      "--timeout=900000",
       ...bun,
       "--reporter=junit",
       `--reporter-outfile=${report}`,

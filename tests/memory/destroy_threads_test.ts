@@ -3,9 +3,10 @@ import { describe, it } from "node:test";
 import { launch } from "../../mod.ts";
 import { native } from "../../lib/runtime/native.ts";
 import { sibling } from "../support/checkout.ts";
+import { inExtent } from "../support/extent.ts";
 
 const THREADS = 8;
-const WAVES = 3;
+const WAVES = inExtent(1, 3);
 const ROUNDS = 200;
 
 function retired(): number {

@@ -4,13 +4,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Arena, launch, NodePool, NumaError, Replicated, Slab } from "../../mod.ts";
 import { native } from "../../lib/runtime/native.ts";
 import { sibling } from "../support/checkout.ts";
+import { inExtent } from "../support/extent.ts";
 import { random, runProgram } from "../support/fuzz.ts";
 import type { FuzzTask } from "../workers/fuzz.ts";
 
 /** Programs on the main thread, and in workers of which every other one is terminated. */
-const ALONE = 400;
+const ALONE = inExtent(150, 1000);
 const WORKERS = 12;
-const EACH = 50;
+const EACH = inExtent(25, 100);
 
 function liveMappings(): number {
   const out = new BigUint64Array(4);
