@@ -1,9 +1,10 @@
 /**
  * The gate: every check and every suite, one line each at the end.
  *
- * scripts/test [--quick] [--arm64] [--only NAME]
+ * scripts/test [--quick | --full | --arm64] [--only NAME]
  */
 import { globSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { arm64Suites, type Extent } from "./lib/arm64.ts";
@@ -17,6 +18,7 @@ import { unitTests } from "./lib/unit_tests.ts";
 const { values: options } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
+    full: { type: "boolean", default: false },
     arm64: { type: "boolean", default: false },
     only: { type: "string", multiple: true, default: [] },
     help: { type: "boolean", short: "h", default: false },
@@ -28,7 +30,16 @@ const ENTRIES = Object.values(
   (JSON.parse(readFileSync("deno.json", "utf8")) as { exports: Record<string, string> }).exports,
 );
 const EXPLORER = "interleavings";
-const EXPLORE = [".tools/bin/bun", "tests/explorer/run.ts"];
+const EXPLORE = [
+  ...[".tools/bin/bun", "tests/explorer/run.ts", "--workers", "1"],
+  ...(options.full ? ["--full"] : []),
+];
+/** Suites that run side by side: each keeps about one CPU busy. */
+const LANES = Math.max(2, availableParallelism());
+/** What tests read with tests/support/extent.ts. */
+if (options.full) process.env["NUMAKIT_FULL"] = "1";
+/** Saves Node half of its time in tests: it strips the types of every module for every thread. */
+const NODE_CACHE = { NODE_COMPILE_CACHE: `${process.cwd()}/build/node-cache` };
 const numaTests = globSync("tests/numa/*_test.ts").sort();
 
 /** A guest's shape, the tests that fit it, and the runtimes that run them: all, unless given. */
@@ -59,8 +70,8 @@ const GUESTS: Record<string, Guest> = {
   },
 };
 
-async function runGuests(): Promise<SuiteResult[]> {
-  const results: SuiteResult[] = [];
+async function guestSteps(): Promise<Step[]> {
+  const steps: Step[] = [];
   const { env } = await buildNode20();
   for (const [guest, { shape, tests, runtimes }] of Object.entries(GUESTS)) {
     // Those for any shape last: one of the others tells a heap's growth from all mappings of its process.
@@ -77,7 +88,7 @@ async function runGuests(): Promise<SuiteResult[]> {
       "Node 26": commandsFor(compiled, { node: nodeFlags })["Node 26"],
     };
     for (const [runtime, command] of Object.entries(commands)) {
-      if (runtimes?.includes(runtime) === false) continue;
+      if (!options.full && runtimes?.includes(runtime) === false) continue;
       const inGuest: Command = (report) => [
         "scripts/numa_vm",
         ...shape,
@@ -89,19 +100,14 @@ async function runGuests(): Promise<SuiteResult[]> {
         "--",
         ...command(report),
       ];
-      const name = `guest with ${guest}, ${runtime}`;
-      if (wants(name)) results.push(await step(() => runJunit(name, inGuest)));
+      steps.push(junit(`guest with ${guest}, ${runtime}`, inGuest));
     }
   }
-  return results;
+  return steps;
 }
 
-async function runArm64(extent: Extent): Promise<SuiteResult[]> {
-  const results: SuiteResult[] = [];
-  for (const [name, run] of arm64Suites(extent)) {
-    if (wants(name)) results.push(await step(run));
-  }
-  return results;
+function arm64Steps(extent: Extent): Step[] {
+  return Array.from(arm64Suites(extent), ([name, run]): Step => ({ name, run }));
 }
 
 function tally(tests: readonly TestCase[], outcome: TestCase["outcome"]): number {
@@ -146,19 +152,42 @@ function wantsGuests(): boolean {
 }
 
 /** A suite that may be left out by its name. */
-type Step = readonly [name: string, run: () => Promise<SuiteResult>];
-
-/** Runs suites one after the other, and the lanes side by side. */
-async function runLanes(...lanes: readonly (readonly Step[])[]): Promise<SuiteResult[]> {
-  const runLane = async (steps: readonly Step[]): Promise<SuiteResult[]> => {
-    const results: SuiteResult[] = [];
-    for (const [name, run] of steps) if (wants(name)) results.push(await step(run));
-    return results;
-  };
-  return (await Promise.all(lanes.map(runLane))).flat();
+interface Step {
+  readonly name: string;
+  readonly run: () => Promise<SuiteResult>;
+  /** Suites of the same group have to have run the same tests. */
+  readonly group?: string;
 }
 
-const junit = (name: string, command: Command): Step => [name, () => runJunit(name, command)];
+/** Runs suites side by side, in their order as far as there are lanes. */
+async function runSteps(steps: readonly Step[], lanes = LANES): Promise<SuiteResult[]> {
+  const queue = steps.filter(({ name }) => wants(name));
+  const results: SuiteResult[] = [];
+  const groups = Map.groupBy(queue, ({ group }) => group);
+  await Promise.all(Array.from({ length: lanes }, async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      results.push(await step(next.run));
+    }
+  }));
+  for (const [group, members] of groups) {
+    if (group === undefined || members.length < 2) continue;
+    const names = members.map(({ name }) => name);
+    results.push(compareCounts(results.filter(({ name }) => names.includes(name))));
+  }
+  return results;
+}
+
+function junit(
+  name: string,
+  command: Command,
+  { group, env, isTable }: Pick<Step, "group"> & {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly isTable?: boolean;
+  } = {},
+): Step {
+  const run = (): Promise<SuiteResult> => runJunit(name, command, env, isTable);
+  return { name, run, ...(group !== undefined && { group }) };
+}
 
 const nodeTests = (files: readonly string[]): Command => (report) => [
   ".tools/bin/node",
@@ -182,18 +211,20 @@ function staticChecks(): Step {
       ...globSync("lib/**/*.ts"),
     ],
   };
-  return ["static checks", () => runChecks("static checks", checks)];
+  return { name: "static checks", run: () => runChecks("static checks", checks) };
 }
 
 /** What is measured has the machine to itself. */
 function costs(): Step {
   const checks = { "sizes and import times": [".tools/bin/bun", "scripts/check_costs.ts"] };
-  return ["costs", () => runChecks("costs", checks, Object.keys(checks))];
+  return { name: "costs", run: () => runChecks("costs", checks, Object.keys(checks)) };
 }
 
 function unitSteps(): Record<"bun" | "deno" | "node26" | "node20", Step> {
+  const group = "unit";
   const { Bun, Deno, "Node 26": node26 } = commandsFor(unitTests);
-  const node20: Step = ["Node 20 with koffi", async () => {
+  const name = "Node 20 with koffi";
+  const run = async (): Promise<SuiteResult> => {
     const { files, env } = await buildNode20();
     const command: Command = (report) => [
       ".tools/bin/node20",
@@ -202,53 +233,55 @@ function unitSteps(): Record<"bun" | "deno" | "node26" | "node20", Step> {
       `--test-reporter-destination=${report}`,
       ...files,
     ];
-    return await runJunit("Node 20 with koffi", command, env);
-  }];
+    return await runJunit(name, command, env);
+  };
   return {
-    bun: junit("Bun", Bun),
-    deno: junit("Deno", Deno),
-    node26: junit("Node 26", node26),
-    node20,
+    bun: junit("Bun", Bun, { group }),
+    deno: junit("Deno", Deno, { group }),
+    node26: junit("Node 26", node26, { group, env: NODE_CACHE }),
+    node20: { name, run, group },
   };
 }
 
 /** On each runtime what a default container can run; on Node 20 that is what tests/runtime/container_test.ts says of it. */
 function containerSteps(): Step[] {
   return Object.entries(containerCommands()).map(([runtime, command]) =>
-    junit(`default container, ${runtime}`, command)
+    junit(`default container, ${runtime}`, command, { group: "container", env: NODE_CACHE })
   );
 }
 
-async function runAll(): Promise<SuiteResult[]> {
-  const results = await runLanes([staticChecks()], [
-    junit("C helper with ASan and UBSan", (report) => [
-      "ctest",
-      ...["--test-dir", "build/sanitize", "--output-on-failure"],
-      ...["--output-junit", `${process.cwd()}/${report}`],
-    ]),
+function packageSteps(): Step[] {
+  return [
     // One file for the packages' contract, one each for types, bundles and packers.
     junit("npm package contract", nodeTests(globSync("tests/packages/*_test.ts").sort())),
     junit("package from JSR", commandsFor(["tests/jsr/jsr_test.ts"]).Deno),
-  ]);
-  results.push(
-    ...await runLanes([
-      costs(),
-      [
-        EXPLORER,
-        () => runJunit(EXPLORER, (report) => [...EXPLORE, "--junit", report], {}, true),
-      ],
+  ];
+}
+
+async function runAll(): Promise<SuiteResult[]> {
+  const { bun, deno, node26, node20 } = unitSteps();
+  const guests = wantsGuests()
+    ? [...await guestSteps(), ...arm64Steps(options.full ? "full" : "gate")]
+    : [];
+  // What is measured has the machine to itself. Of the rest what takes longest comes first, so that no lane ends long
+  // before the others.
+  return [
+    ...await runSteps([costs()], 1),
+    ...await runSteps([
+      ...guests,
+      ...[node26, node20, deno],
+      junit(EXPLORER, (report) => [...EXPLORE, "--junit", report], { isTable: true }),
+      ...[bun, staticChecks()],
+      ...packageSteps(),
+      ...containerSteps(),
+      junit("C helper with ASan and UBSan", (report) => [
+        "ctest",
+        ...["--test-dir", "build/sanitize", "--output-on-failure"],
+        ...["--output-junit", `${process.cwd()}/${report}`],
+      ]),
       junit("the explorer itself", nodeTests(["tests/explorer/self_test.ts"])),
     ]),
-  );
-  const { bun, deno, node26, node20 } = unitSteps();
-  const runtimes = await runLanes([bun, node26], [deno, node20]);
-  results.push(...runtimes);
-  if (runtimes.length > 1) results.push(compareCounts(runtimes));
-  const contained = await runLanes(containerSteps());
-  results.push(...contained);
-  if (contained.length > 1) results.push(compareCounts(contained));
-  if (wantsGuests()) results.push(...await runGuests(), ...await runArm64("gate"));
-  return results;
+  ];
 }
 
 /** Only Node's reports carry the reasons that the tests declare; a test's name finds them for the others. */
@@ -283,12 +316,16 @@ function summarize(results: readonly SuiteResult[]): number {
 
 if (options.help) {
   process.stdout.write(
-    "scripts/test [--quick | --arm64] [--only NAME]...\n\n" +
+    "scripts/test [--quick | --full | --arm64] [--only NAME]...\n\n" +
       "  --quick      leave out the multi-node guests\n" +
+      "  --full       all of what is long by nature, of which the gate runs a part: fuzz, torture, cycles,\n" +
+      "               deep searches of the explorer, all guests on all runtimes, all of arm64\n" +
       "  --arm64      only the arm64 guest, with all that can run there (scripts/test_arm64)\n" +
       "  --only NAME  only the suites whose name has NAME in it (Bun, Deno, Node 26, guest, C helper …);\n" +
       "               of the guests only where NAME has guest or arm64 in it\n",
   );
 } else {
-  process.exitCode = summarize(await (options.arm64 ? runArm64("full") : runAll()));
+  process.exitCode = summarize(
+    await (options.arm64 ? runSteps(arm64Steps("full")) : runAll()),
+  );
 }

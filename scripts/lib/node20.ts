@@ -16,12 +16,26 @@ const keepModules: Plugin = {
   },
 };
 
+/** What {@linkcode buildNode20} made. */
+export interface Node20Build {
+  /** The compiled test files. */
+  readonly files: readonly string[];
+  /** The environment that they need. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+let built: Promise<Node20Build> | undefined;
+
 /**
- * Compiles library and tests to JavaScript for Node 20, which does not run TypeScript.
+ * Compiles library and tests to JavaScript for Node 20, which does not run TypeScript: once, whoever asks.
  *
- * @returns The compiled test files, and the environment that they need.
+ * @returns What it made.
  */
-export async function buildNode20(): Promise<{ files: string[]; env: Record<string, string> }> {
+export function buildNode20(): Promise<Node20Build> {
+  return built ??= compile();
+}
+
+async function compile(): Promise<Node20Build> {
   rmSync(FOLDER, { recursive: true, force: true });
   await build({
     entryPoints: ["mod.ts", "worker_entry.ts", ...globSync("{lib,tests}/**/*.ts")],

@@ -1,7 +1,8 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import process from "node:process";
 import { readJunit, type TestCase } from "./junit.ts";
+import { watchLife } from "./stuck.ts";
 
 /** What a suite came to. */
 export interface SuiteResult {
@@ -19,8 +20,23 @@ export interface CommandResult {
 /** Folder of reports and logs. */
 export const REPORTS = "build/reports";
 
+const running = new Set<ChildProcess>();
+
+function stop({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
+  } catch {
+    // All of it has ended.
+  }
+}
+
+process.on("exit", () => running.forEach(stop));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => process.exit(128));
+}
+
 /**
- * Runs a command of the checkout and collects what it prints.
+ * Runs a command of the checkout and collects what it prints. It is stopped when nothing of it moves any more.
  *
  * @param command The program and its arguments.
  * @param env Added to the environment.
@@ -32,16 +48,25 @@ export function runCommand(
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const [program, ...args] = command as [string, ...string[]];
+    // A group of its own, so that all of it can be stopped.
     const child = spawn(program, args, {
       env: { ...process.env, NO_COLOR: "1", ...env },
       stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
     });
+    running.add(child);
     const chunks: string[] = [];
+    const endWatch = watchLife(child.pid ?? 0, (seconds) => {
+      chunks.push(`\nstopped: none of its processes used a CPU for ${seconds} s\n`);
+      stop(child);
+    });
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (chunk: string) => chunks.push(chunk));
     }
     child.on("error", reject);
     child.on("close", (status, signal) => {
+      endWatch();
+      running.delete(child);
       if (signal !== null) chunks.push(`\nended by ${signal}\n`);
       resolve({ status: status ?? 128, output: chunks.join("") });
     });

@@ -4,25 +4,31 @@
  * .tools/bin/bun tests/explorer/run.ts [--spec NAME]... [--full] [--record] [--junit FILE] [--verbose]
  */
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { Deaths } from "./deaths.ts";
+import { cpuSeconds } from "./explore.ts";
 import { isExplored, type Job, type JobResult } from "./jobs.ts";
 import { caseTable, junit, lockTable, nameOf, type SpecReport } from "./report.ts";
 import type { Spec } from "./spec.ts";
 
-const WORKERS = 2;
-/** Longest that a job may take before its thread is ended: a loop without steps never ends by itself. */
-const JOB_SECONDS = 180;
-const FULL_JOB_SECONDS = 4000;
+/**
+ * Most CPU time of all threads together while a job runs, before its thread is ended: a loop without steps never ends by
+ * itself.
+ */
+const JOB_SECONDS = 360;
+const FULL_JOB_SECONDS = 8000;
+const LOOK_MS = 1000;
 
 const { values: options } = parseArgs({
   options: {
     spec: { type: "string", multiple: true, default: [] },
     full: { type: "boolean", default: false },
     record: { type: "boolean", default: false },
+    workers: { type: "string", default: `${availableParallelism()}` },
     junit: { type: "string" },
     verbose: { type: "boolean", short: "v", default: false },
     help: { type: "boolean", short: "h", default: false },
@@ -75,7 +81,7 @@ class Pool {
     const seconds = job.full ? FULL_JOB_SECONDS : JOB_SECONDS;
     return new Promise((resolve) => {
       const end = (result: JobResult): void => {
-        clearTimeout(timer);
+        clearInterval(timer);
         worker.removeAllListeners();
         resolve(result);
       };
@@ -83,7 +89,10 @@ class Pool {
         this.stop();
         end({ failure, seconds });
       };
-      const timer = setTimeout(() => fail(`no end after ${seconds} s`), seconds * 1000);
+      const start = cpuSeconds();
+      const timer = setInterval(() => {
+        if (cpuSeconds() - start > seconds) fail(`no end after ${seconds} s of CPU time`);
+      }, LOOK_MS);
       worker.on("message", end);
       worker.on("error", (error) => fail(`the thread failed: ${error}`));
       worker.postMessage(job);
@@ -104,7 +113,7 @@ async function runAll(tasks: readonly Task[]): Promise<Map<Task, JobResult>> {
   const isMutant = ({ job }: Task): boolean => job.what === "mutant";
   const queue = [...tasks.filter((task) => !isMutant(task)), ...tasks.filter(isMutant)];
   const broken = new Set<Spec>();
-  await Promise.all(Array.from({ length: WORKERS }, async () => {
+  await Promise.all(Array.from({ length: Number(options.workers) }, async () => {
     const pool = new Pool();
     for (let task = queue.shift(); task !== undefined; task = queue.shift()) {
       const result = isMutant(task) && broken.has(task.spec) ? IN_VAIN : await pool.run(task.job);
@@ -181,6 +190,7 @@ if (options.help) {
       "  --spec NAME   only specs whose name has NAME in it\n" +
       "  --full        more interruptions, and the cases that take long\n" +
       "  --record      keep which run finds which mutant out, to try it first the next time\n" +
+      "  --workers N   threads that explore; as many as there are CPUs by default\n" +
       "  --junit FILE  write a report\n" +
       "  --verbose     say what each mutant died of\n",
   );
