@@ -11,11 +11,30 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import ts from "typescript";
+import { dntOptions } from "../../scripts/lib/npm/dnt.ts";
 import { finish } from "../../scripts/lib/npm/finish.ts";
 import { config } from "../../scripts/lib/npm/manifest.ts";
 import { entryPoints, stage } from "../../scripts/lib/npm/stage.ts";
 import { checkoutFile, type Ran } from "../support/checkout.ts";
-import { told } from "./sandbox.ts";
+import { install, runArguments, writeProject } from "./consumers.ts";
+import { told, type Tool } from "./sandbox.ts";
+import { setUp } from "./setup.ts";
+
+const RUNTIMES: readonly Tool[] = ["node20", "node22", "node24", "node", "bun", "deno"];
+/** Loads every module, and uses what the quick start does not. */
+const EVERYTHING = `import * as numakit from "numakit";
+${
+  Object.keys(config.exports).filter((name) => /^\.\/(?!worker_entry|cli)/.test(name))
+    .map((name) => `import "numakit${name.slice(1)}";`).join("\n")
+}
+
+const mutex = numakit.Mutex.create(new SharedArrayBuffer(numakit.Mutex.bytes()));
+mutex.acquire({ block: true }).release();
+const set = numakit.CpuSet.empty.union(numakit.CpuSet.parse("0-3"));
+console.log(Object.keys(numakit).length, mutex.tryAcquire() !== undefined, set.size);
+`;
+/** What is run of a package, and what it prints. */
+const OUTPUTS = { "everything.js": /^\d+ true 4\n$/, "main.js": /\n1024\n$/ };
 
 const work = mkdtempSync(join(tmpdir(), "numakit-packers-"));
 after(() => rmSync(work, { recursive: true, force: true }));
@@ -83,6 +102,37 @@ function publicTypes(folder: string): string[] {
   }).sort();
 }
 
+/** What tsc has to be told to make what dnt makes with its options. */
+function dntFlags(): string[] {
+  const { compilerOptions = {} } = dntOptions("", "");
+  const { target, lib = [], ...rest } = compilerOptions;
+  const others = Object.entries(rest).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  // dnt's "Latest" is the compiler's ScriptTarget.Latest, which is ESNext.
+  const flag = target === "Latest" ? "ESNext" : String(target);
+  return ["--target", flag, "--lib", lib.join(), ...others];
+}
+
+/** Installs a package from its folder, in JavaScript, and runs it on every runtime. */
+async function runsEverywhere(folder: string): Promise<void> {
+  const contract = await setUp(folder);
+  try {
+    const cwd = contract.sandbox.folder("project");
+    await writeProject(cwd);
+    writeFileSync(join(cwd, "everything.js"), EVERYTHING);
+    const npm = await install(contract.sandbox, "npm", cwd);
+    assert.equal(npm.status, 0, told(npm));
+    for (const tool of RUNTIMES) {
+      for (const [file, output] of Object.entries(OUTPUTS)) {
+        const ran = await contract.sandbox.run(tool, runArguments(tool, file), { cwd });
+        assert.equal(ran.status, 0, `${file} on ${tool}: ${told(ran)}`);
+        assert.match(ran.stdout, output, `${file} on ${tool}: ${told(ran)}`);
+      }
+    }
+  } finally {
+    contract.close();
+  }
+}
+
 /** Does to a module what dnt does where it uses `import.meta`. */
 function addPonyfill(folder: string, file: string): void {
   const path = join(folder, file);
@@ -105,7 +155,7 @@ describe("packing", () => {
     assert.deepEqual([...tarballs("second")], [...tarballs("first")]);
   });
 
-  it("with dnt gives the same exports, files and types, or says that JSR is out of reach", () => {
+  it("with dnt gives the same exports, files and types, or says that JSR is out of reach", async () => {
     const ran = build("dnt", "dnt");
     if (ran.status !== 0) {
       assert.match(
@@ -119,15 +169,28 @@ describe("packing", () => {
     const [dnt, deno] = ["dnt/numakit", "first/numakit"].map((folder) => join(work, folder));
     assert.deepEqual(files(dnt as string), files(deno as string));
     assert.deepEqual(publicTypes(dnt as string), publicTypes(deno as string));
+    await runsEverywhere(dnt as string);
   });
 
-  it("from what dnt makes of the sources gives the same exports, files and types", async () => {
+  it("asks dnt for no import of a data: URL, which it refuses", () => {
+    const sources = stage(join(work, "staged"));
+    const modules = globSync("{mod.ts,worker_entry.ts,lib/**/*.ts}", { cwd: sources });
+    const wrong = modules.filter((file) =>
+      /(\bimport\(|\bfrom |\bimport )["'`]data:/.test(readFileSync(join(sources, file), "utf8"))
+    );
+    assert.deepEqual(wrong, []);
+    assert.ok(modules.length > 100, `${modules.length} modules`);
+    const loader = readFileSync(join(sources, "lib/sched/import_module.ts"), "utf8");
+    assert.match(loader, /\(loader: string\) => import\(loader\)\)\("data:text\/javascript,/);
+  });
+
+  it("from what dnt makes of the sources gives the same exports, files and types, and runs", async () => {
     const sources = stage(join(work, "sources"));
     const packed = join(work, "as-dnt");
     const ran = spawnSync(checkoutFile("node_modules/.bin/tsc"), [
-      ...["--outDir", packed, "--declaration", "--target", "ES2022", "--lib", "ESNext"],
+      ...["--outDir", packed, "--declaration", ...dntFlags()],
       ...["--module", "ESNext", "--moduleResolution", "bundler", "--types", "node", "--strict"],
-      ...["--skipLibCheck", "--noUncheckedIndexedAccess", "--rewriteRelativeImportExtensions"],
+      ...["--skipLibCheck", "--rewriteRelativeImportExtensions"],
       ...Object.values(entryPoints()),
     ], { cwd: sources, encoding: "utf8" });
     assert.equal(ran.status, 0, told(ran));
@@ -138,7 +201,7 @@ describe("packing", () => {
       writeFileSync(join(packed, file), text.replaceAll(/(["']\.[^"']+)\.ts(["'])/g, "$1.js$2"));
     }
     writeFileSync(join(packed, "_dnt.polyfills.js"), "throw new Error('it is not wanted');\n");
-    const folder = join(work, "finished");
+    const folder = join(work, "finished/numakit");
     await finish(packed, folder);
     const deno = join(work, "first/numakit");
     assert.deepEqual(files(folder), files(deno));
@@ -150,5 +213,7 @@ describe("packing", () => {
     for (const file of globSync("**/*.js", { cwd: folder })) {
       assert.doesNotMatch(readFileSync(join(folder, file), "utf8"), /ponyfill|_dnt/);
     }
+    cpSync(join(deno, "../@numakit"), join(work, "finished/@numakit"), { recursive: true });
+    await runsEverywhere(folder);
   });
 });

@@ -59,11 +59,11 @@ export async function readPackages(
 }
 
 /**
- * Makes an empty machine that can install the package under test: the one that `NUMAKIT_PACKAGE` names, or one that is
- * built now.
+ * Makes an empty machine that can install the package under test.
+ *
+ * @param named Where it is; default: what `NUMAKIT_PACKAGE` names, or else one that is built now.
  */
-export async function setUp(): Promise<Contract> {
-  const named = process.env["NUMAKIT_PACKAGE"];
+export async function setUp(named = process.env["NUMAKIT_PACKAGE"]): Promise<Contract> {
   const built = mkdtempSync(join(tmpdir(), "numakit-built-"));
   if (named === undefined) buildPackages(built);
   const { tarball, helpers } = await readPackages(resolve(named ?? built));

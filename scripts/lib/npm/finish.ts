@@ -87,8 +87,6 @@ async function bundled(folder: string): Promise<Map<string, string>> {
     bundle: true,
     splitting: true,
     packages: "external",
-    // What a module imports from where it is has to stay in it.
-    external: ["data:*"],
     format: "esm",
     platform: "node",
     target: TARGET,
