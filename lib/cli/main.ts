@@ -9,13 +9,18 @@ import { NumaError } from "../base/error.ts";
 import { topology } from "../topology/load.ts";
 import { runDemo } from "./demo.ts";
 import { drawTopology } from "./topo.ts";
+import { VERSION } from "./version.ts";
 
 function makeProgram(): Command {
   const program = new Command("numakit")
-    .description("See the machine, put memory on a node, keep threads beside it.")
+    .description("See the machine, put memory on a NUMA node, pin threads next to it.")
+    .version(VERSION, "-v, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
     .showHelpAfterError();
   program.command("topo")
-    .description("show this machine: nodes, memory, hugepages, caches, distances, what may be used")
+    .description(
+      "show this machine: nodes, memory, hugepages, caches, distances, and what this process may use",
+    )
     .option("--json", "print the snapshot as JSON (docs/topology-schema.md)")
     .action((options: { json?: true }) => {
       const text = options.json === true
@@ -24,7 +29,7 @@ function makeProgram(): Command {
       process.stdout.write(text);
     });
   program.command("demo")
-    .description("place an arena on node 0, prove where it is, run a pinned worker in it")
+    .description("place an arena on node 0, verify where it is, and run a pinned worker in it")
     .action(runDemo);
   return program;
 }
@@ -33,7 +38,7 @@ function makeProgram(): Command {
  * Runs the command.
  *
  * @param args The arguments after the command's name.
- * @returns The exit status: 0, 1 when it failed, 2 for arguments it does not understand.
+ * @returns The exit status: 0 for success, 1 for a failure, 2 for arguments it does not understand.
  */
 export async function main(args: readonly string[]): Promise<number> {
   const program = makeProgram();

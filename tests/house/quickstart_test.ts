@@ -22,4 +22,13 @@ describe("the quick start", () => {
       assert.ok(readme.includes(code.trimEnd()), `README.md does not have docs/quickstart/${file}`);
     }
   });
+
+  it("is in the README without using, for Node 20 and 22", () => {
+    const readme = readFileSync(checkoutFile("README.md"), "utf8");
+    const main = readFileSync(checkoutFile("docs/quickstart/main.ts"), "utf8");
+    const using = /^using (arena = [^;]*;)/m.exec(main)?.[1];
+    for (const line of [`const ${using}`, "arena.destroy();"]) {
+      assert.ok(readme.includes(`  \`\`\`ts\n  ${line}\n`), `README.md does not have ${line}`);
+    }
+  });
 });

@@ -68,9 +68,9 @@ export async function writeProject(
     const code = await quickStartInJavaScript(file);
     writeFileSync(join(folder, file.replace(/\.ts$/, ".js")), code);
   }
-  // Node 22 strips types and knows no `using`.
+  // Node 22 strips types and has no `using`; README.md has these two lines for it.
   const withoutUsing = quickStart("main.ts").replace("using arena", "const arena");
-  writeFileSync(join(folder, "main_22.ts"), withoutUsing);
+  writeFileSync(join(folder, "main_22.ts"), `${withoutUsing}arena.destroy();\n`);
   writeFileSync(join(folder, "other_system.js"), OTHER_SYSTEM);
   writeFileSync(join(folder, "open.js"), OPEN);
 }
