@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
+import { describe, it } from "node:test";
+import { checkoutFile } from "../support/checkout.ts";
+
+const INDEX = "docs/README.md";
+
+/** Markdown files below a folder, as paths from the checkout's root. */
+function pagesIn(folder: string): string[] {
+  return readdirSync(checkoutFile(folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    return entry.isDirectory() ? pagesIn(path) : path.endsWith(".md") ? [path] : [];
+  });
+}
+
+const docs = pagesIn("docs");
+const pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...docs];
+const textOf = (page: string): string => readFileSync(checkoutFile(page), "utf8");
+
+/** A page's text without code: links in code are not links. */
+function proseOf(page: string): string {
+  return textOf(page).replace(/^ *```[\s\S]*?^ *```$/gm, "").replace(/`[^`\n]*`/g, "code");
+}
+
+/** The targets of a page's links to other files, as paths from the root, with the part after `#`. */
+function linksOf(page: string): { path: string; anchor: string | undefined }[] {
+  const targets = [...proseOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target ?? "");
+  return targets.filter((target) => !/^[a-z]+:/.test(target)).map((target) => {
+    const [file = "", anchor] = target.split("#");
+    const path = file === "" ? page : posix.join(posix.dirname(page), file);
+    return { path, anchor };
+  });
+}
+
+/** What can be linked to in a page: its headings, as GitHub names them. */
+function anchorsOf(page: string): string[] {
+  return [...textOf(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+    heading.toLowerCase().replace(/[^\p{L}\p{N}\- ]/gu, "").replaceAll(" ", "-")
+  );
+}
+
+describe("the documents", () => {
+  it("are all in the index", () => {
+    assert.ok(docs.length > 10, docs.join());
+    const listed = linksOf(INDEX).map(({ path }) => path);
+    assert.deepEqual(docs.filter((page) => page !== INDEX && !listed.includes(page)), []);
+  });
+
+  it("are reached from the README through the index", () => {
+    assert.ok(linksOf("README.md").some(({ path }) => path === INDEX));
+  });
+
+  for (const page of pages) {
+    it(`${page} has only links that resolve`, () => {
+      const broken = linksOf(page).filter(({ path, anchor }) =>
+        !existsSync(checkoutFile(path)) ||
+        (anchor !== undefined && !anchorsOf(path).includes(anchor))
+      );
+      assert.deepEqual(broken, []);
+    });
+  }
+
+  for (const page of pages) {
+    it(`${page} names only files that exist`, () => {
+      const named = [
+        ...textOf(page).matchAll(/`((?:docs|lib|native|scripts|tests|bench)\/[\w./-]+)`/g),
+      ]
+        .map(([, path]) => path as string);
+      assert.deepEqual(named.filter((path) => !existsSync(checkoutFile(path))), []);
+    });
+  }
+});
