@@ -1,10 +1,12 @@
 /**
- * numakit: the NUMA toolkit for TypeScript on Bun, Deno and Node.
+ * numakit: a NUMA toolkit for TypeScript on Bun, Deno and Node.
  *
- * See the machine, put bytes on a node and prove it, keep threads where their bytes are. Importing this module has no
- * effect: the C helper is opened on first use, and only Linux needs it.
+ * It shows which memory is close to which CPUs, puts data on the NUMA node you name, and pins threads next to their
+ * data. This module exports everything; `./topology`, `./memory`, `./sync` and `./sched` export one layer each.
  *
- * @example
+ * Importing it has no effect and works on every system. The C helper is opened on first use, which needs Linux.
+ *
+ * @example An arena on node 0
  * ```ts
  * import { Arena, topology } from "@numakit/numakit";
  *

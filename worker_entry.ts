@@ -1,9 +1,11 @@
 /**
- * The first module of every thread that `launch` starts. Not for importing.
+ * The first module of every thread that `launch` starts.
+ *
+ * Programs do not import it, except for a bundle's `worker_entry.js`.
  *
  * @module
  */
-// All of numakit, so that every kind of object in the arguments can come to life.
+// Everything, because every kind of object may be in the arguments.
 import "./mod.ts";
 import { runEntry } from "./lib/sched/entry.ts";
 

@@ -2,8 +2,8 @@
 /**
  * The `numakit` command as a program: importing this module runs it.
  *
- * A module of its own because Node 20 and 22 cannot tell whether a module is the main one, and a package's command is
- * started through a link.
+ * It is separate from `main.ts` because Node 20 and 22 cannot tell whether a module is the main one, and a package's
+ * command is started through a link.
  *
  * @module
  */

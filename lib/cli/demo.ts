@@ -108,10 +108,10 @@ async function compareCosts(arena: Arena): Promise<void> {
 }
 
 /**
- * Shows numakit's main job on this machine, step by step, checking each step. What the system forbids is told, with the
- * line that allows it, and left out.
+ * Shows numakit's main job on this machine, step by step, and checks each step. Steps that the system forbids are
+ * skipped, with a message that says how to allow them.
  *
- * @throws {NumaError} What a step throws.
+ * @throws {NumaError} If a step fails.
  */
 export async function runDemo(): Promise<void> {
   say(drawTopology(topology()));

@@ -8,7 +8,7 @@ import { worker } from "../sched/worker.ts";
 import { currentCpu, currentNode } from "../topology/current.ts";
 import { threadAffinity } from "../topology/load.ts";
 
-/** What the demo's worker tells. */
+/** The report of the demo's worker. */
 export interface DemoReport {
   /** The CPUs it may run on. */
   readonly affinity: string;
@@ -20,7 +20,7 @@ export interface DemoReport {
   readonly sum: number;
 }
 
-/** Allocates in the arena it is given, if any, and says where it ran. */
+/** Allocates in the given arena, if any, and reports where it ran. */
 const body: (args: { arena: Arena | undefined; count: number }) => DemoReport = (
   { arena, count },
 ) => {

@@ -1,6 +1,6 @@
 import { measure } from "mitata";
 
-/** What one operation costs, in nanoseconds. */
+/** The cost of one operation, in nanoseconds. */
 export interface Cost {
   /** Median. */
   readonly median: number;
@@ -8,14 +8,14 @@ export interface Cost {
   readonly p10: number;
   /** 90th percentile. */
   readonly p90: number;
-  /** How many batches were timed. */
+  /** The number of batches that were timed. */
   readonly samples: number;
 }
 
 /**
  * Summarises samples.
  *
- * @param samples Nanoseconds an operation; at least one.
+ * @param samples Nanoseconds for each operation; at least one sample.
  * @returns Median and spread.
  */
 export function summarizeSamples(samples: readonly number[]): Cost {
@@ -25,12 +25,12 @@ export function summarizeSamples(samples: readonly number[]): Cost {
 }
 
 /**
- * Times an operation, after warming it up.
+ * Times an operation after a warm-up.
  *
  * @param batch Does the operation `operations` times.
- * @param operations How often.
- * @param leastMs How long to go on at least, in milliseconds.
- * @returns Nanoseconds an operation, one sample a batch.
+ * @param operations The number of operations in a batch.
+ * @param leastMs The least time to spend, in milliseconds.
+ * @returns Nanoseconds for each operation, one sample for each batch.
  */
 export async function timeBatch(
   batch: () => void,

@@ -1,5 +1,16 @@
 /**
- * Memory on a NUMA node: arenas, and placement of what the runtime owns.
+ * Memory on a NUMA node: arenas, slabs, pools, arrays and replicas, and the placement of memory that the runtime owns.
+ *
+ * @example An arena, and where its pages are
+ * ```ts
+ * import { Arena } from "@numakit/numakit/memory";
+ *
+ * using arena = Arena.create({ node: 0, size: "1 MiB" }); // on node 0, or it throws
+ * const samples = arena.allocFloat64(1000);
+ * samples.fill(1.5);
+ * const { nodes, pages } = arena.residency();
+ * console.log(nodes.get(0) === pages); // true
+ * ```
  *
  * @module
  */

@@ -1,5 +1,15 @@
 /**
- * Threads where their bytes are: policies, pinned workers.
+ * Pinned worker threads, and the policies that say which CPUs and which node they get.
+ *
+ * @example A thread on the CPUs of node 0
+ * ```ts
+ * import { launch, Policy } from "@numakit/numakit/sched";
+ *
+ * // Usually new URL("./worker.ts", import.meta.url), whose default export is worker((args) => …).
+ * const module = "data:text/javascript,export default ({ a, b }) => a + b";
+ * const thread = launch<number>(module, { policy: Policy.bindNode(0), args: { a: 1, b: 2 } });
+ * console.log(await thread.join()); // 3
+ * ```
  *
  * @module
  */

@@ -1,5 +1,19 @@
 /**
- * Synchronisation between threads: locks, counters and barriers in shared memory.
+ * Synchronization between threads: locks, counters and barriers in memory that you provide, an arena or a
+ * `SharedArrayBuffer`.
+ *
+ * @example A mutex and what it protects
+ * ```ts
+ * import { Mutex } from "@numakit/numakit/sync";
+ *
+ * const mutex = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
+ * const balance = new Int32Array(new SharedArrayBuffer(4));
+ * {
+ *   using _guard = await mutex.acquireAsync(); // in a worker also mutex.acquire()
+ *   balance[0]! += 100;
+ * }
+ * console.log(balance[0]); // 100
+ * ```
  *
  * @module
  */

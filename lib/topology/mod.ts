@@ -1,5 +1,24 @@
 /**
- * What the machine looks like: nodes, packages, caches, cores, distances, and what this process may use of it.
+ * The machine: NUMA nodes, packages, caches, cores and distances, and what this process may use of them.
+ *
+ * @example Nodes, and the CPUs of one node that this process may use
+ * ```ts
+ * import { topology } from "@numakit/numakit/topology";
+ *
+ * const machine = topology();
+ * for (const { id, cpus, totalBytes } of machine.nodes) {
+ *   console.log(`node ${id}: CPUs ${cpus}, ${totalBytes} bytes`);
+ * }
+ * console.log(machine.cpusOfNode(0).intersection(machine.allowedCpus).toString());
+ * ```
+ *
+ * @example A machine that is not at hand
+ * ```ts
+ * import { syntheticTopology } from "@numakit/numakit/topology";
+ *
+ * const machine = syntheticTopology("pack:2 numa:2 l3:2 core:4 pu:2");
+ * console.log(machine.nodes.length, machine.cpus.size); // 4 64
+ * ```
  *
  * @module
  */
