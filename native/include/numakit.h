@@ -33,7 +33,7 @@ extern "C" {
 #define NK_ABI_VERSION 5
 
 /* Affinity and node masks: little-endian arrays of 64-bit words, bit i of word w is CPU (or node) 64 * w + i. */
-#define NK_MASK_WORDS_MAX 1024
+#define NK_MAX_MASK_WORDS 1024
 
 /* The ABI version this library was built with. */
 NK_API int32_t nk_abi_version(void);
@@ -121,7 +121,7 @@ NK_API int32_t nk_cpu_quota(const char *root, uint64_t *out);
  */
 NK_API int32_t nk_memory_limit(const char *root, uint64_t *out);
 
-/* ---- thread.c, threads.c: threads, pinning, policy -------------------------------------------------------------- */
+/* ---- record.c, thread.c, threads.c: threads, pinning, policy ---------------------------------------------------- */
 
 /*
  * Register the calling thread (idempotent): out[0] its identity (never reused in this process), out[1] its slot
@@ -169,7 +169,7 @@ NK_API int32_t nk_thread_rseq(uint64_t *out);
 /* Let another thread run on this CPU, if one wants to. Returns 0. */
 NK_API int32_t nk_thread_yield(void);
 
-/* ---- mapping.c, mapping_shared.c, names_folder.c, quarantine.c: memory on a node -------------------------------- */
+/* ---- mapping.c, table.c, mapping_shared.c, names_folder.c, quarantine.c: memory on a node ------------------------ */
 
 /*
  * A mapping is a header page (an ordinary small page) and behind it, page-aligned, the data:
@@ -323,11 +323,11 @@ NK_API int32_t nk_mapping_quarantine(uint64_t *out);
 
 /* ---- futex.c: sleeping on words that processes share ------------------------------------------------------------- */
 
-#define NK_WAIT_MS_MOST 50 /* how long a thread may be out of reach of its runtime, in milliseconds */
+#define NK_MAX_WAIT_MS 50 /* how long a thread may be out of reach of its runtime, in milliseconds */
 
 /*
  * Sleep while the 32-bit word at an offset (a multiple of 4) of a mapping's committed data is expected, for at most
- * timeout_ms (0 .. NK_WAIT_MS_MOST). Returns 0 when woken, which may be for no reason. -EAGAIN the word is something
+ * timeout_ms (0 .. NK_MAX_WAIT_MS). Returns 0 when woken, which may be for no reason. -EAGAIN the word is something
  * else; -ETIMEDOUT; -ESTALE not held by this thread; -EINVAL offset, time.
  */
 NK_API int32_t nk_futex_wait(uint64_t mapping, uint64_t offset, int32_t expected, int32_t timeout_ms);
@@ -356,7 +356,7 @@ NK_API int32_t nk_futex_wake(uint64_t mapping, uint64_t offset, int32_t count);
  * functions when its parent has.
  */
 #define NK_ROBUST_BYTES 16
-#define NK_ROBUST_MOST 31 /* locks that a thread can hold */
+#define NK_MAX_ROBUST_HELD 31 /* locks that a thread can hold */
 
 /*
  * The calling thread's number for a lock: from 0 on, the same for each call, and never given again once the thread has
@@ -370,7 +370,7 @@ NK_API int32_t nk_robust_open(uint64_t mapping, uint64_t offset);
 /*
  * Take a lock if it is free; waited = 1 sets bit 31, because others may sleep on it, too: for those who have slept.
  * Returns 1 taken; 2 taken, with bit 30; 0 another thread has it. -EDEADLK this thread has it; -ENOTRECOVERABLE
- * poisoned; -ENOLCK this thread holds NK_ROBUST_MOST; -ESTALE not a number of this thread; -EINVAL waited.
+ * poisoned; -ENOLCK this thread holds NK_MAX_ROBUST_HELD; -ESTALE not a number of this thread; -EINVAL waited.
  */
 NK_API int32_t nk_robust_acquire(int32_t lock, int32_t waited);
 

@@ -18,10 +18,11 @@
  * there a binding that was not undone still stands, and undoing it undoes just that.)
  */
 #include "buffer.h"
+#include "kernel.h"
+#include "nodes.h"
 #include "numakit.h"
 #include "quarantine.h"
-#include "registry.h"
-#include "room.h"
+#include "table.h"
 
 #include <errno.h>
 #include <numaif.h>
@@ -31,18 +32,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef MPOL_F_STATIC_NODES
-#define MPOL_F_STATIC_NODES (1 << 15)
-#endif
-
-#define MASK_WORDS (NK_NODES_MAX / (8 * sizeof(unsigned long)))
 /* Nobody undoes these: the policy of somebody else that was there before. */
 #define FOUND 0
 #define EVERYTHING UINT64_MAX
 
 struct policy {
     int mode; /* with its flags */
-    unsigned long nodes[MASK_WORDS];
+    unsigned long nodes[NK_NODE_WORDS];
 };
 
 struct piece {
@@ -80,7 +76,7 @@ static int set_policy(uint64_t start, uint64_t end, const struct policy *policy)
     int any = policy->mode != MPOL_DEFAULT;
 
     return mbind((void *)(uintptr_t)start, end - start, policy->mode, any ? policy->nodes : NULL,
-                 any ? NK_NODES_MAX + 1 : 0, 0) < 0
+                 any ? NK_NODE_BITS : 0, 0) < 0
                ? -errno
                : 0;
 }
@@ -88,7 +84,7 @@ static int set_policy(uint64_t start, uint64_t end, const struct policy *policy)
 static int read_policy(uint64_t address, struct policy *policy)
 {
     *policy = none;
-    if (get_mempolicy(&policy->mode, policy->nodes, NK_NODES_MAX + 1, (void *)(uintptr_t)address, MPOL_F_ADDR) < 0)
+    if (get_mempolicy(&policy->mode, policy->nodes, NK_NODE_BITS, (void *)(uintptr_t)address, MPOL_F_ADDR) < 0)
         return -errno;
     return 0;
 }
@@ -315,22 +311,6 @@ static int undo(size_t index)
     return error;
 }
 
-int nk_read_mask(const uint64_t *nodes, int32_t words, unsigned long *mask)
-{
-    int any = 0;
-
-    if (nodes == NULL || words <= 0 || words > NK_MASK_WORDS_MAX)
-        return -EINVAL;
-    for (int32_t word = 0; word < words; word++) {
-        if (nodes[word] != 0 && word >= (int32_t)MASK_WORDS)
-            return -ENODEV;
-        any |= nodes[word] != 0;
-        if (nodes[word] != 0)
-            mask[word] = nodes[word];
-    }
-    return any ? 0 : -EINVAL;
-}
-
 /* Locked. */
 static int make(const struct piece *piece)
 {
@@ -375,7 +355,7 @@ int32_t nk_binding_make(const void *buffer, uint64_t bytes, int32_t policy, cons
         return -EINVAL;
     /* Static: the policy that the kernel tells has to stay the one that was set, should the cpuset change. */
     piece.policy.mode = (policy == NK_POLICY_BIND ? MPOL_BIND : MPOL_INTERLEAVE) | MPOL_F_STATIC_NODES;
-    error = nk_read_mask(nodes, words, piece.policy.nodes);
+    error = nk_mask_read(nodes, words, piece.policy.nodes);
     if (error < 0)
         return error;
     if (nk_mapping_node(pages.start, pages.bytes) >= 0 || nk_quarantine_has(pages.start, pages.bytes))

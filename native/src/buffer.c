@@ -4,26 +4,20 @@
  * pages are touched, and nothing here changes what is mapped: advice and moves only. Policies are binding.c's.
  */
 #include "buffer.h"
+#include "kernel.h"
+#include "nodes.h"
 #include "numakit.h"
 #include "page_query.h"
-#include "pages.h"
-#include "registry.h"
 #include "room.h"
+#include "table.h"
 
 #include <errno.h>
-#include <numaif.h>
-#include <sys/mman.h>
 #include <unistd.h>
-
-#ifndef MADV_COLD /* before glibc 2.32 */
-#define MADV_COLD 20
-#endif
 
 /* What a transparent hugepage covers, aligned, with small pages of 4 KiB. */
 #define HUGE_BYTES (UINT64_C(1) << 21)
-#define MASK_BITS (8 * sizeof(unsigned long))
 /* The kernel gives up on a page that is in use just then, and with it on all behind it; most can be moved a moment later. */
-#define MOVES_MOST 3
+#define MAX_MOVES 3
 
 int nk_whole_pages(const void *buffer, uint64_t bytes, struct nk_pages *pages)
 {
@@ -137,8 +131,8 @@ static int32_t spread(const unsigned long *mask, uint64_t absent, const struct n
 {
     int32_t nodes = 0;
 
-    for (int32_t node = 0; node < NK_NODES_MAX; node++)
-        if ((mask[(size_t)node / MASK_BITS] >> ((size_t)node % MASK_BITS) & 1) != 0)
+    for (int32_t node = 0; node < NK_MAX_NODES; node++)
+        if (nk_mask_has(mask, node))
             claims[nodes++].node = node;
     for (int32_t i = 0; i < nodes; i++) {
         uint64_t share = (absent + (uint64_t)nodes - 1) / (uint64_t)nodes * pages->page_bytes;
@@ -150,7 +144,7 @@ static int32_t spread(const unsigned long *mask, uint64_t absent, const struct n
 
 static int populate_step(const struct nk_pages *pages, const unsigned long *mask)
 {
-    struct nk_claim claims[NK_NODES_MAX];
+    struct nk_claim claims[NK_MAX_NODES];
     int64_t absent = count_absent(pages);
     int32_t count;
     int error;
@@ -169,12 +163,12 @@ static int populate_step(const struct nk_pages *pages, const unsigned long *mask
 
 int32_t nk_buffer_populate(const void *buffer, uint64_t bytes, const uint64_t *nodes, int32_t words)
 {
-    unsigned long mask[NK_NODES_MAX / MASK_BITS] = {0};
+    unsigned long mask[NK_NODE_WORDS] = {0};
     struct nk_pages pages;
     int error = nk_whole_pages(buffer, bytes, &pages);
 
     if (error == 0)
-        error = nk_read_mask(nodes, words, mask);
+        error = nk_mask_read(nodes, words, mask);
     while (error == 0 && pages.bytes > 0) {
         struct nk_pages step = pages;
 
@@ -240,7 +234,7 @@ static int32_t move_batch(struct batch *batch, uint64_t page_bytes, const int *t
 {
     int32_t left = 0;
 
-    for (int round = 0; round < MOVES_MOST; round++) {
+    for (int round = 0; round < MAX_MOVES; round++) {
         /* Once with those that are absent: the kernel looks at their targets, too, and refuses what is no node. */
         int32_t moved = move_once(batch, page_bytes, targets, round == 0);
         int error = moved > 0 ? nk_pages_ask(batch->addresses, batch->count, page_bytes, batch->status) : moved;
@@ -269,7 +263,7 @@ int32_t nk_buffer_move(const void *buffer, uint64_t bytes, const int32_t *nodes,
     if (nodes == NULL || count <= 0 || absent == NULL || pages.bytes / pages.page_bytes > INT32_MAX)
         return -EINVAL;
     for (int32_t i = 0; i < count; i++)
-        if (nodes[i] < 0 || nodes[i] >= NK_NODES_MAX)
+        if (nodes[i] < 0 || nodes[i] >= NK_MAX_NODES)
             return -ENODEV;
     /* An arena is on its node or it is none: what strayed may come back, nothing else. */
     home = nk_mapping_node(pages.start, pages.bytes);

@@ -10,6 +10,7 @@
  * hierarchy is mounted where. In a container the two may not meet (the name is the host's, the mount is the
  * container's own group): then the root of the mount is the nearest thing that can be seen.
  */
+#include "cgroup.h"
 #include "numakit.h"
 #include "system.h"
 #include "text.h"
@@ -27,8 +28,8 @@
 #define V1_NO_LIMIT (UINT64_C(1) << 62)
 
 #define MIB (UINT64_C(1) << 20)
-#define MARGIN_LEAST (64 * MIB)
-#define MARGIN_MOST (256 * MIB)
+#define MIN_MARGIN (64 * MIB)
+#define MAX_MARGIN (256 * MIB)
 
 /* The tightest limit so far; out is the two words of the public functions. */
 struct limit {
@@ -313,7 +314,7 @@ static uint64_t runtime_margin(uint64_t most)
 {
     uint64_t margin = most / 8;
 
-    margin = margin < MARGIN_LEAST ? MARGIN_LEAST : margin > MARGIN_MOST ? MARGIN_MOST : margin;
+    margin = margin < MIN_MARGIN ? MIN_MARGIN : margin > MAX_MARGIN ? MAX_MARGIN : margin;
     return margin < most / 4 ? margin : most / 4;
 }
 

@@ -7,7 +7,7 @@
  */
 #include "futex.h"
 #include "numakit.h"
-#include "registry.h"
+#include "table.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -34,7 +34,7 @@ int32_t nk_futex_wait(uint64_t mapping, uint64_t offset, int32_t expected, int32
     uint32_t *word;
     int error;
 
-    if (timeout_ms < 0 || timeout_ms > NK_WAIT_MS_MOST)
+    if (timeout_ms < 0 || timeout_ms > NK_MAX_WAIT_MS)
         return -EINVAL;
     error = word_at(mapping, offset, &word);
     if (error < 0)

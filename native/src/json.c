@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void put(struct nk_json *json, const char *bytes, size_t count)
@@ -113,6 +114,18 @@ void nk_json_string(struct nk_json *json, const char *key, const char *text)
 {
     put_key(json, key);
     put_string(json, text);
+}
+
+void nk_json_set(struct nk_json *json, const char *key, hwloc_const_bitmap_t set)
+{
+    char *text;
+
+    if (hwloc_bitmap_list_asprintf(&text, set) < 0) {
+        json->error = -ENOMEM;
+        return;
+    }
+    nk_json_string(json, key, text);
+    free(text);
 }
 
 int32_t nk_json_finish(const struct nk_json *json)

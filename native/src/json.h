@@ -9,6 +9,7 @@
 #ifndef NK_JSON_H
 #define NK_JSON_H
 
+#include <hwloc.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,6 +27,9 @@ void nk_json_number(struct nk_json *json, const char *key, uint64_t value);
 
 /* text in any encoding: bytes that are not UTF-8 become U+FFFD. */
 void nk_json_string(struct nk_json *json, const char *key, const char *text);
+
+/* As a list: "0-3,8". */
+void nk_json_set(struct nk_json *json, const char *key, hwloc_const_bitmap_t set);
 
 /* The bytes of the whole JSON, or -errno (-EOVERFLOW more than an int32_t can say). */
 int32_t nk_json_finish(const struct nk_json *json);

@@ -6,12 +6,11 @@
  * mbind and get_mempolicy. The latter tells a page's node, too, one at a time. It brings a page in that is not there,
  * so mincore is asked first. (A page of zeros that was only read counts as present there and as absent here.)
  */
-#include "pages.h"
+#include "locate.h"
 
 #include <errno.h>
 #include <numaif.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/mman.h>
 
 static int locate_one(void *page, int *status)

@@ -4,105 +4,29 @@
  * pages.c.
  */
 #include "mapping.h"
-#include "futex.h"
 #include "numakit.h"
 #include "owner.h"
 #include "pages.h"
 #include "pinned.h"
 #include "quarantine.h"
-#include "registry.h"
+#include "record.h"
+#include "robust.h"
 #include "shared.h"
+#include "table.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 /* Somebody who does nothing but commit has to be looked at in the midst of it. */
-#define LOOKS_MOST 8
-/* An engine that the kernel gives no more mappings dies: half of a process's are for ours, and a quarter for those in
- * quarantine. */
-#define MAPS_SHARE 2
+#define MAX_LOOKS 8
 
-struct mapping {
-    struct nk_range range;
-    uint32_t holders;
-    int committing;   /* a thread is changing the range's committed bytes */
-    uint32_t commits; /* raised when that begins and when it ends */
-    int retire;       /* some holder could not vouch for its views: the addresses must never be used again */
-    int shown;        /* somebody may have views of it, or native code their addresses */
-    uint32_t pinned;  /* threads that have let go with a buffer that their runtime did not let them detach yet */
-};
+static uint64_t retired_count, retired_bytes;
 
-static struct nk_slots identities;
-static struct mapping *mappings; /* as many as identities.capacity */
-static uint32_t mappings_capacity;
-static uint64_t live_count, live_bytes, live_maps, retired_count, retired_bytes;
+static void release_all(struct nk_thread *thread);
 
 static int hold(struct nk_thread *thread, uint64_t identity)
 {
-    if (thread->held_count == thread->held_capacity) {
-        size_t capacity = thread->held_capacity == 0 ? 8 : thread->held_capacity * 2;
-        uint64_t *held = realloc(thread->held, capacity * sizeof *held);
-
-        if (held == NULL)
-            return -ENOMEM;
-        thread->held = held;
-        thread->held_capacity = capacity;
-    }
-    thread->held[thread->held_count++] = identity;
-    return 0;
-}
-
-static size_t held_index(const struct nk_thread *thread, uint64_t identity)
-{
-    size_t index = thread->held_count;
-
-    /* From the end: what was taken last is released first more often than not. */
-    while (index > 0 && thread->held[index - 1] != identity)
-        index--;
-    return index;
-}
-
-int nk_mapping_held(uint64_t identity, struct nk_range *range)
-{
-    struct nk_thread *thread = nk_thread_record();
-
-    if (thread == NULL)
-        return -EAGAIN;
-    if (held_index(thread, identity) == 0)
-        return -ESTALE;
-    nk_registry_lock();
-    *range = mappings[nk_slot_of(identity)].range;
-    nk_registry_unlock();
-    return 0;
-}
-
-int nk_mapping_at(uint64_t mapping, uint64_t offset, uint64_t bytes, char **at)
-{
-    struct nk_range range;
-    int error = nk_mapping_held(mapping, &range);
-
-    if (error < 0)
-        return error;
-    if (offset >= range.committed_bytes || bytes > range.committed_bytes - offset)
-        return -EINVAL;
-    *at = range.header + range.header_bytes + offset;
-    return 0;
-}
-
-int32_t nk_mapping_node(const char *start, uint64_t bytes)
-{
-    int32_t node = -1;
-
-    nk_registry_lock();
-    for (uint32_t slot = 0; slot < identities.capacity && node < 0; slot++) {
-        const struct nk_range *range = &mappings[slot].range;
-
-        if (identities.identities[slot] != 0 && start < range->header + range->header_bytes + range->data_bytes &&
-            range->header < start + bytes)
-            node = range->node;
-    }
-    nk_registry_unlock();
-    return node;
+    thread->end_held = release_all;
+    return nk_table_hold(thread, identity);
 }
 
 static void describe(uint64_t identity, const struct nk_range *range, uint32_t holders, uint64_t *out)
@@ -120,73 +44,21 @@ static void describe(uint64_t identity, const struct nk_range *range, uint32_t h
     out[10] = (uint64_t)nk_range_shared(range);
 }
 
-/* Registry locked. The mapping of the same shared memory; 0 when this process has none. */
-static uint64_t find_same(const struct nk_range *range)
-{
-    const struct nk_file *wanted = &range->files[NK_DATA_FILE];
-
-    for (uint32_t slot = 0; slot < identities.capacity && nk_range_shared(range); slot++) {
-        const struct nk_range *other = &mappings[slot].range;
-
-        if (identities.identities[slot] != 0 && nk_range_shared(other) &&
-            other->files[NK_DATA_FILE].device == wanted->device && other->files[NK_DATA_FILE].inode == wanted->inode)
-            return identities.identities[slot];
-    }
-    return 0;
-}
-
-/* As the kernel counts: header, what has pages, and what is only reserved. */
-static uint64_t maps_of(const struct nk_range *range)
-{
-    return (range->flags & NK_RESERVE) != 0 ? 3 : 2;
-}
-
-/* Registry locked. One more, or one less. */
-static void count_live(const struct nk_range *range, int more)
-{
-    live_count += (uint64_t)more;
-    live_bytes += (uint64_t)more * (range->header_bytes + range->data_bytes);
-    live_maps += (uint64_t)more * maps_of(range);
-}
-
-/* Registry locked. Returns 0 when there is no memory, no slot, or too many of them. */
-static uint64_t enter(const struct nk_range *range)
-{
-    uint64_t identity = live_maps + maps_of(range) <= nk_maps_most() / MAPS_SHARE ? nk_slot_take(&identities) : 0;
-
-    if (identity == 0)
-        return 0;
-    if (mappings_capacity < identities.capacity) {
-        struct mapping *more = realloc(mappings, identities.capacity * sizeof *more);
-
-        if (more == NULL) {
-            nk_slot_give(&identities, identity);
-            return 0;
-        }
-        mappings = more;
-        mappings_capacity = identities.capacity;
-    }
-    mappings[nk_slot_of(identity)] = (struct mapping){.range = *range, .holders = 1};
-    count_live(range, 1);
-    return identity;
-}
-
 int32_t nk_mapping_adopt(struct nk_thread *thread, const struct nk_range *range, uint64_t *out)
 {
     uint64_t identity;
     int32_t error = 0;
 
     nk_registry_lock();
-    if (find_same(range) != 0)
+    if (nk_table_same(range) != 0)
         error = -EEXIST;
-    identity = error < 0 ? 0 : enter(range);
+    identity = error < 0 ? 0 : nk_table_enter(range);
     nk_registry_unlock();
     if (identity == 0)
         return error < 0 ? error : -EUSERS;
     if (hold(thread, identity) < 0) {
         nk_registry_lock();
-        nk_slot_give(&identities, identity);
-        count_live(range, -1);
+        nk_table_remove(identity);
         nk_registry_unlock();
         return -ENOMEM;
     }
@@ -199,7 +71,7 @@ uint64_t nk_mapping_same(const struct nk_range *range)
     uint64_t identity;
 
     nk_registry_lock();
-    identity = find_same(range);
+    identity = nk_table_same(range);
     nk_registry_unlock();
     return identity;
 }
@@ -210,7 +82,7 @@ int nk_mapping_set_name(uint64_t identity, struct nk_name *name)
     int error;
 
     nk_registry_lock();
-    range = &mappings[nk_slot_of(identity)].range;
+    range = &nk_table_entry(identity)->range;
     error = range->name == NULL ? 0 : -EINVAL;
     if (error == 0)
         range->name = name;
@@ -241,25 +113,27 @@ int32_t nk_mapping_create(int32_t node, int32_t kind, int32_t flags, uint64_t pa
 int32_t nk_mapping_attach(uint64_t mapping, uint64_t *out)
 {
     struct nk_thread *thread = nk_thread_record();
+    struct nk_mapping *entry;
     struct nk_range range;
     uint32_t holders;
     int again;
 
     if (thread == NULL)
         return -EAGAIN;
-    again = held_index(thread, mapping) != 0;
+    again = nk_table_held(thread, mapping) != 0;
     if (!again && hold(thread, mapping) < 0)
         return -ENOMEM;
     nk_registry_lock();
-    if (!nk_slot_valid(&identities, mapping)) {
+    entry = nk_table_entry(mapping);
+    if (entry == NULL) {
         nk_registry_unlock();
         thread->held_count--;
         return -ESTALE;
     }
-    range = mappings[nk_slot_of(mapping)].range;
+    range = entry->range;
     if (!again)
-        mappings[nk_slot_of(mapping)].holders++;
-    holders = mappings[nk_slot_of(mapping)].holders;
+        entry->holders++;
+    holders = entry->holders;
     nk_registry_unlock();
     describe(mapping, &range, holders, out);
     return NK_MAPPING_FACTS;
@@ -284,7 +158,7 @@ static int32_t settle(uint64_t identity)
 }
 
 /* What becomes of a range that nobody holds: outside the lock, because that can take long. */
-static void leave(uint64_t identity, const struct mapping *gone)
+static void leave(uint64_t identity, const struct nk_mapping *gone)
 {
     const struct nk_range *range = &gone->range;
 
@@ -303,21 +177,21 @@ static void leave(uint64_t identity, const struct mapping *gone)
 /* One holder less. Returns the holders left. */
 static int32_t let_go(struct nk_thread *thread, uint64_t identity, int32_t views)
 {
-    struct mapping gone;
+    struct nk_mapping gone, *entry;
     int32_t left;
 
     nk_robust_drop(thread, identity);
     nk_registry_lock();
-    gone = mappings[nk_slot_of(identity)];
+    entry = nk_table_entry(identity);
+    gone = *entry;
     nk_owner_drop(&gone.range, thread);
     gone.retire |= views == NK_VIEWS_ASTRAY;
     gone.shown |= views != NK_VIEWS_NEVER;
     gone.pinned += views == NK_VIEWS_PINNED;
     left = (int32_t)--gone.holders;
-    mappings[nk_slot_of(identity)] = gone;
+    *entry = gone;
     if (left == 0) {
-        nk_slot_give(&identities, identity);
-        count_live(&gone.range, -1);
+        nk_table_remove(identity);
         if (gone.pinned > 0 && !gone.retire)
             gone.retire = nk_pinned_add(identity, &gone.range, gone.pinned) < 0;
         if (gone.retire || gone.pinned > 0) {
@@ -340,7 +214,7 @@ int32_t nk_mapping_release(uint64_t mapping, int32_t views)
         return -EAGAIN;
     if (views < NK_VIEWS_ASTRAY || views > NK_VIEWS_NEVER)
         return -EINVAL;
-    index = held_index(thread, mapping);
+    index = nk_table_held(thread, mapping);
     if (index == 0)
         return -ESTALE;
     thread->held[index - 1] = thread->held[--thread->held_count];
@@ -349,17 +223,20 @@ int32_t nk_mapping_release(uint64_t mapping, int32_t views)
 
 int32_t nk_mapping_unpin(uint64_t mapping)
 {
+    struct nk_mapping *entry;
     int live;
 
     nk_registry_lock();
-    live = nk_slot_valid(&identities, mapping) && mappings[nk_slot_of(mapping)].pinned > 0;
+    entry = nk_table_entry(mapping);
+    live = entry != NULL && entry->pinned > 0;
     if (live)
-        mappings[nk_slot_of(mapping)].pinned--;
+        entry->pinned--;
     nk_registry_unlock();
     return live ? 0 : settle(mapping);
 }
 
-void nk_mapping_release_all(struct nk_thread *thread)
+/* A thread ends: its views cannot be vouched for. */
+static void release_all(struct nk_thread *thread)
 {
     while (thread->held_count > 0)
         let_go(thread, thread->held[--thread->held_count], NK_VIEWS_ASTRAY);
@@ -368,13 +245,13 @@ void nk_mapping_release_all(struct nk_thread *thread)
 /* The range of a mapping that the calling thread holds, for it alone to commit. */
 static int begin_commit(uint64_t identity, struct nk_range *range)
 {
-    struct mapping *entry;
+    struct nk_mapping *entry;
     int error = nk_mapping_held(identity, range);
 
     if (error < 0)
         return error;
     nk_registry_lock();
-    entry = &mappings[nk_slot_of(identity)];
+    entry = nk_table_entry(identity);
     error = entry->committing ? -EBUSY : 0;
     entry->commits += error == 0;
     entry->committing = 1;
@@ -385,6 +262,7 @@ static int begin_commit(uint64_t identity, struct nk_range *range)
 
 int32_t nk_mapping_commit(uint64_t mapping, uint64_t bytes)
 {
+    struct nk_mapping *entry;
     struct nk_range range;
     int error = begin_commit(mapping, &range);
 
@@ -392,9 +270,10 @@ int32_t nk_mapping_commit(uint64_t mapping, uint64_t bytes)
         return error;
     error = nk_range_commit(&range, bytes);
     nk_registry_lock();
-    mappings[nk_slot_of(mapping)].range = range;
-    mappings[nk_slot_of(mapping)].commits++;
-    mappings[nk_slot_of(mapping)].committing = 0;
+    entry = nk_table_entry(mapping);
+    entry->range = range;
+    entry->commits++;
+    entry->committing = 0;
     nk_registry_unlock();
     return error;
 }
@@ -410,13 +289,15 @@ int32_t nk_mapping_populate(uint64_t mapping, uint64_t offset, uint64_t bytes)
 /* As nk_mapping_held, and how often the range was changed. */
 static int seen_range(uint64_t identity, struct nk_range *range, uint32_t *commits)
 {
+    const struct nk_mapping *entry;
     int error = nk_mapping_held(identity, range);
 
     if (error < 0)
         return error;
     nk_registry_lock();
-    *range = mappings[nk_slot_of(identity)].range;
-    *commits = mappings[nk_slot_of(identity)].commits;
+    entry = nk_table_entry(identity);
+    *range = entry->range;
+    *commits = entry->commits;
     nk_registry_unlock();
     return 0;
 }
@@ -435,7 +316,7 @@ int32_t nk_mapping_residency(uint64_t mapping, uint64_t offset, uint64_t bytes, 
             return result;
         /* Pages that another thread gave back meanwhile would count as missing ones. */
         error = seen_range(mapping, &range, &after);
-        if (error < 0 || after == before || round == LOOKS_MOST)
+        if (error < 0 || after == before || round == MAX_LOOKS)
             return error < 0 ? error : result;
     }
 }
@@ -448,27 +329,10 @@ int32_t nk_mapping_huge_bytes(uint64_t mapping, int32_t collapse, uint64_t *out)
     return error < 0 ? error : nk_range_huge_bytes(&range, collapse, out);
 }
 
-int32_t nk_mapping_list(uint64_t *out, uint64_t capacity)
-{
-    uint64_t count = 0;
-
-    nk_registry_lock();
-    for (uint32_t slot = 0; slot < identities.capacity; slot++) {
-        if (identities.identities[slot] == 0)
-            continue;
-        if (count < capacity)
-            out[count] = identities.identities[slot];
-        count++;
-    }
-    nk_registry_unlock();
-    return (int32_t)count;
-}
-
 int32_t nk_mapping_stats(uint64_t *out)
 {
     nk_registry_lock();
-    out[0] = live_count;
-    out[1] = live_bytes;
+    nk_table_count(out);
     out[2] = retired_count;
     out[3] = retired_bytes;
     nk_registry_unlock();

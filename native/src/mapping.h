@@ -9,12 +9,6 @@
 #include <stdint.h>
 
 /*
- * The range of a mapping that the calling thread holds. It stays mapped while it does, so no lock is needed later.
- * Returns 0; -ESTALE, -EAGAIN.
- */
-int nk_mapping_held(uint64_t identity, struct nk_range *range);
-
-/*
  * Give a range an identity, held by the calling thread, and describe it as nk_mapping_create says. -EEXIST its shared
  * memory has one already; -EMFILE, -ENOMEM.
  */

@@ -3,7 +3,9 @@
 #include "mapping.h"
 #include "numakit.h"
 #include "owner.h"
+#include "record.h"
 #include "shared.h"
+#include "table.h"
 
 #include <errno.h>
 #include <stddef.h>

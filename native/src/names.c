@@ -29,10 +29,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NAME_MOST 64
+#define MAX_NAME 64
 #define ENTRY_SUFFIX ".arena"
 /* A cleaner is done in microseconds; one that is stopped in the middle of it keeps a name for longer than this. */
-#define TRIES 40
+#define MAX_TRIES 40
 #define PAUSE_NS 1000000
 
 enum { LIFE, CHANGE, LOCKS };
@@ -44,9 +44,9 @@ struct nk_name {
 
 int nk_name_check(const char *name)
 {
-    size_t length = name == NULL ? 0 : strnlen(name, NAME_MOST + 1);
+    size_t length = name == NULL ? 0 : strnlen(name, MAX_NAME + 1);
 
-    if (length == 0 || length > NAME_MOST)
+    if (length == 0 || length > MAX_NAME)
         return -EINVAL;
     return name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] == 0 ? 0 : -EINVAL;
 }
@@ -124,7 +124,7 @@ static int clean_for_good(int folder, const char *file)
 {
     int error = -EAGAIN;
 
-    for (int tries = 0; error == -EAGAIN && tries < TRIES; tries++) {
+    for (int tries = 0; error == -EAGAIN && tries < MAX_TRIES; tries++) {
         pause_for(tries);
         error = clean(folder, file);
     }
@@ -223,7 +223,7 @@ static int make(int folder, const char *file, const struct nk_record *record)
 {
     int fd = -EAGAIN;
 
-    for (int tries = 0; fd == -EAGAIN && tries < TRIES; tries++) {
+    for (int tries = 0; fd == -EAGAIN && tries < MAX_TRIES; tries++) {
         pause_for(tries);
         fd = try_make(folder, file, record);
     }

@@ -13,15 +13,15 @@
  * for a migration to end, and cannot fault when the memory goes away meanwhile.
  */
 #include "page_query.h"
-#include "pages.h"
+#include "kernel.h"
+#include "locate.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 /* Each round has waited for whatever was in the way in the one before, so a second is rare. A page of zeros never gets a
  * node: it would be asked about for ever. */
-#define ROUNDS_MOST 4
+#define MAX_ROUNDS 4
 
 static int seems_absent(int status)
 {
@@ -69,7 +69,7 @@ int nk_pages_ask(void **pages, unsigned long count, uint64_t page_bytes, int *st
         int error = nk_pages_locate(count, pages, status), touched = 0;
         unsigned long length = 1;
 
-        if (error < 0 || round == ROUNDS_MOST)
+        if (error < 0 || round == MAX_ROUNDS)
             return error;
         for (unsigned long i = 0; i < count; i += length) {
             length = 1;

@@ -7,6 +7,8 @@
  * populating its room is claimed (room.c).
  */
 #include "pages.h"
+#include "kernel.h"
+#include "nodes.h"
 #include "numakit.h"
 #include "page_query.h"
 #include "quarantine.h"
@@ -14,25 +16,12 @@
 #include "text.h"
 
 #include <errno.h>
-#include <numaif.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-#ifndef MPOL_F_STATIC_NODES
-#define MPOL_F_STATIC_NODES (1 << 15)
-#endif
-#ifndef MAP_HUGE_SHIFT
-#define MAP_HUGE_SHIFT 26
-#endif
-
-#define NODES_MAX NK_NODES_MAX
-#define DATA_BYTES_MAX (UINT64_C(1) << 46)
+#define MAX_DATA_BYTES (UINT64_C(1) << 46)
 
 static int power_of_two(uint64_t value)
 {
@@ -60,7 +49,7 @@ static int check_node(int32_t node)
     uint64_t memory[3];
     int error;
 
-    if (node < 0 || node >= NODES_MAX)
+    if (node < 0 || node >= NK_MAX_NODES)
         return -ENODEV;
     error = nk_node_memory(node, memory);
     if (error < 0)
@@ -117,12 +106,11 @@ static int reserve(struct nk_range *range)
 
 static int bind(const struct nk_range *range, char *start, uint64_t bytes)
 {
-    unsigned long nodes[NODES_MAX / (8 * sizeof(unsigned long))] = {0};
-    size_t word = (size_t)range->node / (8 * sizeof *nodes);
+    unsigned long nodes[NK_NODE_WORDS] = {0};
 
-    nodes[word] |= 1ul << ((size_t)range->node % (8 * sizeof *nodes));
+    nk_mask_add(nodes, range->node);
     /* Static: should the cpuset change later, the kernel must not move the binding to another node. */
-    if (mbind(start, bytes, MPOL_BIND | MPOL_F_STATIC_NODES, nodes, NODES_MAX + 1, 0) < 0)
+    if (mbind(start, bytes, MPOL_BIND | MPOL_F_STATIC_NODES, nodes, NK_NODE_BITS, 0) < 0)
         return errno == EINVAL ? -EACCES : out_of_maps(errno);
     return 0;
 }
@@ -190,10 +178,19 @@ static int populate(const struct nk_range *range, char *start, uint64_t bytes)
     return lock(range, start, bytes);
 }
 
-/* The pages of a file in place of reserved ones. */
-static int map_file(char *start, uint64_t bytes, int fd)
+/* The pages of a file, or private ones without one, in place of reserved ones. */
+static int map_at(char *start, uint64_t bytes, int flags, int fd)
 {
-    return mmap(start, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ? -errno : 0;
+    flags |= MAP_FIXED | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+    return mmap(start, bytes, PROT_READ | PROT_WRITE, flags, fd, 0) == MAP_FAILED ? errno : 0;
+}
+
+/* Takes no pages: the maker's is there, or it comes when it is populated. */
+static int map_header(const struct nk_range *range)
+{
+    int error = map_at(range->header, range->header_bytes, 0, range->files[NK_HEADER_FILE].number);
+
+    return -error;
 }
 
 static int prepare_header(const struct nk_range *range)
@@ -201,7 +198,7 @@ static int prepare_header(const struct nk_range *range)
     int error = 0;
 
     if (nk_range_shared(range))
-        error = map_file(range->header, range->header_bytes, range->files[NK_HEADER_FILE].number);
+        error = map_header(range);
     if (error < 0)
         return error;
     /* A child process would share these pages copy-on-write; with hugetlb pages that ends in SIGBUS. */
@@ -213,16 +210,16 @@ static int prepare_header(const struct nk_range *range)
 
 static int map_data(const struct nk_range *range, char *start, uint64_t bytes)
 {
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    int flags = 0, error;
 
-    if (nk_range_shared(range))
-        return map_file(start, bytes, range->files[NK_DATA_FILE].number);
-    if (range->kind == NK_PAGES_HUGE)
-        flags |= MAP_HUGETLB | (__builtin_ctzll(range->page_bytes) << MAP_HUGE_SHIFT);
-    if (mmap(start, bytes, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED)
+    /* A file has its kind of pages already. */
+    if (range->kind == NK_PAGES_HUGE && !nk_range_shared(range))
+        flags = MAP_HUGETLB | (__builtin_ctzll(range->page_bytes) << MAP_HUGE_SHIFT);
+    error = map_at(start, bytes, flags, range->files[NK_DATA_FILE].number);
+    if (error == 0)
         return 0;
     /* Of hugepages there are too few in the pool. */
-    return range->kind == NK_PAGES_HUGE ? -errno : out_of_maps(errno);
+    return range->kind == NK_PAGES_HUGE || nk_range_shared(range) ? -error : out_of_maps(error);
 }
 
 static int prepare_data(const struct nk_range *range, char *start, uint64_t bytes)
@@ -279,7 +276,7 @@ int nk_range_make(const struct nk_range *wanted, struct nk_range *range)
     range->header_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
     range->committed_bytes = 0;
     if (!power_of_two(range->page_bytes) || range->data_bytes == 0 || range->data_bytes % range->page_bytes != 0 ||
-        range->data_bytes > DATA_BYTES_MAX || (range->flags & ~(NK_LOCK | NK_RESERVE)) != 0)
+        range->data_bytes > MAX_DATA_BYTES || (range->flags & ~(NK_LOCK | NK_RESERVE)) != 0)
         return -EINVAL;
     error = check_kind(range);
     if (error == 0)
@@ -317,7 +314,7 @@ int nk_range_open(const struct nk_range *wanted, struct nk_range *range)
     *range = *wanted;
     range->header_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
     if (!power_of_two(range->page_bytes) || range->data_bytes == 0 || range->data_bytes % range->page_bytes != 0 ||
-        range->data_bytes > DATA_BYTES_MAX || range->node < 0 || range->node >= NODES_MAX || check_kind(range) < 0)
+        range->data_bytes > MAX_DATA_BYTES || range->node < 0 || range->node >= NK_MAX_NODES || check_kind(range) < 0)
         return -EBADMSG;
     holes = hole_bytes(range);
     error = holes == 0 ? 0 : has_room(range, holes);
@@ -326,7 +323,7 @@ int nk_range_open(const struct nk_range *wanted, struct nk_range *range)
     if (error < 0)
         return error;
     data = range->header + range->header_bytes;
-    error = map_file(range->header, range->header_bytes, range->files[NK_HEADER_FILE].number);
+    error = map_header(range);
     if (error == 0)
         error = map_data(range, data, range->data_bytes);
     if (error == 0 && madvise(range->header, range->header_bytes + range->data_bytes, MADV_DONTFORK) < 0)

@@ -6,12 +6,6 @@
 #include "names.h"
 
 #include <stdint.h>
-#include <sys/mman.h>
-
-#ifndef MADV_POPULATE_WRITE /* before glibc 2.35 */
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
-#endif
 
 struct nk_range {
     char *header; /* one small page; the data begins right behind it */
@@ -43,9 +37,6 @@ int nk_range_commit(struct nk_range *range, uint64_t bytes);
 int nk_range_populate(const struct nk_range *range, uint64_t offset, uint64_t bytes);
 int nk_range_residency(const struct nk_range *range, uint64_t offset, uint64_t bytes, int32_t *counts, int32_t nodes);
 int nk_range_huge_bytes(const struct nk_range *range, int collapse, uint64_t *out);
-
-/* The node of each page, at page boundaries, or -errno where there is none yet. Returns 0. -EPERM (seccomp), -ENOSYS. */
-int nk_pages_locate(unsigned long count, void **pages, int *status);
 
 /* Map what another process made: files, sizes and node are wanted. Nothing but the header is populated. */
 int nk_range_open(const struct nk_range *wanted, struct nk_range *range);

@@ -18,26 +18,20 @@
  * whenever a block has grown over all that a table maps, that part is mapped anew.
  */
 #include "quarantine.h"
+#include "kernel.h"
 #include "numakit.h"
 #include "text.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#ifndef MAP_FIXED_NOREPLACE /* before glibc 2.27; kernels that do not know it take it as a hint */
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
-
 #define SHARE 16
 #define MAP_SHARE 4
-#define ENTRIES_MOST (UINT32_C(1) << 20)
+#define MAX_ENTRIES (UINT32_C(1) << 20)
 /* Neighbours in a row become one entry up to this part of the bound, so that giving one back does not take all. */
 #define ENTRY_SHARE 64
 #define DEFAULT_MAPS UINT64_C(65530)
@@ -48,7 +42,7 @@ struct span {
 
 static pthread_mutex_t quarantine_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t bounds_once = PTHREAD_ONCE_INIT;
-static uint64_t bytes_most, blocks_most, maps_most;
+static uint64_t max_bytes, max_blocks, max_maps;
 static uint64_t table_bytes; /* what one page table maps */
 /* A ring. */
 static struct span *entries;
@@ -75,23 +69,14 @@ static uint64_t address_space(void)
 /* What may be mapped under strict overcommit; UINT64_MAX without it. */
 static uint64_t commit_limit(void)
 {
-    uint64_t mode, kib;
-    char line[128];
-    FILE *file;
+    uint64_t mode, bytes;
+    char text[NK_MEMINFO_BYTES];
 
     if (nk_read_number("/proc/sys/vm/overcommit_memory", &mode) < 0 || mode != 2)
         return UINT64_MAX;
-    file = fopen("/proc/meminfo", "re");
-    if (file == NULL)
+    if (nk_read_text("/proc/meminfo", text, sizeof text) < 0 || !nk_text_bytes(text, "CommitLimit:", &bytes))
         return UINT64_MAX;
-    while (fgets(line, sizeof line, file) != NULL) {
-        if (sscanf(line, "CommitLimit: %" SCNu64, &kib) == 1) {
-            fclose(file);
-            return kib << 10;
-        }
-    }
-    fclose(file);
-    return UINT64_MAX;
+    return bytes;
 }
 
 static void find_bounds(void)
@@ -100,13 +85,13 @@ static void find_bounds(void)
     uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 
     table_bytes = page_bytes / sizeof(uint64_t) * page_bytes;
-    bytes_most = least(address_space(), commit_limit());
+    max_bytes = least(address_space(), commit_limit());
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        bytes_most = least(bytes_most, limit.rlim_cur);
-    bytes_most /= SHARE;
-    if (nk_read_number("/proc/sys/vm/max_map_count", &maps_most) < 0)
-        maps_most = DEFAULT_MAPS;
-    blocks_most = maps_most / MAP_SHARE;
+        max_bytes = least(max_bytes, limit.rlim_cur);
+    max_bytes /= SHARE;
+    if (nk_read_number("/proc/sys/vm/max_map_count", &max_maps) < 0)
+        max_maps = DEFAULT_MAPS;
+    max_blocks = max_maps / MAP_SHARE;
 }
 
 int nk_blank(char *start, uint64_t bytes)
@@ -231,7 +216,7 @@ static void add_entry(struct span range)
                                              : &entries[(entries_first + entries_count - 1) % entries_capacity];
 
     entries_bytes += range.end - range.start;
-    if (newest != NULL && newest->end - newest->start + range.end - range.start <= bytes_most / ENTRY_SHARE) {
+    if (newest != NULL && newest->end - newest->start + range.end - range.start <= max_bytes / ENTRY_SHARE) {
         if (range.end == newest->start) {
             newest->start = range.start;
             return;
@@ -261,7 +246,7 @@ static void give_back_oldest(void)
 static int over_bounds(void)
 {
     return entries_count > 0 &&
-           (entries_bytes > bytes_most || blocks_count > blocks_most || entries_count > ENTRIES_MOST);
+           (entries_bytes > max_bytes || blocks_count > max_blocks || entries_count > MAX_ENTRIES);
 }
 
 /* Free the tables at the ends of a new range, if all that they map is in its block. */
@@ -334,10 +319,10 @@ void nk_quarantine_take(const struct nk_leftover *leftover, int for_ever)
     pthread_mutex_unlock(&quarantine_lock);
 }
 
-uint64_t nk_maps_most(void)
+uint64_t nk_max_maps(void)
 {
     pthread_once(&bounds_once, find_bounds);
-    return maps_most;
+    return max_maps;
 }
 
 int nk_quarantine_has(const char *start, uint64_t bytes)
@@ -357,9 +342,9 @@ int32_t nk_mapping_quarantine(uint64_t *out)
     pthread_once(&bounds_once, find_bounds);
     pthread_mutex_lock(&quarantine_lock);
     out[0] = entries_bytes;
-    out[1] = bytes_most;
+    out[1] = max_bytes;
     out[2] = blocks_count;
-    out[3] = blocks_most;
+    out[3] = max_blocks;
     pthread_mutex_unlock(&quarantine_lock);
     return 4;
 }

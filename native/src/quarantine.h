@@ -29,6 +29,6 @@ void nk_quarantine_take(const struct nk_leftover *leftover, int for_ever);
 int nk_quarantine_has(const char *start, uint64_t bytes);
 
 /* How many mappings the kernel lets a process have. */
-uint64_t nk_maps_most(void);
+uint64_t nk_max_maps(void);
 
 #endif

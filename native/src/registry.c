@@ -22,8 +22,8 @@ static int grow(struct nk_slots *slots)
     uint32_t capacity = slots->capacity == 0 ? 64 : slots->capacity * 2;
     uint64_t *identities;
 
-    if (capacity > NK_SLOTS)
-        capacity = NK_SLOTS;
+    if (capacity > NK_MAX_SLOTS)
+        capacity = NK_MAX_SLOTS;
     if (capacity == slots->capacity)
         return 0;
     identities = realloc(slots->identities, capacity * sizeof *identities);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What thread.c and mapping.c share: who exists, and who holds what.
+ * What the tables of threads and of mappings are made of.
  *
  * Vocabulary: an *identity* is serial * 65536 + slot, so that it finds its table entry at once and is never reused; a
  * *thread record* belongs to its thread and is only touched by it, so the list of held mappings needs no lock; the
@@ -13,34 +13,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NK_SLOTS 65535u
+#define NK_MAX_SLOTS 65535u
 
 struct nk_thread {
     uint64_t identity;
     uint32_t slot;
     int32_t tid;
     uint64_t owner; /* owner.c's: 0 before it has owned anything between processes */
-    uint64_t *held;
+    uint64_t *held; /* table.c's */
     size_t held_count;
     size_t held_capacity;
-    struct nk_robust *robust; /* robust.c's; NULL without one */
+    struct nk_robust *robust; /* robust_list.c's; NULL without one */
+    /* What is to be done when it ends, in this order; NULL for nothing. Set by the file that has something to do. */
+    void (*end_robust)(struct nk_thread *thread);
+    void (*end_held)(struct nk_thread *thread);
 };
 
 void nk_registry_lock(void);
 void nk_registry_unlock(void);
-
-/* The calling thread's record, made on first use. NULL when there is no memory or no slot left. */
-struct nk_thread *nk_thread_record(void);
-
-/* Where bytes of a mapping's committed data are. The calling thread has to hold it: they stay mapped while it does.
- * Returns 0. -ESTALE not held by it; -EINVAL range. */
-int nk_mapping_at(uint64_t mapping, uint64_t offset, uint64_t bytes, char **at);
-
-/* The node of a live mapping that has some of these bytes, whichever thread holds it; -1 when they are none's. */
-int32_t nk_mapping_node(const char *start, uint64_t bytes);
-
-/* Release all that a thread still holds when it ends; its views cannot be vouched for. */
-void nk_mapping_release_all(struct nk_thread *thread);
 
 /*
  * Slots: identities[slot] is 0 for a free slot. nk_slot_take returns an identity, or 0 when there is no memory or no

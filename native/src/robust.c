@@ -8,8 +8,11 @@
  * Order at a thread's end: its locks are dropped (as the kernel would), the C library's list is put back, and only then
  * its mappings go and does the kernel walk.
  */
+#include "robust.h"
 #include "futex.h"
+#include "record.h"
 #include "robust_list.h"
+#include "table.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -42,6 +45,42 @@ static int owner_is_gone(const struct nk_robust *robust, uint32_t owner)
     return owner == robust->tid || (syscall(SYS_tkill, owner, 0) < 0 && errno == ESRCH);
 }
 
+/* Give up a lock: as it is, or with the mark of the dead. Returns the word that is left; -1 when it was not this
+ * thread's any more. */
+static int64_t give_back(struct nk_robust *robust, struct opened *opened, int died)
+{
+    uint32_t *word = &opened->lock->word, seen, left;
+
+    nk_list_pending(robust, opened->lock);
+    nk_list_remove(robust, opened);
+    seen = __atomic_load_n(word, __ATOMIC_RELAXED);
+    do {
+        if ((seen & FUTEX_TID_MASK) != robust->tid) {
+            nk_list_pending(robust, NULL);
+            return -1;
+        }
+        if (died)
+            left = (seen & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+        else
+            left = (seen & FUTEX_OWNER_DIED) != 0 ? POISONED : 0;
+    } while (!__atomic_compare_exchange_n(word, &seen, left, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    /* Nobody will give a poisoned one back: all have to hear of it now. */
+    if ((seen & FUTEX_WAITERS) != 0)
+        (void)nk_futex_wake_word(word, left == POISONED ? INT_MAX : 1);
+    nk_list_pending(robust, NULL);
+    return left;
+}
+
+/* The thread ends: its list goes with it. */
+static void end_list(struct nk_thread *thread)
+{
+    struct nk_robust *robust = thread->robust;
+
+    while (robust->held_count > 0)
+        (void)give_back(robust, &robust->opened[robust->held[robust->held_count - 1]], 1);
+    nk_list_free(thread);
+}
+
 int32_t nk_robust_open(uint64_t mapping, uint64_t offset)
 {
     struct nk_thread *thread = nk_thread_record();
@@ -60,6 +99,7 @@ int32_t nk_robust_open(uint64_t mapping, uint64_t offset)
         error = check_home(robust, (struct lock *)(void *)at);
     if (error < 0)
         return error;
+    thread->end_robust = end_list;
     return nk_list_enter(robust, mapping, offset, (struct lock *)(void *)at);
 }
 
@@ -100,7 +140,7 @@ int32_t nk_robust_acquire(int32_t lock, int32_t waited)
         return -EINVAL;
     if (opened->held)
         return -EDEADLK;
-    if (robust->held_count == NK_ROBUST_MOST)
+    if (robust->held_count == NK_MAX_ROBUST_HELD)
         return -ENOLCK;
     nk_list_pending(robust, opened->lock);
     result = take(robust, opened, waited ? FUTEX_WAITERS : 0);
@@ -108,32 +148,6 @@ int32_t nk_robust_acquire(int32_t lock, int32_t waited)
         nk_list_add(robust, opened);
     nk_list_pending(robust, NULL);
     return result;
-}
-
-/* Give up a lock: as it is, or with the mark of the dead. Returns the word that is left; -1 when it was not this
- * thread's any more. */
-static int64_t give_back(struct nk_robust *robust, struct opened *opened, int died)
-{
-    uint32_t *word = &opened->lock->word, seen, left;
-
-    nk_list_pending(robust, opened->lock);
-    nk_list_remove(robust, opened);
-    seen = __atomic_load_n(word, __ATOMIC_RELAXED);
-    do {
-        if ((seen & FUTEX_TID_MASK) != robust->tid) {
-            nk_list_pending(robust, NULL);
-            return -1;
-        }
-        if (died)
-            left = (seen & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
-        else
-            left = (seen & FUTEX_OWNER_DIED) != 0 ? POISONED : 0;
-    } while (!__atomic_compare_exchange_n(word, &seen, left, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-    /* Nobody will give a poisoned one back: all have to hear of it now. */
-    if ((seen & FUTEX_WAITERS) != 0)
-        (void)nk_futex_wake_word(word, left == POISONED ? INT_MAX : 1);
-    nk_list_pending(robust, NULL);
-    return left;
 }
 
 int32_t nk_robust_release(int32_t lock)
@@ -167,15 +181,4 @@ void nk_robust_drop(struct nk_thread *thread, uint64_t mapping)
         opened->mapping = 0;
         opened->serial++;
     }
-}
-
-void nk_robust_end(struct nk_thread *thread)
-{
-    struct nk_robust *robust = thread->robust;
-
-    if (robust == NULL)
-        return;
-    while (robust->held_count > 0)
-        (void)give_back(robust, &robust->opened[robust->held[robust->held_count - 1]], 1);
-    nk_list_free(thread);
 }

@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 /* Locks that a thread can have opened, and how often a place for one is used: together 31 bits. */
-#define PLACES 32768u
-#define SERIALS 65535u
+#define MAX_PLACES 32768u
+#define MAX_SERIALS 65535u
 
 int nk_list_of(struct nk_thread *thread, struct nk_robust **list)
 {
@@ -74,7 +74,7 @@ static uint32_t place_of(const struct nk_robust *robust, uint64_t mapping, uint6
 
         if (opened->mapping == mapping && opened->offset == offset)
             return i - 1;
-        if (opened->mapping == 0 && opened->serial < SERIALS)
+        if (opened->mapping == 0 && opened->serial < MAX_SERIALS)
             free_place = i - 1;
     }
     return free_place;
@@ -85,7 +85,7 @@ static int grow(struct nk_robust *robust)
     uint32_t capacity = robust->capacity == 0 ? 16 : robust->capacity * 2;
     struct opened *opened;
 
-    if (capacity > PLACES)
+    if (capacity > MAX_PLACES)
         return -ENOLCK;
     opened = realloc(robust->opened, capacity * sizeof *opened);
     if (opened == NULL)
@@ -111,16 +111,16 @@ int32_t nk_list_enter(struct nk_robust *robust, uint64_t mapping, uint64_t offse
     opened->mapping = mapping;
     opened->offset = offset;
     opened->lock = lock;
-    return (int32_t)(opened->serial * PLACES + place);
+    return (int32_t)(opened->serial * MAX_PLACES + place);
 }
 
 struct opened *nk_list_find(const struct nk_robust *robust, int32_t number)
 {
-    uint32_t place = (uint32_t)number % PLACES;
+    uint32_t place = (uint32_t)number % MAX_PLACES;
 
     if (robust == NULL || number < 0 || place >= robust->capacity)
         return NULL;
-    if (robust->opened[place].mapping == 0 || robust->opened[place].serial != (uint32_t)number / PLACES)
+    if (robust->opened[place].mapping == 0 || robust->opened[place].serial != (uint32_t)number / MAX_PLACES)
         return NULL;
     return &robust->opened[place];
 }

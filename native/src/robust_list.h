@@ -41,7 +41,7 @@ struct nk_robust {
     struct opened *opened;
     uint32_t capacity;
     uint32_t held_count;
-    uint32_t held[NK_ROBUST_MOST]; /* places in opened, the oldest first */
+    uint32_t held[NK_MAX_ROBUST_HELD]; /* places in opened, the oldest first */
 };
 
 /* The calling thread's list, registered with the kernel on first use. Returns 0 or -errno. */

@@ -16,6 +16,8 @@
  * processes are not kept from anything; the margins are for them.
  */
 #include "room.h"
+#include "cgroup.h"
+#include "nodes.h"
 #include "numakit.h"
 #include "system.h"
 #include "text.h"
@@ -32,8 +34,8 @@
 #include <unistd.h>
 
 #define MIB (UINT64_C(1) << 20)
-#define MARGIN_LEAST (16 * MIB)
-#define MARGIN_MOST (512 * MIB)
+#define MIN_MARGIN (16 * MIB)
+#define MAX_MARGIN (512 * MIB)
 /* Cache that never comes back: the code of what runs. A node filled up to that is where the OOM killer waits. */
 #define CACHE_KEPT (128 * MIB)
 /* Memory that is free and on no node has other reasons, too, if it is little: counters lag behind. */
@@ -45,7 +47,7 @@
 #define ZONES_FRESH_NS INT64_C(1000000000)
 #define ZONES_CACHED 64
 /* More than any machine has, and sums of it do not wrap. */
-#define BYTES_MOST (UINT64_C(1) << 52)
+#define MAX_BYTES (UINT64_C(1) << 52)
 
 /* The sums over a node's zones. */
 struct zones {
@@ -60,7 +62,7 @@ static pthread_cond_t settled = PTHREAD_COND_INITIALIZER;
 static pthread_mutex_t zones_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct zones zones_cache[ZONES_CACHED];
 /* What is claimed and not settled. */
-static uint64_t claimed_pages[NK_NODES_MAX], claimed_charges;
+static uint64_t claimed_pages[NK_MAX_NODES], claimed_charges;
 
 static uint64_t less(uint64_t from, uint64_t what)
 {
@@ -176,7 +178,7 @@ static uint64_t above_margin(uint64_t have, uint64_t total, uint64_t kept)
 {
     uint64_t margin = total / 64;
 
-    margin = margin < MARGIN_LEAST ? MARGIN_LEAST : margin > MARGIN_MOST ? MARGIN_MOST : margin;
+    margin = margin < MIN_MARGIN ? MIN_MARGIN : margin > MAX_MARGIN ? MAX_MARGIN : margin;
     return less(have, margin + kept);
 }
 
@@ -267,7 +269,7 @@ int nk_room_claim(const struct nk_claim *claims, int32_t count)
     int error;
 
     for (int32_t i = 0; i < count; i++)
-        if (claims[i].node < 0 || claims[i].node >= NK_NODES_MAX)
+        if (claims[i].node < 0 || claims[i].node >= NK_MAX_NODES)
             return -ENODEV;
     pthread_mutex_lock(&room_lock);
     while ((error = look(claims, count)) == -EAGAIN)
@@ -296,7 +298,7 @@ int32_t nk_node_room(int32_t node, uint64_t bytes, uint64_t charged_bytes)
     struct nk_claim claim;
     int error;
 
-    if (bytes > BYTES_MOST || charged_bytes > BYTES_MOST)
+    if (bytes > MAX_BYTES || charged_bytes > MAX_BYTES)
         return -ENOMEM;
     claim = nk_claim_for(node, bytes, charged_bytes, charged_bytes);
     error = nk_room_claim(&claim, 1);

@@ -5,8 +5,6 @@
 
 #include <stdint.h>
 
-#define NK_NODES_MAX 1024
-
 /* No call populates more than that between two looks. */
 #define NK_ROOM_STEP_BYTES (UINT64_C(64) << 20)
 

@@ -11,6 +11,7 @@
  * pages of the right kind; where the pages are is asked of the kernel by whoever opens them.
  */
 #include "shared.h"
+#include "kernel.h"
 #include "numakit.h"
 
 #include <dirent.h>
@@ -21,23 +22,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#ifndef MFD_HUGE_SHIFT
-#define MFD_HUGE_SHIFT 26
-#endif
-#ifndef MFD_NOEXEC_SEAL /* Linux 6.3 */
-#define MFD_NOEXEC_SEAL 0x0008U
-#endif
 #define TMPFS_TYPE 0x01021994
 #define HUGETLBFS_TYPE 0x958458f6
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 /* Arenas that are made anew under one name faster than this can follow. */
-#define TRIES 100
+#define MAX_TRIES 100
 
 /* For those who look at a process: nothing depends on it. */
 static void memory_name(const char *name, char part, char *out, size_t capacity)
@@ -322,7 +316,7 @@ int nk_shared_find(const char *name, struct nk_range *wanted)
     if (error < 0)
         return error;
     error = -EAGAIN;
-    for (int tries = 0; error == -EAGAIN && tries < TRIES; tries++)
+    for (int tries = 0; error == -EAGAIN && tries < MAX_TRIES; tries++)
         error = try_find(name, wanted);
     return error == -ENOENT || error == -EAGAIN ? look_elsewhere(name) : error;
 }

@@ -27,22 +27,9 @@ int nk_path(char *path, size_t capacity, const char *format, ...)
     return length < 0 || (size_t)length >= capacity ? -ENAMETOOLONG : length;
 }
 
-/* "Node 0 MemTotal:       5597396 kB": the bytes of the line that has label. */
-static bool meminfo_bytes(const char *text, const char *label, uint64_t *bytes)
-{
-    const char *line = strstr(text, label);
-    char *end;
-
-    if (!line)
-        return false;
-    line += strlen(label);
-    *bytes = strtoull(line, &end, 10) * 1024;
-    return end != line;
-}
-
 int nk_node_memory_below(const char *root, int32_t node, uint64_t *out)
 {
-    char path[PATH_MAX], text[8192];
+    char path[PATH_MAX], text[NK_MEMINFO_BYTES];
     uint64_t active = 0, inactive = 0, dirty = 0, writeback = 0, clean;
     int got;
 
@@ -55,12 +42,12 @@ int nk_node_memory_below(const char *root, int32_t node, uint64_t *out)
         got = nk_read_text(path, text, sizeof text);
     if (got < 0)
         return got == -ENOENT ? -ENODEV : got;
-    if (!meminfo_bytes(text, " MemTotal:", &out[0]) || !meminfo_bytes(text, " MemFree:", &out[1]))
+    if (!nk_text_bytes(text, " MemTotal:", &out[0]) || !nk_text_bytes(text, " MemFree:", &out[1]))
         return -EIO;
-    meminfo_bytes(text, " Active(file):", &active);
-    meminfo_bytes(text, " Inactive(file):", &inactive);
-    meminfo_bytes(text, " Dirty:", &dirty);
-    meminfo_bytes(text, " Writeback:", &writeback);
+    nk_text_bytes(text, " Active(file):", &active);
+    nk_text_bytes(text, " Inactive(file):", &inactive);
+    nk_text_bytes(text, " Dirty:", &dirty);
+    nk_text_bytes(text, " Writeback:", &writeback);
     clean = active + inactive;
     clean = clean > dirty + writeback ? clean - dirty - writeback : 0;
     /* Half of it: the page cache also holds what running programs are mapped from, and the kernel will not take
@@ -71,14 +58,14 @@ int nk_node_memory_below(const char *root, int32_t node, uint64_t *out)
 
 int nk_system_memory_below(const char *root, uint64_t *free_bytes, uint64_t *available_bytes)
 {
-    char path[PATH_MAX], text[8192];
+    char path[PATH_MAX], text[NK_MEMINFO_BYTES];
     int got = nk_path(path, sizeof path, "%s/proc/meminfo", root);
 
     if (got >= 0)
         got = nk_read_text(path, text, sizeof text);
     if (got < 0)
         return got;
-    return meminfo_bytes(text, "MemFree:", free_bytes) && meminfo_bytes(text, "MemAvailable:", available_bytes) ? 0
+    return nk_text_bytes(text, "MemFree:", free_bytes) && nk_text_bytes(text, "MemAvailable:", available_bytes) ? 0
                                                                                                              : -EIO;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What other files and the tests need of system.c and cgroup.c: the same functions below a root of their own ("" is the system). */
+/* What other files and the tests need of system.c: the same functions below a root of their own ("" is the system). */
 #ifndef NK_SYSTEM_H
 #define NK_SYSTEM_H
 
@@ -20,12 +20,6 @@ int nk_system_memory_below(const char *root, uint64_t *free_bytes, uint64_t *ava
 
 /* The first node that is online from a number on, or -errno; -ENODEV there is none. */
 int32_t nk_next_node(const char *root, int32_t from);
-
-/*
- * The least that a memory limit of the process's cgroups leaves beside a margin for the runtime: out[0] bytes, out[1]
- * that limit. Returns 2, or 0 when there is no limit.
- */
-int nk_memory_room_below(const char *root, uint64_t *out);
 
 /* The hugepage sizes of a node in bytes, ascending. Returns how many there are; at most count are filled in. */
 int nk_node_hugepage_sizes(const char *root, int32_t node, uint64_t *sizes, int count);

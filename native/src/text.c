@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 int nk_read_text(const char *path, char *text, size_t capacity)
@@ -31,6 +32,18 @@ int nk_read_text(const char *path, char *text, size_t capacity)
     close(file);
     text[length] = '\0';
     return (int)length;
+}
+
+bool nk_text_bytes(const char *text, const char *label, uint64_t *bytes)
+{
+    const char *line = strstr(text, label);
+    char *end;
+
+    if (!line)
+        return false;
+    line += strlen(label);
+    *bytes = strtoull(line, &end, 10) * 1024;
+    return end != line;
 }
 
 int nk_read_number(const char *path, uint64_t *value)

@@ -27,7 +27,7 @@ static int is_named(long thread, const char *names)
 /* Whether its affinity was another one and could be changed. */
 static int widen(long thread, const uint64_t *mask, size_t bytes)
 {
-    uint64_t now[NK_MASK_WORDS_MAX] = {0}, before[NK_MASK_WORDS_MAX] = {0};
+    uint64_t now[NK_MAX_MASK_WORDS] = {0}, before[NK_MAX_MASK_WORDS] = {0};
     long size = syscall(SYS_sched_getaffinity, thread, sizeof before, before);
 
     if (size < 0 || (memcmp(before, mask, bytes) == 0))
@@ -46,7 +46,7 @@ int32_t nk_threads_widen(const uint64_t *mask, int32_t words, const char *names)
     struct dirent *entry;
     DIR *tasks;
 
-    if (mask == NULL || names == NULL || words <= 0 || words > NK_MASK_WORDS_MAX)
+    if (mask == NULL || names == NULL || words <= 0 || words > NK_MAX_MASK_WORDS)
         return -EINVAL;
     tasks = opendir("/proc/self/task");
     if (tasks == NULL)

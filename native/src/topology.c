@@ -10,6 +10,8 @@
 #include "numakit.h"
 #include "system.h"
 #include "text.h"
+#include "topology_cpus.h"
+#include "topology_memory.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -20,8 +22,8 @@
 
 /* More than any machine has. hwloc's time grows with the cube of one object's children (9 s for "pu:8192") and its
  * memory with the square of all objects: a short string must not be able to stop the process. */
-#define SYNTHETIC_OBJECTS_MAX 32768
-#define SYNTHETIC_CHILDREN_MAX 2048
+#define MAX_SYNTHETIC_OBJECTS 32768
+#define MAX_SYNTHETIC_CHILDREN 2048
 
 #if HWLOC_API_VERSION < 0x00020100
 #define HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED HWLOC_TOPOLOGY_FLAG_WHOLE_SYSTEM
@@ -50,18 +52,18 @@ static bool is_too_large(const char *text)
         if (*text == ':' || (isdigit((unsigned char)*text) && !in_name)) {
             unsigned long arity = strtoul(text + (*text == ':'), NULL, 10);
 
-            if (arity > SYNTHETIC_CHILDREN_MAX)
+            if (arity > MAX_SYNTHETIC_CHILDREN)
                 return true;
             level *= arity;
             total += level;
-            if (total > SYNTHETIC_OBJECTS_MAX)
+            if (total > MAX_SYNTHETIC_OBJECTS)
                 return true;
             in_name = true; /* the rest of the number */
         } else {
             in_name = *text != ' ' && *text != '\n';
         }
     }
-    return total > SYNTHETIC_OBJECTS_MAX;
+    return total > MAX_SYNTHETIC_OBJECTS;
 }
 
 static int set_xml(hwloc_topology_t topology, const char *path)
@@ -122,18 +124,6 @@ static int load(int32_t source, const char *text, hwloc_topology_t *out)
     else
         *out = topology;
     return got;
-}
-
-void nk_json_set(struct nk_json *json, const char *key, hwloc_const_bitmap_t set)
-{
-    char *text;
-
-    if (hwloc_bitmap_list_asprintf(&text, set) < 0) {
-        json->error = -ENOMEM;
-        return;
-    }
-    nk_json_string(json, key, text);
-    free(text);
 }
 
 /* The nodes that the kernel lets this thread allocate from; hwloc may not find the cpuset's files in a container. */

@@ -3,7 +3,7 @@
  * The machine as JSON: packages, dies, caches and cores. Indexes are the OS's own, so cores and dies of different
  * packages may have the same; their CPUs tell them apart.
  */
-#include "topology.h"
+#include "topology_cpus.h"
 
 /* Index of the OS, absent where hwloc does not know it. */
 static void write_id(struct nk_json *json, const char *key, hwloc_obj_t object)

@@ -5,11 +5,11 @@
  * On this machine the kernel is asked, too: hwloc leaves out nodes without memory, and where a node has no CPUs of its
  * own (CXL, HBM) it says which CPUs are near, while the kernel says that there are none.
  */
-#include "numakit.h"
+#include "topology_memory.h"
+#include "cgroup.h"
 #include "room.h"
 #include "system.h"
 #include "text.h"
-#include "topology.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,19 +17,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_BYTES_MAX (128 * 1024)
-#define HUGEPAGE_SIZES_MAX 16
-#define MATRICES_MAX 16
+#define MAX_LIST_BYTES (128 * 1024)
+#define MAX_HUGEPAGE_SIZES 16
+#define MAX_MATRICES 16
 
 int nk_read_set(const char *path, hwloc_bitmap_t set)
 {
-    char *text = malloc(LIST_BYTES_MAX);
+    char *text = malloc(MAX_LIST_BYTES);
     int got;
 
     if (!text)
         return -ENOMEM;
-    got = nk_read_text(path, text, LIST_BYTES_MAX);
-    if (got == LIST_BYTES_MAX - 1)
+    got = nk_read_text(path, text, MAX_LIST_BYTES);
+    if (got == MAX_LIST_BYTES - 1)
         got = -E2BIG;
     if (got >= 0) {
         text[strcspn(text, "\n")] = '\0';
@@ -67,11 +67,11 @@ static int read_available(const char *root, int node, uint64_t *bytes)
 
 static void write_hugepages(struct nk_json *json, const char *root, int node)
 {
-    uint64_t sizes[HUGEPAGE_SIZES_MAX], pages[2];
-    int count = nk_node_hugepage_sizes(root, node, sizes, HUGEPAGE_SIZES_MAX), i;
+    uint64_t sizes[MAX_HUGEPAGE_SIZES], pages[2];
+    int count = nk_node_hugepage_sizes(root, node, sizes, MAX_HUGEPAGE_SIZES), i;
 
     nk_json_begin(json, "hugepages", '[');
-    for (i = 0; i < count && i < HUGEPAGE_SIZES_MAX; i++) {
+    for (i = 0; i < count && i < MAX_HUGEPAGE_SIZES; i++) {
         if (nk_node_hugepages_below(root, node, sizes[i], pages) < 0)
             continue;
         nk_json_begin(json, NULL, '{');
@@ -224,16 +224,16 @@ static bool is_numa_latency(hwloc_topology_t topology, struct hwloc_distances_s 
 
 void nk_topology_distances(struct nk_json *json, hwloc_topology_t topology, const char *root)
 {
-    struct hwloc_distances_s *matrices[MATRICES_MAX];
-    unsigned count = MATRICES_MAX, chosen = 0, i;
+    struct hwloc_distances_s *matrices[MAX_MATRICES];
+    unsigned count = MAX_MATRICES, chosen = 0, i;
 
     if (root && !write_kernel_distances(json, root))
         return;
     if (hwloc_distances_get_by_type(topology, HWLOC_OBJ_NUMANODE, &count, matrices, HWLOC_DISTANCES_KIND_MEANS_LATENCY,
                                     0))
         return;
-    if (count > MATRICES_MAX)
-        count = MATRICES_MAX;
+    if (count > MAX_MATRICES)
+        count = MAX_MATRICES;
     for (i = count; i-- > 0;)
         if (is_numa_latency(topology, matrices[i]))
             chosen = i;

@@ -113,7 +113,7 @@ static void test_a_failure_leaves_what_stood(void)
 {
     const uint64_t nobody[] = {0}, missing[] = {UINT64_C(1) << 63};
     char *start = map_at(NULL);
-    uint64_t far[NK_MASK_WORDS_MAX] = {0}, binding = bound(start, 0, 8), other;
+    uint64_t far[NK_MAX_MASK_WORDS] = {0}, binding = bound(start, 0, 8), other;
 
     far[20] = 1;
     CHECK_EQ(nk_binding_make(start, 16 * page, NK_POLICY_BIND, missing, 1, &other), -EACCES);
@@ -226,8 +226,8 @@ static void test_a_mapping_keeps_its_own(void)
 
 static void test_an_arena_that_came_later_keeps_its_own(void)
 {
-    enum { HOLE = 4096, ARENAS_MOST = 256 };
-    uint64_t out[ARENAS_MOST][NK_MAPPING_FACTS], binding = 0;
+    enum { HOLE = 4096, MAX_ARENAS = 256 };
+    uint64_t out[MAX_ARENAS][NK_MAPPING_FACTS], binding = 0;
     char *hole = mmap(NULL, HOLE * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *data = NULL;
     int count = 0, found = 0;
 
@@ -235,7 +235,7 @@ static void test_an_arena_that_came_later_keeps_its_own(void)
     CHECK_EQ(nk_binding_make(hole, HOLE * page, NK_POLICY_BIND, node_zero, 1, &binding), 1);
     munmap(hole, HOLE * page);
     /* The kernel fills smaller holes first. */
-    while (!found && count < ARENAS_MOST) {
+    while (!found && count < MAX_ARENAS) {
         CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, page, PAGES * page, out[count]), NK_MAPPING_FACTS);
         data = (char *)(uintptr_t)(out[count][1] + out[count][2]);
         count++;
@@ -348,7 +348,7 @@ static void test_what_is_left_of_a_mapping_is_no_memory(void)
 
 int main(void)
 {
-    page = (uint64_t)sysconf(_SC_PAGESIZE);
+    page = small_page();
     RUN(test_the_newest_stands);
     RUN(test_a_failure_leaves_what_stood);
     RUN(test_what_was_there_before_comes_back);

@@ -11,11 +11,6 @@
 
 static const uint64_t node_zero[] = {1};
 
-static uint64_t small_page(void)
-{
-    return (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 /* Fresh pages, none of them resident. */
 static char *map_pages(void)
 {
@@ -67,7 +62,7 @@ static void test_pages_go_where_the_policy_says(void)
 static void test_bad_requests(void)
 {
     const uint64_t nobody[] = {0}, missing[] = {UINT64_C(1) << 63};
-    uint64_t page = small_page(), far[NK_MASK_WORDS_MAX] = {0};
+    uint64_t page = small_page(), far[NK_MAX_MASK_WORDS] = {0};
     int32_t located[1], none = 900, wrong = -1, absent;
     char *start = map_pages();
 

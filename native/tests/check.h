@@ -3,10 +3,15 @@
 #ifndef NK_CHECK_H
 #define NK_CHECK_H
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #define TEST_SKIPPED 77
+#define MIB (UINT64_C(1) << 20)
 
 #define CHECK(condition)                                                                                          \
     do {                                                                                                          \
@@ -30,5 +35,34 @@
         test();                                                                                                   \
         printf("ok - %s\n", #test);                                                                               \
     } while (0)
+
+static inline uint64_t small_page(void)
+{
+    return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static inline double now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* The same numbers for the same seed. */
+static inline uint32_t next_random(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state;
+}
+
+/* Wait for a child that has to end well. */
+static inline void finish(pid_t child)
+{
+    int status;
+
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+}
 
 #endif

@@ -5,6 +5,7 @@
  * functions below between the helper and the C library.
  */
 #include "check.h"
+#include "files.h"
 #include "numakit.h"
 
 #include <errno.h>
@@ -12,8 +13,6 @@
 #include <sys/mman.h>
 #include <sys/types.h>
 #include <unistd.h>
-
-#define MIB (UINT64_C(1) << 20)
 
 enum call { MMAP, MBIND, MADVISE, MOVE_PAGES, MLOCK, CALLS };
 
@@ -110,7 +109,7 @@ static void let_go(uint64_t mapping)
 /* A mapping's whole life. */
 static int32_t use_mapping(void)
 {
-    uint64_t out[NK_MAPPING_FACTS], page = (uint64_t)sysconf(_SC_PAGESIZE), mapping;
+    uint64_t out[NK_MAPPING_FACTS], page = small_page(), mapping;
     int32_t counts[2], result;
 
     result = nk_mapping_create(0, NK_PAGES_SMALL, NK_RESERVE | NK_LOCK, page, MIB, out);
@@ -148,7 +147,7 @@ static int32_t use_hugepages(void)
 
 static int32_t use_buffer(void)
 {
-    uint64_t bytes = 16 * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t bytes = 16 * small_page();
     char *buffer = __real_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int32_t nodes[16], target = 0, absent, result;
     uint64_t binding;
@@ -167,19 +166,6 @@ static int32_t use_buffer(void)
         result = nk_binding_undo(binding);
     munmap(buffer, bytes);
     return result;
-}
-
-static int count_maps(void)
-{
-    int lines = 0;
-    char line[512];
-    FILE *maps = fopen("/proc/self/maps", "re");
-
-    CHECK(maps != NULL);
-    while (fgets(line, sizeof line, maps) != NULL)
-        lines++;
-    fclose(maps);
-    return lines;
 }
 
 /* Runs a use with the fault at its first place, its second, and so on until it meets none. Returns the places. */
@@ -247,7 +233,7 @@ static void test_buffers(void)
 
 static void test_without_move_pages(void)
 {
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), bytes = 16 * page;
+    uint64_t page = small_page(), bytes = 16 * page;
     char *buffer = __real_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int32_t with[16], without[16], absent;
 

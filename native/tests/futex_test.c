@@ -5,21 +5,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <time.h>
 #include <unistd.h>
 
 #define DATA_BYTES (UINT64_C(64) << 10)
 
 static uint64_t mapping;
 static uint32_t *word;
-
-static double now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
 
 static void *wake_soon(void *unused)
 {
@@ -64,7 +55,7 @@ static void test_bad_requests(void)
     }
     CHECK_EQ(nk_futex_wait(mapping, DATA_BYTES - 4, 1, 1), -EAGAIN);
     CHECK_EQ(nk_futex_wait(mapping, 0, 0, -1), -EINVAL);
-    CHECK_EQ(nk_futex_wait(mapping, 0, 0, NK_WAIT_MS_MOST + 1), -EINVAL);
+    CHECK_EQ(nk_futex_wait(mapping, 0, 0, NK_MAX_WAIT_MS + 1), -EINVAL);
     CHECK_EQ(nk_futex_wake(mapping, 0, -1), -EINVAL);
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
         CHECK_EQ(nk_futex_wait(gone[i], 0, 0, 1), -ESTALE);
@@ -74,7 +65,7 @@ static void test_bad_requests(void)
 
 int main(void)
 {
-    uint64_t out[NK_MAPPING_FACTS], page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t out[NK_MAPPING_FACTS], page = small_page();
 
     CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, page, DATA_BYTES, out), NK_MAPPING_FACTS);
     mapping = out[0];

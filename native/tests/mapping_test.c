@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "check.h"
+#include "files.h"
 #include "numakit.h"
 
 #include <errno.h>
@@ -9,44 +10,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define MIB (UINT64_C(1) << 20)
-
-static uint64_t small_page(void)
-{
-    return (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static void create(uint64_t bytes, uint64_t *out)
 {
     CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, small_page(), bytes, out), NK_MAPPING_FACTS);
-}
-
-static int mapped(uint64_t address)
-{
-    unsigned long from, to;
-    int found = 0;
-    char line[512];
-    FILE *maps = fopen("/proc/self/maps", "re");
-
-    CHECK(maps != NULL);
-    while (fgets(line, sizeof line, maps) != NULL)
-        found |= sscanf(line, "%lx-%lx", &from, &to) == 2 && address >= from && address < to;
-    fclose(maps);
-    return found;
-}
-
-/* VmLck of the process. */
-__attribute__((unused)) static uint64_t locked_kib(void)
-{
-    unsigned long kib = 0;
-    char line[512];
-    FILE *status = fopen("/proc/self/status", "re");
-
-    CHECK(status != NULL);
-    while (fgets(line, sizeof line, status) != NULL)
-        (void)sscanf(line, "VmLck: %lu kB", &kib);
-    fclose(status);
-    return kib;
 }
 
 static void test_pages_are_on_the_node(void)
@@ -180,7 +146,7 @@ static void test_a_thread_that_releases_gives_the_owner_word_back(void)
     memset((char *)(uintptr_t)out[1], 0xff, MIB);
     CHECK_EQ(nk_mapping_release(out[0], 1), 0);
     /* Native code may still have the address. */
-    CHECK(mapped(out[1]));
+    CHECK(is_mapped((void *)(uintptr_t)out[1]));
     CHECK_EQ(*(volatile uint32_t *)(uintptr_t)out[1], 0);
     nk_mapping_stats(stats);
     CHECK_EQ(stats[2], 0);
@@ -196,7 +162,7 @@ static void test_a_thread_that_just_ends_is_accounted_for(void)
     memset((char *)(uintptr_t)out[1], 0xff, MIB);
     CHECK_EQ(nk_mapping_release(out[0], 1), 0);
     /* Its views cannot be vouched for: no pages, but the range stays and reads zeros. */
-    CHECK(mapped(out[1]));
+    CHECK(is_mapped((void *)(uintptr_t)out[1]));
     for (uint64_t i = 0; i < MIB; i++)
         CHECK_EQ(((volatile char *)(uintptr_t)out[1])[i], 0);
     nk_mapping_stats(stats);
@@ -327,7 +293,7 @@ static void test_what_nobody_saw_is_unmapped(void)
     nk_mapping_quarantine(before);
     create(MIB, out);
     CHECK_EQ(nk_mapping_release(out[0], NK_VIEWS_NEVER), 0);
-    CHECK(!mapped(out[1]));
+    CHECK(!is_mapped((void *)(uintptr_t)out[1]));
     nk_mapping_quarantine(after);
     CHECK_EQ(after[0], before[0]);
 }
@@ -386,7 +352,7 @@ static void test_locked_pages(void)
     if (result == NK_MAPPING_FACTS) {
         CHECK_EQ(nk_mapping_populate(out[0], 0, 8 * page), 0);
 #ifndef __SANITIZE_ADDRESS__ /* which turns mlock into nothing */
-        CHECK(locked_kib() >= 9 * page / 1024);
+        CHECK(status_kib("VmLck:") >= 9 * page / 1024);
 #endif
         CHECK_EQ(nk_mapping_release(out[0], 1), 0);
     }
@@ -420,10 +386,9 @@ static void test_transparent_hugepages(void)
 static void test_mappings_are_left_for_others(void)
 {
     static uint64_t identities[40000];
-    uint64_t out[NK_MAPPING_FACTS], most = 65530, used = 0, count = 0;
+    uint64_t out[NK_MAPPING_FACTS], most = 65530, count = 0;
     int32_t result = NK_MAPPING_FACTS;
     FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
-    char line[512];
 
     CHECK(file != NULL);
     CHECK_EQ(fscanf(file, "%" SCNu64, &most), 1);
@@ -440,12 +405,8 @@ static void test_mappings_are_left_for_others(void)
         CHECK_EQ(nk_mapping_commit(out[0], small_page()), 0);
     }
     CHECK_EQ(result, -EUSERS);
-    file = fopen("/proc/self/maps", "re");
-    while (fgets(line, sizeof line, file) != NULL)
-        used++;
-    fclose(file);
     CHECK(count > most / 8);
-    CHECK(used < most * 3 / 4);
+    CHECK((uint64_t)count_maps() < most * 3 / 4);
     CHECK_EQ(nk_mapping_release(identities[--count], 1), 0);
     CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, small_page(), small_page(), out), NK_MAPPING_FACTS);
     identities[count++] = out[0];

@@ -48,14 +48,6 @@ static uint64_t tick(void)
     return __atomic_add_fetch(&shared->clock, 1, __ATOMIC_SEQ_CST);
 }
 
-static uint64_t milliseconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* ---- pauses ---- */
 
 static unsigned seed;
@@ -168,7 +160,7 @@ static uint64_t find_name(void)
 
 static int take_memory(uint64_t serial)
 {
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t page = small_page();
 
     CHECK_EQ(nk_mapping_share(name, 0, NK_PAGES_SMALL, 0, page, page, memory), NK_MAPPING_FACTS);
     CHECK_EQ(nk_mapping_populate(memory[0], 0, page), 0);
@@ -279,7 +271,8 @@ static pid_t replace(int maker, pid_t child, unsigned round)
 static void race(const struct kind *what)
 {
     const char *time = getenv("NK_RACE_MS");
-    uint64_t end = milliseconds() + (uint64_t)(time == NULL ? 1000 : atoi(time)), out[NK_MAPPING_FACTS];
+    double end = now_ms() + (time == NULL ? 1000 : atoi(time));
+    uint64_t out[NK_MAPPING_FACTS];
     unsigned dice = 1, round = 0;
     pid_t children[MAKERS + OPENERS];
     int status;
@@ -288,7 +281,7 @@ static void race(const struct kind *what)
     kind = what;
     for (int process = 0; process < MAKERS + OPENERS; process++)
         children[process] = start(process, 0);
-    while (milliseconds() < end) {
+    while (now_ms() < end) {
         int maker = rand_r(&dice) % MAKERS;
         struct timespec pause = {.tv_nsec = rand_r(&dice) % 8000000};
 

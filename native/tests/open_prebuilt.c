@@ -11,16 +11,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-static double now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
 
 static void *library;
 
@@ -87,7 +77,7 @@ int main(int argc, char **argv)
     made = policy_set(NK_POLICY_DEFAULT, 0);
     CHECK(made == 0 || made == -ENOSYS || made == -EPERM);
     create = function("nk_mapping_create");
-    made = create(0, NK_PAGES_SMALL, 0, (uint64_t)sysconf(_SC_PAGESIZE), 1 << 20, out);
+    made = create(0, NK_PAGES_SMALL, 0, small_page(), 1 << 20, out);
     CHECK(made == NK_MAPPING_FACTS || made == -ENOSYS || made == -EPERM);
     /* First, so that the quickest of several runs sorts first. */
     printf("opened in %8.3f ms; the machine in %d bytes of JSON; a mapping on node 0: %s\n", opened_ms, live,

@@ -161,7 +161,7 @@ int main(void)
 
     /* Where there are several, the thread's own may be another one. */
     CHECK_EQ(set_mempolicy(MPOL_BIND, &node_0, 64), 0);
-    page = (uint64_t)sysconf(_SC_PAGESIZE);
+    page = small_page();
     RUN(test_pages_that_are_there_are_asked_about_again);
     RUN(test_absent_pages_are_told_at_once_and_stay_absent);
     RUN(test_the_question_ends);

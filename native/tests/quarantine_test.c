@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "../src/quarantine.h"
+#include "quarantine.h"
 #include "check.h"
+#include "files.h"
 #include "numakit.h"
 
 #include <errno.h>
@@ -10,18 +11,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define MIB (UINT64_C(1) << 20)
 /* What the allocator maps meanwhile, a sanitizer's most of all; RANGES pile up to far more. */
 #define MAPS_SLACK 40
 #define TABLES_SLACK 200
-
-static uint64_t page(void)
-{
-    return (uint64_t)sysconf(_SC_PAGESIZE);
-}
 
 static char *map(uint64_t bytes)
 {
@@ -29,41 +23,6 @@ static char *map(uint64_t bytes)
 
     CHECK(start != MAP_FAILED);
     return start;
-}
-
-/* A number of /proc/self/status in kB. */
-static uint64_t status_kib(const char *name)
-{
-    char line[256];
-    uint64_t kib = 0;
-    FILE *file = fopen("/proc/self/status", "re");
-
-    CHECK(file != NULL);
-    while (fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, name, strlen(name)) == 0)
-            kib = strtoull(line + strlen(name) + 1, NULL, 10);
-    fclose(file);
-    return kib;
-}
-
-static uint64_t mappings(void)
-{
-    uint64_t count = 0;
-    int c;
-    FILE *file = fopen("/proc/self/maps", "re");
-
-    CHECK(file != NULL);
-    while ((c = getc(file)) != EOF)
-        count += c == '\n';
-    fclose(file);
-    return count;
-}
-
-static int is_mapped(const char *start)
-{
-    unsigned char there;
-
-    return mincore((void *)(uintptr_t)start, 1, &there) == 0;
 }
 
 static void take(char *start, uint64_t bytes)
@@ -96,12 +55,13 @@ static void test_pages_go_and_addresses_stay(void)
 static void test_neighbours_do_not_pile_up(void)
 {
     enum { RANGES = 20000 };
-    uint64_t bytes = 2 * page(), before, tables, out[4];
+    uint64_t bytes = 2 * small_page(), tables, out[4];
+    int before;
     char *start = map(RANGES * bytes);
     uint32_t *order = malloc(RANGES * sizeof *order), seed = 1;
 
     CHECK(order != NULL);
-    before = mappings();
+    before = count_maps();
     tables = status_kib("VmPTE:");
     memset(start, 1, RANGES * bytes);
     CHECK(status_kib("VmPTE:") > tables + 300);
@@ -110,15 +70,14 @@ static void test_neighbours_do_not_pile_up(void)
     for (uint32_t i = RANGES - 1; i > 0; i--) {
         uint32_t other, swap = order[i];
 
-        seed = seed * 1664525u + 1013904223u;
-        other = (uint32_t)((uint64_t)seed * (i + 1) >> 32);
+        other = (uint32_t)((uint64_t)next_random(&seed) * (i + 1) >> 32);
         order[i] = order[other];
         order[other] = swap;
     }
     for (uint32_t i = 0; i < RANGES; i++)
         take(start + order[i] * bytes, bytes);
     free(order);
-    CHECK(mappings() <= before + MAPS_SLACK);
+    CHECK(count_maps() <= before + MAPS_SLACK);
     CHECK(status_kib("VmPTE:") < tables + TABLES_SLACK);
     nk_mapping_quarantine(out);
     CHECK(out[2] <= 3);
@@ -128,14 +87,15 @@ static void test_neighbours_do_not_pile_up(void)
 static void test_gaps_between_ranges_are_closed(void)
 {
     enum { RANGES = 100 };
-    uint64_t bytes = 16 * page(), gap = 3 * page(), before, out[4], blocks;
+    uint64_t bytes = 16 * small_page(), gap = 3 * small_page(), out[4], blocks;
+    int before;
     char *start = map(RANGES * (bytes + 2 * gap));
 
     for (uint64_t i = 0; i < RANGES; i++) {
         munmap(start + i * (bytes + 2 * gap), gap);
         munmap(start + i * (bytes + 2 * gap) + gap + bytes, gap);
     }
-    before = mappings();
+    before = count_maps();
     nk_mapping_quarantine(out);
     blocks = out[2];
     for (uint64_t i = 0; i < RANGES; i++) {
@@ -144,27 +104,26 @@ static void test_gaps_between_ranges_are_closed(void)
 
         nk_quarantine_take(&leftover, 0);
     }
-    CHECK(mappings() < before - RANGES / 2);
+    CHECK(count_maps() < before - RANGES / 2);
     nk_mapping_quarantine(out);
     CHECK(out[2] <= blocks + 1);
 }
 
 static void test_addresses_that_somebody_else_got_meanwhile_are_left_alone(void)
 {
-    char *start = map(3 * page());
-    const struct nk_leftover leftover = {.start = start + page(), .bytes = page(), .free_before = page(),
-                                         .free_behind = page()};
+    char *start = map(3 * small_page());
+    const struct nk_leftover leftover = {.start = start + small_page(), .bytes = small_page(), .free_before = small_page(),
+                                         .free_behind = small_page()};
 
-    memset(start, 7, 3 * page());
+    memset(start, 7, 3 * small_page());
     nk_quarantine_take(&leftover, 0);
     CHECK_EQ(start[0], 7);
-    CHECK_EQ(start[page()], 0);
-    CHECK_EQ(start[2 * page()], 7);
+    CHECK_EQ(start[small_page()], 0);
+    CHECK_EQ(start[2 * small_page()], 7);
 }
 
 static void in_child(void (*run)(void))
 {
-    int status;
     pid_t child = fork();
 
     CHECK(child >= 0);
@@ -172,8 +131,7 @@ static void in_child(void (*run)(void))
         run();
         exit(0);
     }
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    finish(child);
 }
 
 /* Limits the process's addresses, beside what a sanitizer has of them. Returns the bound that follows. */
@@ -191,7 +149,7 @@ static char *map_part(uint64_t bound, uint64_t part, uint64_t *bytes)
 {
     char *start;
 
-    *bytes = bound / part / page() * page() - page();
+    *bytes = bound / part / small_page() * small_page() - small_page();
     start = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(start != MAP_FAILED);
     return start;
@@ -223,11 +181,11 @@ static void keep_the_order_while_the_list_grows(void)
 
     for (int i = 0; i < LARGE; i++)
         ranges[i] = map_part(bound, KEPT, &bytes);
-    small = map(2 * SMALL * page());
+    small = map(2 * SMALL * small_page());
     for (int i = 0; i < BEFORE; i++)
         take(ranges[i], bytes);
     for (uint64_t i = 0; i < SMALL; i++)
-        take(small + 2 * i * page(), page());
+        take(small + 2 * i * small_page(), small_page());
     for (int i = BEFORE; i < LARGE; i++)
         take(ranges[i], bytes);
     for (int i = 0; i < LARGE; i++)
@@ -257,13 +215,13 @@ static void keep_few_that_lie_apart(void)
 
     nk_mapping_quarantine(out);
     count = out[3] + 100;
-    start = map(count * 2 * page());
+    start = map(count * 2 * small_page());
     for (uint64_t i = 0; i < count; i++)
-        take(start + i * 2 * page(), page());
+        take(start + i * 2 * small_page(), small_page());
     nk_mapping_quarantine(out);
     CHECK_EQ(out[2], out[3]);
     CHECK(!is_mapped(start));
-    CHECK(is_mapped(start + (count - 1) * 2 * page()));
+    CHECK(is_mapped(start + (count - 1) * 2 * small_page()));
 }
 
 static void test_the_oldest_are_given_back_first(void)
@@ -285,19 +243,19 @@ static int is_resident(const char *start)
 static void test_what_late_writes_leave_is_dropped(void)
 {
     enum { APART = 5, LATER = 2 * APART };
-    char *apart = map(2 * APART * page()), *later = map(LATER * page());
+    char *apart = map(2 * APART * small_page()), *later = map(LATER * small_page());
 
     for (uint64_t i = 0; i < APART; i++)
-        take(apart + 2 * i * page(), page());
+        take(apart + 2 * i * small_page(), small_page());
     for (uint64_t i = 0; i < APART; i++) {
-        apart[2 * i * page()] = 1;
-        CHECK(is_resident(apart + 2 * i * page()));
+        apart[2 * i * small_page()] = 1;
+        CHECK(is_resident(apart + 2 * i * small_page()));
     }
     /* Neighbours, so that there are not always more to look at. */
     for (uint64_t i = 0; i < LATER; i++)
-        take(later + i * page(), page());
+        take(later + i * small_page(), small_page());
     for (uint64_t i = 0; i < APART; i++)
-        CHECK(!is_resident(apart + 2 * i * page()));
+        CHECK(!is_resident(apart + 2 * i * small_page()));
 }
 
 /* A process that runs alone: no other test has been here. */

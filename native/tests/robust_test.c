@@ -47,7 +47,7 @@ static uint32_t self_tid(void)
 
 static void make(void)
 {
-    uint64_t out[NK_MAPPING_FACTS], page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t out[NK_MAPPING_FACTS], page = small_page();
 
     CHECK_EQ(nk_mapping_share(name, 0, NK_PAGES_SMALL, 0, page, DATA_BYTES, out), NK_MAPPING_FACTS);
     CHECK_EQ(nk_mapping_populate(out[0], 0, DATA_BYTES), 0);
@@ -75,7 +75,7 @@ static int32_t acquire(int lock)
             continue;
         if (!__atomic_compare_exchange_n(word(lock), &seen, more, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
             continue;
-        (void)nk_futex_wait(mapping, AT(lock), (int32_t)more, NK_WAIT_MS_MOST);
+        (void)nk_futex_wait(mapping, AT(lock), (int32_t)more, NK_MAX_WAIT_MS);
         waited = 1;
     }
     return result;
@@ -145,16 +145,16 @@ static void test_one_has_it_at_a_time(void)
 
 static void test_a_thread_has_so_many(void)
 {
-    for (int i = 0; i < NK_ROBUST_MOST; i++)
+    for (int i = 0; i < NK_MAX_ROBUST_HELD; i++)
         CHECK_EQ(nk_robust_acquire(number(i), 0), 1);
-    CHECK_EQ(nk_robust_acquire(number(NK_ROBUST_MOST), 0), -ENOLCK);
+    CHECK_EQ(nk_robust_acquire(number(NK_MAX_ROBUST_HELD), 0), -ENOLCK);
     /* Odd ones first, so that the list is cut in its middle. */
-    for (int i = 1; i < NK_ROBUST_MOST; i += 2)
+    for (int i = 1; i < NK_MAX_ROBUST_HELD; i += 2)
         CHECK_EQ(nk_robust_release(number(i)), 0);
-    for (int i = 0; i < NK_ROBUST_MOST; i += 2)
+    for (int i = 0; i < NK_MAX_ROBUST_HELD; i += 2)
         CHECK_EQ(nk_robust_release(number(i)), 0);
-    CHECK_EQ(nk_robust_acquire(number(NK_ROBUST_MOST), 0), 1);
-    CHECK_EQ(nk_robust_release(number(NK_ROBUST_MOST)), 0);
+    CHECK_EQ(nk_robust_acquire(number(NK_MAX_ROBUST_HELD), 0), 1);
+    CHECK_EQ(nk_robust_release(number(NK_MAX_ROBUST_HELD)), 0);
 }
 
 static void take_two_and_end(void)
@@ -186,7 +186,7 @@ static void test_the_end_of_a_thread_is_told(void)
 
 static void let_go_of_the_mapping(void)
 {
-    uint64_t out[NK_MAPPING_FACTS], page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t out[NK_MAPPING_FACTS], page = small_page();
     int32_t first, second, shared = number(1);
 
     CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, page, page, out), NK_MAPPING_FACTS);
@@ -222,7 +222,7 @@ static void test_who_lets_go_of_the_memory_leaves_its_locks(void)
 
 static void test_other_memory_is_no_deadlock(void)
 {
-    uint64_t out[NK_MAPPING_FACTS], page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t out[NK_MAPPING_FACTS], page = small_page();
     int32_t other;
 
     CHECK_EQ(nk_mapping_create(0, NK_PAGES_SMALL, 0, page, page, out), NK_MAPPING_FACTS);
@@ -291,12 +291,6 @@ static void test_no_count_is_lost(void)
     CHECK_EQ(deaths, COUNTERS - 1);
     *word(0) = self_tid();
     CHECK_EQ(nk_robust_release(number(0)), 0);
-}
-
-static uint32_t next_random(uint32_t *state)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return *state;
 }
 
 /* All sorts of garbage: random, the same byte, pointers to itself. */

@@ -11,14 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MIB (UINT64_C(1) << 20)
-
 static char name[64];
-
-static uint64_t small_page(void)
-{
-    return (uint64_t)sysconf(_SC_PAGESIZE);
-}
 
 static volatile char *data_of(const uint64_t *out)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* system.c, cgroup.c and room.c, on the small trees of fixtures/ and on this machine. */
+#include "cgroup.h"
 #include "check.h"
+#include "files.h"
 #include "numakit.h"
 #include "room.h"
 #include "system.h"
@@ -11,20 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MIB (UINT64_C(1) << 20)
 #define UNTOUCHED UINT64_C(0xdeadbeef)
-
-static const char *tests_folder;
-
-/* fixtures/<name>; the text lives until the next call. */
-static const char *fixture(const char *name)
-{
-    static char path[PATH_MAX];
-
-    CHECK(nk_path(path, sizeof path, "%s/fixtures/%s", tests_folder, name) > 0);
-    CHECK(access(path, F_OK) == 0);
-    return path;
-}
 
 static void expect_quota(const char *name, uint64_t quota, uint64_t period)
 {

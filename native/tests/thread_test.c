@@ -38,31 +38,31 @@ static void test_identity_is_stable_and_ends_with_the_thread(void)
 
 static void test_affinity_is_set_exactly_or_not_at_all(void)
 {
-    uint64_t before[NK_MASK_WORDS_MAX], after[NK_MASK_WORDS_MAX], mask[NK_MASK_WORDS_MAX] = {0};
-    int32_t words = nk_affinity_get(before, NK_MASK_WORDS_MAX);
+    uint64_t before[NK_MAX_MASK_WORDS], after[NK_MAX_MASK_WORDS], mask[NK_MAX_MASK_WORDS] = {0};
+    int32_t words = nk_affinity_get(before, NK_MAX_MASK_WORDS);
     int cpu = 0;
 
     CHECK(words > 0);
     while ((before[cpu / 64] >> (cpu % 64) & 1) == 0)
         cpu++;
     mask[cpu / 64] = UINT64_C(1) << (cpu % 64);
-    CHECK_EQ(nk_affinity_set(mask, NK_MASK_WORDS_MAX), 0);
+    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS), 0);
     CHECK_EQ(sched_getcpu(), cpu);
     CHECK_EQ(nk_cpu_current(), cpu);
     CHECK_EQ(nk_thread_yield(), 0);
     /* With a CPU that cannot exist the kernel would silently take the rest. */
-    mask[NK_MASK_WORDS_MAX - 1] = 1;
-    CHECK_EQ(nk_affinity_set(mask, NK_MASK_WORDS_MAX), -ENXIO);
-    CHECK_EQ(nk_affinity_get(after, NK_MASK_WORDS_MAX), cpu / 64 + 1);
+    mask[NK_MAX_MASK_WORDS - 1] = 1;
+    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS), -ENXIO);
+    CHECK_EQ(nk_affinity_get(after, NK_MAX_MASK_WORDS), cpu / 64 + 1);
     CHECK_EQ(after[cpu / 64], UINT64_C(1) << (cpu % 64));
     memset(mask, 0, sizeof mask);
-    CHECK_EQ(nk_affinity_set(mask, NK_MASK_WORDS_MAX), -EINVAL);
+    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS), -EINVAL);
     CHECK_EQ(nk_affinity_set(NULL, 1), -EINVAL);
     CHECK_EQ(nk_affinity_set(before, 0), -EINVAL);
-    CHECK_EQ(nk_affinity_set(before, NK_MASK_WORDS_MAX + 1), -EINVAL);
+    CHECK_EQ(nk_affinity_set(before, NK_MAX_MASK_WORDS + 1), -EINVAL);
     CHECK_EQ(nk_affinity_get(NULL, 1), -EINVAL);
-    mask[NK_MASK_WORDS_MAX - 1] = 1;
-    CHECK_EQ(nk_affinity_set(mask, NK_MASK_WORDS_MAX), -ENXIO);
+    mask[NK_MAX_MASK_WORDS - 1] = 1;
+    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS), -ENXIO);
     CHECK_EQ(nk_affinity_set(before, words), 0);
 }
 
@@ -79,8 +79,8 @@ static void test_policy(void)
 
 static void test_rseq_follows_the_cpu(void)
 {
-    uint64_t address, before[NK_MASK_WORDS_MAX], mask[NK_MASK_WORDS_MAX] = {0};
-    int32_t words = nk_affinity_get(before, NK_MASK_WORDS_MAX);
+    uint64_t address, before[NK_MAX_MASK_WORDS], mask[NK_MAX_MASK_WORDS] = {0};
+    int32_t words = nk_affinity_get(before, NK_MAX_MASK_WORDS);
     int32_t bytes = nk_thread_rseq(&address);
 
     if (bytes == -ENOSYS) {
@@ -93,7 +93,7 @@ static void test_rseq_follows_the_cpu(void)
             continue;
         memset(mask, 0, sizeof mask);
         mask[cpu / 64] = UINT64_C(1) << (cpu % 64);
-        CHECK_EQ(nk_affinity_set(mask, NK_MASK_WORDS_MAX), 0);
+        CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS), 0);
         CHECK_EQ(((volatile uint32_t *)(uintptr_t)address)[1], cpu);
     }
     CHECK_EQ(nk_affinity_set(before, words), 0);
@@ -103,7 +103,7 @@ static void test_rseq_follows_the_cpu(void)
 struct helper {
     pthread_barrier_t ready, over;
     const uint64_t *mask;
-    uint64_t after[NK_MASK_WORDS_MAX];
+    uint64_t after[NK_MAX_MASK_WORDS];
 };
 
 static void *help(void *data)
@@ -111,17 +111,17 @@ static void *help(void *data)
     struct helper *helper = data;
 
     CHECK_EQ(prctl(PR_SET_NAME, "nk-helper 7"), 0);
-    CHECK_EQ(nk_affinity_set(helper->mask, NK_MASK_WORDS_MAX), 0);
+    CHECK_EQ(nk_affinity_set(helper->mask, NK_MAX_MASK_WORDS), 0);
     pthread_barrier_wait(&helper->ready);
     pthread_barrier_wait(&helper->over);
-    CHECK(nk_affinity_get(helper->after, NK_MASK_WORDS_MAX) > 0);
+    CHECK(nk_affinity_get(helper->after, NK_MAX_MASK_WORDS) > 0);
     return NULL;
 }
 
 static void test_helpers_are_widened_by_name(void)
 {
-    uint64_t all[NK_MASK_WORDS_MAX], one[NK_MASK_WORDS_MAX] = {0}, none[NK_MASK_WORDS_MAX] = {0};
-    int32_t words = nk_affinity_get(all, NK_MASK_WORDS_MAX), elsewhere;
+    uint64_t all[NK_MAX_MASK_WORDS], one[NK_MAX_MASK_WORDS] = {0}, none[NK_MAX_MASK_WORDS] = {0};
+    int32_t words = nk_affinity_get(all, NK_MAX_MASK_WORDS), elsewhere;
     struct helper helper = {.mask = one};
     pthread_t thread;
     int cpu = 0;
@@ -137,13 +137,13 @@ static void test_helpers_are_widened_by_name(void)
     CHECK_EQ(nk_threads_widen(all, words, "another\0"), 0);
     CHECK_EQ(nk_threads_widen(all, words, "\0"), 0);
     /* What cannot be, leaves it where it is. */
-    none[NK_MASK_WORDS_MAX - 1] = UINT64_C(1) << 63;
-    CHECK_EQ(nk_threads_widen(none, NK_MASK_WORDS_MAX, "nk-helper\0"), 0);
+    none[NK_MAX_MASK_WORDS - 1] = UINT64_C(1) << 63;
+    CHECK_EQ(nk_threads_widen(none, NK_MAX_MASK_WORDS, "nk-helper\0"), 0);
     CHECK_EQ(nk_threads_widen(all, words, "another\0nk-helper\0"), elsewhere);
     CHECK_EQ(nk_threads_widen(all, words, "another\0nk-helper\0"), 0);
     CHECK_EQ(nk_threads_widen(NULL, words, "\0"), -EINVAL);
     CHECK_EQ(nk_threads_widen(all, 0, "\0"), -EINVAL);
-    CHECK_EQ(nk_threads_widen(all, NK_MASK_WORDS_MAX + 1, "\0"), -EINVAL);
+    CHECK_EQ(nk_threads_widen(all, NK_MAX_MASK_WORDS + 1, "\0"), -EINVAL);
     CHECK_EQ(nk_threads_widen(all, words, NULL), -EINVAL);
     pthread_barrier_wait(&helper.over);
     CHECK_EQ(pthread_join(thread, NULL), 0);

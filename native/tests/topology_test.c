@@ -4,10 +4,12 @@
  * kernel's files are those of fixtures/nodes.
  */
 #include "check.h"
+#include "files.h"
 #include "json_reader.h"
 #include "numakit.h"
 #include "system.h"
 #include "topology.h"
+#include "topology_memory.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -16,16 +18,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-static const char *tests_folder;
-
-static const char *fixture(const char *name)
-{
-    static char path[PATH_MAX];
-
-    CHECK(nk_path(path, sizeof path, "%s/fixtures/%s", tests_folder, name) > 0);
-    return path;
-}
 
 /* The whole description, NUL-terminated, for the caller to free. */
 static char *export(int32_t source, const char *text)

@@ -6,12 +6,9 @@
 #include "check.h"
 #include "numakit.h"
 
-#include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define MIB (UINT64_C(1) << 20)
 /* Of this run alone: others may run at the same time. */
 #define USER test_user
 #define OTHER (test_user + 1)
@@ -23,11 +20,6 @@ static inline void choose_user(void)
 {
     test_user = 20000 + (uid_t)getpid() % 20000 * 2;
     snprintf(folder, sizeof folder, "/dev/shm/numakit-%u", test_user);
-}
-
-static inline uint64_t small_page(void)
-{
-    return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 /* Children do not look for leaks: the sanitizer cannot in namespaces of their own. */
@@ -43,14 +35,6 @@ static inline void become(uid_t user)
     CHECK_EQ(setresgid(user, user, user), 0);
     CHECK_EQ(setresuid(user, user, user), 0);
     CHECK_EQ(prctl(PR_SET_DUMPABLE, 1), 0);
-}
-
-static inline void finish(pid_t child)
-{
-    int status;
-
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK_EQ(status, 0);
 }
 
 static inline void as_user(uid_t user, void (*body)(void))

@@ -54,7 +54,7 @@ const WAITERS = 1 << 31;
 /** The owner of a lock that was given back as a dead owner had left it. */
 const POISON = OWNER;
 
-/** How long a thread sleeps inside the helper, where a termination does not wake it: at most `NK_WAIT_MS_MOST`. */
+/** How long a thread sleeps inside the helper, where a termination does not wake it: at most `NK_MAX_WAIT_MS`. */
 const SLICE_MS = 20;
 /** Waits that do not block look again after 1 ms, 2 ms and so on up to this. */
 const MOST_DELAY_MS = 16;
