@@ -190,7 +190,7 @@ static int map_header(const struct nk_range *range)
 {
     int error = map_at(range->header, range->header_bytes, 0, range->files[NK_HEADER_FILE].number);
 
-    return -error;
+    return error == 0 ? 0 : out_of_maps(error);
 }
 
 static int prepare_header(const struct nk_range *range)
@@ -219,7 +219,7 @@ static int map_data(const struct nk_range *range, char *start, uint64_t bytes)
     if (error == 0)
         return 0;
     /* Of hugepages there are too few in the pool. */
-    return range->kind == NK_PAGES_HUGE || nk_range_shared(range) ? -error : out_of_maps(error);
+    return range->kind == NK_PAGES_HUGE ? -error : out_of_maps(error);
 }
 
 static int prepare_data(const struct nk_range *range, char *start, uint64_t bytes)
@@ -255,6 +255,8 @@ int nk_range_commit(struct nk_range *range, uint64_t bytes)
         return -ENOTSUP;
     if (bytes < before) {
         error = nk_blank(data + bytes, before - bytes);
+        if (error < 0)
+            error = out_of_maps(-error);
     } else {
         error = has_room(range, bytes - before);
         if (error == 0) {

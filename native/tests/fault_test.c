@@ -145,6 +145,36 @@ static int32_t use_hugepages(void)
     return result;
 }
 
+static char shared_name[64];
+
+/* A whole life of memory that other processes may have. */
+static int32_t use_shared(void)
+{
+    uint64_t out[NK_MAPPING_FACTS];
+    int32_t result = nk_mapping_share(shared_name, 0, NK_PAGES_SMALL, 0, small_page(), MIB, out);
+
+    if (result < 0)
+        return result;
+    result = nk_mapping_populate(out[0], 0, MIB);
+    if (result >= 0)
+        result = nk_mapping_publish(out[0], shared_name);
+    let_go(out[0]);
+    return result;
+}
+
+/* Of memory that another process has made. */
+static int32_t use_opened(void)
+{
+    uint64_t out[NK_MAPPING_FACTS];
+    int32_t result = nk_mapping_open(shared_name, out);
+
+    if (result < 0)
+        return result;
+    result = nk_mapping_populate(out[0], 0, MIB);
+    let_go(out[0]);
+    return result;
+}
+
 static int32_t use_buffer(void)
 {
     uint64_t bytes = 16 * small_page();
@@ -231,6 +261,91 @@ static void test_buffers(void)
     fail_all(use_buffer, "a buffer");
 }
 
+static void test_shared_memory(void)
+{
+    int files = open_files();
+
+    fail_all(use_shared, "shared memory");
+    CHECK_EQ(open_files(), files);
+}
+
+/* Runs a body beside another process that has memory of that name. */
+static void beside_a_maker(void (*body)(void))
+{
+    int ready[2], done[2];
+    char byte = 0;
+    pid_t child;
+
+    CHECK_EQ(pipe(ready), 0);
+    CHECK_EQ(pipe(done), 0);
+    child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        uint64_t out[NK_MAPPING_FACTS];
+
+        close(done[1]);
+        CHECK_EQ(nk_mapping_share(shared_name, 0, NK_PAGES_SMALL, 0, small_page(), MIB, out), NK_MAPPING_FACTS);
+        CHECK_EQ(nk_mapping_populate(out[0], 0, MIB), 0);
+        CHECK_EQ(nk_mapping_publish(out[0], shared_name), 0);
+        CHECK_EQ(write(ready[1], "x", 1), 1);
+        (void)!read(done[0], &byte, 1);
+        _exit(0);
+    }
+    close(ready[1]);
+    close(done[0]);
+    CHECK_EQ(read(ready[0], &byte, 1), 1);
+    body();
+    close(done[1]);
+    finish(child);
+    close(ready[0]);
+}
+
+static void fail_opened(void)
+{
+    int files = open_files();
+
+    fail_all(use_opened, "opened memory");
+    CHECK_EQ(open_files(), files);
+}
+
+static void test_opened_memory(void)
+{
+    beside_a_maker(fail_opened);
+}
+
+/* Room on the node is something else, and is told by ENOMEM. Returns the places. */
+static int run_out_of_maps(int32_t (*use)(void))
+{
+    for (int place = 1;; place++) {
+        int let_go_before = failed_letting_go;
+        int32_t result;
+
+        faulty = MMAP;
+        fault = ENOMEM;
+        countdown = place;
+        result = use();
+        if (countdown > 0) {
+            countdown = 0;
+            CHECK(result >= 0);
+            return place - 1;
+        }
+        if (failed_letting_go == let_go_before)
+            CHECK_EQ(result, -EUSERS);
+    }
+}
+
+static void run_out_of_maps_opening(void)
+{
+    CHECK(run_out_of_maps(use_opened) >= 3);
+}
+
+static void test_no_more_mappings_is_not_told_as_no_memory(void)
+{
+    CHECK(run_out_of_maps(use_mapping) >= 3);
+    CHECK(run_out_of_maps(use_shared) >= 3);
+    beside_a_maker(run_out_of_maps_opening);
+}
+
 static void test_without_move_pages(void)
 {
     uint64_t page = small_page(), bytes = 16 * page;
@@ -259,7 +374,11 @@ static void test_without_move_pages(void)
 
 int main(void)
 {
+    snprintf(shared_name, sizeof shared_name, "fault-%d", (int)getpid());
     RUN(test_mappings);
+    RUN(test_shared_memory);
+    RUN(test_opened_memory);
+    RUN(test_no_more_mappings_is_not_told_as_no_memory);
     RUN(test_hugepages);
     RUN(test_buffers);
     RUN(test_without_move_pages);
