@@ -33,12 +33,19 @@ const shareable = new Set<unknown>();
  * @param kind The name in {@linkcode Handle.numakitHandle}.
  * @param type The class.
  * @param revive Makes the object; has to check what it is given, because anybody can write a handle.
+ * @throws {NumaError} `EINVAL` a name that another class has.
  */
 export function registerKind<Type extends Shareable>(
   kind: string,
   type: { readonly prototype: Type },
   revive: (handle: Handle) => Type,
 ): void {
+  if (revivers.has(kind)) {
+    throw new NumaError("EINVAL", `register a class of handles "${kind}"`, {
+      why: "there is one of that name",
+      fix: "Give it another name.",
+    });
+  }
   revivers.set(kind, revive);
   shareable.add(type.prototype);
 }

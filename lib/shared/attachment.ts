@@ -29,18 +29,19 @@ export class Attachment {
   readonly me: ThreadWaiter;
   /** The algorithm's words: none once the arena is destroyed in this thread. */
   readonly words: Int32Array;
-  readonly #title: string;
+  /** What it is called, as it follows "this". */
+  readonly #noun: string;
 
   /**
    * @param region Its memory.
-   * @param title What it is called, as it follows "this".
    * @param strategy What this thread does before it sleeps, unless it says otherwise.
+   * @param title What it is called, with its article. Default: as what lives in the region.
    */
-  constructor(region: Region, title: string, strategy?: WaitStrategy) {
+  constructor(region: Region, strategy?: WaitStrategy, title: string = region.title) {
     this.region = region;
     this.me = lockWaiter(strategy);
     this.words = region.words;
-    this.#title = title;
+    this.#noun = title.replace(/^an? /, "");
   }
 
   /**
@@ -51,7 +52,7 @@ export class Attachment {
    */
   check(verb: string): void {
     if (this.words.length > 0) return;
-    throw new NumaError("EDESTROYED", `${verb} this ${this.#title}`, {
+    throw new NumaError("EDESTROYED", `${verb} this ${this.#noun}`, {
       why: "its arena was destroyed in this thread",
       fix: "Destroy an arena after what lives in it.",
     });

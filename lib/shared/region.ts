@@ -53,12 +53,15 @@ const HEAD = {
 const LINE_BYTES = LINE_WORDS * 4;
 const MOST_DOMAINS = 4096;
 const THREADS = 64;
+
 /** What a kind of lock is, to its memory. */
 export interface RegionKind {
-  /** Its name in handles. */
+  /** Its name in handles: no other kind has it. */
   readonly name: string;
-  /** Its number in memory. */
+  /** Its number in memory: no other kind has it, nor has ever had it. */
   readonly code: number;
+  /** What one is called, with its article: "a mutex". */
+  readonly title: string;
   /** The words of its algorithm. */
   words(shape: Shape, option: number): number;
   /** The words of its statistics, where they are on: a line unless given. */
@@ -67,6 +70,8 @@ export interface RegionKind {
 
 /** A lock's memory as one thread sees it. */
 export interface Region {
+  /** What lives there, with its article. */
+  readonly title: string;
   readonly shape: Shape;
   /** The algorithm's words. */
   readonly words: Int32Array;
@@ -169,6 +174,7 @@ function regionOf(kind: RegionKind, place: Place, action: string): Region {
     });
   }
   return {
+    title: kind.title,
     shape,
     words: all.subarray(LINE_WORDS, end),
     statistics: hasStatistics ? all.subarray(statisticsAt, statisticsEnd) : undefined,
@@ -183,7 +189,7 @@ function regionOf(kind: RegionKind, place: Place, action: string): Region {
   function whereabouts(): object {
     if (arena !== undefined) return { arena: arena.toHandle(), offset, bytes: all.byteLength };
     if (all.buffer instanceof SharedArrayBuffer) return { words: all };
-    throw new NumaError("EINVAL", `share a ${kind.name}`, {
+    throw new NumaError("EINVAL", `share ${kind.title}`, {
       why: "its memory belongs to this thread alone",
       fix: "Make it in an Arena or in a SharedArrayBuffer.",
     });
@@ -206,11 +212,18 @@ export function checkSlot(slot: number, shape: Shape, action: string): void {
   });
 }
 
-/** The settings, checked, and what was left out. */
-function checked(
+/**
+ * Checks settings, and adds what was left out.
+ *
+ * @param options The settings.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns All of them.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkRegionOptions(
   options: RegionOptions,
   action: string,
-): { shape: Shape; statistics: boolean; option: number } {
+): { readonly threads: number; readonly statistics: boolean; readonly option: number } {
   const { threads = THREADS, statistics = false, option = 0 } = options;
   checkInteger(threads, "threads", 1, MOST_SLOTS, action);
   if (typeof statistics !== "boolean") {
@@ -219,7 +232,7 @@ function checked(
       fix: "Give true or false.",
     });
   }
-  return { shape: { threads, domains: domainCount() }, statistics, option };
+  return { threads, statistics, option };
 }
 
 /**
@@ -239,7 +252,8 @@ export function createRegion(
   options: RegionOptions,
   action: string,
 ): Region {
-  const { shape, statistics, option } = checked(options, action);
+  const { threads, statistics, option } = checkRegionOptions(options, action);
+  const shape = { threads, domains: domainCount() };
   const place = take(memory, bytesOf(kind, shape, option, statistics), action);
   const { all } = place;
   // Taken before it is written: another thread may be making something there at the same moment.
@@ -316,9 +330,11 @@ function refuseHandle(action: string): never {
  *
  * @param kind What it is.
  * @param options For whom.
+ * @param action What was asked, as it follows "Cannot".
  * @returns Bytes, for a SharedArrayBuffer or of an arena.
+ * @throws {NumaError} `EINVAL`.
  */
-export function regionBytes(kind: RegionKind, options: RegionOptions): number {
-  const { shape, statistics, option } = checked(options, `size a ${kind.name}`);
-  return bytesOf(kind, shape, option, statistics);
+export function regionBytes(kind: RegionKind, options: RegionOptions, action: string): number {
+  const { threads, statistics, option } = checkRegionOptions(options, action);
+  return bytesOf(kind, { threads, domains: domainCount() }, option, statistics);
 }

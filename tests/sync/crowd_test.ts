@@ -17,7 +17,12 @@ class Interrupted extends EventCountCore {
 
 function make(): { core: Interrupted; crowd: Crowd; me: ThreadWaiter } {
   const region = createRegion(
-    { name: "crowd_test", code: 99, words: (shape) => EventCountCore.words(shape) },
+    {
+      name: "crowd_test",
+      title: "a crowd",
+      code: 99,
+      words: (shape) => EventCountCore.words(shape),
+    },
     new SharedArrayBuffer(65_536),
     {},
     "test a crowd",

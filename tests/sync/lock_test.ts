@@ -43,9 +43,9 @@ class Inherited implements LockCore {
 
 class AnyLock extends Lock {
   constructor(core: LockCore) {
-    const kind = { name: "lock_test", code: 98, words: () => 16 };
+    const kind = { name: "lock_test", title: "a lock", code: 98, words: () => 16 };
     const region = createRegion(kind, new SharedArrayBuffer(4096), {}, "test a lock");
-    super({ title: "lock", core: () => core }, region);
+    super({ title: "a lock", core: () => core }, region);
   }
 }
 

@@ -1,6 +1,6 @@
-import { checkInteger, checkOptions } from "../../base/check.ts";
+import { checkInteger } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
 import {
   BARRIER_DIED,
   BARRIER_GAVE_UP,
@@ -13,28 +13,25 @@ import { Attachment } from "../../shared/attachment.ts";
 import { block, blockAsync, checkBlockOptions } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import type { Tenant } from "../../memory/mapping/tenants.ts";
-import { DEAD_ID, MOST_SLOTS } from "../../wait/parking_lot.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-  type SyncOptions,
-} from "../../shared/region.ts";
+import { DEAD_ID } from "../../wait/parking_lot.ts";
+import { defineKind } from "../../shared/kind.ts";
+import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { settleIn, wakeHeirs } from "../../shared/tenancy.ts";
 import { isMainThread, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
 import type { Wait } from "../../wait/waiter.ts";
 
-const MEMORY: RegionKind = {
+const KIND = defineKind<Barrier, SyncOptions, [parties: number]>({
   name: "Barrier",
   code: 23,
+  title: "a barrier",
+  accepts: ["threads"],
   words: (shape) => BarrierCore.words(shape),
-};
-const EXAMPLE = "{ threads }";
+  prepare({ threads, action }, parties) {
+    checkInteger(parties, "parties", 1, threads, action);
+    return (words) => BarrierCore.init(words, parties);
+  },
+});
 const ACTION = "pass a barrier";
 
 /** Whether the caller is the leader. */
@@ -87,7 +84,7 @@ export class Barrier implements Shareable {
 
   private constructor(region: Region) {
     this.#core = new BarrierCore(region.words, region.shape);
-    this.#attached = new Attachment(region, "barrier", SPIN_YIELD_PARK);
+    this.#attached = new Attachment(region, SPIN_YIELD_PARK);
     settleIn(this, region, "parties", tenantOf(this.#core, this.#attached, this.#waits));
   }
 
@@ -102,13 +99,7 @@ export class Barrier implements Shareable {
    * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, parties: number, options: SyncOptions = {}): Barrier {
-    const action = "create a barrier";
-    checkOptions(options, EXAMPLE, action);
-    checkInteger(parties, "parties", 1, MOST_SLOTS, action);
-    const region = createRegion(MEMORY, memory, { threads: options.threads }, action);
-    checkInteger(parties, "parties", 1, region.shape.threads, action);
-    BarrierCore.init(region.words, parties);
-    return oneOf(region, (region) => new Barrier(region));
+    return KIND.create(memory, options, parties);
   }
 
   /**
@@ -119,8 +110,7 @@ export class Barrier implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
-    checkOptions(options, EXAMPLE, "size a barrier");
-    return regionBytes(MEMORY, { threads: options.threads });
+    return KIND.bytes(options);
   }
 
   /**
@@ -132,9 +122,7 @@ export class Barrier implements Shareable {
    * when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): Barrier {
-    const action = "attach a barrier";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new Barrier(region));
+    return KIND.attach(handle);
   }
 
   /** How many pass it together. */
@@ -264,7 +252,7 @@ export class Barrier implements Shareable {
   }
 
   static {
-    registerKind(MEMORY.name, Barrier, Barrier.fromHandle);
+    KIND.register(Barrier, (region) => new Barrier(region));
   }
 }
 

@@ -1,24 +1,25 @@
-import { checkInteger, checkOptions } from "../../base/check.ts";
-import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import { checkInteger } from "../../base/check.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
 import { block, checkBlockOptions } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import { type Request, Turns } from "../../wait/turns.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { LatchCore, MOST_COUNT } from "./latch_core.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-  type SyncOptions,
-} from "../../shared/region.ts";
+import { defineKind } from "../../shared/kind.ts";
+import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { settleIn, waitsTenant } from "../../shared/tenancy.ts";
 
-const MEMORY: RegionKind = { name: "Latch", code: 24, words: (shape) => LatchCore.words(shape) };
-const EXAMPLE = "{ threads }";
+const KIND = defineKind<Latch, SyncOptions, [count: number]>({
+  name: "Latch",
+  code: 24,
+  title: "a latch",
+  accepts: ["threads"],
+  words: (shape) => LatchCore.words(shape),
+  prepare({ action }, count) {
+    checkInteger(count, "count", 0, MOST_COUNT, action);
+    return (words) => LatchCore.init(words, count);
+  },
+});
 const WAIT = "wait for a latch";
 
 /**
@@ -45,7 +46,7 @@ export class Latch implements Shareable {
 
   private constructor(region: Region) {
     this.#core = new LatchCore(region.words, region.shape);
-    this.#attached = new Attachment(region, "latch");
+    this.#attached = new Attachment(region);
     this.#request = requestOf(this.#core, this.#attached);
     settleIn(this, region, "waits", waitsTenant(this.#turns));
   }
@@ -61,12 +62,7 @@ export class Latch implements Shareable {
    * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, count: number, options: SyncOptions = {}): Latch {
-    const action = "create a latch";
-    checkOptions(options, EXAMPLE, action);
-    checkInteger(count, "count", 0, MOST_COUNT, action);
-    const region = createRegion(MEMORY, memory, { threads: options.threads }, action);
-    LatchCore.init(region.words, count);
-    return oneOf(region, (region) => new Latch(region));
+    return KIND.create(memory, options, count);
   }
 
   /**
@@ -77,8 +73,7 @@ export class Latch implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
-    checkOptions(options, EXAMPLE, "size a latch");
-    return regionBytes(MEMORY, { threads: options.threads });
+    return KIND.bytes(options);
   }
 
   /**
@@ -90,9 +85,7 @@ export class Latch implements Shareable {
    * when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): Latch {
-    const action = "attach a latch";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new Latch(region));
+    return KIND.attach(handle);
   }
 
   /**
@@ -160,7 +153,7 @@ export class Latch implements Shareable {
   }
 
   static {
-    registerKind(MEMORY.name, Latch, Latch.fromHandle);
+    KIND.register(Latch, (region) => new Latch(region));
   }
 }
 

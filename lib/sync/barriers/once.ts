@@ -1,6 +1,6 @@
-import { checkOptions, show } from "../../base/check.ts";
+import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
 import { block, checkBlockOptions } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import { type Request, Turns } from "../../wait/turns.ts";
@@ -8,20 +8,17 @@ import type { Tenant } from "../../memory/mapping/tenants.ts";
 import { isMainThread, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { ONCE_BUSY, ONCE_DONE, ONCE_RUN, OnceCore } from "./once_core.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-  type SyncOptions,
-} from "../../shared/region.ts";
+import { defineKind } from "../../shared/kind.ts";
+import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { goneError, settleIn } from "../../shared/tenancy.ts";
 
-const MEMORY: RegionKind = { name: "Once", code: 25, words: (shape) => OnceCore.words(shape) };
-const EXAMPLE = "{ threads }";
+const KIND = defineKind<Once>({
+  name: "Once",
+  code: 25,
+  title: "a once",
+  accepts: ["threads"],
+  words: (shape) => OnceCore.words(shape),
+});
 
 function checkFunction(run: unknown, action: string): void {
   if (typeof run === "function") return;
@@ -56,7 +53,7 @@ export class Once implements Shareable {
 
   private constructor(region: Region) {
     this.#core = new OnceCore(region.words, region.shape);
-    this.#attached = new Attachment(region, "once");
+    this.#attached = new Attachment(region);
     settleIn(this, region, "run", tenantOf(this.#core, this.#attached, this.#turns));
   }
 
@@ -70,10 +67,7 @@ export class Once implements Shareable {
    * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, options: SyncOptions = {}): Once {
-    const action = "create a once";
-    checkOptions(options, EXAMPLE, action);
-    const region = createRegion(MEMORY, memory, { threads: options.threads }, action);
-    return oneOf(region, (region) => new Once(region));
+    return KIND.create(memory, options);
   }
 
   /**
@@ -84,8 +78,7 @@ export class Once implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
-    checkOptions(options, EXAMPLE, "size a once");
-    return regionBytes(MEMORY, { threads: options.threads });
+    return KIND.bytes(options);
   }
 
   /**
@@ -97,9 +90,7 @@ export class Once implements Shareable {
    * when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): Once {
-    const action = "attach a once";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new Once(region));
+    return KIND.attach(handle);
   }
 
   /**
@@ -223,7 +214,7 @@ export class Once implements Shareable {
   }
 
   static {
-    registerKind(MEMORY.name, Once, Once.fromHandle);
+    KIND.register(Once, (region) => new Once(region));
   }
 }
 

@@ -1,6 +1,6 @@
-import { checkOptions, show } from "../../base/check.ts";
+import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
 import { block, checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import { ConditionCore } from "./condition_core.ts";
@@ -8,24 +8,18 @@ import { Crowd } from "./crowd.ts";
 import { EventCountCore } from "./event_count_core.ts";
 import { Guard } from "../locks/guard.ts";
 import { Lock } from "../locks/lock.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-  type SyncOptions,
-} from "../../shared/region.ts";
+import { defineKind } from "../../shared/kind.ts";
+import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { settleIn } from "../../shared/tenancy.ts";
 import { currentWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
-const MEMORY: RegionKind = {
+const KIND = defineKind<Condition>({
   name: "Condition",
   code: 45,
+  title: "a condition variable",
+  accepts: ["threads"],
   words: (shape) => EventCountCore.words(shape),
-};
+});
 const WAIT = "wait for a condition";
 
 /**
@@ -83,12 +77,7 @@ export class Condition implements Shareable {
    * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, options: SyncOptions = {}): Condition {
-    const action = "create a condition variable";
-    checkOptions(options, "{ threads }", action);
-    return oneOf(
-      createRegion(MEMORY, memory, { threads: options.threads }, action),
-      (region) => new Condition(region),
-    );
+    return KIND.create(memory, options);
   }
 
   /**
@@ -99,8 +88,7 @@ export class Condition implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
-    checkOptions(options, "{ threads }", "size a condition variable");
-    return regionBytes(MEMORY, { threads: options.threads });
+    return KIND.bytes(options);
   }
 
   /**
@@ -112,9 +100,7 @@ export class Condition implements Shareable {
    * `ESTALE` when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): Condition {
-    const action = "attach a condition variable";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new Condition(region));
+    return KIND.attach(handle);
   }
 
   /**
@@ -227,7 +213,7 @@ export class Condition implements Shareable {
   }
 
   static {
-    registerKind(MEMORY.name, Condition, Condition.fromHandle);
+    KIND.register(Condition, (region) => new Condition(region));
   }
 }
 

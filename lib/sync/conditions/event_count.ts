@@ -1,28 +1,22 @@
-import { checkOptions, show } from "../../base/check.ts";
+import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
 import { block, checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import { Crowd } from "./crowd.ts";
 import { EventCountCore } from "./event_count_core.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-  type SyncOptions,
-} from "../../shared/region.ts";
+import { defineKind } from "../../shared/kind.ts";
+import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { settleIn } from "../../shared/tenancy.ts";
 import { currentWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
-const MEMORY: RegionKind = {
+const KIND = defineKind<EventCount>({
   name: "EventCount",
   code: 44,
+  title: "an event count",
+  accepts: ["threads"],
   words: (shape) => EventCountCore.words(shape),
-};
+});
 const WAIT = "wait for an event";
 
 /**
@@ -75,12 +69,7 @@ export class EventCount implements Shareable {
    * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, options: SyncOptions = {}): EventCount {
-    const action = "create an event count";
-    checkOptions(options, "{ threads }", action);
-    return oneOf(
-      createRegion(MEMORY, memory, { threads: options.threads }, action),
-      (region) => new EventCount(region),
-    );
+    return KIND.create(memory, options);
   }
 
   /**
@@ -91,8 +80,7 @@ export class EventCount implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
-    checkOptions(options, "{ threads }", "size an event count");
-    return regionBytes(MEMORY, { threads: options.threads });
+    return KIND.bytes(options);
   }
 
   /**
@@ -104,9 +92,7 @@ export class EventCount implements Shareable {
    * `ESTALE` when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): EventCount {
-    const action = "attach an event count";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new EventCount(region));
+    return KIND.attach(handle);
   }
 
   /**
@@ -199,7 +185,7 @@ export class EventCount implements Shareable {
   }
 
   static {
-    registerKind(MEMORY.name, EventCount, EventCount.fromHandle);
+    KIND.register(EventCount, (region) => new EventCount(region));
   }
 }
 

@@ -1,20 +1,12 @@
-import { checkInteger, checkOptions } from "../../base/check.ts";
+import { checkInteger } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
 import { block, checkBlockOptions } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import { type Request, Turns } from "../../wait/turns.ts";
 import { Attachment } from "../../shared/attachment.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-  type SyncOptions,
-} from "../../shared/region.ts";
+import { defineKind } from "../../shared/kind.ts";
+import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { MOST_PERMITS, SemaphoreCore } from "./semaphore_core.ts";
 import { settleIn, waitsTenant } from "../../shared/tenancy.ts";
 
@@ -24,12 +16,19 @@ export interface SemaphoreOptions extends SyncOptions {
   readonly most?: number;
 }
 
-const MEMORY: RegionKind = {
+const KIND = defineKind<Semaphore, SemaphoreOptions, [permits: number]>({
   name: "Semaphore",
   code: 22,
+  title: "a semaphore",
+  accepts: ["threads", "most"],
   words: (shape) => SemaphoreCore.words(shape),
-};
-const EXAMPLE = "{ threads, most }";
+  prepare({ options, action }, permits) {
+    checkInteger(permits, "permits", 0, MOST_PERMITS, action);
+    const least = Math.max(1, permits);
+    const most = checkInteger(options.most ?? least, "most", least, MOST_PERMITS, action);
+    return (words) => SemaphoreCore.init(words, permits, most, BYPASS);
+  },
+});
 /** How often sleepers may be overtaken. */
 const BYPASS = 64;
 
@@ -63,7 +62,7 @@ export class Semaphore implements Shareable {
 
   private constructor(region: Region) {
     this.#core = new SemaphoreCore(region.words, region.shape);
-    this.#attached = new Attachment(region, "semaphore");
+    this.#attached = new Attachment(region);
     settleIn(this, region, "waits", waitsTenant(this.#turns));
   }
 
@@ -78,14 +77,7 @@ export class Semaphore implements Shareable {
    * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, permits: number, options: SemaphoreOptions = {}): Semaphore {
-    const action = "create a semaphore";
-    checkOptions(options, EXAMPLE, action);
-    checkInteger(permits, "permits", 0, MOST_PERMITS, action);
-    const least = Math.max(1, permits);
-    const most = checkInteger(options.most ?? least, "most", least, MOST_PERMITS, action);
-    const region = createRegion(MEMORY, memory, { threads: options.threads }, action);
-    SemaphoreCore.init(region.words, permits, most, BYPASS);
-    return oneOf(region, (region) => new Semaphore(region));
+    return KIND.create(memory, options, permits);
   }
 
   /**
@@ -96,8 +88,7 @@ export class Semaphore implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SemaphoreOptions = {}): number {
-    checkOptions(options, EXAMPLE, "size a semaphore");
-    return regionBytes(MEMORY, { threads: options.threads });
+    return KIND.bytes(options);
   }
 
   /**
@@ -109,9 +100,7 @@ export class Semaphore implements Shareable {
    * when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): Semaphore {
-    const action = "attach a semaphore";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new Semaphore(region));
+    return KIND.attach(handle);
   }
 
   /**
@@ -221,6 +210,6 @@ export class Semaphore implements Shareable {
   }
 
   static {
-    registerKind(MEMORY.name, Semaphore, Semaphore.fromHandle);
+    KIND.register(Semaphore, (region) => new Semaphore(region));
   }
 }

@@ -1,19 +1,11 @@
 import { checkInteger, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
 import { bucketCount, type Buckets, HistogramCore } from "./histogram_core.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { HistogramSnapshot } from "./histogram_snapshot.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-  type SyncOptions,
-} from "../../shared/region.ts";
+import { defineKind } from "../../shared/kind.ts";
+import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 
 export { HistogramSnapshot } from "./histogram_snapshot.ts";
 
@@ -34,11 +26,14 @@ export interface SnapshotOptions {
   readonly reset?: boolean;
 }
 
-const MEMORY: RegionKind = {
+const KIND = defineKind<Histogram, HistogramOptions>({
   name: "Histogram",
   code: 21,
+  title: "a histogram",
+  accepts: ["threads", "precision", "highest"],
+  option: optionOf,
   words: (shape, option) => HistogramCore.words(shape, bucketsOf(option)),
-};
+});
 const BITS_SHIFT = 4;
 const MOST_BITS = 53;
 const UNKNOWN: Buckets = { precision: 1, bits: 2 };
@@ -50,12 +45,8 @@ function bucketsOf(option: number): Buckets {
   return valid ? { precision, bits } : UNKNOWN;
 }
 
-function regionOptions(
-  options: HistogramOptions,
-  action: string,
-): { threads: number | undefined; option: number } {
-  checkOptions(options, "{ threads, precision, highest }", action);
-  const { threads } = options;
+/** The number that {@linkcode bucketsOf} takes. */
+function optionOf(options: HistogramOptions, action: string): number {
   const precision = checkInteger(options.precision ?? 6, "precision", 1, 9, action);
   const highest = checkInteger(
     options.highest ?? 2 ** 40 - 1,
@@ -66,7 +57,7 @@ function regionOptions(
   );
   let bits = precision + 1;
   while (2 ** bits <= highest) bits++;
-  return { threads, option: precision | (bits << BITS_SHIFT) };
+  return precision | (bits << BITS_SHIFT);
 }
 
 /**
@@ -97,7 +88,7 @@ export class Histogram implements Shareable {
   private constructor(region: Region) {
     this.#buckets = bucketsOf(region.option);
     this.#core = new HistogramCore(region.words, region.shape, this.#buckets);
-    this.#attached = new Attachment(region, "histogram");
+    this.#attached = new Attachment(region);
   }
 
   /**
@@ -110,9 +101,7 @@ export class Histogram implements Shareable {
    * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, options: HistogramOptions = {}): Histogram {
-    const action = "create a histogram";
-    const region = createRegion(MEMORY, memory, regionOptions(options, action), action);
-    return oneOf(region, (region) => new Histogram(region));
+    return KIND.create(memory, options);
   }
 
   /**
@@ -123,7 +112,7 @@ export class Histogram implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: HistogramOptions = {}): number {
-    return regionBytes(MEMORY, regionOptions(options, "size a histogram"));
+    return KIND.bytes(options);
   }
 
   /**
@@ -135,9 +124,7 @@ export class Histogram implements Shareable {
    * thread is one too many.
    */
   static fromHandle(handle: Handle): Histogram {
-    const action = "attach a histogram";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new Histogram(region));
+    return KIND.attach(handle);
   }
 
   /**
@@ -196,6 +183,6 @@ export class Histogram implements Shareable {
   }
 
   static {
-    registerKind(MEMORY.name, Histogram, Histogram.fromHandle);
+    KIND.register(Histogram, (region) => new Histogram(region));
   }
 }

@@ -1,18 +1,10 @@
-import { checkInteger, checkOptions } from "../../base/check.ts";
+import { checkInteger } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { LimitCore, MOST_LIMIT } from "./limit_core.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-  type SyncOptions,
-} from "../../shared/region.ts";
+import { defineKind } from "../../shared/kind.ts";
+import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 
 /** For whom a limited counter is made. */
 export interface LimitedCounterOptions extends SyncOptions {
@@ -23,12 +15,19 @@ export interface LimitedCounterOptions extends SyncOptions {
   readonly batch?: number;
 }
 
-const MEMORY: RegionKind = {
+const KIND = defineKind<LimitedCounter, LimitedCounterOptions, [limit: number]>({
   name: "LimitedCounter",
   code: 26,
+  title: "a limited counter",
+  accepts: ["threads", "batch"],
   words: (shape) => LimitCore.words(shape),
-};
-const EXAMPLE = "{ threads, batch }";
+  prepare({ options, action }, limit) {
+    checkInteger(limit, "limit", 1, MOST_LIMIT, action);
+    const { batch = Math.min(1024, Math.ceil(limit / 64)) } = options;
+    checkInteger(batch, "batch", 1, limit, action);
+    return (words) => LimitCore.init(words, limit, batch);
+  },
+});
 
 /**
  * A quota that threads take from without meeting: the total never exceeds the limit.
@@ -55,7 +54,7 @@ export class LimitedCounter implements Shareable {
 
   private constructor(region: Region) {
     this.#core = new LimitCore(region.words, region.shape);
-    this.#attached = new Attachment(region, "limited counter");
+    this.#attached = new Attachment(region);
     this.limit = this.#core.limit;
   }
 
@@ -74,14 +73,7 @@ export class LimitedCounter implements Shareable {
     limit: number,
     options: LimitedCounterOptions = {},
   ): LimitedCounter {
-    const action = "create a limited counter";
-    checkOptions(options, EXAMPLE, action);
-    checkInteger(limit, "limit", 1, MOST_LIMIT, action);
-    const { threads, batch = Math.min(1024, Math.ceil(limit / 64)) } = options;
-    checkInteger(batch, "batch", 1, limit, action);
-    const region = createRegion(MEMORY, memory, { threads }, action);
-    LimitCore.init(region.words, limit, batch);
-    return oneOf(region, (region) => new LimitedCounter(region));
+    return KIND.create(memory, options, limit);
   }
 
   /**
@@ -92,8 +84,7 @@ export class LimitedCounter implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: LimitedCounterOptions = {}): number {
-    checkOptions(options, EXAMPLE, "size a limited counter");
-    return regionBytes(MEMORY, { threads: options.threads });
+    return KIND.bytes(options);
   }
 
   /**
@@ -105,9 +96,7 @@ export class LimitedCounter implements Shareable {
    * thread is one too many.
    */
   static fromHandle(handle: Handle): LimitedCounter {
-    const action = "attach a limited counter";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new LimitedCounter(region));
+    return KIND.attach(handle);
   }
 
   /**
@@ -165,6 +154,6 @@ export class LimitedCounter implements Shareable {
   }
 
   static {
-    registerKind(MEMORY.name, LimitedCounter, LimitedCounter.fromHandle);
+    KIND.register(LimitedCounter, (region) => new LimitedCounter(region));
   }
 }

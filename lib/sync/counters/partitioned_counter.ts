@@ -1,18 +1,10 @@
-import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
 import { CounterCore, type CounterShards } from "./counter_core.ts";
 import { Attachment } from "../../shared/attachment.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-  type SyncOptions,
-} from "../../shared/region.ts";
+import { defineKind } from "../../shared/kind.ts";
+import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 
 export type { CounterShards } from "./counter_core.ts";
@@ -26,30 +18,28 @@ export interface CounterOptions extends SyncOptions {
   readonly shards?: CounterShards;
 }
 
-const MEMORY: RegionKind = {
+const KIND = defineKind<PartitionedCounter, CounterOptions>({
   name: "PartitionedCounter",
   code: 20,
+  title: "a counter",
+  accepts: ["threads", "shards"],
+  option: optionOf,
   words: (shape, option) => CounterCore.words(shape, shardsOf(option)),
-};
-const EXAMPLE = "{ threads, shards }";
+});
 
 function shardsOf(option: number): CounterShards {
   return option === 1 ? "domain" : "thread";
 }
 
-function regionOptions(
-  options: CounterOptions,
-  action: string,
-): { threads: number | undefined; option: number } {
-  checkOptions(options, EXAMPLE, action);
-  const { threads, shards = "thread" } = options;
+/** The number that {@linkcode shardsOf} takes. */
+function optionOf({ shards = "thread" }: CounterOptions, action: string): number {
   if (shards !== "thread" && shards !== "domain") {
     throw new NumaError("EINVAL", action, {
       why: `shards is ${show(shards)}`,
       fix: 'Give "thread" or "domain".',
     });
   }
-  return { threads, option: Number(shards === "domain") };
+  return Number(shards === "domain");
 }
 
 /**
@@ -80,7 +70,7 @@ export class PartitionedCounter implements Shareable {
   private constructor(region: Region) {
     const shards = shardsOf(region.option);
     this.#core = new CounterCore(region.words, region.shape, shards);
-    this.#attached = new Attachment(region, "counter");
+    this.#attached = new Attachment(region);
     this.#me = this.#attached.me;
     this.#most = CounterCore.most(region.shape, shards);
   }
@@ -95,9 +85,7 @@ export class PartitionedCounter implements Shareable {
    * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, options: CounterOptions = {}): PartitionedCounter {
-    const action = "create a counter";
-    const region = createRegion(MEMORY, memory, regionOptions(options, action), action);
-    return oneOf(region, (region) => new PartitionedCounter(region));
+    return KIND.create(memory, options);
   }
 
   /**
@@ -108,7 +96,7 @@ export class PartitionedCounter implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: CounterOptions = {}): number {
-    return regionBytes(MEMORY, regionOptions(options, "size a counter"));
+    return KIND.bytes(options);
   }
 
   /**
@@ -120,9 +108,7 @@ export class PartitionedCounter implements Shareable {
    * thread is one too many.
    */
   static fromHandle(handle: Handle): PartitionedCounter {
-    const action = "attach a counter";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new PartitionedCounter(region));
+    return KIND.attach(handle);
   }
 
   /**
@@ -171,6 +157,6 @@ export class PartitionedCounter implements Shareable {
   }
 
   static {
-    registerKind(MEMORY.name, PartitionedCounter, PartitionedCounter.fromHandle);
+    KIND.register(PartitionedCounter, (region) => new PartitionedCounter(region));
   }
 }

@@ -1,22 +1,20 @@
-import { checkInteger, checkOptions } from "../../base/check.ts";
+import { checkInteger } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
 import { EpochCore } from "./epoch_core.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-  type SyncOptions,
-} from "../../shared/region.ts";
+import { defineKind } from "../../shared/kind.ts";
+import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { settleIn } from "../../shared/tenancy.ts";
 import type { Tenant } from "../../memory/mapping/tenants.ts";
 import { currentWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
-const MEMORY: RegionKind = { name: "Epoch", code: 43, words: (shape) => EpochCore.words(shape) };
+const KIND = defineKind<Epoch>({
+  name: "Epoch",
+  code: 43,
+  title: "an epoch",
+  accepts: ["threads"],
+  words: (shape) => EpochCore.words(shape),
+});
 
 /**
  * Tells when memory that was taken out of a shared structure can be used again: when no thread can still look at it.
@@ -62,12 +60,7 @@ export class Epoch implements Shareable {
    * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, options: SyncOptions = {}): Epoch {
-    const action = "create an epoch";
-    checkOptions(options, "{ threads }", action);
-    return oneOf(
-      createRegion(MEMORY, memory, { threads: options.threads }, action),
-      (region) => new Epoch(region),
-    );
+    return KIND.create(memory, options);
   }
 
   /**
@@ -78,8 +71,7 @@ export class Epoch implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
-    checkOptions(options, "{ threads }", "size an epoch");
-    return regionBytes(MEMORY, { threads: options.threads });
+    return KIND.bytes(options);
   }
 
   /**
@@ -91,9 +83,7 @@ export class Epoch implements Shareable {
    * `ESTALE` when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): Epoch {
-    const action = "attach an epoch";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new Epoch(region));
+    return KIND.attach(handle);
   }
 
   /**
@@ -177,7 +167,7 @@ export class Epoch implements Shareable {
   }
 
   static {
-    registerKind(MEMORY.name, Epoch, Epoch.fromHandle);
+    KIND.register(Epoch, (region) => new Epoch(region));
   }
 }
 

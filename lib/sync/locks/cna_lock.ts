@@ -1,17 +1,8 @@
-import { checkInteger, checkOptions } from "../../base/check.ts";
-import { type Handle, handleData, registerKind } from "../../base/handle.ts";
+import type { Handle } from "../../base/handle.ts";
 import { CnaCore, PASSES } from "./cna_core.ts";
-import { Lock, type LockKind, type LockOptions } from "./lock.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type RegionOptions,
-  type SyncMemory,
-} from "../../shared/region.ts";
+import { Lock, type LockOptions } from "./lock.ts";
+import { defineLock } from "./lock_kind.ts";
+import type { Region, SyncMemory } from "../../shared/region.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
 
 /** For whom a CNA lock is made, and how long it stays in a domain. */
@@ -23,26 +14,17 @@ export interface CnaLockOptions extends LockOptions {
   readonly passes?: number;
 }
 
-const EXAMPLE = "{ threads, statistics, passes }";
 const MOST_PASSES = 2 ** 30;
 
-const MEMORY: RegionKind = { name: "CnaLock", code: 4, words: (shape) => CnaCore.words(shape) };
-const KIND: LockKind = {
-  title: "CNA lock",
+const KIND = defineLock<CnaLock, CnaLockOptions>({
+  name: "CnaLock",
+  code: 4,
+  title: "a CNA lock",
+  option: { name: "passes", min: 1, max: MOST_PASSES, default: PASSES },
+  words: (shape) => CnaCore.words(shape),
   core: ({ words, shape, option }) => new CnaCore(words, shape, option),
   strategy: SPIN_YIELD_PARK,
-};
-
-/** The settings of its memory. */
-function settingsOf(options: CnaLockOptions, action: string): RegionOptions {
-  checkOptions(options, EXAMPLE, action);
-  const { threads, statistics, passes = PASSES } = options;
-  return {
-    threads,
-    statistics,
-    option: checkInteger(passes, "passes", 1, MOST_PASSES, action),
-  };
-}
+});
 
 /**
  * A queue lock that stays in an L3 domain for a while: as small as an MCS lock, NUMA-aware.
@@ -70,7 +52,7 @@ function settingsOf(options: CnaLockOptions, action: string): RegionOptions {
  */
 export class CnaLock extends Lock {
   private constructor(region: Region) {
-    super(KIND, region);
+    super(KIND.row, region);
   }
 
   /**
@@ -84,9 +66,7 @@ export class CnaLock extends Lock {
    * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, options: CnaLockOptions = {}): CnaLock {
-    const action = "create a CNA lock";
-    const region = createRegion(MEMORY, memory, settingsOf(options, action), action);
-    return oneOf(region, (region) => new CnaLock(region));
+    return KIND.create(memory, options);
   }
 
   /**
@@ -97,7 +77,7 @@ export class CnaLock extends Lock {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: CnaLockOptions = {}): number {
-    return regionBytes(MEMORY, settingsOf(options, "size a CNA lock"));
+    return KIND.bytes(options);
   }
 
   /**
@@ -109,12 +89,10 @@ export class CnaLock extends Lock {
    * when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): CnaLock {
-    const action = "attach a CNA lock";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new CnaLock(region));
+    return KIND.attach(handle);
   }
 
   static {
-    registerKind(MEMORY.name, CnaLock, CnaLock.fromHandle);
+    KIND.register(CnaLock, (region) => new CnaLock(region));
   }
 }

@@ -1,18 +1,9 @@
-import { checkInteger, checkOptions } from "../../base/check.ts";
-import { type Handle, handleData, registerKind } from "../../base/handle.ts";
+import type { Handle } from "../../base/handle.ts";
 import { CohortCore, PASSES } from "./cohort_core.ts";
-import { Lock, type LockKind, type LockOptions } from "./lock.ts";
+import { Lock, type LockOptions } from "./lock.ts";
+import { defineLock } from "./lock_kind.ts";
 import { McsCore } from "./mcs_core.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type RegionOptions,
-  type SyncMemory,
-} from "../../shared/region.ts";
+import type { Region, SyncMemory } from "../../shared/region.ts";
 import type { Shape } from "../../shared/shape.ts";
 import { TicketCore } from "./ticket_core.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
@@ -26,7 +17,6 @@ export interface CohortLockOptions extends LockOptions {
   readonly passes?: number;
 }
 
-const EXAMPLE = "{ threads, statistics, passes }";
 const MOST_PASSES = 2 ** 30;
 
 /** Words of its parts: the cohort's own, then the global lock's, then each local lock's. */
@@ -50,26 +40,18 @@ function coreOf({ words, shape, option }: Region): CohortCore {
   return new CohortCore(words.subarray(0, own), ticket, locals, option);
 }
 
-const MEMORY: RegionKind = {
+const KIND = defineLock<CohortLock, CohortLockOptions>({
   name: "CohortLock",
   code: 5,
+  title: "a cohort lock",
+  option: { name: "passes", min: 1, max: MOST_PASSES, default: PASSES },
   words(shape) {
     const { own, global, local } = partsOf(shape);
     return own + global + local * shape.domains;
   },
-};
-const KIND: LockKind = { title: "cohort lock", core: coreOf, strategy: SPIN_YIELD_PARK };
-
-/** The settings of its memory. */
-function settingsOf(options: CohortLockOptions, action: string): RegionOptions {
-  checkOptions(options, EXAMPLE, action);
-  const { threads, statistics, passes = PASSES } = options;
-  return {
-    threads,
-    statistics,
-    option: checkInteger(passes, "passes", 1, MOST_PASSES, action),
-  };
-}
+  core: coreOf,
+  strategy: SPIN_YIELD_PARK,
+});
 
 /**
  * A lock for each L3 domain, and one for all: hands on within a domain, and lets others have their turn by count.
@@ -97,7 +79,7 @@ function settingsOf(options: CohortLockOptions, action: string): RegionOptions {
  */
 export class CohortLock extends Lock {
   private constructor(region: Region) {
-    super(KIND, region);
+    super(KIND.row, region);
   }
 
   /**
@@ -111,9 +93,7 @@ export class CohortLock extends Lock {
    * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, options: CohortLockOptions = {}): CohortLock {
-    const action = "create a cohort lock";
-    const region = createRegion(MEMORY, memory, settingsOf(options, action), action);
-    return oneOf(region, (region) => new CohortLock(region));
+    return KIND.create(memory, options);
   }
 
   /**
@@ -124,7 +104,7 @@ export class CohortLock extends Lock {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: CohortLockOptions = {}): number {
-    return regionBytes(MEMORY, settingsOf(options, "size a cohort lock"));
+    return KIND.bytes(options);
   }
 
   /**
@@ -136,12 +116,10 @@ export class CohortLock extends Lock {
    * when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): CohortLock {
-    const action = "attach a cohort lock";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new CohortLock(region));
+    return KIND.attach(handle);
   }
 
   static {
-    registerKind(MEMORY.name, CohortLock, CohortLock.fromHandle);
+    KIND.register(CohortLock, (region) => new CohortLock(region));
   }
 }

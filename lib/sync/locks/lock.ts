@@ -8,7 +8,7 @@ import type { LockReport } from "./lock_report.ts";
 import { LockStatistics, type Recorder } from "./lock_statistics.ts";
 import { Guard } from "./guard.ts";
 import { Attachment } from "../../shared/attachment.ts";
-import type { Region, RegionOptions, SyncOptions } from "../../shared/region.ts";
+import type { Region, SyncOptions } from "../../shared/region.ts";
 import { settleIn } from "../../shared/tenancy.ts";
 import { lockTenant } from "./lock_tenant.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
@@ -20,14 +20,9 @@ export interface LockOptions extends SyncOptions {
   readonly statistics?: boolean;
 }
 
-/** What of a lock's options is its memory's: looked at once, and nothing else that may be there. */
-export function lockSettings({ threads, statistics }: LockOptions): RegionOptions {
-  return { threads, statistics };
-}
-
 /** What a kind of lock is called and how its memory becomes an algorithm. */
-export interface LockKind {
-  /** As it follows "Cannot acquire". */
+export interface LockTraits {
+  /** What one is called, with its article, as it follows "Cannot acquire". */
   readonly title: string;
   /** Makes the algorithm over a region's words. */
   readonly core: (region: Region) => LockCore;
@@ -62,9 +57,9 @@ export abstract class Lock implements Shareable {
    * @param kind Which lock.
    * @param region Where.
    */
-  protected constructor(kind: LockKind, region: Region) {
+  protected constructor(kind: LockTraits, region: Region) {
     this.#core = kind.core(region);
-    this.#attached = new Attachment(region, kind.title, kind.strategy);
+    this.#attached = new Attachment(region, kind.strategy, kind.title);
     this.#me = this.#attached.me;
     this.#title = kind.title;
     const { statistics } = region;
@@ -90,7 +85,7 @@ export abstract class Lock implements Shareable {
    */
   acquire(options?: BlockOptions): Guard {
     if (this.#held) this.#refuseTwice();
-    if (options !== undefined) options = checkBlockOptions(options, `acquire a ${this.#title}`);
+    if (options !== undefined) options = checkBlockOptions(options, `acquire ${this.#title}`);
     try {
       if (this.#statistics !== undefined || !this.#core.begin(this.#me)) {
         this.#acquireSlowly(options);
@@ -186,7 +181,7 @@ export abstract class Lock implements Shareable {
     const { holder = this.#me } = this.#turns;
     if (core.markConsistent?.(this.#me) === true) return true;
     if (core.markConsistent?.(holder) === true) return true;
-    throw new NumaError("EOWNER", `mark a ${this.#title} consistent`, {
+    throw new NumaError("EOWNER", `mark ${this.#title} consistent`, {
       why: "another thread holds it",
       fix: "Call this in the thread that got it from the dead owner.",
     });
@@ -246,7 +241,7 @@ export abstract class Lock implements Shareable {
   }
 
   #newRequest(): Request<boolean> {
-    const action = `acquire a ${this.#title}`;
+    const action = `acquire ${this.#title}`;
     const core = this.#core;
     const attached = this.#attached;
     return {
@@ -271,7 +266,7 @@ export abstract class Lock implements Shareable {
     this.checkWait();
     this.#turns.withdraw();
     if (this.#turns.holders === 0) return;
-    throw new NumaError("EDEADLK", `acquire a ${this.#title}`, {
+    throw new NumaError("EDEADLK", `acquire ${this.#title}`, {
       why: "this thread holds it by acquireAsync, and would sleep",
       fix: "Release that first, or await acquireAsync here, too.",
     });
@@ -295,7 +290,7 @@ export abstract class Lock implements Shareable {
     }
     let got = false;
     while (!got) {
-      got = block(core.wait(me), me, `acquire a ${this.#title}`, options);
+      got = block(core.wait(me), me, `acquire ${this.#title}`, options);
       // Broken, unless somebody has repaired it meanwhile.
       if (!got) this.#checkBroken();
       got ||= core.begin(me);
@@ -306,7 +301,7 @@ export abstract class Lock implements Shareable {
   #checkBroken(): void {
     if (this.#core.broken?.() !== true) return;
     const robust = this.#core.markConsistent !== undefined;
-    throw new NumaError("EOWNERDEAD", `acquire a ${this.#title}`, {
+    throw new NumaError("EOWNERDEAD", `acquire ${this.#title}`, {
       why: robust
         ? "a thread died holding it, and the next one gave it back without a word"
         : "a thread died while it held it or waited for it",
@@ -318,14 +313,14 @@ export abstract class Lock implements Shareable {
 
   #refuseTwice(): never {
     this.#attached.check("acquire");
-    throw new NumaError("EDEADLK", `acquire a ${this.#title}`, {
+    throw new NumaError("EDEADLK", `acquire ${this.#title}`, {
       why: "this thread holds it already",
       fix: "Release it first.",
     });
   }
 
   #refuseRelease(): never {
-    throw new NumaError("EOWNER", `release a ${this.#title}`, {
+    throw new NumaError("EOWNER", `release ${this.#title}`, {
       why: "this thread does not hold it",
       fix: "Release it once, in the thread that acquired it; what acquireAsync gave, by its guard.",
     });

@@ -1,28 +1,18 @@
-import { checkOptions } from "../../base/check.ts";
-import { type Handle, handleData, registerKind } from "../../base/handle.ts";
-import { Lock, type LockKind, type LockOptions, lockSettings } from "./lock.ts";
+import type { Handle } from "../../base/handle.ts";
+import { Lock, type LockOptions } from "./lock.ts";
+import { defineLock } from "./lock_kind.ts";
 import { McsCore } from "./mcs_core.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-} from "../../shared/region.ts";
+import type { Region, SyncMemory } from "../../shared/region.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
 
-const MEMORY: RegionKind = {
+const KIND = defineLock<McsLock>({
   name: "McsLock",
   code: 2,
+  title: "an MCS lock",
   words: (shape) => McsCore.words(shape),
-};
-const KIND: LockKind = {
-  title: "MCS lock",
   core: ({ words, shape }) => new McsCore(words, shape),
   strategy: SPIN_YIELD_PARK,
-};
+});
 
 /**
  * A queue lock: first come, first served, and every waiter looks at a line of its own.
@@ -50,7 +40,7 @@ const KIND: LockKind = {
  */
 export class McsLock extends Lock {
   private constructor(region: Region) {
-    super(KIND, region);
+    super(KIND.row, region);
   }
 
   /**
@@ -64,10 +54,7 @@ export class McsLock extends Lock {
    * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, options: LockOptions = {}): McsLock {
-    const action = "create an MCS lock";
-    checkOptions(options, "{ threads, statistics }", action);
-    const region = createRegion(MEMORY, memory, lockSettings(options), action);
-    return oneOf(region, (region) => new McsLock(region));
+    return KIND.create(memory, options);
   }
 
   /**
@@ -78,8 +65,7 @@ export class McsLock extends Lock {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: LockOptions = {}): number {
-    checkOptions(options, "{ threads, statistics }", "size an MCS lock");
-    return regionBytes(MEMORY, lockSettings(options));
+    return KIND.bytes(options);
   }
 
   /**
@@ -91,12 +77,10 @@ export class McsLock extends Lock {
    * when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): McsLock {
-    const action = "attach an MCS lock";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new McsLock(region));
+    return KIND.attach(handle);
   }
 
   static {
-    registerKind(MEMORY.name, McsLock, McsLock.fromHandle);
+    KIND.register(McsLock, (region) => new McsLock(region));
   }
 }

@@ -1,17 +1,8 @@
-import { checkInteger, checkOptions } from "../../base/check.ts";
-import { type Handle, handleData, registerKind } from "../../base/handle.ts";
-import { Lock, type LockKind, type LockOptions } from "./lock.ts";
+import type { Handle } from "../../base/handle.ts";
+import { Lock, type LockOptions } from "./lock.ts";
+import { defineLock } from "./lock_kind.ts";
 import { MutexCore, PATIENCE_MS } from "./mutex_core.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type RegionOptions,
-  type SyncMemory,
-} from "../../shared/region.ts";
+import type { Region, SyncMemory } from "../../shared/region.ts";
 
 /** For whom a mutex is made, and how long it lets others pass. */
 export interface MutexOptions extends LockOptions {
@@ -23,25 +14,16 @@ export interface MutexOptions extends LockOptions {
   readonly patienceMs?: number;
 }
 
-const EXAMPLE = "{ threads, statistics, patienceMs }";
 const MOST_PATIENCE_MS = 60_000;
 
-const MEMORY: RegionKind = { name: "Mutex", code: 1, words: (shape) => MutexCore.words(shape) };
-const KIND: LockKind = {
-  title: "mutex",
+const KIND = defineLock<Mutex, MutexOptions>({
+  name: "Mutex",
+  code: 1,
+  title: "a mutex",
+  option: { name: "patienceMs", min: 1, max: MOST_PATIENCE_MS, default: PATIENCE_MS },
+  words: (shape) => MutexCore.words(shape),
   core: ({ words, shape, option }) => new MutexCore(words, shape, option),
-};
-
-/** The settings of its memory. */
-function settingsOf(options: MutexOptions, action: string): RegionOptions {
-  checkOptions(options, EXAMPLE, action);
-  const { threads, statistics, patienceMs = PATIENCE_MS } = options;
-  return {
-    threads,
-    statistics,
-    option: checkInteger(patienceMs, "patienceMs", 1, MOST_PATIENCE_MS, action),
-  };
-}
+});
 
 /**
  * The lock to use unless you know better: fast when it is free, and still when threads outnumber CPUs.
@@ -67,7 +49,7 @@ function settingsOf(options: MutexOptions, action: string): RegionOptions {
  */
 export class Mutex extends Lock {
   private constructor(region: Region) {
-    super(KIND, region);
+    super(KIND.row, region);
   }
 
   /**
@@ -81,9 +63,7 @@ export class Mutex extends Lock {
    * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, options: MutexOptions = {}): Mutex {
-    const action = "create a mutex";
-    const region = createRegion(MEMORY, memory, settingsOf(options, action), action);
-    return oneOf(region, (region) => new Mutex(region));
+    return KIND.create(memory, options);
   }
 
   /**
@@ -94,7 +74,7 @@ export class Mutex extends Lock {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: MutexOptions = {}): number {
-    return regionBytes(MEMORY, settingsOf(options, "size a mutex"));
+    return KIND.bytes(options);
   }
 
   /**
@@ -106,12 +86,10 @@ export class Mutex extends Lock {
    * when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): Mutex {
-    const action = "attach a mutex";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new Mutex(region));
+    return KIND.attach(handle);
   }
 
   static {
-    registerKind(MEMORY.name, Mutex, Mutex.fromHandle);
+    KIND.register(Mutex, (region) => new Mutex(region));
   }
 }

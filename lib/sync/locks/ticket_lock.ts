@@ -1,28 +1,18 @@
-import { checkOptions } from "../../base/check.ts";
-import { type Handle, handleData, registerKind } from "../../base/handle.ts";
-import { Lock, type LockKind, type LockOptions, lockSettings } from "./lock.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-} from "../../shared/region.ts";
+import type { Handle } from "../../base/handle.ts";
+import { Lock, type LockOptions } from "./lock.ts";
+import { defineLock } from "./lock_kind.ts";
+import type { Region, SyncMemory } from "../../shared/region.ts";
 import { TicketCore } from "./ticket_core.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
 
-const MEMORY: RegionKind = {
+const KIND = defineLock<TicketLock>({
   name: "TicketLock",
   code: 3,
+  title: "a ticket lock",
   words: (shape) => TicketCore.words(shape),
-};
-const KIND: LockKind = {
-  title: "ticket lock",
   core: ({ words, shape }) => new TicketCore(words, shape),
   strategy: SPIN_YIELD_PARK,
-};
+});
 
 /**
  * The smallest lock that is first come, first served: draw a number, wait until it is served.
@@ -50,7 +40,7 @@ const KIND: LockKind = {
  */
 export class TicketLock extends Lock {
   private constructor(region: Region) {
-    super(KIND, region);
+    super(KIND.row, region);
   }
 
   /**
@@ -64,10 +54,7 @@ export class TicketLock extends Lock {
    * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, options: LockOptions = {}): TicketLock {
-    const action = "create a ticket lock";
-    checkOptions(options, "{ threads, statistics }", action);
-    const region = createRegion(MEMORY, memory, lockSettings(options), action);
-    return oneOf(region, (region) => new TicketLock(region));
+    return KIND.create(memory, options);
   }
 
   /**
@@ -78,8 +65,7 @@ export class TicketLock extends Lock {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: LockOptions = {}): number {
-    checkOptions(options, "{ threads, statistics }", "size a ticket lock");
-    return regionBytes(MEMORY, lockSettings(options));
+    return KIND.bytes(options);
   }
 
   /**
@@ -91,12 +77,10 @@ export class TicketLock extends Lock {
    * when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): TicketLock {
-    const action = "attach a ticket lock";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new TicketLock(region));
+    return KIND.attach(handle);
   }
 
   static {
-    registerKind(MEMORY.name, TicketLock, TicketLock.fromHandle);
+    KIND.register(TicketLock, (region) => new TicketLock(region));
   }
 }

@@ -1,26 +1,18 @@
-import { checkOptions } from "../../base/check.ts";
-import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
-import { type Lock, type LockOptions, lockSettings } from "../locks/lock.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-} from "../../shared/region.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
+import type { Lock, LockOptions } from "../locks/lock.ts";
+import { defineKind } from "../../shared/kind.ts";
+import type { Region, SyncMemory } from "../../shared/region.ts";
 import { RwCore } from "./rw_core.ts";
 import { rwSides, rwStatisticsWords } from "./rw_sides.ts";
 
-const EXAMPLE = "{ threads, statistics }";
-
-const MEMORY: RegionKind = {
+const KIND = defineKind<RwLock, LockOptions>({
   name: "RwLock",
   code: 40,
+  title: "a reader-writer lock",
+  accepts: ["threads", "statistics"],
   words: (shape) => RwCore.words(shape),
   statisticsWords: rwStatisticsWords,
-};
+});
 
 /**
  * A reader-writer lock whose readers do not disturb each other: for what is read far more often than written.
@@ -60,7 +52,7 @@ export class RwLock implements Shareable {
 
   private constructor(region: Region) {
     const { words, shape } = region;
-    const { read, write } = rwSides("reader-writer lock", new RwCore(words, shape), region);
+    const { read, write } = rwSides(new RwCore(words, shape), region);
     this.read = read;
     this.write = write;
     this.#region = region;
@@ -77,12 +69,7 @@ export class RwLock implements Shareable {
    * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, options: LockOptions = {}): RwLock {
-    const action = "create a reader-writer lock";
-    checkOptions(options, EXAMPLE, action);
-    return oneOf(
-      createRegion(MEMORY, memory, lockSettings(options), action),
-      (region) => new RwLock(region),
-    );
+    return KIND.create(memory, options);
   }
 
   /**
@@ -93,8 +80,7 @@ export class RwLock implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: LockOptions = {}): number {
-    checkOptions(options, EXAMPLE, "size a reader-writer lock");
-    return regionBytes(MEMORY, lockSettings(options));
+    return KIND.bytes(options);
   }
 
   /**
@@ -106,9 +92,7 @@ export class RwLock implements Shareable {
    * `ESTALE` when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): RwLock {
-    const action = "attach a reader-writer lock";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new RwLock(region));
+    return KIND.attach(handle);
   }
 
   /**
@@ -122,6 +106,6 @@ export class RwLock implements Shareable {
   }
 
   static {
-    registerKind(MEMORY.name, RwLock, RwLock.fromHandle);
+    KIND.register(RwLock, (region) => new RwLock(region));
   }
 }

@@ -6,7 +6,7 @@
 import { NumaError } from "../../base/error.ts";
 import { decode, type Handle, handleData, registerKind } from "../../base/handle.ts";
 import type { Guard } from "../locks/guard.ts";
-import { Lock, type LockKind } from "../locks/lock.ts";
+import { Lock, type LockTraits } from "../locks/lock.ts";
 import type { BlockOptions } from "../../wait/options.ts";
 import { LockStatistics, SharedLockStatistics } from "../locks/lock_statistics.ts";
 import type { Region } from "../../shared/region.ts";
@@ -18,7 +18,7 @@ import { LINE_WORDS } from "../../wait/waiter.ts";
 const KIND = "RwSide";
 
 /** A line for writing, and one for each thread that reads. */
-const RECORDERS: Readonly<Record<keyof RwSides, LockKind["recorder"]>> = {
+const RECORDERS: Readonly<Record<keyof RwSides, LockTraits["recorder"]>> = {
   read: (words) => new SharedLockStatistics(words.subarray(LINE_WORDS)),
   write: (words) => new LockStatistics(words),
 };
@@ -40,8 +40,8 @@ class RwSide extends Lock {
   readonly #title: string;
   readonly #side: keyof RwSides;
 
-  constructor(name: string, side: keyof RwSides, core: LockCore, region: Region, turns: Turns) {
-    const title = `${name} to ${side}`;
+  constructor(side: keyof RwSides, core: LockCore, region: Region, turns: Turns) {
+    const title = `${region.title} to ${side}`;
     super({ title, core: () => core, recorder: RECORDERS[side], turns }, region);
     this.#title = title;
     this.#side = side;
@@ -59,7 +59,7 @@ class RwSide extends Lock {
 
   protected override checkWait(): void {
     if (this.other?.held !== true) return;
-    throw new NumaError("EDEADLK", `acquire a ${this.#title}`, {
+    throw new NumaError("EDEADLK", `acquire ${this.#title}`, {
       why: "this thread holds the other side of it",
       fix: "Release that first, and look again at what it guards: others may come in between.",
     });
@@ -90,7 +90,6 @@ export interface RwSides {
 /**
  * Makes locks of an algorithm's sides.
  *
- * @param name What the whole is called, as it follows "a".
  * @param core The algorithm.
  * @param core.read To read.
  * @param core.write To write.
@@ -98,14 +97,13 @@ export interface RwSides {
  * @returns Both.
  */
 export function rwSides(
-  name: string,
   core: { readonly read: LockCore; readonly write: LockCore },
   region: Region,
 ): RwSides {
   // A thread has one entry for both sides.
   const turns = new Turns();
-  const read = new RwSide(name, "read", core.read, region, turns);
-  const write = new RwSide(name, "write", core.write, region, turns);
+  const read = new RwSide("read", core.read, region, turns);
+  const write = new RwSide("write", core.write, region, turns);
   read.other = write;
   write.other = read;
   return { read, write };

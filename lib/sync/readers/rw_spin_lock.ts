@@ -1,26 +1,18 @@
-import { checkOptions } from "../../base/check.ts";
-import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
-import { type Lock, type LockOptions, lockSettings } from "../locks/lock.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-} from "../../shared/region.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
+import type { Lock, LockOptions } from "../locks/lock.ts";
+import { defineKind } from "../../shared/kind.ts";
+import type { Region, SyncMemory } from "../../shared/region.ts";
 import { RwSpinCore } from "./rw_spin_core.ts";
 import { rwSides, rwStatisticsWords } from "./rw_sides.ts";
 
-const EXAMPLE = "{ threads, statistics }";
-
-const MEMORY: RegionKind = {
+const KIND = defineKind<RwSpinLock, LockOptions>({
   name: "RwSpinLock",
   code: 41,
+  title: "a reader-writer spin lock",
+  accepts: ["threads", "statistics"],
   words: (shape) => RwSpinCore.words(shape),
   statisticsWords: rwStatisticsWords,
-};
+});
 
 /**
  * A reader-writer lock in one word: for short sections that are hardly ever contended.
@@ -58,11 +50,7 @@ export class RwSpinLock implements Shareable {
 
   private constructor(region: Region) {
     const { words, shape } = region;
-    const { read, write } = rwSides(
-      "reader-writer spin lock",
-      new RwSpinCore(words, shape),
-      region,
-    );
+    const { read, write } = rwSides(new RwSpinCore(words, shape), region);
     this.read = read;
     this.write = write;
     this.#region = region;
@@ -79,12 +67,7 @@ export class RwSpinLock implements Shareable {
    * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, options: LockOptions = {}): RwSpinLock {
-    const action = "create a reader-writer spin lock";
-    checkOptions(options, EXAMPLE, action);
-    return oneOf(
-      createRegion(MEMORY, memory, lockSettings(options), action),
-      (region) => new RwSpinLock(region),
-    );
+    return KIND.create(memory, options);
   }
 
   /**
@@ -95,8 +78,7 @@ export class RwSpinLock implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: LockOptions = {}): number {
-    checkOptions(options, EXAMPLE, "size a reader-writer spin lock");
-    return regionBytes(MEMORY, lockSettings(options));
+    return KIND.bytes(options);
   }
 
   /**
@@ -108,9 +90,7 @@ export class RwSpinLock implements Shareable {
    * `ESTALE` when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): RwSpinLock {
-    const action = "attach a reader-writer spin lock";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    return oneOf(region, (region) => new RwSpinLock(region));
+    return KIND.attach(handle);
   }
 
   /**
@@ -124,6 +104,6 @@ export class RwSpinLock implements Shareable {
   }
 
   static {
-    registerKind(MEMORY.name, RwSpinLock, RwSpinLock.fromHandle);
+    KIND.register(RwSpinLock, (region) => new RwSpinLock(region));
   }
 }

@@ -1,18 +1,10 @@
-import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
 import { block, checkBlockOptions } from "../../wait/block.ts";
 import type { BlockOptions } from "../../wait/options.ts";
-import { oneOf } from "../../shared/live_objects.ts";
-import {
-  attachRegion,
-  createRegion,
-  type Region,
-  regionBytes,
-  type RegionKind,
-  type SyncMemory,
-  type SyncOptions,
-} from "../../shared/region.ts";
+import { defineKind } from "../../shared/kind.ts";
+import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { MOST_RECORD_WORDS, SeqCore } from "./seq_core.ts";
 import { lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
@@ -22,11 +14,14 @@ export interface SeqLockOptions extends SyncOptions {
   readonly words: number;
 }
 
-const MEMORY: RegionKind = {
+const KIND = defineKind<SeqLock, SeqLockOptions>({
   name: "SeqLock",
   code: 42,
+  title: "a sequence lock",
+  accepts: ["words", "threads"],
+  option: { name: "words", min: 1, max: MOST_RECORD_WORDS },
   words: (shape, words) => SeqCore.words(shape, words),
-};
+});
 
 /** Whose sleep is so short that the main thread may have it, too. */
 const SHORT: BlockOptions = { block: true };
@@ -75,9 +70,7 @@ export class SeqLock implements Shareable {
    * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
    */
   static create(memory: SyncMemory, options: SeqLockOptions): SeqLock {
-    const action = "create a sequence lock";
-    const region = createRegion(MEMORY, memory, settings(options, action), action);
-    return oneOf(region, (region) => new SeqLock(region));
+    return KIND.create(memory, options);
   }
 
   /**
@@ -88,7 +81,7 @@ export class SeqLock implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SeqLockOptions): number {
-    return regionBytes(MEMORY, settings(options, "size a sequence lock"));
+    return KIND.bytes(options);
   }
 
   /**
@@ -100,11 +93,7 @@ export class SeqLock implements Shareable {
    * `ESTALE` when its memory is gone; `EAGAIN` when this thread is one too many.
    */
   static fromHandle(handle: Handle): SeqLock {
-    const action = "attach a sequence lock";
-    const region = attachRegion(MEMORY, handleData(handle, MEMORY.name, action), action);
-    const { option } = region;
-    checkInteger(option, "words", 1, MOST_RECORD_WORDS, action);
-    return oneOf(region, (region) => new SeqLock(region));
+    return KIND.attach(handle);
   }
 
   /** 32-bit words of the record. */
@@ -221,15 +210,6 @@ export class SeqLock implements Shareable {
   }
 
   static {
-    registerKind(MEMORY.name, SeqLock, SeqLock.fromHandle);
+    KIND.register(SeqLock, (region) => new SeqLock(region));
   }
-}
-
-function settings(
-  options: SeqLockOptions,
-  action: string,
-): { readonly threads: number | undefined; readonly option: number } {
-  checkOptions(options, "{ words, threads }", action);
-  const option = checkInteger(options.words, "words", 1, MOST_RECORD_WORDS, action);
-  return { threads: options.threads, option };
 }

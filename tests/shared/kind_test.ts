@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import * as sync from "../../lib/sync/mod.ts";
+import { encode, type Handle, registerKind, type Shareable } from "../../lib/base/handle.ts";
+import { defineKind, type Kind, type KindRow } from "../../lib/shared/kind.ts";
+import type { Region } from "../../lib/shared/region.ts";
+import { throwsCode } from "../support/errors.ts";
+
+/** The least that a class with a kind can be. */
+class Toy implements Shareable {
+  readonly region: Region;
+
+  constructor(region: Region) {
+    this.region = region;
+  }
+
+  toHandle(): Handle {
+    return this.region.toHandle();
+  }
+}
+
+interface ToyOptions extends sync.SyncOptions {
+  readonly size?: number;
+}
+
+type ToyRow = KindRow<ToyOptions, [first: number]>;
+
+function toys(code: number): Kind<Toy, ToyOptions, [first: number]> {
+  const kind = defineKind<Toy, ToyOptions, [first: number]>({
+    name: `Toy ${code}`,
+    code,
+    title: "an odd toy",
+    accepts: ["threads", "size"],
+    option: { name: "size", min: 2, max: 9, default: 4 },
+    words: (_, size) => size,
+    prepare({ threads, action }, first) {
+      if (first > threads) throw new TypeError(action);
+      return (words) => void (words[0] = first);
+    },
+  });
+  kind.register(Toy, (region) => new Toy(region));
+  return kind;
+}
+
+const define = (row: ToyRow): Kind<Toy, ToyOptions, [first: number]> => defineKind(row);
+
+const memory = (): SharedArrayBuffer => new SharedArrayBuffer(2 ** 17);
+
+/** One object of each class in shared words. */
+const made: Readonly<Record<string, () => Shareable>> = {
+  Barrier: () => sync.Barrier.create(memory(), 1),
+  CnaLock: () => sync.CnaLock.create(memory()),
+  CohortLock: () => sync.CohortLock.create(memory()),
+  Condition: () => sync.Condition.create(memory()),
+  Epoch: () => sync.Epoch.create(memory()),
+  EventCount: () => sync.EventCount.create(memory()),
+  Histogram: () => sync.Histogram.create(memory(), { threads: 4 }),
+  Latch: () => sync.Latch.create(memory(), 1),
+  LimitedCounter: () => sync.LimitedCounter.create(memory(), 1),
+  McsLock: () => sync.McsLock.create(memory()),
+  Mutex: () => sync.Mutex.create(memory()),
+  Once: () => sync.Once.create(memory()),
+  PartitionedCounter: () => sync.PartitionedCounter.create(memory()),
+  RwLock: () => sync.RwLock.create(memory()),
+  RwSpinLock: () => sync.RwSpinLock.create(memory()),
+  Semaphore: () => sync.Semaphore.create(memory(), 1),
+  SeqLock: () => sync.SeqLock.create(memory(), { words: 1 }),
+  TicketLock: () => sync.TicketLock.create(memory()),
+};
+
+/** The classes of lib/sync that come out of handles. */
+const classes = new Map(
+  Object.entries(sync).flatMap(([name, value]) =>
+    typeof value === "function" && "fromHandle" in value
+      ? [[name, value as { fromHandle(handle: Handle): Shareable }] as const]
+      : []
+  ),
+);
+
+describe("a kind", () => {
+  it("cannot have the code of another one", () => {
+    define({ ...toys(910).row, name: "Toy of its own", code: 911 });
+    const again = { ...toys(912).row, name: "Toy with the code of another" };
+    throwsCode(() => define(again), "EINVAL", /"Toy 912" has the code 912 already/);
+  });
+
+  it("cannot have the name of another one", () => {
+    const again = { ...toys(913).row, code: 914 };
+    throwsCode(() => define(again), "EINVAL", /has the name "Toy 913" already/);
+  });
+
+  it("cannot have the name of a class that has no kind", () => {
+    const arena = { ...toys(915).row, name: "arena", code: 916 };
+    const register = (): void => define(arena).register(Toy, (region) => new Toy(region));
+    throwsCode(register, "EINVAL", /there is one of that name/);
+    throwsCode(() => registerKind("slab", Toy, () => new Toy({} as Region)), "EINVAL");
+  });
+
+  it("makes one object a thread, which is found by its handle", () => {
+    const kind = toys(917);
+    const toy = kind.create(memory(), { size: 3 }, 7);
+    assert.deepEqual([...toy.region.words], [7, 0, 0]);
+    assert.equal(kind.attach(encode(toy) as Handle), toy);
+    assert.equal(kind.bytes({ size: 3 }) - kind.bytes({ size: 2 }), 4);
+    assert.equal(kind.create(memory(), {}, 0).region.option, 4);
+  });
+
+  it("says what was asked with its article", () => {
+    const kind = toys(918);
+    const none = undefined as unknown as ToyOptions;
+    const asked = (action: string): RegExp => new RegExp(`^Cannot ${action} an odd toy: `);
+    throwsCode(() => kind.create(memory(), none, 0), "EINVAL", /Give \{ threads, size \}\./);
+    throwsCode(() => kind.create(memory(), { size: 1 }, 0), "EINVAL", asked("create"));
+    throwsCode(() => kind.bytes({ threads: 0 }), "EINVAL", asked("size"));
+    throwsCode(() => kind.attach({} as Handle), "EINVAL", asked("attach"));
+    const mine = kind.create(new Int32Array(64), {}, 0);
+    throwsCode(() => mine.toHandle(), "EINVAL", asked("share"));
+  });
+
+  it("takes no memory before everything is checked", () => {
+    const kind = toys(919);
+    const words = memory();
+    assert.throws(() => kind.create(words, { threads: 2 }, 3), TypeError);
+    assert.ok(new Int32Array(words).every((word) => word === 0));
+    assert.deepEqual([...kind.create(words, { threads: 2 }, 2).region.words], [2, 0, 0, 0]);
+  });
+
+  it("does not attach what somebody has written another option over", () => {
+    const kind = toys(920);
+    const words = memory();
+    const handle = kind.create(words, { size: 9 }, 0).toHandle();
+    const head = new Int32Array(words);
+    head[head.indexOf(9)] = 1;
+    throwsCode(() => kind.attach(handle), "EINVAL", /size is 1\./);
+  });
+});
+
+describe("the classes of lib/sync", () => {
+  it("are all here", () => {
+    // A SharedMutex has no region: it lies in an arena, which other processes can have.
+    const known = [...Object.keys(made), "SharedMutex"].sort();
+    assert.deepEqual([...classes.keys()].sort(), known);
+  });
+
+  for (const [name, make] of Object.entries(made)) {
+    it(`attach no ${name} as another class, however alike they are`, () => {
+      const object = make();
+      const handle = object.toHandle();
+      assert.equal(classes.get(name)?.fromHandle(handle), object);
+      for (const [other, type] of classes) {
+        if (other === name) continue;
+        throwsCode(() => type.fromHandle(handle), "EINVAL", /is not a handle of kind/);
+        // Anybody can write a handle.
+        const forged = { ...handle, numakitHandle: other };
+        throwsCode(() => type.fromHandle(forged), "EINVAL");
+      }
+    });
+  }
+});
