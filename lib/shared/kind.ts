@@ -3,7 +3,7 @@
  *
  * The row stands in the class's file. `create`, `bytes` and `fromHandle` of the class are one call each:
  *
- * ```ts
+ * ```
  * const KIND = defineKind<Latch, SyncOptions, [count: number]>({
  *   name: "Latch",
  *   code: 24,

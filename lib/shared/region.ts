@@ -12,6 +12,7 @@
  * @module
  */
 import { Arena } from "../memory/arena/arena.ts";
+import { identityOf } from "../memory/arena/identity.ts";
 import { checkInteger, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import type { Handle } from "../base/handle.ts";
@@ -179,7 +180,7 @@ function regionOf(kind: RegionKind, place: Place, action: string): Region {
     words: all.subarray(LINE_WORDS, end),
     statistics: hasStatistics ? all.subarray(statisticsAt, statisticsEnd) : undefined,
     option,
-    mapping: arena && (arena.toHandle().data as { readonly identity: number }).identity,
+    mapping: arena && identityOf(arena),
     name: `${kind.code}:${all[HEAD.nameLow]}:${all[HEAD.nameHigh]}`,
     toHandle(): Handle {
       return { numakitHandle: kind.name, data: { lot: parkingLot().buffer, ...whereabouts() } };

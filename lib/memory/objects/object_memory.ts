@@ -17,6 +17,7 @@ import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { threadAlive, threadSelf } from "../../runtime/thread.ts";
 import type { Arena } from "../arena/arena.ts";
+import { identityOf } from "../arena/identity.ts";
 import { windowBytes } from "../mapping/mapping.ts";
 import { ObjectHeap } from "./object_heap.ts";
 import { CONFIG_WORDS, type ObjectLayout } from "./object_layout.ts";
@@ -110,8 +111,7 @@ export function refuseConfig(what: string, action: string): never {
  * are made one after the other.
  */
 export function saltOf(arena: Arena, bits: number): number {
-  const { identity } = arena.toHandle().data as { identity: number };
-  return Math.floor(identity / SLOT_COUNT) % 2 ** (ID_BITS - bits) * 2 ** bits;
+  return Math.floor(identityOf(arena) / SLOT_COUNT) % 2 ** (ID_BITS - bits) * 2 ** bits;
 }
 
 /**

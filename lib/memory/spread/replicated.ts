@@ -8,6 +8,7 @@ import { checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import { Turns } from "../../wait/turns.ts";
 import type { Arena } from "../arena/arena.ts";
+import { identityOf } from "../arena/identity.ts";
 import { Control, controlBytes, Reader, type Stamp, Writer } from "./left_right.ts";
 import type { Residency } from "../mapping/mapping.ts";
 import type { PageKind } from "../mapping/pages.ts";
@@ -72,10 +73,6 @@ function layout({ size, threads }: Shape): { left: number; right: number; end: n
   const left = align(controlBytes(threads));
   const right = left + align(size);
   return { left, right, end: right + align(size) };
-}
-
-function identityOf(arena: Arena): bigint {
-  return BigInt((arena.toHandle().data as { identity: number }).identity);
 }
 
 function isAlive(identity: bigint): boolean {
@@ -218,7 +215,7 @@ export class Replicated implements Shareable {
 
   static #stamp(arenas: readonly Arena[], index: number, size: number): Stamp {
     return {
-      family: identityOf(arenas[0] as Arena),
+      family: BigInt(identityOf(arenas[0] as Arena)),
       place: arenas.length * 65_536 + index,
       size: BigInt(size),
     };

@@ -20,6 +20,7 @@
  * @module
  */
 import { Arena } from "../../memory/arena/arena.ts";
+import { identityOf } from "../../memory/arena/identity.ts";
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
@@ -65,7 +66,7 @@ const EDEADLK = -35;
 const live = new WeakMap<Arena, Map<number, SharedMutex>>();
 
 /** The identity of the mapping of an arena that other processes can have. */
-function identityOf(arena: unknown, action: string): number {
+function sharedIdentity(arena: unknown, action: string): number {
   if (!(arena instanceof Arena)) {
     throw new NumaError("EINVAL", action, {
       why: `its memory is ${show(arena)}`,
@@ -73,7 +74,7 @@ function identityOf(arena: unknown, action: string): number {
     });
   }
   if (arena.destroyed) throw destroyedError(action);
-  const { identity } = arena.toHandle().data as { readonly identity: number };
+  const identity = identityOf(arena);
   const facts = new BigUint64Array(MAPPING_FACTS);
   native().calls.nk_mapping_attach(identity, facts);
   if (Number(facts[10]) === 1) return identity;
@@ -155,7 +156,7 @@ export class SharedMutex implements Shareable {
    */
   static create(arena: Arena): SharedMutex {
     const action = "create a shared mutex";
-    const identity = identityOf(arena, action);
+    const identity = sharedIdentity(arena, action);
     const offset = arena.allocAligned(BYTES, BYTES);
     const words = wordsAt(arena, offset);
     words.fill(0);
@@ -177,7 +178,7 @@ export class SharedMutex implements Shareable {
    */
   static open(arena: Arena, offset: number): SharedMutex {
     const action = "open a shared mutex";
-    const identity = identityOf(arena, action);
+    const identity = sharedIdentity(arena, action);
     checkInteger(offset, "offset", 0, arena.capacity - BYTES, action);
     if (offset % BYTES !== 0 || Atomics.load(wordsAt(arena, offset), MAGIC_AT) !== MAGIC) {
       throw new NumaError("EINVAL", action, {
