@@ -51,12 +51,12 @@ export interface GuestShape {
 }
 
 /** QEMU's own limits are wider; emulated, more than this takes minutes to boot. */
-const MOST_NODES = 64;
-const MOST_CPUS = 64;
+const MAX_NODES = 64;
+const MAX_CPUS = 64;
 /** Enough to start each of the runtimes, which was seen to work with 192, and a little for the files they write. */
-const LEAST_TOTAL_MIB = 256;
+const MIN_TOTAL_MIB = 256;
 /** Linux leaves out nodes that are smaller than 4 MiB; below this, what it keeps per node eats the node. */
-const LEAST_NODE_MIB = 32;
+const MIN_NODE_MIB = 32;
 
 /**
  * What differs from processor to processor.
@@ -168,9 +168,9 @@ function checkCpus(shape: GuestShape): void {
   if (total === 0) {
     throw new ShapeError("--cpus gives no node a CPU: at least one has to have some");
   }
-  if (total > MOST_CPUS) {
+  if (total > MAX_CPUS) {
     throw new ShapeError(
-      `${total} CPUs are more than the ${MOST_CPUS} that can be emulated in reasonable time`,
+      `${total} CPUs are more than the ${MAX_CPUS} that can be emulated in reasonable time`,
     );
   }
   if (nodes.some(({ cpus }, id) => cpus > 0 && nodes[id - 1]?.cpus === 0)) {
@@ -213,33 +213,33 @@ function checkArm64({ nodes, l3PerNode, hmat }: GuestShape): void {
  * @throws {ShapeError} When it can't be had, with the value and the reason.
  */
 export function parseShape(words: ShapeWords): GuestShape {
-  const count = integer(words.nodes, "--nodes", 1, MOST_NODES);
+  const count = integer(words.nodes, "--nodes", 1, MAX_NODES);
   const cpus = perNode(words.cpus, count, "--cpus");
   const memory = perNode(words.memory, count, "--memory");
   const nodes = cpus.map((word, id): GuestNode => ({
-    cpus: integer(word, `--cpus of node ${id}`, 0, MOST_CPUS),
+    cpus: integer(word, `--cpus of node ${id}`, 0, MAX_CPUS),
     memory_mib: mebibytes(memory[id] as string, `--memory of node ${id}`),
     pages_2m: 0,
     pages_1g: 0,
   }));
   for (const [id, { memory_mib }] of nodes.entries()) {
-    if (memory_mib < LEAST_NODE_MIB) {
+    if (memory_mib < MIN_NODE_MIB) {
       throw new ShapeError(
-        `--memory of node ${id} is ${memory_mib} MiB: a node needs ${LEAST_NODE_MIB} MiB ` +
+        `--memory of node ${id} is ${memory_mib} MiB: a node needs ${MIN_NODE_MIB} MiB ` +
           `(QEMU can't make nodes without memory)`,
       );
     }
   }
   const total = nodes.reduce((sum, node) => sum + node.memory_mib, 0);
-  if (total < LEAST_TOTAL_MIB) {
-    throw new ShapeError(`--memory is ${total} MiB in all: a guest needs ${LEAST_TOTAL_MIB} MiB`);
+  if (total < MIN_TOTAL_MIB) {
+    throw new ShapeError(`--memory is ${total} MiB in all: a guest needs ${MIN_TOTAL_MIB} MiB`);
   }
   if (words.hugepages !== undefined) setPools(nodes, words.hugepages);
   const shape: GuestShape = {
     arch: parseArchitecture(words.arch),
     nodes,
     distances: parseDistances(words.distances, count),
-    l3PerNode: integer(words.l3, "--l3", 1, MOST_CPUS),
+    l3PerNode: integer(words.l3, "--l3", 1, MAX_CPUS),
     threadsPerCore: integer(words.threads, "--threads", 1, 2),
     hmat: words.hmat ?? false,
   };
