@@ -38,7 +38,10 @@ export function buildNode20(): Promise<Node20Build> {
 async function compile(): Promise<Node20Build> {
   rmSync(FOLDER, { recursive: true, force: true });
   await build({
-    entryPoints: ["mod.ts", "worker_entry.ts", ...globSync("{lib,tests}/**/*.ts")],
+    entryPoints: [
+      ...["mod.ts", "worker_entry.ts", "scripts/lib/guest_progress.ts"],
+      ...globSync("{lib,tests}/**/*.ts"),
+    ],
     outdir: FOLDER,
     outbase: ".",
     bundle: true,
