@@ -10,6 +10,7 @@ import { constants } from "node:os";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Duplex } from "node:stream";
+import { StringDecoder } from "node:string_decoder";
 import type { GuestCommand } from "./guest_files.ts";
 import { CommandProgress, GuestLife, type HostTime, type LifeLimits } from "./guest_progress.ts";
 
@@ -167,7 +168,7 @@ class GuestRun {
   readonly #running = new Map<number, Running>();
   readonly #life = new GuestLife(performance.now() / 1000);
   readonly #oomSeen = new Set<string>();
-  #onLooked: (() => void) | undefined;
+  #afterLook: (() => void)[] = [];
 
   constructor(guest: ChildProcess, results: readonly CommandResult[], options: RunOptions) {
     this.#guest = guest;
@@ -191,21 +192,22 @@ class GuestRun {
     this.#look(() => this.#end());
   }
 
+  /** Has the guest tell what its threads are at, once for all who ask meanwhile. */
   #look(then: () => void): void {
-    const timer = setTimeout(() => this.#onLooked?.(), LOOKING_MS);
-    this.#onLooked = () => {
-      clearTimeout(timer);
-      this.#onLooked = undefined;
-      then();
-    };
+    if (this.#afterLook.push(then) > 1) return;
+    setTimeout(() => this.#onLooked(), LOOKING_MS).unref();
     this.#stream(FD.report).write("look\n");
   }
 
-  #onOutput(index: number, to: NodeJS.WriteStream, chunk: Buffer): void {
+  #onLooked(): void {
+    for (const then of this.#afterLook.splice(0)) then();
+  }
+
+  #onOutput(index: number, to: NodeJS.WriteStream, chunk: Buffer, text: string): void {
     const result = this.#results[index] as CommandResult;
     this.#life.told();
     this.#running.get(index + 1)?.progress.wrote();
-    if (this.#options.keepOutput) result.output += chunk.toString();
+    if (this.#options.keepOutput) result.output += text;
     if (this.#options.passOutput) to.write(chunk);
   }
 
@@ -243,7 +245,7 @@ class GuestRun {
       this.#running.set(number, { result, progress, start_ms: performance.now() });
     }
     if (word === "beat") this.#onBeat(words);
-    if (word === "looked") this.#onLooked?.();
+    if (word === "looked") this.#onLooked();
     if (word === "oom" && !this.#oomSeen.has(rest)) {
       this.#oomSeen.add(rest);
       for (const { result } of this.#running.values()) result.oomKills.push(rest);
@@ -292,8 +294,10 @@ class GuestRun {
   #listen(): void {
     for (const index of this.#results.keys()) {
       for (const [offset, to] of [process.stdout, process.stderr].entries()) {
-        this.#stream(FD.commands + 2 * index + offset)
-          .on("data", (chunk: Buffer) => this.#onOutput(index, to, chunk));
+        const decoder = new StringDecoder();
+        this.#stream(FD.commands + 2 * index + offset).on("data", (chunk: Buffer) => {
+          this.#onOutput(index, to, chunk, decoder.write(chunk));
+        });
       }
     }
     for (const fd of [FD.console, 2]) {
