@@ -20,9 +20,9 @@ import { packFolder, tarballName } from "./lib/npm/tarball.ts";
 
 const USAGE = `scripts/build_npm [--packer dnt|deno] [--out DIR]
 
-  --packer  what makes JavaScript and declarations: dnt (needs JSR) or deno (deno pack);
-            dnt where JSR can be reached, unless given
-  --out     where folders and tarballs go; build/npm unless given
+  --packer  what makes JavaScript and declarations: dnt (needs JSR) or deno (deno pack).
+            Default: dnt where JSR can be reached, otherwise deno
+  --out     where folders and tarballs go. Default: build/npm
 `;
 
 function say(text: string): void {

@@ -14,7 +14,7 @@ const UNITS: Readonly<Record<string, number>> = {
   TiB: 2 ** 40,
 };
 
-/** A number of bytes: a whole number, or a text such as `"1 MiB"`, `"1.5GiB"`, `"64 kB"`. */
+/** A number of bytes: an integer, or a text such as `"1 MiB"`, `"1.5GiB"`, `"64 kB"`. */
 export type ByteSize = number | string;
 
 /**

@@ -20,7 +20,7 @@ const ERRNO: Readonly<Record<number, { code: NumaErrorCode; why: string }>> = {
   61: { code: "EINVAL", why: "there is no whole page in it (ENODATA)" },
   71: {
     code: "EABI",
-    why: "it was made by another version of numakit, or is none of its own (EPROTO)",
+    why: "it was created by another version of numakit, or is not numakit's (EPROTO)",
   },
   87: { code: "EAGAIN", why: "this process may map no more (EUSERS)" },
   95: { code: "ENOTSUP", why: "it is switched off on this system (ENOTSUP)" },

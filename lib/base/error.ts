@@ -1,14 +1,14 @@
 /**
- * What went wrong, by kind. Where the kernel has a name for it, the name is the kernel's.
+ * The kind of a failure. Where the kernel has a name for it, this is the kernel's name.
  *
  * `docs/errors.md` lists each code with its causes and cures.
  */
 export type NumaErrorCode =
-  /** Another library version than this source was written for. */
+  /** The C helper, or another process, is of another version. */
   | "EABI"
-  /** Outside what this process may use (cpuset). */
+  /** A CPU or node is outside what this process may use (cpuset, affinity). */
   | "EACCES"
-  /** Out of threads, mappings or another countable thing. */
+  /** The system is out of threads, mappings or another countable resource. */
   | "EAGAIN"
   /** In use by another thread. */
   | "EBUSY"
@@ -30,7 +30,7 @@ export type NumaErrorCode =
   | "ENOSYS"
   /** Switched off on this system. */
   | "ENOTSUP"
-  /** Given back by somebody who does not hold it. */
+  /** Released by a thread that does not hold it. */
   | "EOWNER"
   /** A thread died and left something in an unknown state. */
   | "EOWNERDEAD"
@@ -38,15 +38,15 @@ export type NumaErrorCode =
   | "EPERM"
   /** Not Linux. */
   | "EPLATFORM"
-  /** A handle to something that is gone. */
+  /** A handle to an object that no longer exists. */
   | "ESTALE"
   /** Memory or a thread is not where it was asked for. */
   | "ESTRICT"
   /** A thread was terminated. */
   | "ETERMINATED"
-  /** What was waited for did not come in time. */
+  /** A wait did not end in time. */
   | "ETIMEDOUT"
-  /** It would have to block a thread that must not be blocked. */
+  /** The call would have to block a thread that must not block. */
   | "EWOULDBLOCK";
 
 /** The facts behind a {@linkcode NumaError}. */
@@ -64,9 +64,9 @@ export interface NumaErrorDetails {
 }
 
 /**
- * The one error class of numakit.
+ * The error class of numakit.
  *
- * The message always has the same grammar: what was asked, why it cannot be, what to do.
+ * The message always has the same form: what was asked, why it failed, what to do.
  *
  * @example
  * ```ts

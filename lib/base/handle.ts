@@ -10,7 +10,7 @@
 import { show } from "./check.ts";
 import { NumaError } from "./error.ts";
 
-/** What crosses between threads in place of an object: plain, structured-cloneable, without addresses. */
+/** What is sent to a thread in place of an object: plain data that can be cloned, without addresses. */
 export interface Handle {
   /** Which class it is. */
   readonly numakitHandle: string;

@@ -1,7 +1,7 @@
 import { errnoError } from "../base/errno.ts";
 import { native } from "./native.ts";
 
-/** Who a thread is, process-wide. */
+/** The identity of a thread in this process. */
 export interface ThreadIdentity {
   /** Never reused while the process lives. */
   readonly identity: number;

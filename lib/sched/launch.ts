@@ -16,23 +16,22 @@ import { checkTransfer } from "./transfer.ts";
 
 /** How {@linkcode launch} starts a thread. */
 export interface LaunchOptions {
-  /** Where it runs. Default: `Policy.unbound()`, not pinned. */
+  /** Where the thread runs. Default: `Policy.unbound()`, not pinned. */
   readonly policy?: Policy;
-  /** What the worker's function gets: anything that can be cloned, with numakit's objects in it at any depth. */
+  /** The argument of the worker's function: anything that can be cloned, with numakit's objects in it at any depth. */
   readonly args?: unknown;
   /**
-   * What of `args` is moved to the thread and not copied: ArrayBuffers, MessagePorts, streams, whatever `postMessage`
-   * can transfer on the runtime in use. Default: nothing.
+   * The parts of `args` that are moved to the thread instead of copied: ArrayBuffers, MessagePorts, streams, whatever
+   * `postMessage` can transfer on this runtime. Default: nothing.
    */
   readonly transfer?: readonly object[];
   /** A name that error messages use. Default: `numakit-` and a number. */
   readonly name?: string;
   /**
-   * Which of the policy's places it takes, from 0. Default: the lowest one that no live thread of an equal policy has
-   * taken.
+   * The index of its place in the policy, from 0. Default: the lowest that no live thread of an equal policy has.
    */
   readonly place?: number;
-  /** Where its own heap lives; {@linkcode Thread.heap} says what came of it. Default: `"prefer"`. */
+  /** Where the thread's own heap is placed; {@linkcode Thread.heap} reports the result. Default: `"prefer"`. */
   readonly heap?: HeapPolicy;
 }
 
@@ -66,15 +65,14 @@ function checkUrl(url: URL | string, action: string): string {
 let count = 0;
 
 /**
- * Starts a worker thread that is pinned, and takes its memory from its node where the system lets it, before a line of
- * the given module runs.
+ * Starts a worker thread. Before the first line of its module runs, the thread is pinned, and takes its memory from its
+ * node where the system permits that.
  *
- * The module's default export has to be what `worker(fn)` returned. The process stays alive until the thread has
- * ended.
+ * The module's default export has to be the result of `worker(fn)`. The process stays alive until the thread has ended.
  *
  * @typeParam Result What the worker's function returns.
  * @param url The worker's module: `new URL("./worker.ts", import.meta.url)`.
- * @param options Where it runs and what it gets.
+ * @param options Where the thread runs, and its arguments.
  * @returns The thread.
  * @throws {NumaError} `ENODEV` no such node or CPU, or a node without CPUs; `EACCES` CPUs this process may not use;
  * `EINVAL` a bad argument or one that cannot be cloned; `EPERM` on Node without `--allow-worker`;

@@ -6,10 +6,12 @@ import { decode, encode } from "../base/handle.ts";
 import { cannotSend } from "./message.ts";
 import { checkTransfer } from "./transfer.ts";
 
-/** What a thread's messages are listened to with. */
+/** A listener for a thread's messages. */
 export type MessageListener = (value: unknown) => void;
 
-/** `"message"`: a message of the thread's module. `"messageerror"`: one that could not be brought to life, as its error. */
+/**
+ * `"message"`: a message of the thread's module. `"messageerror"`: the error of a message that could not be received.
+ */
 export type ThreadEvent = "message" | "messageerror";
 
 interface Held {

@@ -93,7 +93,7 @@ export interface Leave {
 export function cannotSend(action: string, what: string, cause: unknown): NumaError {
   if ((cause as { code?: unknown } | null)?.code === "EAGAIN") {
     return new NumaError("EAGAIN", action, {
-      why: "the system gives this user no more threads (EAGAIN)",
+      why: "this user may have no more threads (EAGAIN)",
       fix: "End some, or raise the limit (`ulimit -u`; pids.max of the cgroup).",
       cause,
     });

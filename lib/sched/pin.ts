@@ -14,7 +14,7 @@ import { threadAffinity } from "../topology/load.ts";
  */
 export type HeapPolicy = "prefer" | "bind" | "default";
 
-/** What came of the {@linkcode HeapPolicy} that a thread was launched with. */
+/** The result of the {@linkcode HeapPolicy} that a thread was launched with. */
 export interface HeapReport {
   /** What was asked for. */
   readonly asked: HeapPolicy;
@@ -133,11 +133,11 @@ export function takeHeap(asked: HeapPolicy, node: number | null, inherited: Inhe
 }
 
 /**
- * Runs a function with the calling thread on all CPUs that the process began with and with the system's own memory
- * policy, and puts the thread back then: for what inherits them, such as child processes.
+ * Runs a function while the calling thread has all CPUs that the process began with and the system's default memory
+ * policy, and restores the thread's own afterwards. Use it to start what inherits them, such as child processes.
  *
- * Only what is done before the function returns counts, so start the process in it and wait for it outside. In a thread
- * that numakit has not pinned this just calls the function.
+ * Only what happens before the function returns is affected, so start the process in it and wait for it outside. In a
+ * thread that numakit has not pinned this just calls the function.
  *
  * @typeParam Result What the function returns.
  * @param call What is to be done, synchronously.

@@ -98,8 +98,9 @@ export class Policy {
   }
 
   /**
-   * One CPU a thread, as close together as can be: first the SMT siblings of a core, then the cores of an L3 domain,
-   * the domains of a node, the nodes of a package, the packages. When all allowed CPUs have a thread it begins anew.
+   * One CPU for each thread, as close together as possible: first the SMT siblings of a core, then the cores of an L3
+   * domain, the domains of a node, the nodes of a package, the packages. When all allowed CPUs have a thread, it starts
+   * again.
    *
    * @returns The policy.
    *
@@ -115,9 +116,9 @@ export class Policy {
   }
 
   /**
-   * One CPU a thread, as far apart as can be: threads take turns between the nodes that have allowed CPUs, within a
-   * node between its L3 domains, and within a domain between its cores, so that SMT siblings come last. A node or a
-   * domain without a CPU left is passed over. When all allowed CPUs have a thread it begins anew.
+   * One CPU for each thread, as far apart as possible: threads take turns between the nodes that have allowed CPUs,
+   * within a node between its L3 domains, and within a domain between its cores, so that SMT siblings come last. A node
+   * or a domain without a CPU left is passed over. When all allowed CPUs have a thread, it starts again.
    *
    * @returns The policy.
    *

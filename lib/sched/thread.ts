@@ -53,7 +53,7 @@ export class Thread<Result = unknown> {
   /** Settles its outcome with what has arrived of it by now. */
   #close: (error: NumaError) => void = () => {};
 
-  /** Not for callers: use `launch`. */
+  /** For internal use: call `launch` instead. */
   constructor(
     worker: Worker,
     channel: MessagePort,
@@ -82,7 +82,7 @@ export class Thread<Result = unknown> {
     unjoined.add(this);
   }
 
-  /** What it is doing, as far as this thread has heard. */
+  /** What the thread is doing, as far as this thread has been told. */
   get state(): ThreadState {
     return this.#state;
   }
@@ -115,10 +115,10 @@ export class Thread<Result = unknown> {
   }
 
   /**
-   * Listens to what the thread's module posts to its `parentPort`.
+   * Adds a listener for what the thread's module posts to its `parentPort`.
    *
-   * As with a Worker, a message that comes while nobody listens is lost: add listeners in the turn in which the thread
-   * was launched. All messages of a thread have been delivered when {@linkcode Thread.join} resolves or rejects.
+   * As with a Worker, a message that arrives while there is no listener is lost: add listeners in the turn in which the
+   * thread was launched. All messages of a thread have been delivered when {@linkcode Thread.join} resolves or rejects.
    *
    * @param event `"message"`: the listener gets what was posted; numakit's objects in it are live if the module posted
    * them through `toHandles`. `"messageerror"`: the listener gets the error of a message that could not be
@@ -144,7 +144,7 @@ export class Thread<Result = unknown> {
   }
 
   /**
-   * Stops listening.
+   * Removes a listener.
    *
    * @param event What was listened to.
    * @param listener What was given to {@linkcode Thread.on}.
@@ -170,12 +170,13 @@ export class Thread<Result = unknown> {
   }
 
   /**
-   * Ends the thread, whatever it is doing. `join` then rejects with `ETERMINATED`, unless it had already ended.
+   * Terminates the thread, whatever it is doing. `join` then rejects with `ETERMINATED`, unless it had already ended.
    *
-   * @param options How long to wait.
-   * @returns True once the OS thread is gone: no code of it runs any more and all its memory is released. False when
-   * it still runs after the timeout, which happens on Deno only: Deno cannot stop a thread that never comes back to its
-   * event loop. Its memory then stays mapped until it does.
+   * @param options The timeout, and a signal that aborts the wait.
+   * @returns True once the OS thread is gone: no code of it runs any more and all its memory is released. False when it
+   * still runs after the timeout, which happens on Deno only: Deno cannot stop a thread that never comes back to its
+   * event loop. Its memory then stays mapped until it does, and the process does not exit before that, unless
+   * `process.exit` is called.
    * @throws {NumaError} `EINVAL`.
    */
   async terminate(options: TerminateOptions = {}): Promise<boolean> {
@@ -293,7 +294,7 @@ export class Thread<Result = unknown> {
 /**
  * Waits for every thread of this one that has not been joined yet.
  *
- * @returns What they returned, in the order of their launch.
+ * @returns Their results, in the order of their launch.
  * @throws What the first of them, in that order, threw; all have ended by then.
  */
 export async function joinAll(): Promise<unknown[]> {

@@ -1,8 +1,8 @@
-/** What a worker's module exports: a function of the launcher's `args`. */
+/** The default export of a worker's module: a function of the launcher's `args`. */
 export type WorkerFunction<Args, Result> = (args: Args) => Result | Promise<Result>;
 
 /**
- * Marks a function as a thread's body; a worker's module exports it as its default.
+ * Marks a function as a thread's body. A worker's module has it as its default export.
  *
  * @param body Runs in the thread, pinned, with live objects in its argument. What it returns, live objects included,
  * is what `join()` gives.

@@ -22,17 +22,17 @@ import { currentWaiter, domainCount, joinLot, parkingLot } from "../wait/thread_
 import { LINE_WORDS } from "../wait/waiter.ts";
 
 /**
- * Memory for a lock or counter: an arena, which gives it some of its bytes; or words in a SharedArrayBuffer, all of which
- * it takes, zero at first.
+ * The memory of a lock or counter: an arena, from which it allocates; or a `SharedArrayBuffer`, all zeros, of which it
+ * takes everything.
  */
 export type SyncMemory = Arena | SharedArrayBuffer | Int32Array;
 
-/** For whom a lock is made. */
+/** Options of every object of this module. */
 export interface SyncOptions {
   /**
-   * The most threads that use it at the same time: 1 to 4,096. Default: 64. Each takes room in the lock's memory. A thread
-   * that waits without blocking, or holds something that way, counts as two, however many such waits it has. At a
-   * `Barrier` each such wait counts as one more.
+   * The maximum number of threads that use it at the same time: 1 to 4,096. Default: 64. Each needs room in the
+   * object's memory. A thread with asynchronous waits, or that acquired something asynchronously, counts as two,
+   * however many such waits it has. At a `Barrier`, each asynchronous wait counts as one more.
    */
   readonly threads?: number;
 }
@@ -65,7 +65,7 @@ export interface RegionKind {
   readonly title: string;
   /** The words of its algorithm. */
   words(shape: Shape, option: number): number;
-  /** The words of its statistics, where they are on: a line unless given. */
+  /** The number of words for statistics, if they are enabled. Default: one line. */
   statisticsWords?(shape: Shape): number;
 }
 
@@ -201,7 +201,7 @@ function regionOf(kind: RegionKind, place: Place, action: string): Region {
  * Checks that a thread may use something that was made for so many.
  *
  * @param slot The thread's slot.
- * @param shape For whom it was made.
+ * @param shape The number of threads and domains it was made for.
  * @param action What was asked, as it follows "Cannot".
  * @throws {NumaError} `EAGAIN`.
  */
@@ -241,7 +241,7 @@ export function checkRegionOptions(
  *
  * @param kind What it is for.
  * @param memory Where.
- * @param options For whom.
+ * @param options The maximum number of threads, and other options.
  * @param action What was asked, as it follows "Cannot".
  * @returns The region, its words all zero.
  * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `ENOMEM` a full arena, `EBUSY` one that another
@@ -260,7 +260,7 @@ export function createRegion(
   // Taken before it is written: another thread may be making something there at the same moment.
   if (Atomics.compareExchange(all, HEAD.magic, 0, UNFINISHED) !== 0) {
     throw new NumaError("EBUSY", action, {
-      why: "there is something in its memory already",
+      why: "its memory is already in use",
       fix: "Give memory that is all zero, and attach what another thread made by its handle.",
     });
   }
@@ -330,7 +330,7 @@ function refuseHandle(action: string): never {
  * How much memory a lock takes, in bytes.
  *
  * @param kind What it is.
- * @param options For whom.
+ * @param options The maximum number of threads, and other options.
  * @param action What was asked, as it follows "Cannot".
  * @returns Bytes, for a SharedArrayBuffer or of an arena.
  * @throws {NumaError} `EINVAL`.

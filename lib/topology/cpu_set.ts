@@ -15,7 +15,7 @@ const ITEM = /^\s*(\d+)(?:-(\d+)(?::(\d+)\/(\d+))?)?\s*$/;
 /**
  * An immutable set of CPUs, as the OS numbers them, or of NUMA nodes.
  *
- * Ids are whole numbers from 0 to 65535. Two sets with the same ids have the same {@linkcode CpuSet.text}, so they also
+ * Ids are integers from 0 to 65535. Two sets with the same ids have the same {@linkcode CpuSet.text}, so they also
  * compare as equal in the deep comparisons of test libraries. A set crosses threads as its text.
  *
  * Operations take time proportional to the number of runs of consecutive ids, not to the number of ids.

@@ -25,7 +25,7 @@ function describe(source: number, text: Uint8Array, action: string): string {
     const needed = nk_topology_export(source, text, out, out.length);
     if (needed < 0) {
       const fix = source === LIVE ? {} : { fix: "`lstopo` of hwloc shows whether it is one." };
-      const why = source === LIVE ? {} : { why: "hwloc does not take it for a machine" };
+      const why = source === LIVE ? {} : { why: "hwloc does not recognize it as a machine" };
       throw errnoError(needed, "nk_topology_export", action, { ...why, ...fix });
     }
     if (needed <= out.length) return new TextDecoder().decode(out.subarray(0, needed));

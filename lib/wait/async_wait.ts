@@ -67,7 +67,7 @@ export class AsyncWait<Result> {
 
   /**
    * @param wait The wait: not begun.
-   * @param outcome Who is told.
+   * @param outcome The callbacks of the promise.
    */
   constructor(wait: Wait<Result>, outcome: Outcome<Result>) {
     this.#wait = wait;

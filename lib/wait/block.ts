@@ -55,7 +55,7 @@ export function giveUpError(action: string, stopped: boolean, timeoutMs: number)
   }
   return new NumaError("ETIMEDOUT", action, {
     why: `${timeoutMs} ms have passed`,
-    fix: "Wait longer (timeoutMs), or find out who holds things up.",
+    fix: "Wait longer (timeoutMs), or find out which thread is in the way.",
   });
 }
 
@@ -67,7 +67,7 @@ export function giveUpError(action: string, stopped: boolean, timeoutMs: number)
  * @param me The calling thread.
  * @param action What was asked, as it follows "Cannot".
  * @param options How long, checked.
- * @param failed Tells a result that means "gave up". False does, unless given.
+ * @param failed Tells whether a result means "gave up". Default: whether it is false.
  * @returns Any other result.
  * @throws {NumaError} `ETIMEDOUT`; `ETERMINATED` when the thread is to end; `EWOULDBLOCK` on the main thread.
  */
@@ -122,8 +122,8 @@ export function giveUp<Result>(wait: Wait<Result>): Result {
  * @typeParam Result What it ends with.
  * @param start Begins the wait for the waiter it is given: returns it, or undefined when there is nothing to wait for.
  * @param action What was asked, as it follows "Cannot".
- * @param options How long.
- * @param failed Tells a result that means "gave up". False does, unless given.
+ * @param options The timeout, and a signal that aborts the wait.
+ * @param failed Tells whether a result means "gave up". Default: whether it is false.
  * @returns The waiter, which the caller has to release in its lot once it holds nothing any more under its id, and the
  * result: undefined when there was nothing to wait for.
  * @throws {NumaError} `ETIMEDOUT`, `ETERMINATED`, `EAGAIN`, `EINVAL`. The signal's reason.

@@ -3,7 +3,7 @@
  *
  * One SharedArrayBuffer a process, with a slot for each thread, because `Atomics.wait` works on shared buffers only and
  * locks live in any memory. A lock's words name its sleepers; to sleep is to wait on one's own slot, to wake is to
- * store there and notify. Who has which slot, and all that is not sleeping itself, is the algorithm of `slots_core.ts`.
+ * store there and notify. The algorithm of `slots_core.ts` assigns the slots, and does everything else but sleep.
  *
  * @module
  */
@@ -114,7 +114,7 @@ export class ParkingLot extends SlotsCore {
    *
    * @param id The id that sleeps: claimed for this wait.
    * @param ms The longest time.
-   * @returns Resolves to false when the time passed.
+   * @returns A promise for false when the time passed.
    */
   async parkAsync(id: number, ms: number): Promise<boolean> {
     let woken = true;

@@ -52,7 +52,7 @@ export class Pending<Result> {
   /**
    * It has not, and gives up.
    *
-   * @param error Why; because of its limits unless given.
+   * @param error The reason. Default: the wait's own limits.
    */
   reject(error?: unknown): void {
     this.#disarm();

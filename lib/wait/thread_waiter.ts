@@ -35,7 +35,7 @@ export class ThreadWaiter implements Waiter {
    * @param lot The process's lot.
    * @param id An id that was claimed there.
    * @param domain The L3 domain of the thread.
-   * @param budget How long it looks before it sleeps. Not at all, unless given.
+   * @param budget How long it spins before it sleeps. Default: not at all.
    */
   constructor(lot: ParkingLot, id: number, domain: number, budget?: SpinBudget) {
     this.lot = lot;

@@ -22,7 +22,7 @@ export interface Request<Result> {
   /**
    * Begins.
    *
-   * @param me Who.
+   * @param me The id of the thread.
    * @returns The wait; undefined when there is nothing to wait for.
    */
   start(me: ThreadWaiter): Wait<Result> | undefined;
@@ -31,7 +31,7 @@ export interface Request<Result> {
   /**
    * Gives back what it has just been given, before anybody knows of it.
    *
-   * @param me Who.
+   * @param me The id of the thread.
    * @returns False, and nothing is changed, when that cannot be.
    */
   undo(me: ThreadWaiter): boolean;
@@ -39,14 +39,14 @@ export interface Request<Result> {
    * Whether it may have its turn together with those that have it now, who said the same of themselves. Absent where it
    * has to be alone.
    *
-   * @param me Who has it.
+   * @param me The id of the thread that has it.
    */
   joins?(me: ThreadWaiter): boolean;
 }
 
 /** That somebody has its turn, until {@linkcode Turns.leave}. */
 export interface Turn<Result> {
-  /** Who, for the object's words. */
+  /** The id for the object's words. */
   readonly me: ThreadWaiter;
   /** What its wait ended with; undefined when there was none. */
   readonly result: Result | undefined;
@@ -68,7 +68,7 @@ interface Entry {
 /** The turns that a thread's asynchronous waits take at one object. */
 export class Turns {
   #line = new Set<Entry>();
-  /** Who waits in the words. */
+  /** The wait that is in the words. */
   #head: Entry | undefined;
   #me: ThreadWaiter | undefined;
   #holders = 0;
@@ -80,7 +80,7 @@ export class Turns {
     return this.#holders;
   }
 
-  /** Who has its turn, for the object's words; undefined when nobody has. */
+  /** The id of the wait whose turn it is, for the object's words; undefined if there is none. */
   get holder(): ThreadWaiter | undefined {
     return this.#holders > 0 ? this.#me : undefined;
   }
@@ -90,7 +90,7 @@ export class Turns {
    *
    * @typeParam Result What the wait ends with.
    * @param request What it wants.
-   * @param options How long.
+   * @param options The timeout, and a signal that aborts the wait.
    * @returns The turn, a promise of it when it cannot be had at once. To be ended by {@linkcode leave}.
    * @throws {NumaError} `EINVAL`, `EAGAIN`; the promise also with `ETIMEDOUT`. The signal's reason.
    */

@@ -1,10 +1,13 @@
 import { checkInteger, checkOptions } from "../base/check.ts";
 
-/** What a thread does, one after the other, when it has to wait, before it sleeps. */
+/** What a thread does while it waits, in this order, before it sleeps. */
 export interface WaitStrategy {
-  /** Pauses with a look after each, 33 ns on x86: 0 to 1,000,000. */
+  /** The number of pauses, with a check after each: 0 to 1,000,000. A pause takes 33 ns on x86. */
   readonly spins: number;
-  /** Times that it lets other threads of its CPU run, with a look after each, 0.3 µs or more: 0 to 100,000. */
+  /**
+   * The number of times that it yields its CPU to other threads, with a check after each: 0 to 100,000. A yield takes
+   * 0.3 µs or more.
+   */
   readonly yields: number;
 }
 
@@ -30,16 +33,16 @@ const FEWEST = 10;
 let chosen: WaitStrategy | undefined;
 
 /**
- * Says how the calling thread waits from now on, in everything of this module that makes it wait. It always sleeps in the
- * end. Unless this is called, locks choose for themselves: they pause for twice as long as they have had to lately, at
- * most 3 µs, and not at all in a process with one CPU; those that are handed on, like `McsLock` and `Barrier`, then
- * yield 32 times.
+ * Sets how the calling thread waits from now on, for every object of this module. It always sleeps in the end. By
+ * default, each lock chooses for itself: it pauses for up to twice as long as its recent waits took, at most 3 µs, and
+ * not at all in a process with one CPU; locks that are handed over, such as `McsLock`, and `Barrier` then yield 32
+ * times.
  *
- * A pinned thread that has its CPU for itself may spin for longer: it then goes on 0.1 µs after a release instead of 20 or
- * more. One that shares its CPU should not spin at all.
+ * A pinned thread with a CPU of its own can spin for longer: it then continues 0.1 µs after a release, instead of 20 µs
+ * or more. A thread that shares its CPU should not spin at all.
  *
- * @param strategy How; undefined: as locks choose.
- * @returns What was said before.
+ * @param strategy The strategy; undefined restores the default.
+ * @returns The previous strategy.
  * @throws {NumaError} `EINVAL`.
  *
  * @example

@@ -1,8 +1,8 @@
 /**
  * What a lock needs of the thread that uses it, and nothing of how that is done.
  *
- * An algorithm is written once and waits in any way: it asks its {@linkcode Waiter} to spin, and where spinning makes no
- * sense any more it yields. Who drives it then blocks the thread (`block`), awaits (`blockAsync`) or, in tests, runs
+ * An algorithm is written once and waits in any way: it asks its {@linkcode Waiter} to spin, and where spinning makes
+ * no sense any more it yields. Its driver then blocks the thread (`block`), awaits (`blockAsync`) or, in tests, runs
  * some other thread (`tests/explorer`).
  *
  * @module

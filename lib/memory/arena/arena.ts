@@ -25,7 +25,7 @@ import {
 import { firstOfKinds, type PageKind } from "../mapping/pages.ts";
 import { TypedAllocator } from "./typed_allocator.ts";
 
-/** A point in an arena's life to go back to: what {@linkcode Arena.mark} gave. */
+/** A position in an arena to return to, from {@linkcode Arena.mark}. */
 export type ArenaMark = number & { readonly arenaMark: unique symbol };
 
 const KIND = "arena";
@@ -35,16 +35,17 @@ const LOCAL: LocalArenaOptions = { size: "1 MiB", reserve: "1 GiB", label: "loca
 const locals = new Map<number, Arena>();
 
 /**
- * Memory on one NUMA node, given out front to back and taken back all at once.
+ * Memory on one NUMA node, allocated from front to back and freed all at once.
  *
- * It is where it was asked for, page by page, or `create` throws: bound to the node, populated, and verified with the
- * kernel. `alloc` is a few loads and a store: no system call, no lock, no garbage.
+ * Every page of it is on the node it was asked for, or `create` throws: the memory is bound to the node, populated, and
+ * verified with the kernel. `alloc` is a few loads and a store: no system call, no lock, no garbage.
  *
- * An arena passed in `args` of `launch` arrives alive in the worker. One thread at a time allocates from it: the
- * first to do so, until it says {@linkcode unclaim} or ends. All threads may use the bytes.
+ * An arena passed in `args` of `launch` arrives as a live object in the worker. One thread at a time allocates from it:
+ * the first to do so, until it calls {@linkcode unclaim} or ends. All threads may use the bytes.
  *
- * `destroy` (or `using`) ends this thread's use: its views become empty, whichever code holds them. The memory goes
- * back to the system when the last thread has let go of it.
+ * `destroy` (or `using`) ends this thread's use: its views become empty, whichever code holds them. The memory returns
+ * to the system when the last thread has released it. The garbage collector never frees an arena: one that is dropped
+ * without either keeps its memory until the thread ends, and `NUMAKIT_DEBUG=1` reports it.
  *
  * @example
  * ```ts
@@ -57,15 +58,15 @@ const locals = new Map<number, Arena>();
  * ```
  */
 export class Arena extends TypedAllocator implements Shareable {
-  /** The node it is on. */
+  /** The node of its memory. */
   readonly node: number;
-  /** The pages it got: the first kind of those asked for that could be had. */
+  /** The kind of its pages: the first of those asked for that was available. */
   readonly pages: PageKind;
   /** Bytes that can be allocated in all, once it has grown to what it reserved. */
   readonly capacity: number;
   /** Whether its pages are locked. */
   readonly locked: boolean;
-  /** What it is called in reports. */
+  /** Its name in reports. */
   readonly label: string;
   /** One live arena a mapping and thread, so that a handle that comes twice gives the same object. */
   static readonly #live: WeakMap<Mapping, Arena> = new WeakMap();
@@ -96,9 +97,9 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Makes an arena on a node, strictly: all of its pages are there when this returns.
+   * Creates an arena strictly on a node: all of its pages are there when this returns.
    *
-   * Cost: what populating takes, about 0.2 s a GiB with small pages.
+   * Cost: populating takes about 0.2 s for each GiB with small pages.
    *
    * @param options Node, size and pages.
    * @returns The arena.
@@ -117,9 +118,9 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * This thread's own arena on the node it runs on now, or, where that has CPUs and no memory that this process may use,
-   * on the nearest node that has: made on first use, and freed when the thread ends. It starts with 1 MiB and grows to
-   * 1 GiB, unless the options of the first call say otherwise.
+   * Returns this thread's own arena on the node it runs on now. If that node has no memory that this process may use,
+   * the arena is on the nearest node that has. It is created on first use, and freed when the thread ends. By default
+   * it starts with 1 MiB and grows to 1 GiB; the options of the first call can change that.
    *
    * Cost: about what `currentNode()` costs, once it is there.
    *
@@ -152,7 +153,7 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Takes bytes.
+   * Allocates bytes.
    *
    * Cost: O(1), no system call, no allocation. The bytes are zero the first time they are given out, and whatever
    * was there before after `reset` or `rewind`.
@@ -178,7 +179,7 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Takes bytes at a multiple of an alignment.
+   * Allocates bytes at a multiple of an alignment.
    *
    * @param size Bytes, from 1 to what remains; on Bun and Node 20 at most 3 GiB, which is what one ArrayBuffer shows.
    * @param alignment A power of two from 16 to the page size of the arena.
@@ -258,9 +259,9 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Gives pages to more of what was reserved, before they are needed. `alloc` does it by itself, in steps that double.
+   * Commits more of the reserved memory before it is needed. `alloc` does this by itself, in steps that double.
    *
-   * Cost: what populating takes, about 0.2 s a GiB with small pages.
+   * Cost: populating takes about 0.2 s for each GiB with small pages.
    *
    * @param size Bytes to grow by, rounded up to whole pages.
    * @returns Bytes that have pages now.
@@ -277,8 +278,8 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Gives the pages behind what is allocated back to the system, hugepages to their pool. `alloc` and `grow` take them
-   * again when they are needed.
+   * Returns the pages behind the allocated part to the system, and hugepages to their pool. `alloc` and `grow` take
+   * pages again when they need them.
    *
    * @returns Bytes given back: whole pages, nothing of what is allocated.
    * @throws {NumaError} `EBUSY` when another thread allocates here; `EDESTROYED`.
@@ -301,7 +302,7 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Remembers how much is allocated now.
+   * Returns a mark of how much is allocated now.
    *
    * @returns A mark for {@linkcode rewind}.
    */
@@ -310,10 +311,10 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Takes back everything that was allocated since a mark. Views of it stay valid memory and will overlap with what
-   * is allocated next.
+   * Frees everything that was allocated since a mark. Views of it stay valid, and will overlap with what is allocated
+   * next.
    *
-   * @param mark What {@linkcode mark} gave.
+   * @param mark A mark from {@linkcode mark}.
    * @throws {NumaError} `EINVAL` a mark beyond what is allocated; `EBUSY`; `EDESTROYED`.
    */
   rewind(mark: ArenaMark): void {
@@ -324,13 +325,13 @@ export class Arena extends TypedAllocator implements Shareable {
     this.#setTop(Math.floor(mark / GRANULE_BYTES));
   }
 
-  /** Takes everything back: `rewind` to the beginning. */
+  /** Frees everything, as `rewind` to the beginning. */
   reset(): void {
     this.rewind(0 as ArenaMark);
   }
 
   /**
-   * Becomes the thread that allocates here. `alloc` does it by itself; this says so early.
+   * Makes this thread the one that allocates here. `alloc` does this by itself.
    *
    * @throws {NumaError} `EBUSY` while another thread is; `EDESTROYED`.
    */
@@ -358,7 +359,7 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Lets another thread allocate here. Nothing happens when this thread does not.
+   * Lets another thread allocate here. Does nothing if this thread is not the one that allocates.
    *
    * @throws {NumaError} `EDESTROYED`.
    */
@@ -370,7 +371,7 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Asks the kernel where the pages are, now.
+   * Asks the kernel where the pages are now.
    *
    * Cost: one system call per 1024 pages.
    *
@@ -384,10 +385,11 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Ends this thread's use of the arena. Calling it twice is no fault. On Bun a view that native code uses dies later.
+   * Ends this thread's use of the arena. Calling it twice has no further effect. On Bun a view that native code uses
+   * dies later.
    *
-   * What the thread holds in it goes to those who wait as if the thread had died: a `Mutex` with `ownerDied`, for
-   * instance. What it awaits there rejects with `EDESTROYED`.
+   * Locks that the thread holds in it pass to the waiters as if the thread had died: a `Mutex` with `ownerDied`, for
+   * instance. Promises of waits in it reject with `EDESTROYED`.
    */
   destroy(): void {
     this.#claimed = false;
@@ -400,10 +402,10 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * A description to send to another thread by other means than `launch`; {@linkcode Arena.fromHandle} there gives
-   * the live arena, as long as some thread still holds it.
+   * Returns a handle for another thread, to be sent by other means than `launch`. There, {@linkcode Arena.fromHandle}
+   * returns the live arena, as long as some thread still holds it.
    *
-   * @returns Plain data.
+   * @returns The handle, as plain data.
    * @throws {NumaError} `EDESTROYED`.
    */
   toHandle(): Handle {
@@ -411,7 +413,7 @@ export class Arena extends TypedAllocator implements Shareable {
     return { numakitHandle: KIND, data: { identity: this.#mapping.identity } };
   }
 
-  /** Short text for logs. */
+  /** Returns a short text for logs. */
   override toString(): string {
     const state = this.destroyed ? "destroyed" : `${formatBytes(this.used)} used`;
     return `Arena(node ${this.node}, ${formatBytes(this.capacity)}, ${this.pages} pages, ${state})`;
@@ -490,11 +492,11 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * The live arena of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live arena of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode toHandle}, made in any thread of this process.
    * @returns The arena.
-   * @throws {NumaError} `ESTALE` when all threads have let go of it; `EINVAL` for anything else than a handle.
+   * @throws {NumaError} `ESTALE` if all threads have released it; `EINVAL` if it is not such a handle.
    */
   static fromHandle(handle: Handle): Arena {
     const action = "attach an arena";

@@ -9,7 +9,7 @@ import type { Topology } from "../../topology/topology.ts";
 /**
  * The nodes of a machine whose memory the process may use.
  *
- * @param machine The machine; this one unless given.
+ * @param machine The machine. Default: this one.
  * @returns Their ids, at least one.
  */
 export function memoryNodes(machine: Topology = topology()): readonly number[] {

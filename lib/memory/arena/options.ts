@@ -10,9 +10,9 @@ import { MAX_DATA_BYTES } from "../mapping/layout.ts";
 import type { MappingRequest } from "../mapping/mapping.ts";
 import { checkPages, type PageKind } from "../mapping/pages.ts";
 
-/** What `Arena.create` makes. */
+/** Options of {@linkcode Arena.create}. */
 export interface ArenaOptions {
-  /** The node whose memory it is. */
+  /** The node of the memory. */
   readonly node: number;
   /** Bytes, or a text such as `"1 MiB"`; rounded up to whole pages. All of them have pages from the start. */
   readonly size: ByteSize;
@@ -22,16 +22,16 @@ export interface ArenaOptions {
   readonly pages?: PageKind | readonly PageKind[];
   /** Whether its pages are locked (mlock), so that they are never swapped out and come back elsewhere. Default: false. */
   readonly lock?: boolean;
-  /** What it is called in `memoryReport` and in events: 1 to 40 characters. Default: `"arena"`. */
+  /** Its name in `memoryReport` and in events: 1 to 40 characters. Default: `"arena"`. */
   readonly label?: string;
   /**
-   * By which other processes of the same user find it (`Arena.open`), on whichever runtime: 1 to 40 of
-   * `A-Z a-z 0-9 . _ -`. It neither grows nor trims, and has no transparent hugepages.
+   * The name by which other processes of the same user find it (`Arena.open`), on any runtime: 1 to 40 characters of
+   * `A-Z a-z 0-9 . _ -`. A named arena neither grows nor shrinks, and has no transparent hugepages.
    */
   readonly name?: string;
 }
 
-/** What `Arena.local` makes; the first call of a thread on a node decides. */
+/** Options of `Arena.local`; those of the first call of a thread on a node apply. */
 export type LocalArenaOptions = Partial<Omit<ArenaOptions, "node" | "name">>;
 
 const LABEL_LENGTH = 40;
@@ -94,7 +94,7 @@ export function checkArenaOptions(
   if (name !== undefined && reservedBytes !== committedBytes) {
     throw new NumaError("ENOTSUP", bad, {
       why: "an arena with a name cannot grow",
-      fix: "Leave reserve away.",
+      fix: "Leave out `reserve`.",
     });
   }
   const kinds = checkPages(pages, bad);

@@ -16,57 +16,57 @@ function checkLength(length: number, name: string): number {
   );
 }
 
-/** What every allocator of bytes can do: typed arrays over what it gives out. */
+/** The base class of allocators: it makes typed arrays over the allocated bytes. */
 export abstract class TypedAllocator {
   /** Takes bytes, aligned to 16, and says where they are. */
   protected abstract place(size: number): { buffer: ArrayBuffer; byteOffset: number };
 
-  /** Takes room for `length` signed 8-bit numbers. Throws as `alloc`; so do all below. */
+  /** Allocates `length` signed 8-bit numbers. Throws the errors of `alloc`, as all methods below do. */
   allocInt8(length: number): Int8Array<ArrayBuffer> {
     return this.#make(Int8Array, length);
   }
 
-  /** Takes room for `length` bytes. */
+  /** Allocates `length` bytes. */
   allocUint8(length: number): Uint8Array<ArrayBuffer> {
     return this.#make(Uint8Array, length);
   }
 
-  /** Takes room for `length` signed 16-bit numbers. */
+  /** Allocates `length` signed 16-bit numbers. */
   allocInt16(length: number): Int16Array<ArrayBuffer> {
     return this.#make(Int16Array, length);
   }
 
-  /** Takes room for `length` unsigned 16-bit numbers. */
+  /** Allocates `length` unsigned 16-bit numbers. */
   allocUint16(length: number): Uint16Array<ArrayBuffer> {
     return this.#make(Uint16Array, length);
   }
 
-  /** Takes room for `length` signed 32-bit numbers. */
+  /** Allocates `length` signed 32-bit numbers. */
   allocInt32(length: number): Int32Array<ArrayBuffer> {
     return this.#make(Int32Array, length);
   }
 
-  /** Takes room for `length` unsigned 32-bit numbers. */
+  /** Allocates `length` unsigned 32-bit numbers. */
   allocUint32(length: number): Uint32Array<ArrayBuffer> {
     return this.#make(Uint32Array, length);
   }
 
-  /** Takes room for `length` 32-bit floats. */
+  /** Allocates `length` 32-bit floats. */
   allocFloat32(length: number): Float32Array<ArrayBuffer> {
     return this.#make(Float32Array, length);
   }
 
-  /** Takes room for `length` 64-bit floats. */
+  /** Allocates `length` 64-bit floats. */
   allocFloat64(length: number): Float64Array<ArrayBuffer> {
     return this.#make(Float64Array, length);
   }
 
-  /** Takes room for `length` signed 64-bit numbers. */
+  /** Allocates `length` signed 64-bit numbers. */
   allocBigInt64(length: number): BigInt64Array<ArrayBuffer> {
     return this.#make(BigInt64Array, length);
   }
 
-  /** Takes room for `length` unsigned 64-bit numbers. */
+  /** Allocates `length` unsigned 64-bit numbers. */
   allocBigUint64(length: number): BigUint64Array<ArrayBuffer> {
     return this.#make(BigUint64Array, length);
   }

@@ -1,20 +1,20 @@
 import { builtin } from "../../runtime/builtin.ts";
 
-/** What happens to memory. */
+/** The kinds of events about memory. */
 export type MemoryEventName = "create" | "destroy" | "exhausted" | "migrated";
 
 /**
- * What the channels `numakit:memory:create`, `:destroy`, `:exhausted` and `:migrated` of `node:diagnostics_channel` tell.
- * Events are published in the thread in which they happen.
+ * A message on the channels `numakit:memory:create`, `:destroy`, `:exhausted` and `:migrated` of
+ * `node:diagnostics_channel`. Events are published in the thread in which they happen.
  */
 export interface MemoryEvent {
-  /** What it is about: an arena's label, or what kind of memory the runtime owns. */
+  /** The label of the arena, or the kind of the runtime's memory. */
   readonly label: string;
   /** The arena's identity in this process; undefined for memory that the runtime owns. */
   readonly identity: number | undefined;
   /** The node; undefined where there are several. */
   readonly node: number | undefined;
-  /** Bytes made, let go, asked for in vain, or moved. */
+  /** The bytes that were created, released, refused or moved. */
   readonly bytes: number;
 }
 

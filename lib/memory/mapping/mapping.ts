@@ -36,7 +36,7 @@ export interface MappingRequest {
   readonly reservedBytes: number;
   /** Whether its pages are locked. */
   readonly lock: boolean;
-  /** What it is called in reports. */
+  /** Its name in reports. */
   readonly label: string;
   /** By which other processes find it; undefined for memory of this process alone. */
   readonly name?: string | undefined;
@@ -77,7 +77,7 @@ export class Mapping {
   readonly headerBytes: number;
   /** Bytes of data behind it that have addresses. */
   readonly dataBytes: number;
-  /** The node it is on. */
+  /** The node of its memory. */
   readonly node: number;
   /** Its pages. */
   readonly pages: PageKind;
@@ -420,7 +420,7 @@ export class Mapping {
    *
    * @param action What was asked, as it follows "Cannot".
    * @param from The first byte asked about.
-   * @param to The byte behind the last; all that has pages unless given.
+   * @param to The end of the range. Default: the end of what has pages.
    * @returns Pages by node. Of a range that another thread has cut short meanwhile, what is left.
    * @throws {NumaError} `ESTALE`, `EPERM`.
    */

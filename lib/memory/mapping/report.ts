@@ -4,7 +4,7 @@ import { native } from "../../runtime/native.ts";
 import { Mapping } from "./mapping.ts";
 import type { PageKind } from "./pages.ts";
 
-/** What a report says of one arena, whatever it is for. */
+/** The report about one arena, whatever it is used for. */
 export interface ArenaReport {
   /** What its creator called it. */
   readonly label: string;
@@ -26,7 +26,7 @@ export interface ArenaReport {
   readonly usedBytes: number;
   /** Bytes that are in hugepages now. */
   readonly hugeBytes: number;
-  /** Where the pages are, by the kernel's own word: pages by node. */
+  /** Where the pages are according to the kernel: pages by node. */
   readonly nodes: ReadonlyMap<number, number>;
   /** Threads that hold it. */
   readonly holders: number;
@@ -36,7 +36,7 @@ export interface ArenaReport {
   readonly stack: string | undefined;
 }
 
-/** What {@linkcode memoryReport} tells. */
+/** The result of {@linkcode memoryReport}. */
 export interface MemoryReport {
   /** Every live arena of the process, those inside of slabs, pools and arrays included, the oldest first. */
   readonly arenas: readonly ArenaReport[];
@@ -91,7 +91,7 @@ function line(arena: ArenaReport): string {
 }
 
 /**
- * Tells of all of numakit's memory in this process, of whichever thread.
+ * Reports all of numakit's memory in this process, of all threads.
  *
  * Cost: one system call per 1024 pages of every arena, and more for transparent hugepages; it is meant for people and
  * for monitoring, not for loops.

@@ -31,7 +31,7 @@ import {
 import { checkPlan, IDS_A_CHUNK, planPool, type PoolConfig, STEPS_MOST } from "./pool_plan.ts";
 import { CLASS_BYTES, classOf, MAX_CLASS_BYTES, STEP_BYTES } from "./size_classes.ts";
 
-/** What {@linkcode NodePool.create} makes. */
+/** Options of {@linkcode NodePool.create}. */
 export interface NodePoolOptions {
   /** The nodes, different ones. Default: all whose memory may be used. */
   readonly nodes?: readonly number[];
@@ -43,7 +43,7 @@ export interface NodePoolOptions {
   readonly threads?: number;
 }
 
-/** What of a size class is in use on a node. */
+/** The usage of a size class on a node. */
 export interface ClassUsage {
   /** Bytes an object. */
   readonly bytes: number;
@@ -53,7 +53,7 @@ export interface ClassUsage {
   readonly chunks: number;
 }
 
-/** What of a {@linkcode NodePool} is in use on a node. */
+/** The usage of a {@linkcode NodePool} on a node. */
 export interface NodePoolUsage {
   /** The node. */
   readonly node: number;
@@ -139,7 +139,7 @@ export class NodePool implements Shareable {
   }
 
   /**
-   * Makes a pool, strictly: all of its pages are there, each on its node, when this returns.
+   * Creates a pool: all of its pages exist, each strictly on its node, when this returns.
    *
    * @param options Nodes and sizes.
    * @returns The pool.
@@ -173,8 +173,8 @@ export class NodePool implements Shareable {
   }
 
   /**
-   * Takes an object on the node this thread runs on, or on the nearest one that the pool has. Where the thread runs is
-   * looked up every 64 allocations; `allocOn` says it outright.
+   * Allocates an object on the node this thread runs on, or on the nearest node of the pool. The thread's node is
+   * looked up every 64 allocations; `allocOn` names the node instead.
    *
    * Cost: O(1), without an atomic instruction, a foreign call or garbage, but for the look: one atomic load.
    *
@@ -189,7 +189,7 @@ export class NodePool implements Shareable {
   }
 
   /**
-   * Takes an object if there is one: {@linkcode alloc} for those who go on without it. Cheaper than an exception.
+   * Allocates an object if one is available, without the cost of an exception otherwise.
    *
    * @param size Bytes, from 1 to 65536.
    * @returns Its id, or -1 when none of that class is left for this thread on its node.
@@ -202,7 +202,7 @@ export class NodePool implements Shareable {
   }
 
   /**
-   * Takes an object on a node.
+   * Allocates an object on a node.
    *
    * Cost: as `alloc`, without the look.
    *
@@ -222,11 +222,11 @@ export class NodePool implements Shareable {
   }
 
   /**
-   * Gives an object back, from any thread on any node.
+   * Frees an object, from any thread on any node.
    *
    * Cost: O(1). On the thread that owns it without an atomic instruction; on others one for each 32 objects.
    *
-   * @param id What `alloc` or `allocOn` gave, in this or another thread.
+   * @param id The id from `alloc` or `allocOn`, in this or another thread.
    * @throws {NumaError} `EINVAL` when it is not allocated, and then nothing has changed; `EAGAIN` as for `alloc`;
    * `EDESTROYED`.
    */
@@ -239,10 +239,10 @@ export class NodePool implements Shareable {
   }
 
   /**
-   * How large an object is: the size of its class, at least what was asked for.
+   * Returns the size of an object: that of its class, at least what was asked for.
    *
    * @param id An allocated object's.
-   * @returns Bytes.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL` when it is not allocated; `EDESTROYED`.
    */
   sizeOf(id: number): number {
@@ -326,7 +326,7 @@ export class NodePool implements Shareable {
   }
 
   /**
-   * Sends what this thread freed of other threads' objects back to them now, however few. See {@linkcode Slab.flush}.
+   * Returns the objects of other threads that this thread has freed to their owners now. See {@linkcode Slab.flush}.
    *
    * @throws {NumaError} `EDESTROYED`.
    */
@@ -336,7 +336,7 @@ export class NodePool implements Shareable {
   }
 
   /**
-   * Lets other threads have all that this thread holds free. See {@linkcode Slab.release}.
+   * Gives all free objects of this thread to other threads. See {@linkcode Slab.release}.
    *
    * @throws {NumaError} `EDESTROYED`.
    */
@@ -347,7 +347,7 @@ export class NodePool implements Shareable {
 
   /**
    * Ends this thread's use: its views become empty, and others may take over its chunks. Objects stay allocated. The
-   * memory goes back to the system when the last thread has let go of it. Calling it twice is no fault.
+   * memory returns to the system when the last thread has released it. Calling it twice has no further effect.
    */
   destroy(): void {
     for (const heap of this.#heaps) heap.close();
@@ -360,10 +360,10 @@ export class NodePool implements Shareable {
   }
 
   /**
-   * A description to send to another thread by other means than `launch`; {@linkcode NodePool.fromHandle} there gives
-   * the live pool, as long as some thread still holds it.
+   * Returns a handle for another thread, to be sent by other means than `launch`. There,
+   * {@linkcode NodePool.fromHandle} returns the live pool, as long as some thread still holds it.
    *
-   * @returns Plain data.
+   * @returns The handle, as plain data.
    * @throws {NumaError} `EDESTROYED`.
    */
   toHandle(): Handle {
@@ -372,7 +372,7 @@ export class NodePool implements Shareable {
     return { numakitHandle: KIND, data: { arenas } };
   }
 
-  /** Short text for logs. */
+  /** Returns a short text for logs. */
   toString(): string {
     const where = `nodes ${this.nodes.join(", ")}`;
     if (this.destroyed) return `NodePool(${where}, destroyed)`;
@@ -463,11 +463,11 @@ export class NodePool implements Shareable {
   }
 
   /**
-   * The live pool of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live pool of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode toHandle}, made in any thread of this process.
    * @returns The pool.
-   * @throws {NumaError} `ESTALE` when all threads have let go of it; `EINVAL` for anything else than a handle.
+   * @throws {NumaError} `ESTALE` if all threads have released it; `EINVAL` if it is not such a handle.
    */
   static fromHandle(handle: Handle): NodePool {
     const action = "attach a node pool";

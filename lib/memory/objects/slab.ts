@@ -23,9 +23,9 @@ import {
 import type { PageKind } from "../mapping/pages.ts";
 import { createOver } from "../arena/node_arenas.ts";
 
-/** What {@linkcode Slab.create} makes. */
+/** Options of {@linkcode Slab.create}. */
 export interface SlabOptions {
-  /** The node whose memory it is. */
+  /** The node of the memory. */
   readonly node: number;
   /** Bytes an object. */
   readonly objectSize: number;
@@ -81,14 +81,14 @@ function checkConfig(config: Record<keyof SlabConfig, unknown>, action: string):
  *
  * Each thread allocates from chunks of up to 64 objects that it owns, without an atomic instruction; what it frees of
  * them it uses again first. Objects of another thread's chunks travel back to it in batches of 32, one atomic a batch.
- * Chunks change hands when their owner ends or says {@linkcode release}, or shares half of what it has because another
- * thread has run out, which it notices when it frees. So a thread can be refused while others hold free objects, until
- * they have noticed. The design is that of snmalloc (Liétar et al., ISMM 2019).
+ * Chunks change owners when their owner ends, calls {@linkcode release}, or shares half of its chunks because another
+ * thread has run out, which it notices when it frees. A thread can therefore be refused while others hold free objects,
+ * until they have noticed. The design is that of snmalloc (Liétar et al., ISMM 2019).
  *
- * Errors that are found: freeing twice, ids that were never given out, ids of other slabs (with more than 2^20
- * objects, of the last few slabs). Frees that are ordered are always found out. When two threads free one object at the
- * very same moment, both may be believed: up to 32 objects on their way may then be lost, and, if the object is given
- * out again before the second free has arrived, that one may end it.
+ * These errors are detected: double frees, ids that were never allocated, and ids of other slabs (with more than 2^20
+ * objects, of the last few slabs). A double free is always detected if the two calls are ordered. If two threads free
+ * one object at the same moment, both calls may succeed; up to 32 objects in transit may then be lost, and if the
+ * object is allocated again before the second free has arrived, that one may free it.
  *
  * @example
  * ```ts
@@ -103,7 +103,7 @@ function checkConfig(config: Record<keyof SlabConfig, unknown>, action: string):
  * ```
  */
 export class Slab implements Shareable {
-  /** The node it is on. */
+  /** The node of its memory. */
   readonly node: number;
   /** The pages it got. */
   readonly pages: PageKind;
@@ -142,7 +142,7 @@ export class Slab implements Shareable {
   }
 
   /**
-   * Makes a slab on a node, strictly: all of its pages are there when this returns.
+   * Creates a slab strictly on a node: all of its pages are there when this returns.
    *
    * Takes `count` times the stride, and 4 to 5 bytes an object for bookkeeping, on the same node.
    *
@@ -169,7 +169,7 @@ export class Slab implements Shareable {
   }
 
   /**
-   * Takes an object.
+   * Allocates an object.
    *
    * Cost: O(1), without an atomic instruction, a foreign call or garbage. When the thread has run out it takes what
    * others sent back, then a new chunk, then what threads that have ended left, which is a scan of the bookkeeping.
@@ -184,7 +184,7 @@ export class Slab implements Shareable {
   }
 
   /**
-   * Takes an object if there is one: {@linkcode alloc} for those who go on without it. Cheaper than an exception.
+   * Allocates an object if one is available, without the cost of an exception otherwise.
    *
    * @returns Its id, or -1 when none is left for this thread.
    * @throws {NumaError} `EAGAIN`, `EDESTROYED`.
@@ -196,11 +196,11 @@ export class Slab implements Shareable {
   }
 
   /**
-   * Gives an object back, from any thread.
+   * Frees an object, from any thread.
    *
    * Cost: O(1). On the thread that owns it without an atomic instruction; on others one for each 32 objects.
    *
-   * @param id What `alloc` gave, in this or another thread.
+   * @param id The id from `alloc`, in this or another thread.
    * @throws {NumaError} `EINVAL` when it is not allocated, and then nothing has changed; `EAGAIN` as for `alloc`;
    * `EDESTROYED`.
    */
@@ -273,8 +273,8 @@ export class Slab implements Shareable {
   }
 
   /**
-   * Sends what this thread freed of other threads' objects back to them now, however few. Otherwise that happens with
-   * every 32 of one thread's, when this thread runs out, and when it destroys the slab.
+   * Returns the objects of other threads that this thread has freed to their owners now. Otherwise they are returned in
+   * batches of 32 for each owner, when this thread runs out of objects, and when it destroys the slab.
    *
    * @throws {NumaError} `EDESTROYED`.
    */
@@ -284,7 +284,7 @@ export class Slab implements Shareable {
   }
 
   /**
-   * Lets other threads have all that this thread holds free, for a thread that will not use the slab for a while. Its
+   * Gives all free objects of this thread to other threads, for a thread that will not use the slab for a while. Its
    * next `alloc` or `free` is like its first.
    *
    * Cost: that of `flush`; the next use is a scan of the bookkeeping.
@@ -298,7 +298,7 @@ export class Slab implements Shareable {
 
   /**
    * Ends this thread's use: its views become empty, and others may take over its chunks. Objects stay allocated. The
-   * memory goes back to the system when the last thread has let go of it. Calling it twice is no fault.
+   * memory returns to the system when the last thread has released it. Calling it twice has no further effect.
    */
   destroy(): void {
     this.#heap.close();
@@ -311,10 +311,10 @@ export class Slab implements Shareable {
   }
 
   /**
-   * A description to send to another thread by other means than `launch`; {@linkcode Slab.fromHandle} there gives the
-   * live slab, as long as some thread still holds it.
+   * Returns a handle for another thread, to be sent by other means than `launch`. There, {@linkcode Slab.fromHandle}
+   * returns the live slab, as long as some thread still holds it.
    *
-   * @returns Plain data.
+   * @returns The handle, as plain data.
    * @throws {NumaError} `EDESTROYED`.
    */
   toHandle(): Handle {
@@ -322,7 +322,7 @@ export class Slab implements Shareable {
     return { numakitHandle: KIND, data: { arena: this.#arena.toHandle() } };
   }
 
-  /** Short text for logs. */
+  /** Returns a short text for logs. */
   toString(): string {
     const state = this.destroyed ? "destroyed" : `${this.used} used`;
     return `Slab(node ${this.node}, ${this.capacity} objects of ${formatBytes(this.objectSize)}, ` +
@@ -355,11 +355,11 @@ export class Slab implements Shareable {
   }
 
   /**
-   * The live slab of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live slab of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode toHandle}, made in any thread of this process.
    * @returns The slab.
-   * @throws {NumaError} `ESTALE` when all threads have let go of it; `EINVAL` for anything else than a handle.
+   * @throws {NumaError} `ESTALE` if all threads have released it; `EINVAL` if it is not such a handle.
    */
   static fromHandle(handle: Handle): Slab {
     const action = "attach a slab";

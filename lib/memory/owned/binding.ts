@@ -18,7 +18,7 @@ import {
 } from "./owned.ts";
 import { checkNodes } from "../arena/node_arenas.ts";
 
-/** What {@linkcode bind} needs. */
+/** Options of {@linkcode bind}. */
 export interface BindOptions {
   /** The node. */
   readonly node: number;
@@ -29,15 +29,15 @@ export interface BindOptions {
   readonly huge?: boolean;
 }
 
-/** What {@linkcode interleave} needs. */
+/** Options of {@linkcode interleave}. */
 export interface InterleaveOptions {
   /** The nodes, in the order in which pages go to them. */
   readonly nodes: readonly number[];
-  /** How many pages of a round each of them gets, 0 to 1,000. Default: one each. */
+  /** The number of pages that each of them gets in a round: 0 to 1,000. Default: one each. */
   readonly weights?: readonly number[];
 }
 
-/** What {@linkcode sharedBuffer} makes. */
+/** Options of {@linkcode sharedBuffer}. */
 export interface SharedBufferOptions extends BindOptions {
   /** Bytes, or a text such as `"1 MiB"`. */
   readonly size: ByteSize;
@@ -195,7 +195,7 @@ function misplaced({ bytes, pageBytes }: WholePages, left: Misplaced, action: st
   return new NumaError("ESTRICT", action, {
     why: `the kernel left ${elsewhere} of ${bytes / pageBytes} pages elsewhere${gone}`,
     fix:
-      "Look whether the nodes have free memory and whether something pins the pages, and try again.",
+      "Check whether the nodes have free memory and whether something pins the pages, and try again.",
     syscall: "move_pages",
   });
 }
@@ -231,12 +231,12 @@ function undo(identity: number): void {
 /**
  * A memory policy on a buffer that the runtime owns, until `dispose` or the end of a `using` block.
  *
- * Bindings may overlap, also in several threads. The newest one of a page stands; when it is disposed, the newest of
- * those before it stands again, so that nested blocks do what they seem to. Disposing one that does not stand, or
- * stands in part, changes nothing where it does not. The pages stay where they are.
+ * Bindings may overlap, also between threads. The newest binding of a page applies. When it is disposed, the one before
+ * it applies again, so that nested blocks do what they seem to. Disposing a binding changes nothing where a newer one
+ * applies. The pages stay where they are.
  *
  * A binding that is garbage-collected is not disposed: its policy stays as long as its memory, or longer, where the
- * engine uses the same pages for other objects (Bun). In debug mode (`NUMAKIT_DEBUG=1`) that is told.
+ * engine uses the same pages for other objects (Bun). Debug mode (`NUMAKIT_DEBUG=1`) reports it.
  */
 export class Binding<Memory extends OwnedMemory = OwnedMemory> {
   /** What was bound. */
@@ -335,8 +335,8 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
   }
 
   /**
-   * Undoes the policy where it stands, even when the buffer has grown, shrunk or been transferred away since. Memory that
-   * took the place of the buffer's is left alone. Calling it twice is no fault.
+   * Undoes the policy where it stands, even when the buffer has grown, shrunk or been transferred away since. Memory
+   * that took the place of the buffer's is left alone. Calling it twice has no further effect.
    *
    * @throws {NumaError} `ENOMEM` the kernel has no room to note it; it can be tried again then.
    */
@@ -352,7 +352,7 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
     this.dispose();
   }
 
-  /** Short text for logs. */
+  /** Returns a short text for logs. */
   toString(): string {
     const state = this.#disposed
       ? "undone"
@@ -397,7 +397,7 @@ function patternOf({ nodes, weights }: InterleaveOptions, action: string): numbe
  *
  * @param buffer The memory. Of a view only its own part is bound.
  * @param options The node.
- * @returns What was bound and what was not.
+ * @returns The binding, which says what was bound and what was not.
  * @throws {NumaError} `EINVAL` no memory, or no whole page in it; `ENODEV` no such node; `ENOMEM` no room there;
  * `EACCES` not in the cpuset; `EPERM` memory policy forbidden; `ESTRICT` a page would not move; `ENOTSUP` memory of an
  * arena, which keeps its own policy. Every policy is then as it was; pages that were populated or moved by then stay so.
@@ -424,7 +424,7 @@ export function bind<Memory extends OwnedMemory>(
  *
  * @param buffer The memory. Of a view only its own part is spread.
  * @param options The nodes, and how many pages of a round each of them gets.
- * @returns What was spread and what was not.
+ * @returns The binding, which says what was spread and what was not.
  * @throws {NumaError} As {@linkcode bind}. Every policy is then as it was; pages that were populated or moved by then
  * stay so.
  *
@@ -469,7 +469,7 @@ export function migrate(buffer: OwnedMemory, node: number): BufferPlacement {
 }
 
 /**
- * Makes a SharedArrayBuffer that is on a node: allocated, advised, bound and populated, in this order.
+ * Creates a `SharedArrayBuffer` on a node: it is allocated, advised, bound and populated, in this order.
  *
  * @param options Node and size; `huge` asks for transparent hugepages before the first touch.
  * @returns The binding; its `buffer` is the SharedArrayBuffer.

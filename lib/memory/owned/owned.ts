@@ -12,7 +12,7 @@ export type OwnedMemory =
   | ArrayBufferView<ArrayBufferLike>
   | { readonly buffer: ArrayBufferLike };
 
-/** Where the pages of a buffer are, by the kernel's own word. */
+/** Where the pages of a buffer are, according to the kernel. */
 export interface BufferPlacement {
   /** Offset of the first whole page in the memory that was asked about. */
   readonly offset: number;

@@ -53,7 +53,7 @@ export const LINE_BYTES: number = LINE_WORDS * 4;
  * Bytes of a copy's control words.
  *
  * @param readers Reader lines.
- * @returns Bytes.
+ * @returns The size in bytes.
  */
 export function controlBytes(readers: number): number {
   return (1 + readers) * LINE_BYTES;
@@ -142,7 +142,7 @@ export class Reader {
    *
    * @param control The copy.
    * @param slot The thread's line, below `control.readers`. No other living thread has it.
-   * @param identity Who the thread is.
+   * @param identity The identity of the thread.
    */
   constructor(control: Control, slot: number, identity: bigint) {
     const { words, longs } = control;
@@ -230,7 +230,7 @@ export class Writer {
    * Prepares.
    *
    * @param copies All copies, in the same order in every thread.
-   * @param self Who this thread is; not 0.
+   * @param self The identity of this thread; not 0.
    * @param alive Whether a thread can still run. Once false for an identity, false for ever.
    */
   constructor(copies: readonly Control[], self: bigint, alive: (identity: bigint) => boolean) {

@@ -31,7 +31,7 @@ import {
  */
 export type NodeArrayLayout = "blocked" | "cyclic";
 
-/** What {@linkcode NodeArray.create} makes. */
+/** Options of {@linkcode NodeArray.create}. */
 export interface NodeArrayOptions<Type extends ElementType = ElementType> {
   /** The type of its elements. */
   readonly type: Type;
@@ -51,7 +51,7 @@ export interface NodeArrayOptions<Type extends ElementType = ElementType> {
 export interface NodePart<Type extends ElementType = ElementType> {
   /** Which part it is, from 0. */
   readonly part: number;
-  /** The node it is on. */
+  /** The node of its memory. */
   readonly node: number;
   /** Its elements, in the order of their indices. */
   readonly view: ElementViews[Type];
@@ -85,9 +85,9 @@ const BLOCK_BYTES = 4096;
  * Every part is memory on its node, strictly (as an arena is), with one typed array over it: threads work on the part
  * of their own node at full speed, and {@linkcode get} and {@linkcode set} reach any element by its index.
  *
- * An array passed in `args` of `launch` arrives alive in the worker. `destroy` (or `using`) ends this thread's use:
- * its views become empty. The memory goes back to the system when the last thread has let go. Elements are plain
- * memory: threads that write the same element need `Atomics` on a view, or a lock.
+ * An array passed in `args` of `launch` arrives as a live object in the worker. `destroy` (or `using`) ends this
+ * thread's use: its views become empty. The memory returns to the system when the last thread has released it. Elements
+ * are plain memory: threads that write the same element need `Atomics` on a view, or a lock.
  *
  * @typeParam Type The type of its elements.
  *
@@ -144,7 +144,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
   }
 
   /**
-   * Makes an array, strictly: all pages of every part are on its node, or nothing is made. Its elements are zero.
+   * Creates an array of zeros. All pages of every part are strictly on its node, or nothing is created.
    *
    * A node that gets no elements (because there are fewer blocks than nodes) has a part of length 0.
    *
@@ -368,7 +368,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
   }
 
   /**
-   * Asks the kernel where the pages of the parts are, now.
+   * Asks the kernel where the pages of the parts are now.
    *
    * @returns For each node of the array, where the pages of its part are.
    * @throws {NumaError} `EDESTROYED`, `EPERM`.
@@ -382,7 +382,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
     return this.#arenas.some(({ destroyed }) => destroyed);
   }
 
-  /** Ends this thread's use of the array. Calling it twice is no fault. */
+  /** Ends this thread's use of the array. Calling it twice has no further effect. */
   destroy(): void {
     // Somebody may keep the views of the parts from becoming empty; get() and set() are over all the same.
     const none = new this.#View(0) as unknown as View;
@@ -396,10 +396,10 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
   }
 
   /**
-   * A description to send to another thread by other means than `launch`; {@linkcode NodeArray.fromHandle} there
-   * gives the live array, as long as some thread still holds it.
+   * Returns a handle for another thread, to be sent by other means than `launch`. There,
+   * {@linkcode NodeArray.fromHandle} returns the live array, as long as some thread still holds it.
    *
-   * @returns Plain data.
+   * @returns The handle, as plain data.
    * @throws {NumaError} `EDESTROYED`.
    */
   toHandle(): Handle {
@@ -410,11 +410,11 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
   }
 
   /**
-   * The live array of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live array of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode toHandle}, made in any thread of this process.
    * @returns The array.
-   * @throws {NumaError} `ESTALE` when all threads have let go of it; `EINVAL` for anything else than a handle.
+   * @throws {NumaError} `ESTALE` if all threads have released it; `EINVAL` if it is not such a handle.
    */
   static fromHandle(handle: Handle): NodeArray {
     const action = "attach an array over nodes";
@@ -432,7 +432,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
     return same ? live : new NodeArray(arenas, type as ElementType, partition);
   }
 
-  /** Short text for logs. */
+  /** Returns a short text for logs. */
   toString(): string {
     const state = this.destroyed ? ", destroyed" : "";
     return `NodeArray(${this.length} ${this.type} on nodes ${this.nodes.join(", ")}${state})`;

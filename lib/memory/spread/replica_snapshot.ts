@@ -9,11 +9,11 @@ export class Snapshot {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Which version it is, from 0 to 2^32 - 1. */
   readonly version: number;
-  /** The node it is on. */
+  /** The node of its memory. */
   readonly node: number;
   #reader: Reader | undefined;
 
-  /** Not for callers: use `Replicated.local`. */
+  /** For internal use: call `Replicated.local` instead. */
   constructor(bytes: Uint8Array<ArrayBuffer>, version: number, node: number, reader: Reader) {
     this.bytes = bytes;
     this.version = version;
@@ -21,7 +21,7 @@ export class Snapshot {
     this.#reader = reader;
   }
 
-  /** Lets the version go. Calling it twice is no fault. */
+  /** Releases the version. Calling it twice has no further effect. */
   dispose(): void {
     this.#reader?.leave(this.version & 1);
     this.#reader = undefined;
@@ -32,7 +32,7 @@ export class Snapshot {
     this.dispose();
   }
 
-  /** Short text for logs. */
+  /** Returns a short text for logs. */
   toString(): string {
     const state = this.#reader === undefined ? ", disposed" : "";
     return `Snapshot(version ${this.version} on node ${this.node}${state})`;

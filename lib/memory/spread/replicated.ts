@@ -24,7 +24,7 @@ import {
 import { Snapshot } from "./replica_snapshot.ts";
 import { awaitTurn, type Busy, waitTurn } from "./update_turn.ts";
 
-/** What {@linkcode Replicated.create} makes. Either `size` or `data` has to be given. */
+/** Options of {@linkcode Replicated.create}. Either `size` or `data` is required. */
 export interface ReplicatedOptions {
   /** Bytes, or a text such as `"1 MiB"`: version 0 is all zeros. */
   readonly size?: ByteSize;
@@ -34,7 +34,7 @@ export interface ReplicatedOptions {
   readonly nodes?: readonly number[];
   /** The pages, or kinds of pages to try in order. Default: `"4k"`. */
   readonly pages?: PageKind | readonly PageKind[];
-  /** How many threads may live in the process at the same time, 1 to 65,535. Default: 256. */
+  /** The maximum number of threads in the process at the same time: 1 to 65,535. Default: 256. */
   readonly threads?: number;
 }
 
@@ -95,19 +95,19 @@ function synchronous<Result>(result: Result, action: string): Result {
 }
 
 /**
- * Bytes that are read everywhere and seldom written: one copy on each node, every thread reads the nearest.
+ * Bytes that are read everywhere and rarely written: one copy on each node, and every thread reads the nearest.
  *
- * A reader sees one version, whole, for as long as it reads. It makes no system call, takes no lock, waits for nobody,
- * and touches no memory of other nodes, not even to announce itself. `update` writes a new version beside the current
- * one on all nodes, and publishes it when it is complete everywhere. What is still read is not written: an update
- * waits for the readers of the version before the current one, which are few. Readers and writers that die are noticed.
+ * A reader sees one complete version for as long as it reads. It makes no system call, takes no lock, never waits, and
+ * touches no memory of other nodes, not even to announce itself. `update` writes a new version beside the current one
+ * on all nodes, and publishes it when it is complete everywhere. What is still read is not written: an update waits for
+ * the readers of the version before the current one, which are few. Readers and writers that die are noticed.
  *
  * A thread never sees versions go backwards, whichever nodes it runs on. Threads on different nodes may see a new
  * version a few stores apart; once `update` has returned, every read that begins sees it.
  *
- * Passed in `args` of `launch` it arrives alive in the worker. `destroy` (or `using`) ends this thread's use; the
- * memory goes back when the last thread has let go. Memory: twice the size on each node, and 128 bytes for each of
- * `threads`.
+ * Passed in `args` of `launch`, it arrives as a live object in the worker. `destroy` (or `using`) ends this thread's
+ * use; the memory returns to the system when the last thread has released it. Memory: twice the size on each node, and
+ * 128 bytes for each of `threads`.
  *
  * Left-Right (Ramalhete and Correia, 2013) with announcements as in hazard pointers (Michael, 2004), one copy a node
  * as in Node Replication (Calciu et al., 2017): `docs/design/replicated.md`.
@@ -161,7 +161,7 @@ export class Replicated implements Shareable {
   }
 
   /**
-   * Makes one, strictly: every copy has all of its pages on its node, or none is made.
+   * Creates the copies: all pages of every copy are strictly on its node, or nothing is created.
    *
    * @param options Size or data, nodes, pages, threads.
    * @returns It, at version 0.
@@ -272,11 +272,11 @@ export class Replicated implements Shareable {
    * beyond that: writing `size` bytes on each node, once more when a function is given, and a look at each thread.
    *
    * @param source The new bytes, or a function that changes what was. When it throws, nothing is published.
-   * @param options How long to wait, and whether to block the main thread.
+   * @param options The timeout, and whether the main thread may block.
    * @returns The new version's number.
-   * @throws {NumaError} `ETIMEDOUT` when it cannot begin in time, which names the thread in the way; `EDEADLK` when that
-   * is this thread; `EWOULDBLOCK` it would block the main thread; `ETERMINATED` this thread is to end; `EINVAL`;
-   * `EDESTROYED`. What the function throws.
+   * @throws {NumaError} `ETIMEDOUT` when it cannot begin in time, which names the thread in the way; `EDEADLK` when
+   * that is this thread; `EWOULDBLOCK` the call would block the main thread; `ETERMINATED` this thread is being
+   * terminated; `EINVAL`; `EDESTROYED`. What the function throws.
    */
   update(source: UpdateSource, options?: BlockOptions): number {
     const write = this.#checkSource(source, UPDATE);
@@ -292,8 +292,8 @@ export class Replicated implements Shareable {
    * @param source The new bytes, or a synchronous function that changes what was.
    * @param options How long to wait, and how to end the wait.
    * @returns The new version's number.
-   * @throws {NumaError} `ETIMEDOUT` as `update`; `EAGAIN` too many threads and waits; `EINVAL`; `EDESTROYED`. The signal's
-   * reason when that aborts. What the function throws.
+   * @throws {NumaError} `ETIMEDOUT` as `update`; `EAGAIN` too many threads and waits; `EINVAL`; `EDESTROYED`. The
+   * signal's reason if it aborts. What the function throws.
    */
   async updateAsync(source: UpdateSource, options?: WaitOptions): Promise<number> {
     const write = this.#checkSource(source, UPDATE);
@@ -302,7 +302,7 @@ export class Replicated implements Shareable {
   }
 
   /**
-   * Asks the kernel where the pages of the copies are, now.
+   * Asks the kernel where the pages of the copies are now.
    *
    * Cost: one system call per 1024 pages.
    *
@@ -318,7 +318,7 @@ export class Replicated implements Shareable {
     return this.#copies.some(({ arena }) => arena.destroyed);
   }
 
-  /** Ends this thread's use, its reads, snapshots and update included. Calling it twice is no fault. */
+  /** Ends this thread's use, its reads, snapshots and update included. Calling it twice has no further effect. */
   destroy(): void {
     for (const { reader } of this.#copies) reader.close();
     this.#writer.unlock();
@@ -331,10 +331,10 @@ export class Replicated implements Shareable {
   }
 
   /**
-   * A description to send to another thread by other means than `launch`; {@linkcode Replicated.fromHandle} there
-   * gives the live object, as long as some thread still holds it.
+   * Returns a handle for another thread, to be sent by other means than `launch`. There,
+   * {@linkcode Replicated.fromHandle} returns the live object, as long as some thread still holds it.
    *
-   * @returns Plain data.
+   * @returns The handle, as plain data.
    * @throws {NumaError} `EDESTROYED`.
    */
   toHandle(): Handle {
@@ -344,12 +344,12 @@ export class Replicated implements Shareable {
   }
 
   /**
-   * The live object of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live object of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode toHandle}, made in any thread of this process.
    * @returns The object.
-   * @throws {NumaError} `ESTALE` when all threads have let go of it; `EAGAIN` when more threads live than it has room
-   * for; `EINVAL` for anything else than a handle.
+   * @throws {NumaError} `ESTALE` if all threads have released it; `EAGAIN` if more threads are alive than it has room
+   * for; `EINVAL` if it is not such a handle.
    */
   static fromHandle(handle: Handle): Replicated {
     const action = "attach a replicated buffer";
@@ -369,7 +369,7 @@ export class Replicated implements Shareable {
     return Replicated.#live.get(arenas[0] as Arena) ?? new Replicated(arenas, shape);
   }
 
-  /** Short text for logs. */
+  /** Returns a short text for logs. */
   toString(): string {
     const state = this.destroyed ? "destroyed" : `version ${this.version}`;
     return `Replicated(${formatBytes(this.size)} on nodes ${this.nodes.join(", ")}, ${state})`;

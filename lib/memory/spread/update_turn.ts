@@ -10,7 +10,7 @@ import { lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import type { Turns } from "../../wait/turns.ts";
 import type { Wait } from "../../wait/waiter.ts";
 
-/** Who keeps an update from beginning. */
+/** What keeps an update from beginning. */
 export interface Busy {
   /** Whether it is the very thread that wants to update. */
   readonly self: boolean;
@@ -34,9 +34,9 @@ const isBusy = (outcome: number | Busy): outcome is Busy => typeof outcome !== "
  * Tries until it succeeds or the wait is over.
  *
  * @param attempt The try.
- * @param me Who waits.
+ * @param me The id of the thread that waits.
  * @param aloneEnds Whether to give up at once when this thread itself is in the way: what blocks cannot get out of it.
- * @param busy Who was in the way last; becomes who is.
+ * @param busy What was in the way last; this function updates it.
  */
 function* turn(
   attempt: Attempt,
@@ -126,7 +126,7 @@ export function waitTurn(
  * @param turns What this thread awaits of the same object.
  * @param attempt The try.
  * @param action What was asked, as it follows "Cannot".
- * @param options How long to wait.
+ * @param options The timeout, and a signal that aborts the wait.
  * @returns The new version's number.
  * @throws {NumaError} `ETIMEDOUT`; `EINVAL`. The signal's reason.
  */

@@ -74,7 +74,7 @@ function checkedPath({ find, sha256, place }: Candidate): string {
   if (sha256 !== undefined && !hasSum(builtin("node:fs").readFileSync(path), sha256)) {
     throw new NumaError("ELIBRARY", `load the C helper ${place}`, {
       why: "it is damaged: its SHA-256 is not the one that this version of numakit was built with",
-      fix: "Install numakit anew, or name a build of your own in NUMAKIT_LIBRARY.",
+      fix: "Reinstall numakit, or name a build of your own in NUMAKIT_LIBRARY.",
     });
   }
   return path;

@@ -47,20 +47,20 @@ function leads(answer: number): boolean {
   }
   throw new NumaError("EAGAIN", ACTION, {
     why: "it is being reset",
-    fix: "Come again when that is over.",
+    fix: "Try again when the reset is over.",
   });
 }
 
 /**
  * A point that a fixed number of threads pass together, again and again: the end of a step that all have to finish
- * before anybody begins the next.
+ * before any of them starts the next.
  *
- * Threads of an L3 domain count among themselves, and one of them for all, so that little crosses the machine. Exactly one
- * thread is told that it is the leader, for what has to be done once a step.
+ * Threads of an L3 domain are counted within the domain, so that few cache lines cross the machine. Exactly one thread
+ * is told that it is the leader, for work that has to be done once in each step.
  *
- * When a thread that takes part dies, or gives up, the others cannot pass: all of them get an error, and so does everybody
- * until {@linkcode Barrier.reset}. A thread takes part from its first {@linkcode Barrier.wait}, or {@linkcode Barrier.join},
- * until {@linkcode Barrier.leave}. One that destroys the barrier's arena before it leaves counts as dead.
+ * If a thread that takes part dies or gives up, the others cannot pass: all calls fail until {@linkcode Barrier.reset}.
+ * A thread takes part from its first {@linkcode Barrier.wait}, or {@linkcode Barrier.join}, until
+ * {@linkcode Barrier.leave}. A thread that destroys the barrier's arena before it leaves counts as dead.
  *
  * Properties: NUMA-aware, reusable, robust, abortable.
  *
@@ -89,24 +89,24 @@ export class Barrier implements Shareable {
   }
 
   /**
-   * Makes a barrier.
+   * Creates a barrier.
    *
-   * @param memory Where its words live: an arena, or a SharedArrayBuffer of {@linkcode Barrier.bytes} bytes.
-   * @param parties How many threads, or waits that do not block, pass it together: 1 to `threads`.
-   * @param options For whom.
+   * @param memory The memory for its words: an arena, or a `SharedArrayBuffer` of {@linkcode Barrier.bytes} bytes.
+   * @param parties The number of threads, or asynchronous waits, that pass it together: 1 to `threads`.
+   * @param options The maximum number of threads, and other options.
    * @returns The barrier.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
-   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, parties: number, options: SyncOptions = {}): Barrier {
     return KIND.create(memory, options, parties);
   }
 
   /**
-   * How much memory a barrier takes.
+   * Returns how much memory a barrier needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
@@ -114,26 +114,26 @@ export class Barrier implements Shareable {
   }
 
   /**
-   * The live barrier of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live barrier of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode Barrier.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode Barrier.toHandle}, made in any thread of this process.
    * @returns The barrier.
-   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake; `ESTALE`
-   * when its memory is gone; `EAGAIN` when this thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Barrier {
     return KIND.attach(handle);
   }
 
-  /** How many pass it together. */
+  /** The number of parties that pass it together. */
   get parties(): number {
     return this.#core.parties;
   }
 
   /**
-   * Whether nobody can pass it until it is reset.
+   * Whether it is broken: no thread can pass it until it is reset.
    *
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   get broken(): boolean {
     this.#attached.check("read");
@@ -141,11 +141,11 @@ export class Barrier implements Shareable {
   }
 
   /**
-   * Takes part from now on: if this thread dies before it comes, the others are told.
+   * Makes this thread take part from now on: if it dies before it arrives, the others get an error.
    *
-   * A thread that comes takes part anyway.
+   * A thread that waits takes part in any case.
    *
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   join(): void {
     this.#attached.check("join");
@@ -153,9 +153,9 @@ export class Barrier implements Shareable {
   }
 
   /**
-   * Takes no part any more: this thread may end, and another one come in its place.
+   * Ends this thread's participation. The thread may then end, and another one take its place.
    *
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   leave(): void {
     this.#attached.check("leave");
@@ -163,15 +163,15 @@ export class Barrier implements Shareable {
   }
 
   /**
-   * Sleeps until all have come.
+   * Sleeps until all parties have arrived.
    *
    * A thread that gives up, because of a timeout or because it is terminated, breaks the barrier for all.
    *
-   * @param options How long to wait, and whether to block the main thread, which has to be said there.
-   * @returns Whether this thread is the leader: true for one of those that pass together.
+   * @param options The timeout, and whether the main thread may block.
+   * @returns Whether this thread is the leader: true for exactly one of those that pass together.
    * @throws {NumaError} `EOWNERDEAD` a thread that takes part has died; `ETIMEDOUT` this one, or another one, has given
-   * up; `EAGAIN` it is being reset; `EWOULDBLOCK` it would block the main thread: nothing has happened then;
-   * `ETERMINATED` this thread is to end; `EDESTROYED` its arena is; `EINVAL`.
+   * up; `EAGAIN` it is being reset; `EWOULDBLOCK` the call would block the main thread: nothing has happened then;
+   * `ETERMINATED` this thread is being terminated; `EDESTROYED` its arena is destroyed; `EINVAL`.
    */
   wait(options?: BlockOptions): boolean {
     this.#attached.check("pass");
@@ -193,13 +193,13 @@ export class Barrier implements Shareable {
   }
 
   /**
-   * Waits until all have come without blocking the thread. Such a wait is a party of its own, while it lasts, and counts
-   * as a thread of its own for the barrier's `threads`.
+   * Waits until all parties have arrived, without blocking the thread. While it lasts, such a wait is a party of its
+   * own, and counts as a thread of its own for the barrier's `threads`.
    *
-   * @param options How long to wait.
-   * @returns Resolves to whether this wait is the leader.
-   * @throws {NumaError} As {@linkcode Barrier.wait}; `EAGAIN` also for more waits than it was made for; `EDESTROYED` also
-   * when its arena was destroyed meanwhile. The signal's reason when that aborts.
+   * @param options The timeout, and a signal that aborts the wait.
+   * @returns A promise for whether this wait is the leader.
+   * @throws {NumaError} As {@linkcode Barrier.wait}; `EAGAIN` also for more waits than it was made for; `EDESTROYED`
+   * also if its arena is destroyed during the wait. The signal's reason if it aborts.
    */
   async waitAsync(options?: WaitOptions): Promise<boolean> {
     this.#attached.check("pass");
@@ -229,10 +229,12 @@ export class Barrier implements Shareable {
   }
 
   /**
-   * Makes it whole, as new: tells all who wait that it is over, waits until they have left, and forgets who took part.
+   * Resets the barrier to its initial state: makes all waits fail, waits until they have ended, and forgets which
+   * threads took part.
    *
-   * @param options How long to wait for them, and whether to block the main thread.
-   * @throws {NumaError} `ETIMEDOUT`, `EWOULDBLOCK`, `ETERMINATED`: it is broken then; `EDESTROYED` its arena is; `EINVAL`.
+   * @param options The timeout for that, and whether the main thread may block.
+   * @throws {NumaError} `ETIMEDOUT`, `EWOULDBLOCK`, `ETERMINATED`, after which the barrier is broken; `EDESTROYED` its
+   * arena is destroyed; `EINVAL`.
    */
   reset(options?: BlockOptions): void {
     this.#attached.check("reset");
@@ -242,10 +244,11 @@ export class Barrier implements Shareable {
   }
 
   /**
-   * How another thread finds the barrier. Arguments and results of threads turn it into a live barrier there.
+   * Returns a handle with which another thread finds the barrier. Arguments and results of threads are converted
+   * automatically.
    *
    * @returns The handle.
-   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();

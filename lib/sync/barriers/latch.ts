@@ -23,9 +23,9 @@ const KIND = defineKind<Latch, SyncOptions, [count: number]>({
 const WAIT = "wait for a latch";
 
 /**
- * A gate that opens for good when it has been counted down: "all workers are ready", "the work is done".
+ * A gate that opens permanently when it has been counted down: "all workers are ready", "the work is done".
  *
- * It does not know who is to count it down, and so cannot tell when they are dead: give waits a timeout where that
+ * A latch does not know which threads will count it down, so it cannot detect their death. Use a timeout where that
  * matters.
  *
  * @example
@@ -52,24 +52,24 @@ export class Latch implements Shareable {
   }
 
   /**
-   * Makes a latch.
+   * Creates a latch.
    *
-   * @param memory Where its words live: an arena, or a SharedArrayBuffer of {@linkcode Latch.bytes} bytes.
-   * @param count What has to be counted down: 0, for an open one, to 2^29 - 1.
-   * @param options For whom.
+   * @param memory The memory for its words: an arena, or a `SharedArrayBuffer` of {@linkcode Latch.bytes} bytes.
+   * @param count The initial count: 0 (an open latch) to 2^29 - 1.
+   * @param options The maximum number of threads, and other options.
    * @returns The latch.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
-   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, count: number, options: SyncOptions = {}): Latch {
     return KIND.create(memory, options, count);
   }
 
   /**
-   * How much memory a latch takes.
+   * Returns how much memory a latch needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
@@ -77,23 +77,23 @@ export class Latch implements Shareable {
   }
 
   /**
-   * The live latch of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live latch of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode Latch.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode Latch.toHandle}, made in any thread of this process.
    * @returns The latch.
-   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake; `ESTALE`
-   * when its memory is gone; `EAGAIN` when this thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Latch {
     return KIND.attach(handle);
   }
 
   /**
-   * Counts down. At 0 it is open, and stays so.
+   * Counts down. At 0 the latch opens, and stays open.
    *
-   * @param n By how much. Default: 1.
-   * @returns What is left.
-   * @throws {NumaError} `EDESTROYED` its arena is; `EINVAL`.
+   * @param n The number to subtract. Default: 1.
+   * @returns The remaining count.
+   * @throws {NumaError} `EDESTROYED` its arena is destroyed; `EINVAL`.
    */
   countDown(n = 1): number {
     this.#attached.check("count down");
@@ -102,9 +102,9 @@ export class Latch implements Shareable {
   }
 
   /**
-   * What is left to count; 0 when it is open.
+   * The remaining count; 0 if the latch is open.
    *
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   get count(): number {
     this.#attached.check("read");
@@ -112,11 +112,11 @@ export class Latch implements Shareable {
   }
 
   /**
-   * Sleeps until it is open.
+   * Sleeps until the latch is open.
    *
-   * @param options How long to wait, and whether to block the main thread.
-   * @throws {NumaError} `ETIMEDOUT`; `EWOULDBLOCK` it would block the main thread; `ETERMINATED` this thread is to end;
-   * `EDESTROYED` its arena is; `EINVAL`.
+   * @param options The timeout, and whether the main thread may block.
+   * @throws {NumaError} `ETIMEDOUT`; `EWOULDBLOCK` the call would block the main thread; `ETERMINATED` this thread is
+   * being terminated; `EDESTROYED` its arena is destroyed; `EINVAL`.
    */
   wait(options?: BlockOptions): void {
     this.#attached.check("wait for");
@@ -127,12 +127,12 @@ export class Latch implements Shareable {
   }
 
   /**
-   * Waits until it is open without blocking the thread. There may be any number of such waits.
+   * Waits until the latch is open, without blocking the thread. There can be any number of such waits.
    *
-   * @param options How long to wait.
-   * @returns Resolves when it is open.
-   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is, or was
-   * meanwhile; `EINVAL`. The signal's reason when that aborts.
+   * @param options The timeout, and a signal that aborts the wait.
+   * @returns A promise that resolves when the latch is open.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EDESTROYED` its arena is destroyed, or was
+   * during the wait; `EINVAL`. The signal's reason if it aborts.
    */
   async waitAsync(options?: WaitOptions): Promise<void> {
     this.#attached.check("wait for");
@@ -143,10 +143,11 @@ export class Latch implements Shareable {
   }
 
   /**
-   * How another thread finds the latch. Arguments and results of threads turn it into a live latch there.
+   * Returns a handle with which another thread finds the latch. Arguments and results of threads are converted
+   * automatically.
    *
    * @returns The handle.
-   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();

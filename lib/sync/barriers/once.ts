@@ -29,10 +29,10 @@ function checkFunction(run: unknown, action: string): void {
 }
 
 /**
- * Something that is done once, however many threads ask for it: filling a shared table, say.
+ * An action that is performed once, however many threads ask for it, such as filling a shared table.
  *
- * The first one does it; the others wait until it is done. When that one throws, or is killed, the next one does it: it
- * has to cope with what was half done.
+ * The first thread performs it, and the others wait until it is done. If that thread throws or is killed, the next one
+ * performs it, and has to handle what was left half done.
  *
  * Properties: robust, abortable; 1 atomic operation when done.
  *
@@ -60,21 +60,21 @@ export class Once implements Shareable {
   /**
    * Makes one.
    *
-   * @param memory Where its words live: an arena, or a SharedArrayBuffer of {@linkcode Once.bytes} bytes.
-   * @param options For whom.
+   * @param memory The memory for its words: an arena, or a `SharedArrayBuffer` of {@linkcode Once.bytes} bytes.
+   * @param options The maximum number of threads, and other options.
    * @returns It.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
-   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: SyncOptions = {}): Once {
     return KIND.create(memory, options);
   }
 
   /**
-   * How much memory one takes.
+   * Returns how much memory it needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
@@ -82,12 +82,12 @@ export class Once implements Shareable {
   }
 
   /**
-   * The live object of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live object of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode Once.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode Once.toHandle}, made in any thread of this process.
    * @returns It.
-   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake; `ESTALE`
-   * when its memory is gone; `EAGAIN` when this thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Once {
     return KIND.attach(handle);
@@ -96,7 +96,7 @@ export class Once implements Shareable {
   /**
    * Whether it is done.
    *
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   get done(): boolean {
     this.#attached.check("read");
@@ -104,14 +104,14 @@ export class Once implements Shareable {
   }
 
   /**
-   * Does it, or sleeps until another thread has done it.
+   * Performs the action, or sleeps until another thread has performed it.
    *
-   * @param run Does it. Not asynchronous; see {@linkcode Once.runAsync}.
-   * @param options How long to wait for another thread, and whether to block the main thread.
-   * @returns Whether this call did it.
-   * @throws {NumaError} `EDEADLK` from within `run`; `ETIMEDOUT`; `EWOULDBLOCK` it would block the main thread;
-   * `ETERMINATED` this thread is to end; `EDESTROYED` its arena is, or was destroyed by `run`; `EINVAL`. What `run`
-   * throws.
+   * @param run The action. It must not be asynchronous; see {@linkcode Once.runAsync}.
+   * @param options The timeout for another thread, and whether the main thread may block.
+   * @returns Whether this call performed it.
+   * @throws {NumaError} `EDEADLK` from within `run`; `ETIMEDOUT`; `EWOULDBLOCK` the call would block the main thread;
+   * `ETERMINATED` this thread is being terminated; `EDESTROYED` its arena is destroyed, also by `run`; `EINVAL`. What
+   * `run` throws.
    */
   run(run: () => void, options?: BlockOptions): boolean {
     this.#attached.check("do");
@@ -152,14 +152,14 @@ export class Once implements Shareable {
   }
 
   /**
-   * Does it, or waits until another thread, or another such call of this one, has done it. Does not block the thread; there
-   * may be any number of such calls.
+   * Performs the action, or waits until another thread or another such call of this thread has performed it, without
+   * blocking the thread. There can be any number of such calls.
    *
-   * @param run Does it.
-   * @param options How long to wait for the others.
-   * @returns Resolves to whether this call did it.
-   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is, or was
-   * meanwhile; `EINVAL`. What `run` throws. The signal's reason when that aborts.
+   * @param run The action.
+   * @param options The timeout for the others, and a signal that aborts the wait.
+   * @returns A promise for whether this call performed it.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EDESTROYED` its arena is destroyed, or was
+   * during the wait; `EINVAL`. What `run` throws. The signal's reason if it aborts.
    */
   async runAsync(run: () => void | Promise<void>, options?: WaitOptions): Promise<boolean> {
     this.#attached.check("do");
@@ -204,10 +204,10 @@ export class Once implements Shareable {
   }
 
   /**
-   * How another thread finds it. Arguments and results of threads turn it into a live object there.
+   * Returns a handle with which another thread finds it. Arguments and results of threads are converted automatically.
    *
    * @returns The handle.
-   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();

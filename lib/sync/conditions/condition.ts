@@ -23,10 +23,10 @@ const KIND = defineKind<Condition>({
 const WAIT = "wait for a condition";
 
 /**
- * A condition variable: gives a lock back, sleeps until somebody signals, and takes the lock again.
+ * A condition variable: releases a lock, sleeps until another thread signals, and acquires the lock again.
  *
- * A wait may end for no reason, and others may come in between: look at the condition again, in a loop. A thread that
- * signals may hold the lock or not, but has changed the condition while holding it.
+ * A wait may end without a signal, and other threads may intervene, so check the condition again, in a loop. A thread
+ * that signals need not hold the lock, but must have changed the condition while it held it.
  *
  * Properties: fair in turn, robust, abortable; a signal when nobody waits costs one load.
  *
@@ -67,24 +67,24 @@ export class Condition implements Shareable {
   }
 
   /**
-   * Makes a condition variable. It belongs to no lock: give the lock with each wait.
+   * Creates a condition variable. It belongs to no lock: pass the lock to each wait.
    *
-   * @param memory Where its words live: an arena on the node of its users, or a SharedArrayBuffer of
+   * @param memory The memory for its words: an arena on the node of its users, or a `SharedArrayBuffer` of
    * {@linkcode Condition.bytes} bytes.
-   * @param options For whom.
+   * @param options The maximum number of threads, and other options.
    * @returns The condition variable.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena
-   * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: SyncOptions = {}): Condition {
     return KIND.create(memory, options);
   }
 
   /**
-   * How much memory a condition variable takes.
+   * Returns how much memory a condition variable needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
@@ -92,27 +92,27 @@ export class Condition implements Shareable {
   }
 
   /**
-   * The live condition variable of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live condition variable of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode Condition.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode Condition.toHandle}, made in any thread of this process.
    * @returns The condition variable.
-   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake;
-   * `ESTALE` when its memory is gone; `EAGAIN` when this thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Condition {
     return KIND.attach(handle);
   }
 
   /**
-   * Gives a lock back, sleeps until somebody signals, and takes the lock again: this thread holds it afterwards, also
-   * after `ETIMEDOUT`, but not after `ETERMINATED` or when the lock itself throws.
+   * Releases a lock, sleeps until another thread signals, and acquires the lock again. This thread holds it afterwards,
+   * even after `ETIMEDOUT`, but not after `ETERMINATED` or if the lock itself throws.
    *
-   * @param lock What this thread holds, by `acquire`.
-   * @param options How long to wait for the signal, and whether to block the main thread. The lock is waited for as
-   * long as it takes.
-   * @throws {NumaError} `EOWNER` this thread does not hold the lock; `ETIMEDOUT`; `EWOULDBLOCK` it would block the
-   * main thread; `ETERMINATED` this thread is to end; `EDESTROYED` an arena is; `EINVAL`. What the lock throws:
-   * `EOWNERDEAD`.
+   * @param lock A lock that this thread holds by `acquire`.
+   * @param options The timeout for the signal, and whether the main thread may block. Acquiring the lock has no
+   * timeout.
+   * @throws {NumaError} `EOWNER` this thread does not hold the lock; `ETIMEDOUT`; `EWOULDBLOCK` the call would block
+   * the main thread; `ETERMINATED` this thread is being terminated; `EDESTROYED` an arena is destroyed; `EINVAL`. What
+   * the lock throws: `EOWNERDEAD`.
    */
   wait(lock: Lock, options?: BlockOptions): void {
     if (options !== undefined) options = checkBlockOptions(options, WAIT);
@@ -121,7 +121,7 @@ export class Condition implements Shareable {
     if (!lock.held) {
       throw new NumaError("EOWNER", WAIT, {
         why: "this thread does not hold the lock",
-        fix: "Acquire it, and look at the condition, first.",
+        fix: "Acquire it and check the condition first.",
       });
     }
     const me = this.#me;
@@ -135,17 +135,17 @@ export class Condition implements Shareable {
   }
 
   /**
-   * Gives a lock back, waits for a signal without blocking the thread, and takes the lock again. There may be any number of
-   * such waits.
+   * Releases a lock, waits for a signal without blocking the thread, and acquires the lock again. There can be any
+   * number of such waits.
    *
    * @param lock The lock.
-   * @param guard What `acquireAsync` gave for it. It stands for nothing afterwards.
-   * @param options How long to wait for the signal; the lock is waited for as long as it takes.
-   * @returns Resolves to the guard of the lock. When it rejects, the lock is not held, except after `EINVAL` for what is
-   * not a lock or guard.
-   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is; `EINVAL` not
-   * a lock or guard, and nothing has happened then, or bad options. The signal's reason when that aborts. What the lock
-   * throws.
+   * @param guard The guard from `acquireAsync`, which is no longer valid afterwards.
+   * @param options The timeout for the signal. Acquiring the lock has no timeout.
+   * @returns A promise for the new guard. If it rejects, the lock is not held, except after `EINVAL` for an argument
+   * that is not a lock or guard.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EDESTROYED` its arena is destroyed;
+   * `EINVAL` not a lock or guard, and nothing has happened then, or bad options. The signal's reason if it aborts. What
+   * the lock throws.
    */
   async waitAsync(lock: Lock, guard: Guard, options?: WaitOptions): Promise<Guard> {
     checkLock(lock);
@@ -173,10 +173,10 @@ export class Condition implements Shareable {
   }
 
   /**
-   * Wakes one that waits. After the condition was changed, under the lock.
+   * Wakes one waiter. Call it after the condition was changed, under the lock.
    *
-   * @returns Whether somebody waited.
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @returns Whether a thread was waiting.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   signal(): boolean {
     this.#check("signal a condition");
@@ -184,10 +184,10 @@ export class Condition implements Shareable {
   }
 
   /**
-   * Wakes all that wait, who then compete for their locks. After the condition was changed, under the lock.
+   * Wakes all waiters, which then compete for their locks. Call it after the condition was changed, under the lock.
    *
-   * @returns Whether somebody waited.
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @returns Whether a thread was waiting.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   broadcast(): boolean {
     this.#check("signal a condition");
@@ -195,10 +195,10 @@ export class Condition implements Shareable {
   }
 
   /**
-   * How another thread finds it. Arguments and results of threads turn it into a live one there.
+   * Returns a handle with which another thread finds it. Arguments and results of threads are converted automatically.
    *
    * @returns The handle.
-   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
    */
   toHandle(): Handle {
     return this.#region.toHandle();

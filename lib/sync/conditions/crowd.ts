@@ -32,7 +32,7 @@ export class Crowd {
   readonly #thread: ThreadWaiter;
   readonly #action: string;
   readonly #members = new Set<Member>();
-  /** Who has prepared for all. */
+  /** The wait that has prepared for all of them. */
   #me: ThreadWaiter | undefined;
   #wait: AsyncWait<boolean> | undefined;
   /** What the event count's notifications came to when the entry was prepared. */

@@ -20,11 +20,12 @@ const KIND = defineKind<EventCount>({
 const WAIT = "wait for an event";
 
 /**
- * Sleeping until something changes, for code that changes things without a lock: the consumers of a queue, say.
+ * Lets threads sleep until something changes, in code that changes data without a lock, such as the consumers of a
+ * queue.
  *
- * A waiter gives a function that takes what it waits for and says whether it could; whoever changes things notifies
- * afterwards. A notification when nobody waits costs one load, and none is ever lost between the last look and the
- * sleep.
+ * A waiter passes a function that tries to take what it waits for, and returns whether it succeeded. A thread that
+ * changes the data notifies afterwards. A notification without waiters costs one load, and none is lost between the
+ * last check and the sleep.
  *
  * Properties: fair in turn, robust, abortable.
  *
@@ -61,22 +62,22 @@ export class EventCount implements Shareable {
   /**
    * Makes one.
    *
-   * @param memory Where its words live: an arena on the node of its users, or a SharedArrayBuffer of
+   * @param memory The memory for its words: an arena on the node of its users, or a `SharedArrayBuffer` of
    * {@linkcode EventCount.bytes} bytes.
-   * @param options For whom.
+   * @param options The maximum number of threads, and other options.
    * @returns The event count.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena
-   * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: SyncOptions = {}): EventCount {
     return KIND.create(memory, options);
   }
 
   /**
-   * How much memory one takes.
+   * Returns how much memory it needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
@@ -84,12 +85,12 @@ export class EventCount implements Shareable {
   }
 
   /**
-   * The live event count of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live event count of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode EventCount.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode EventCount.toHandle}, made in any thread of this process.
    * @returns The event count.
-   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake;
-   * `ESTALE` when its memory is gone; `EAGAIN` when this thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): EventCount {
     return KIND.attach(handle);
@@ -98,11 +99,11 @@ export class EventCount implements Shareable {
   /**
    * Sleeps until a function succeeds.
    *
-   * @param take Takes what is waited for. Called now, before each sleep and after each notification; it must not wait
-   * for this event count itself.
-   * @param options How long, and whether to block the main thread.
-   * @throws {NumaError} `ETIMEDOUT`; `EWOULDBLOCK` it would block the main thread; `ETERMINATED` this thread is to
-   * end; `EDESTROYED` its arena is; `EINVAL`. What `take` throws.
+   * @param take Tries to take what is waited for. It is called now, before each sleep and after each notification, and
+   * must not wait for this event count itself.
+   * @param options The timeout, and whether the main thread may block.
+   * @throws {NumaError} `ETIMEDOUT`; `EWOULDBLOCK` the call would block the main thread; `ETERMINATED` this thread is
+   * being terminated; `EDESTROYED` its arena is destroyed; `EINVAL`. What `take` throws.
    */
   waitUntil(take: () => boolean, options?: BlockOptions): void {
     checkTake(take);
@@ -126,14 +127,14 @@ export class EventCount implements Shareable {
   }
 
   /**
-   * Waits until a function succeeds without blocking the thread. There may be any number of such waits: they count as one
-   * for those who notify, and all of them look.
+   * Waits until a function succeeds, without blocking the thread. There can be any number of such waits. For
+   * notifications they count as one, and all of them check.
    *
    * @param take As for {@linkcode EventCount.waitUntil}; also called after notifications that were not for it.
-   * @param options How long.
-   * @returns Resolves when `take` has succeeded.
-   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is; `EINVAL`.
-   * The signal's reason when that aborts; what `take` throws.
+   * @param options The timeout, and a signal that aborts the wait.
+   * @returns A promise that resolves when `take` has succeeded.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EDESTROYED` its arena is destroyed;
+   * `EINVAL`. The signal's reason if it aborts; what `take` throws.
    */
   async waitUntilAsync(take: () => boolean, options?: WaitOptions): Promise<void> {
     checkTake(take);
@@ -145,10 +146,10 @@ export class EventCount implements Shareable {
   }
 
   /**
-   * Wakes one that waits. After what it waits for was changed.
+   * Wakes one waiter. Call it after what it waits for was changed.
    *
-   * @returns Whether somebody waited.
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @returns Whether a thread was waiting.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   notify(): boolean {
     this.#check("notify an event");
@@ -156,10 +157,10 @@ export class EventCount implements Shareable {
   }
 
   /**
-   * Wakes all that wait. After what they wait for was changed.
+   * Wakes all waiters. Call it after what they wait for was changed.
    *
-   * @returns Whether somebody waited.
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @returns Whether a thread was waiting.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   notifyAll(): boolean {
     this.#check("notify an event");
@@ -167,10 +168,10 @@ export class EventCount implements Shareable {
   }
 
   /**
-   * How another thread finds it. Arguments and results of threads turn it into a live one there.
+   * Returns a handle with which another thread finds it. Arguments and results of threads are converted automatically.
    *
    * @returns The handle.
-   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
    */
   toHandle(): Handle {
     return this.#region.toHandle();
@@ -193,7 +194,7 @@ function checkTake(take: unknown): void {
   if (typeof take === "function") return;
   throw new NumaError("EINVAL", WAIT, {
     why: `what takes it is ${show(take)}`,
-    fix: "Give a function that says whether it could.",
+    fix: "Give a function that returns whether it succeeded.",
   });
 }
 

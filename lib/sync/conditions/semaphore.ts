@@ -10,9 +10,9 @@ import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { MOST_PERMITS, SemaphoreCore } from "./semaphore_core.ts";
 import { settleIn, waitsTenant } from "../../shared/tenancy.ts";
 
-/** For whom a semaphore is made. */
+/** Options of a {@linkcode Semaphore}. */
 export interface SemaphoreOptions extends SyncOptions {
-  /** How many permits there can be: to release more is an error. Default: as many as at first, and at least 1. */
+  /** The maximum number of permits; releasing more is an error. Default: the initial number, and at least 1. */
   readonly most?: number;
 }
 
@@ -33,12 +33,12 @@ const KIND = defineKind<Semaphore, SemaphoreOptions, [permits: number]>({
 const BYPASS = 64;
 
 /**
- * A number of permits that threads take and give back.
+ * A number of permits that threads acquire and release.
  *
- * A thread that asks when there are enough takes them, also when others wait; but those are overtaken 64 times at the
- * most. They are served in the order in which they went to sleep, whatever they need: a thread that needs many is not
- * starved by many that need few. Permits have no owner: any thread may give them back, and those of a dead thread stay
- * taken.
+ * A thread that asks while there are enough permits gets them, even if others wait; but a waiter is overtaken 64 times
+ * at most. Waiters are served in the order in which they went to sleep, whatever number they need, so a thread that
+ * needs many permits is not starved by threads that need few. Permits have no owner: any thread may release them, and
+ * the permits of a dead thread stay acquired.
  *
  * Properties: bounded barging, fair to sleepers, abortable; 2 atomic operations to acquire, 2 to release.
  *
@@ -67,24 +67,24 @@ export class Semaphore implements Shareable {
   }
 
   /**
-   * Makes a semaphore.
+   * Creates a semaphore.
    *
-   * @param memory Where its words live: an arena, or a SharedArrayBuffer of {@linkcode Semaphore.bytes} bytes.
-   * @param permits How many permits there are at first: 0 to 2^29 - 1.
-   * @param options For whom.
+   * @param memory The memory for its words: an arena, or a `SharedArrayBuffer` of {@linkcode Semaphore.bytes} bytes.
+   * @param permits The initial number of permits: 0 to 2^29 - 1.
+   * @param options The maximum number of threads, and other options.
    * @returns The semaphore.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
-   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, permits: number, options: SemaphoreOptions = {}): Semaphore {
     return KIND.create(memory, options, permits);
   }
 
   /**
-   * How much memory a semaphore takes.
+   * Returns how much memory a semaphore needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SemaphoreOptions = {}): number {
@@ -92,24 +92,24 @@ export class Semaphore implements Shareable {
   }
 
   /**
-   * The live semaphore of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live semaphore of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode Semaphore.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode Semaphore.toHandle}, made in any thread of this process.
    * @returns The semaphore.
-   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake; `ESTALE`
-   * when its memory is gone; `EAGAIN` when this thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Semaphore {
     return KIND.attach(handle);
   }
 
   /**
-   * Takes permits; sleeps until there are enough.
+   * Acquires permits, and sleeps until there are enough.
    *
-   * @param n How many, no more than there can be. Default: 1.
-   * @param options How long to wait, and whether to block the main thread.
-   * @throws {NumaError} `ETIMEDOUT`; `EWOULDBLOCK` it would block the main thread; `ETERMINATED` this thread is to end;
-   * `EDESTROYED` its arena is; `EINVAL`.
+   * @param n The number of permits, at most `most`. Default: 1.
+   * @param options The timeout, and whether the main thread may block.
+   * @throws {NumaError} `ETIMEDOUT`; `EWOULDBLOCK` the call would block the main thread; `ETERMINATED` this thread is
+   * being terminated; `EDESTROYED` its arena is destroyed; `EINVAL`.
    */
   acquire(n = 1, options?: BlockOptions): void {
     this.#attached.check("acquire");
@@ -125,11 +125,11 @@ export class Semaphore implements Shareable {
   }
 
   /**
-   * Takes permits if there are enough now.
+   * Acquires permits if there are enough now.
    *
-   * @param n How many, no more than there can be. Default: 1.
-   * @returns Whether it did.
-   * @throws {NumaError} `EDESTROYED` its arena is; `EINVAL`.
+   * @param n The number of permits, at most `most`. Default: 1.
+   * @returns Whether it succeeded.
+   * @throws {NumaError} `EDESTROYED` its arena is destroyed; `EINVAL`.
    */
   tryAcquire(n = 1): boolean {
     this.#attached.check("acquire");
@@ -138,14 +138,14 @@ export class Semaphore implements Shareable {
   }
 
   /**
-   * Takes permits without blocking the thread, which goes on with other work meanwhile. Such waits of a thread are served
-   * in their order; there may be any number of them.
+   * Acquires permits without blocking the thread. Such calls of a thread are served in their order; there can be any
+   * number of them.
    *
-   * @param n How many, no more than there can be. Default: 1.
-   * @param options How long to wait.
-   * @returns Resolves with the permits.
-   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than it was made for; `EDESTROYED` its arena is, or was
-   * meanwhile; `EINVAL`. The signal's reason when that aborts.
+   * @param n The number of permits, at most `most`. Default: 1.
+   * @param options The timeout, and a signal that aborts the wait.
+   * @returns A promise that resolves when the permits are acquired.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EDESTROYED` its arena is destroyed, or was
+   * during the wait; `EINVAL`. The signal's reason if it aborts.
    */
   async acquireAsync(n = 1, options?: WaitOptions): Promise<void> {
     this.#attached.check("acquire");
@@ -169,10 +169,10 @@ export class Semaphore implements Shareable {
   }
 
   /**
-   * Gives permits back, or adds some.
+   * Releases permits, or adds some.
    *
-   * @param n How many. Default: 1.
-   * @throws {NumaError} `EOWNER` there would be more than there can be; `EDESTROYED` its arena is; `EINVAL`.
+   * @param n The number of permits. Default: 1.
+   * @throws {NumaError} `EOWNER` there would be more than there can be; `EDESTROYED` its arena is destroyed; `EINVAL`.
    */
   release(n = 1): void {
     this.#attached.check("release");
@@ -186,9 +186,9 @@ export class Semaphore implements Shareable {
   }
 
   /**
-   * How many permits there are at this moment.
+   * The number of permits at this moment.
    *
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   get available(): number {
     this.#attached.check("read");
@@ -196,10 +196,11 @@ export class Semaphore implements Shareable {
   }
 
   /**
-   * How another thread finds the semaphore. Arguments and results of threads turn it into a live semaphore there.
+   * Returns a handle with which another thread finds the semaphore. Arguments and results of threads are converted
+   * automatically.
    *
    * @returns The handle.
-   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();

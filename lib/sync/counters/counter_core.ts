@@ -49,7 +49,7 @@ const ANCHOR_UNIT = 2 ** ANCHOR_SHIFT;
 /** The anchor moves when the value is so far from it. */
 const FAR = 3 * 2 ** 28;
 
-/** Who has a shard of its own. */
+/** What has a shard of its own: each thread, or each L3 domain. */
 export type CounterShards = "thread" | "domain";
 
 /** The algorithm of `PartitionedCounter`. */

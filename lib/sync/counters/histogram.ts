@@ -9,20 +9,23 @@ import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 
 export { HistogramSnapshot } from "./histogram_snapshot.ts";
 
-/** For whom and for which values a histogram is made. */
+/** Options of a {@linkcode Histogram}. */
 export interface HistogramOptions extends SyncOptions {
   /**
-   * How finely it tells values: to one part in 2^precision, 1 to 9. Default: 6, which is 1.6 %. One more doubles its
-   * memory.
+   * The precision: buckets have a relative width of one part in 2^precision, 1 to 9. Default: 6, which is 1.6 %. One
+   * more doubles the memory.
    */
   readonly precision?: number;
-  /** The highest value that it tells from higher ones, less than 2^53. Default: 2^40 - 1, which is 18 minutes in ns. */
+  /**
+   * The highest value that is distinguished from higher ones, less than 2^53. Default: 2^40 - 1, which is 18 minutes in
+   * ns.
+   */
   readonly highest?: number;
 }
 
-/** What {@linkcode Histogram.snapshot} is to give. */
+/** Options of {@linkcode Histogram.snapshot}. */
 export interface SnapshotOptions {
-  /** Only what was counted since this object gave the last such snapshot. Default: false. */
+  /** Whether to return only what was counted since this object's last such snapshot. Default: false. */
   readonly reset?: boolean;
 }
 
@@ -63,8 +66,8 @@ function optionOf(options: HistogramOptions, action: string): number {
 /**
  * Counts which values occur how often, such as latencies, in many threads at once.
  *
- * Each thread counts in buckets of its own, which are as wide as the values are high: every value is known to the same
- * relative error. To record a value moves nothing between cores.
+ * Each thread counts in buckets of its own. The width of a bucket is proportional to its values, so all values have the
+ * same relative error. Recording a value moves no cache line between cores.
  *
  * @example
  * ```ts
@@ -92,23 +95,23 @@ export class Histogram implements Shareable {
   }
 
   /**
-   * Makes a histogram. It is empty at first.
+   * Creates an empty histogram.
    *
-   * @param memory Where its words live: an arena, or a SharedArrayBuffer of {@linkcode Histogram.bytes} bytes.
-   * @param options For whom and for which values.
+   * @param memory The memory for its words: an arena, or a `SharedArrayBuffer` of {@linkcode Histogram.bytes} bytes.
+   * @param options Options of the histogram.
    * @returns The histogram.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
-   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: HistogramOptions = {}): Histogram {
     return KIND.create(memory, options);
   }
 
   /**
-   * How much memory a histogram takes: 18 KiB a thread with the default options.
+   * Returns how much memory a histogram needs: 18 KiB for each thread with the default options.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: HistogramOptions = {}): number {
@@ -116,12 +119,12 @@ export class Histogram implements Shareable {
   }
 
   /**
-   * The live histogram of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live histogram of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode Histogram.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode Histogram.toHandle}, made in any thread of this process.
    * @returns The histogram.
-   * @throws {NumaError} `EINVAL` for anything else than a handle; `ESTALE` when its memory is gone; `EAGAIN` when this
-   * thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle; `ESTALE` if its memory no longer exists; `EAGAIN` if this
+   * thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Histogram {
     return KIND.attach(handle);
@@ -132,8 +135,8 @@ export class Histogram implements Shareable {
    *
    * Cost: one atomic store on a line that no other thread writes.
    *
-   * @param value From 0 to 2^53 - 1; what is behind the point does not count, and one above `highest` counts as that.
-   * @throws {NumaError} `EDESTROYED` its arena is; `EINVAL`.
+   * @param value From 0 to 2^53 - 1. Fractions are cut off, and a value above `highest` counts as `highest`.
+   * @throws {NumaError} `EDESTROYED` its arena is destroyed; `EINVAL`.
    */
   record(value: number): void {
     this.#attached.check("record in");
@@ -147,16 +150,17 @@ export class Histogram implements Shareable {
   }
 
   /**
-   * What all threads have recorded, or what they have since the last time.
+   * Returns what all threads have recorded, or what they have recorded since the last snapshot.
    *
-   * Nothing is set back: with `reset` this object remembers what it has given, and gives what came later. So each value
-   * is in exactly one of the windows that one object gives, and several observers do not disturb each other.
+   * Nothing is reset in shared memory: with `reset`, this object remembers what it has returned, and returns what was
+   * recorded later. Each value is therefore in exactly one of an object's snapshots, and several observers do not
+   * affect each other.
    *
    * Cost: one load for each bucket and thread.
    *
-   * @param options What to give.
-   * @returns The snapshot, which does not change any more.
-   * @throws {NumaError} `EDESTROYED` its arena is; `EINVAL`.
+   * @param options Whether to return everything, or only what is new.
+   * @returns The snapshot, which does not change.
+   * @throws {NumaError} `EDESTROYED` its arena is destroyed; `EINVAL`.
    */
   snapshot(options: SnapshotOptions = {}): HistogramSnapshot {
     this.#attached.check("read");
@@ -173,10 +177,11 @@ export class Histogram implements Shareable {
   }
 
   /**
-   * How another thread finds the histogram. Arguments and results of threads turn it into a live histogram there.
+   * Returns a handle with which another thread finds the histogram. Arguments and results of threads are converted
+   * automatically.
    *
    * @returns The handle.
-   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();

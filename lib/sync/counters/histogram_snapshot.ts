@@ -3,22 +3,22 @@ import { NumaError } from "../../base/error.ts";
 import { bucketCount, type Buckets, bucketStart } from "./histogram_core.ts";
 
 /**
- * What a histogram has counted, at some moment or between two.
+ * What a histogram has counted, up to some moment or between two moments.
  *
- * Everything in it comes from buckets, so that values are off by half a bucket: 0.8 % with a precision of 6. Values below
+ * All values come from buckets, so they are inexact by up to half a bucket: 0.8 % with a precision of 6. Values below
  * 2^precision are exact.
  */
 export class HistogramSnapshot {
-  /** How many values. */
+  /** The number of values. */
   readonly count: number;
   readonly #buckets: Buckets;
   readonly #counts: Float64Array;
 
   /**
-   * Not for callers: `Histogram.snapshot` gives one.
+   * For internal use: `Histogram.snapshot` returns one.
    *
-   * @param buckets What its buckets are.
-   * @param counts How many values in each.
+   * @param buckets The buckets.
+   * @param counts The number of values in each bucket.
    */
   constructor(buckets: Buckets, counts: Float64Array) {
     this.#buckets = buckets;
@@ -28,19 +28,19 @@ export class HistogramSnapshot {
     this.count = count;
   }
 
-  /** The lowest value; 0 when there is none. */
+  /** The lowest value; 0 if there is none. */
   get min(): number {
     const first = this.#counts.findIndex((count) => count > 0);
     return first < 0 ? 0 : this.#start(first);
   }
 
-  /** The highest value that there may have been; 0 when there is none. */
+  /** The highest value that may have been recorded; 0 if there is none. */
   get max(): number {
     const last = this.#counts.findLastIndex((count) => count > 0);
     return last < 0 ? 0 : this.#start(last + 1) - 1;
   }
 
-  /** The mean; 0 when there is no value. */
+  /** The mean; 0 if there is no value. */
   get mean(): number {
     let sum = 0;
     for (const [bucket, count] of this.#counts.entries()) sum += count * this.#middle(bucket);
@@ -48,10 +48,10 @@ export class HistogramSnapshot {
   }
 
   /**
-   * The value that so many of all values do not exceed.
+   * Returns the value that the given percentage of all values does not exceed.
    *
    * @param p A percentage: 50 for the median, 99.9.
-   * @returns The middle of its bucket; 0 when there is no value.
+   * @returns The middle of its bucket; 0 if there is no value.
    * @throws {NumaError} `EINVAL` a number below 0 or above 100.
    */
   percentile(p: number): number {
@@ -71,9 +71,9 @@ export class HistogramSnapshot {
   }
 
   /**
-   * Both together.
+   * Returns the sum of two snapshots.
    *
-   * @param other What another histogram, or this one at another time, has counted.
+   * @param other A snapshot of another histogram, or of this one at another time.
    * @returns A new snapshot.
    * @throws {NumaError} `EINVAL` when its buckets are different.
    */
@@ -93,7 +93,7 @@ export class HistogramSnapshot {
   }
 
   /**
-   * The buckets that are not empty.
+   * Returns the buckets that are not empty.
    *
    * @returns Their lowest values, the ends of their ranges (the lowest value above), and how many values they hold.
    */

@@ -6,11 +6,11 @@ import { LimitCore, MOST_LIMIT } from "./limit_core.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 
-/** For whom a limited counter is made. */
+/** Options of a {@linkcode LimitedCounter}. */
 export interface LimitedCounterOptions extends SyncOptions {
   /**
-   * The most that a thread draws from the shared total at once, 1 to `limit`. Larger batches touch shared lines less
-   * often. Default: a 64th of the limit, 1 at least and 1,024 at the most.
+   * The maximum that a thread takes from the shared total at once: 1 to `limit`. Larger batches touch shared cache
+   * lines less often. Default: a 64th of the limit, at least 1 and at most 1,024.
    */
   readonly batch?: number;
 }
@@ -30,11 +30,11 @@ const KIND = defineKind<LimitedCounter, LimitedCounterOptions, [limit: number]>(
 });
 
 /**
- * A quota that threads take from without meeting: the total never exceeds the limit.
+ * A quota that many threads take from, mostly without touching shared cache lines. The total never exceeds the limit.
  *
- * Each thread draws credit in batches and adds from that, on a cache line of its own. Close to the limit batches shrink,
- * and credit that lies with other threads, living or dead, is fetched back: an add is refused only where the total and n
- * would exceed the limit, but for the moment in which another thread moves credit.
+ * Each thread takes credit in batches, and adds from that on a cache line of its own. Close to the limit, batches
+ * shrink, and credit of other threads, live or dead, is taken back. An add is refused only if it would exceed the
+ * limit, except during the moment in which another thread moves credit.
  *
  * @example
  * ```ts
@@ -47,7 +47,7 @@ const KIND = defineKind<LimitedCounter, LimitedCounterOptions, [limit: number]>(
  * ```
  */
 export class LimitedCounter implements Shareable {
-  /** What the total never exceeds. */
+  /** The limit, which the total never exceeds. */
   readonly limit: number;
   readonly #core: LimitCore;
   readonly #attached: Attachment;
@@ -59,14 +59,15 @@ export class LimitedCounter implements Shareable {
   }
 
   /**
-   * Makes a counter. It is 0 at first.
+   * Creates a counter with the value 0.
    *
-   * @param memory Where its words live: an arena, or a SharedArrayBuffer of {@linkcode LimitedCounter.bytes} bytes.
-   * @param limit What the total never exceeds: 1 to 2^30 - 1.
-   * @param options For whom.
+   * @param memory The memory for its words: an arena, or a `SharedArrayBuffer` of {@linkcode LimitedCounter.bytes}
+   * bytes.
+   * @param limit The limit: 1 to 2^30 - 1.
+   * @param options The maximum number of threads, and other options.
    * @returns The counter.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
-   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(
     memory: SyncMemory,
@@ -77,10 +78,10 @@ export class LimitedCounter implements Shareable {
   }
 
   /**
-   * How much memory a counter takes.
+   * Returns how much memory a counter needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: LimitedCounterOptions = {}): number {
@@ -88,24 +89,24 @@ export class LimitedCounter implements Shareable {
   }
 
   /**
-   * The live counter of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live counter of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode LimitedCounter.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode LimitedCounter.toHandle}, made in any thread of this process.
    * @returns The counter.
-   * @throws {NumaError} `EINVAL` for anything else than a handle; `ESTALE` when its memory is gone; `EAGAIN` when this
-   * thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle; `ESTALE` if its memory no longer exists; `EAGAIN` if this
+   * thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): LimitedCounter {
     return KIND.attach(handle);
   }
 
   /**
-   * Adds, unless the total would exceed the limit.
+   * Adds to the counter, unless the total would exceed the limit.
    *
-   * Cost: one atomic operation on a line that no other thread writes; once a batch about twelve on shared lines.
+   * Cost: one atomic operation on a line that no other thread writes; for each batch, about twelve on shared lines.
    *
    * @param n 1 to `limit`. Default: 1.
-   * @returns Whether it did.
+   * @returns Whether it succeeded.
    * @throws {NumaError} `EINVAL`, `EDESTROYED`.
    */
   tryAdd(n = 1): boolean {
@@ -115,11 +116,11 @@ export class LimitedCounter implements Shareable {
   }
 
   /**
-   * Takes back what was added, by any thread.
+   * Subtracts what was added before, by any thread.
    *
-   * @param n 1 to `limit`, and no more than was added: what is too much is noticed only where it exceeds two batches.
+   * @param n 1 to `limit`, and no more than was added. An excess is detected only if it is more than two batches.
    * Default: 1.
-   * @throws {NumaError} `EOWNER` it is seen to be more than was added; `EINVAL`, `EDESTROYED`.
+   * @throws {NumaError} `EOWNER` it is more than was added; `EINVAL`, `EDESTROYED`.
    */
   subtract(n = 1): void {
     this.#attached.check("subtract from");
@@ -135,7 +136,7 @@ export class LimitedCounter implements Shareable {
   /**
    * The total.
    *
-   * @returns 0 to `limit`; exact when no thread is adding.
+   * @returns 0 to `limit`; exact if no thread is adding.
    * @throws {NumaError} `EDESTROYED`.
    */
   value(): number {
@@ -144,10 +145,11 @@ export class LimitedCounter implements Shareable {
   }
 
   /**
-   * How another thread finds the counter. Arguments and results of threads turn it into a live counter there.
+   * Returns a handle with which another thread finds the counter. Arguments and results of threads are converted
+   * automatically.
    *
    * @returns The handle.
-   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();

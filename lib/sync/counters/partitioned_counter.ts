@@ -9,11 +9,11 @@ import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 
 export type { CounterShards } from "./counter_core.ts";
 
-/** For whom a counter is made. */
+/** Options of a {@linkcode PartitionedCounter}. */
 export interface CounterOptions extends SyncOptions {
   /**
-   * What adds on a line of its own. `"thread"`: no line is written by two threads. `"domain"`: one line an L3 domain, for
-   * so many threads that a line each is too much. Default: `"thread"`.
+   * What has a cache line of its own. `"thread"`: no line is written by two threads. `"domain"`: one line for each L3
+   * domain, if there are too many threads for a line each. Default: `"thread"`.
    */
   readonly shards?: CounterShards;
 }
@@ -43,13 +43,13 @@ function optionOf({ shards = "thread" }: CounterOptions, action: string): number
 }
 
 /**
- * A counter that many threads add to without getting into each other's way.
+ * A counter that many threads add to without slowing each other down.
  *
- * Each thread adds on a cache line of its own; reading the value adds the lines up. So an add moves nothing
- * between cores, and a value costs a line a thread. The value holds everything that was added before (before a barrier,
- * a join, a message), and some of what is being added at this moment. What dead threads added stays.
+ * Each thread adds on a cache line of its own, and reading the value sums the lines. An add moves no cache line between
+ * cores, and reading costs a line for each thread. The value includes everything that was added before (before a
+ * barrier, a join, a message), and some of what is being added at this moment. What dead threads added remains.
  *
- * There is no reset, which would lose what is being added: keep a value, and subtract it from a later one.
+ * There is no reset, because it would lose what is being added. Keep a value, and subtract it from a later one.
  *
  * @example
  * ```ts
@@ -76,23 +76,24 @@ export class PartitionedCounter implements Shareable {
   }
 
   /**
-   * Makes a counter. It is 0 at first.
+   * Creates a counter with the value 0.
    *
-   * @param memory Where its words live: an arena, or a SharedArrayBuffer of {@linkcode PartitionedCounter.bytes} bytes.
-   * @param options For whom.
+   * @param memory The memory for its words: an arena, or a `SharedArrayBuffer` of {@linkcode PartitionedCounter.bytes}
+   * bytes.
+   * @param options The maximum number of threads, and other options.
    * @returns The counter.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
-   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: CounterOptions = {}): PartitionedCounter {
     return KIND.create(memory, options);
   }
 
   /**
-   * How much memory a counter takes: 128 bytes a thread, or a domain, and 256.
+   * Returns how much memory a counter needs: 128 bytes for each thread or domain, plus 256.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: CounterOptions = {}): number {
@@ -100,24 +101,24 @@ export class PartitionedCounter implements Shareable {
   }
 
   /**
-   * The live counter of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live counter of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode PartitionedCounter.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode PartitionedCounter.toHandle}, made in any thread of this process.
    * @returns The counter.
-   * @throws {NumaError} `EINVAL` for anything else than a handle; `ESTALE` when its memory is gone; `EAGAIN` when this
-   * thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle; `ESTALE` if its memory no longer exists; `EAGAIN` if this
+   * thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): PartitionedCounter {
     return KIND.attach(handle);
   }
 
   /**
-   * Adds.
+   * Adds to the counter.
    *
    * Cost: one atomic operation on a line that no other thread writes; two with shards of domains.
    *
-   * @param n A whole number, 2^30 at the most either way; with shards of domains 2^28 divided by `threads`. Default: 1.
-   * @throws {NumaError} `EDESTROYED` its arena is; `EINVAL`.
+   * @param n An integer from -2^30 to 2^30; with domain shards, the bound is 2^28 divided by `threads`. Default: 1.
+   * @throws {NumaError} `EDESTROYED` its arena is destroyed; `EINVAL`.
    */
   add(n?: number): void {
     const by = n === undefined ? 1 : this.#check(n);
@@ -136,10 +137,10 @@ export class PartitionedCounter implements Shareable {
   }
 
   /**
-   * The sum of all that was added.
+   * Returns the sum of everything that was added.
    *
-   * @returns A whole number, exact from -2^53 to 2^53.
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @returns An integer, exact from -2^53 to 2^53.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   value(): number {
     this.#attached.check("read");
@@ -147,10 +148,11 @@ export class PartitionedCounter implements Shareable {
   }
 
   /**
-   * How another thread finds the counter. Arguments and results of threads turn it into a live counter there.
+   * Returns a handle with which another thread finds the counter. Arguments and results of threads are converted
+   * automatically.
    *
    * @returns The handle.
-   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();

@@ -17,13 +17,14 @@ const KIND = defineKind<Epoch>({
 });
 
 /**
- * Tells when memory that was taken out of a shared structure can be used again: when no thread can still look at it.
+ * Determines when memory that was removed from a shared structure can be reused: when no thread can still access it.
  *
- * Threads look at the structure between {@linkcode Epoch.enter} and {@linkcode Epoch.exit}, which costs one store
- * each, in a line of the thread's own. A thread that takes something out notes the {@linkcode Epoch.current} epoch
- * with it, calls {@linkcode Epoch.advance} now and then, and uses it again once it is {@linkcode Epoch.safe}.
+ * Threads access the structure between {@linkcode Epoch.enter} and {@linkcode Epoch.exit}, which cost one store each,
+ * in a line of the thread's own. A thread that removes something records the {@linkcode Epoch.current} epoch with it,
+ * calls {@linkcode Epoch.advance} from time to time, and reuses the memory once it is {@linkcode Epoch.safe}.
  *
- * A thread that sleeps inside holds up everybody's memory; one that died, or destroyed the arena of the epoch, does not.
+ * A thread that sleeps between the two prevents all reuse; a thread that died, or destroyed the arena of the epoch,
+ * does not.
  *
  * @example
  * ```ts
@@ -53,21 +54,21 @@ export class Epoch implements Shareable {
   /**
    * Makes one.
    *
-   * @param memory Where its words live: an arena, or a SharedArrayBuffer of {@linkcode Epoch.bytes} bytes.
-   * @param options For whom: each thread takes 128 bytes.
+   * @param memory The memory for its words: an arena, or a `SharedArrayBuffer` of {@linkcode Epoch.bytes} bytes.
+   * @param options Options of the epoch. Each thread needs 128 bytes.
    * @returns The epoch.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena
-   * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: SyncOptions = {}): Epoch {
     return KIND.create(memory, options);
   }
 
   /**
-   * How much memory one takes.
+   * Returns how much memory it needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
@@ -75,21 +76,21 @@ export class Epoch implements Shareable {
   }
 
   /**
-   * The live epoch of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live epoch of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode Epoch.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode Epoch.toHandle}, made in any thread of this process.
    * @returns The epoch.
-   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake;
-   * `ESTALE` when its memory is gone; `EAGAIN` when this thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Epoch {
     return KIND.attach(handle);
   }
 
   /**
-   * Begins to look at structures. May nest. Cost: one store.
+   * Begins an access to structures. Calls may nest. Cost: one store.
    *
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   enter(): void {
     if (this.#region.words.length === 0) refuseDestroyed("enter an epoch");
@@ -97,9 +98,9 @@ export class Epoch implements Shareable {
   }
 
   /**
-   * Ends what {@linkcode Epoch.enter} began. Cost: one store.
+   * Ends the access that {@linkcode Epoch.enter} began. Cost: one store.
    *
-   * @throws {NumaError} `EOWNER` there is nothing to end; `EDESTROYED` its arena is.
+   * @throws {NumaError} `EOWNER` there is nothing to end; `EDESTROYED` its arena is destroyed.
    */
   exit(): void {
     if (this.#region.words.length === 0) refuseDestroyed("exit an epoch");
@@ -111,10 +112,11 @@ export class Epoch implements Shareable {
   }
 
   /**
-   * For a thread that stays inside for long: says that it remembers nothing of what it has looked at. Does nothing
-   * outside, or when it has entered more than once. Cost: a load, and a store when the epoch has moved.
+   * Declares that this thread holds no reference to what it has accessed so far, for a thread that stays between
+   * `enter` and `exit` for long. Does nothing outside of them, or if the thread has entered more than once. Cost: a
+   * load, and a store if the epoch has advanced.
    *
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   quiescent(): void {
     if (this.#region.words.length === 0) refuseDestroyed("pass through an epoch");
@@ -122,9 +124,9 @@ export class Epoch implements Shareable {
   }
 
   /**
-   * The epoch, to be noted with what has just been taken out of a structure.
+   * The epoch, to be recorded with what has just been removed from a structure.
    *
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   get current(): number {
     if (this.#region.words.length === 0) refuseDestroyed("read an epoch");
@@ -132,11 +134,11 @@ export class Epoch implements Shareable {
   }
 
   /**
-   * Whether what was taken out can be used again. Cost: a load.
+   * Whether memory that was removed can be reused. Cost: a load.
    *
-   * @param epoch What {@linkcode Epoch.current} was after it was taken out: a 32-bit integer.
-   * @returns Whether nobody can look at it any more.
-   * @throws {NumaError} `EINVAL`; `EDESTROYED` its arena is.
+   * @param epoch The value of {@linkcode Epoch.current} after the removal: a 32-bit integer.
+   * @returns Whether no thread can access it any more.
+   * @throws {NumaError} `EINVAL`; `EDESTROYED` its arena is destroyed.
    */
   safe(epoch: number): boolean {
     checkInteger(epoch, "epoch", -(2 ** 31), 2 ** 31 - 1, "compare epochs");
@@ -145,11 +147,11 @@ export class Epoch implements Shareable {
   }
 
   /**
-   * Moves the epoch on, if all threads that are inside have seen it. Cost: at most two loads for each thread that has
-   * ever entered, so call it once for many things that were taken out.
+   * Advances the epoch if all threads between `enter` and `exit` have seen the current one. Cost: at most two loads for
+   * each thread that has ever entered, so call it once for many removals.
    *
-   * @returns Whether it has moved.
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @returns Whether it has advanced.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   advance(): boolean {
     if (this.#region.words.length === 0) refuseDestroyed("advance an epoch");
@@ -157,10 +159,10 @@ export class Epoch implements Shareable {
   }
 
   /**
-   * How another thread finds it. Arguments and results of threads turn it into a live one there.
+   * Returns a handle with which another thread finds it. Arguments and results of threads are converted automatically.
    *
    * @returns The handle.
-   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
    */
   toHandle(): Handle {
     return this.#region.toHandle();

@@ -5,11 +5,11 @@ import { defineLock } from "./lock_kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
 
-/** For whom a CNA lock is made, and how long it stays in a domain. */
+/** Options of a {@linkcode CnaLock}. */
 export interface CnaLockOptions extends LockOptions {
   /**
-   * Hand-offs within a domain, while others wait, before they have their turn: 1 to 2^30. Default: 256. More is faster,
-   * less is fairer.
+   * The number of hand-offs within a domain before waiters of other domains get their turn: 1 to 2^30. Default: 256.
+   * More is faster, fewer is fairer.
    */
   readonly passes?: number;
 }
@@ -29,13 +29,13 @@ const KIND = defineLock<CnaLock, CnaLockOptions>({
 /**
  * A queue lock that stays in an L3 domain for a while: as small as an MCS lock, NUMA-aware.
  *
- * For many threads that are pinned and have a CPU each, on a machine of several L3 domains. The holder hands the lock to the
- * first waiter of its own domain; those that it passes over wait in a second queue, which is let in when nobody of the
- * domain waits, and after `passes` hand-offs. A thread that had k others before it is overtaken at most (k + 1) × passes
- * times. When threads outnumber CPUs it is as slow as `McsLock`: use a `Mutex`.
+ * It is for many pinned threads with a CPU each, on a machine with several L3 domains. The holder hands the lock to the
+ * first waiter of its own domain; waiters that it passes over wait in a second queue, which is admitted when no thread
+ * of the domain waits, or after `passes` hand-offs. A thread with k others before it is overtaken at most (k + 1) ×
+ * passes times. When there are more threads than CPUs it is as slow as `McsLock`; use a `Mutex` then.
  *
- * Not robust: when a thread dies that holds it, waits for it, or is just taking it or giving it back, all that wait get
- * `EOWNERDEAD`, now and later. They find out within 20 ms.
+ * Not robust: if a thread dies while it holds the lock, waits for it, acquires it or releases it, all waiters get
+ * `EOWNERDEAD`, now and later. They notice within 20 ms.
  *
  * Properties: bounded bypass, NUMA-aware, abortable; 2 atomic operations uncontended. Dice and Kogan, EuroSys 2019.
  *
@@ -56,24 +56,24 @@ export class CnaLock extends Lock {
   }
 
   /**
-   * Makes a CNA lock. It is free at first.
+   * Creates a CNA lock that no thread holds.
    *
-   * @param memory Where its words live: an arena on the node of its users, or a SharedArrayBuffer of
+   * @param memory The memory for its words: an arena on the node of its users, or a `SharedArrayBuffer` of
    * {@linkcode CnaLock.bytes} bytes.
-   * @param options For whom, and how long it stays in a domain.
+   * @param options Options of the lock.
    * @returns The lock.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
-   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: CnaLockOptions = {}): CnaLock {
     return KIND.create(memory, options);
   }
 
   /**
-   * How much memory a CNA lock takes.
+   * Returns how much memory a CNA lock needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: CnaLockOptions = {}): number {
@@ -81,12 +81,12 @@ export class CnaLock extends Lock {
   }
 
   /**
-   * The live lock of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live lock of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode Lock.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode Lock.toHandle}, made in any thread of this process.
    * @returns The lock.
-   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake; `ESTALE`
-   * when its memory is gone; `EAGAIN` when this thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): CnaLock {
     return KIND.attach(handle);

@@ -8,11 +8,11 @@ import type { Shape } from "../../shared/shape.ts";
 import { TicketCore } from "./ticket_core.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
 
-/** For whom a cohort lock is made, and how long it stays in a domain. */
+/** Options of a {@linkcode CohortLock}. */
 export interface CohortLockOptions extends LockOptions {
   /**
-   * Hand-offs within a domain before the others have their turn: 1 to 2^30. Default: 64. More is faster, less is
-   * fairer.
+   * The number of hand-offs within a domain before other domains get their turn: 1 to 2^30. Default: 64. More is
+   * faster, fewer is fairer.
    */
   readonly passes?: number;
 }
@@ -54,15 +54,15 @@ const KIND = defineLock<CohortLock, CohortLockOptions>({
 });
 
 /**
- * A lock for each L3 domain, and one for all: hands on within a domain, and lets others have their turn by count.
+ * A lock for each L3 domain and one for all of them: it is handed over within a domain, up to `passes` times in a row.
  *
- * For several threads a domain that are pinned and have a CPU each, and want the lock all the time. It is made of an MCS lock
- * a domain and a ticket lock for all, so a domain's threads are served in order, and so are the domains. A thread that had
- * k others of its domain before it is overtaken at most (k + 1) × (domains - 1) × (passes + 1) times. When threads
- * outnumber CPUs it is as slow as `McsLock`: use a `Mutex`.
+ * It is for several pinned threads in each domain, with a CPU each, that need the lock all the time. It consists of an
+ * MCS lock for each domain and a ticket lock for all, so the threads of a domain are served in order, and so are the
+ * domains. A thread with k others of its domain before it is overtaken at most (k + 1) × (domains - 1) × (passes + 1)
+ * times. When there are more threads than CPUs it is as slow as `McsLock`; use a `Mutex` then.
  *
- * Not robust: when a thread dies that holds it, waits for it, or is just taking it or giving it back, those that wait get
- * `EOWNERDEAD`, now and later. They find out within 20 ms. Those of other domains may go on for a while.
+ * Not robust: if a thread dies while it holds the lock, waits for it, acquires it or releases it, waiters get
+ * `EOWNERDEAD`, now and later. They notice within 20 ms. Waiters of other domains may continue for a while.
  *
  * Properties: bounded bypass, NUMA-aware, abortable; 4 atomic operations uncontended. Dice, Marathe and Shavit, PPoPP 2012.
  *
@@ -83,24 +83,24 @@ export class CohortLock extends Lock {
   }
 
   /**
-   * Makes a cohort lock. It is free at first.
+   * Creates a cohort lock that no thread holds.
    *
-   * @param memory Where its words live: an arena on the node of its users, or a SharedArrayBuffer of
+   * @param memory The memory for its words: an arena on the node of its users, or a `SharedArrayBuffer` of
    * {@linkcode CohortLock.bytes} bytes.
-   * @param options For whom, and how long it stays in a domain.
+   * @param options Options of the lock.
    * @returns The lock.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
-   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: CohortLockOptions = {}): CohortLock {
     return KIND.create(memory, options);
   }
 
   /**
-   * How much memory a cohort lock takes.
+   * Returns how much memory a cohort lock needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: CohortLockOptions = {}): number {
@@ -108,12 +108,12 @@ export class CohortLock extends Lock {
   }
 
   /**
-   * The live lock of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live lock of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode Lock.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode Lock.toHandle}, made in any thread of this process.
    * @returns The lock.
-   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake; `ESTALE`
-   * when its memory is gone; `EAGAIN` when this thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): CohortLock {
     return KIND.attach(handle);

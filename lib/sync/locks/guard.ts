@@ -1,13 +1,13 @@
-/** That a thread, or an asynchronous wait, holds a lock. */
+/** Represents the ownership of a lock by a thread or by one of its asynchronous calls. */
 export class Guard {
   readonly #release: () => boolean;
   readonly #ownerDied: () => boolean;
 
   /**
-   * Not for callers: `acquire` gives one.
+   * For internal use: `acquire` returns one.
    *
-   * @param release Gives the lock back if it is held.
-   * @param ownerDied Whether the owner before died.
+   * @param release Releases the lock if it is held.
+   * @param ownerDied Whether the previous owner died.
    */
   constructor(release: () => boolean, ownerDied: () => boolean) {
     this.#release = release;
@@ -15,19 +15,19 @@ export class Guard {
   }
 
   /**
-   * Whether a thread died while it held the lock, and nobody has said yet that what it guards is right again
-   * ({@linkcode Lock.markConsistent}). False for locks that are not robust.
+   * Whether a thread died while it held the lock, and the data has not been declared consistent since
+   * ({@linkcode Lock.markConsistent}). Always false for locks that are not robust.
    */
   get ownerDied(): boolean {
     return this.#ownerDied();
   }
 
-  /** Gives the lock back; does nothing when that has happened. */
+  /** Releases the lock. Does nothing if it has been released. */
   release(): void {
     this.#release();
   }
 
-  /** As {@linkcode Guard.release}, for `using`. */
+  /** Calls {@linkcode Guard.release}, for `using`. */
   [Symbol.dispose](): void {
     this.#release();
   }

@@ -14,9 +14,9 @@ import { lockTenant } from "./lock_tenant.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import type { WaitStrategy } from "../../wait/wait_strategy.ts";
 
-/** For whom a lock is made, and what it tells. */
+/** Options of every lock. */
 export interface LockOptions extends SyncOptions {
-  /** Whether it counts what happens, for {@linkcode Lock.statistics}. Default: false, as counting takes time. */
+  /** Whether to collect {@linkcode Lock.statistics}. Default: false, because counting takes time. */
   readonly statistics?: boolean;
 }
 
@@ -35,9 +35,10 @@ export interface LockTraits {
 }
 
 /**
- * What all locks do: mutual exclusion between threads.
+ * The base class of all locks: mutual exclusion between threads.
  *
- * Not recursive: a holder that asks again gets `EDEADLK`. Held by a thread, or by one asynchronous wait of it.
+ * Locks are not recursive: a holder that acquires again gets `EDEADLK`. A thread holds a lock, or one of its
+ * asynchronous calls does.
  */
 export abstract class Lock implements Shareable {
   readonly #core: LockCore;
@@ -52,7 +53,7 @@ export abstract class Lock implements Shareable {
   readonly #request: Request<boolean>;
 
   /**
-   * Not for callers: use a subclass's `create`.
+   * For internal use: call a subclass's `create` instead.
    *
    * @param kind Which lock.
    * @param region Where.
@@ -73,15 +74,16 @@ export abstract class Lock implements Shareable {
   }
 
   /**
-   * Takes the lock; sleeps while another thread holds it.
+   * Acquires the lock, and sleeps while another thread holds it.
    *
-   * Cost, uncontended: two atomic operations with the release, no foreign call, no allocation: the guard is the same
-   * object each time, and stands for whatever acquisition of this thread is the current one.
+   * Cost when uncontended: two atomic operations including the release, no foreign call, no allocation. The guard is
+   * the same object each time, and stands for the current acquisition of this thread.
    *
-   * @param options How long to wait, and whether to block the main thread.
-   * @returns For `using`, and to ask whether the owner before died.
-   * @throws {NumaError} `EDEADLK` this thread holds it; `ETIMEDOUT`; `EWOULDBLOCK` it would block the main thread;
-   * `EOWNERDEAD` it is poisoned, or broken; `ETERMINATED` this thread is to end; `EDESTROYED` its arena is; `EINVAL`.
+   * @param options The timeout, and whether the main thread may block.
+   * @returns The guard, for `using`; it says whether the previous owner died.
+   * @throws {NumaError} `EDEADLK` this thread holds it; `ETIMEDOUT`; `EWOULDBLOCK` the call would block the main
+   * thread; `EOWNERDEAD` the lock is poisoned or broken; `ETERMINATED` this thread is being terminated; `EDESTROYED`
+   * its arena is destroyed; `EINVAL`.
    */
   acquire(options?: BlockOptions): Guard {
     if (this.#held) this.#refuseTwice();
@@ -99,11 +101,11 @@ export abstract class Lock implements Shareable {
   }
 
   /**
-   * Takes the lock if it is free now.
+   * Acquires the lock if it is free now.
    *
-   * @returns The guard; undefined when it is not free.
-   * @throws {NumaError} `EDEADLK` this thread holds it; `EOWNERDEAD` it is poisoned, or broken; `EDESTROYED` its arena
-   * is.
+   * @returns The guard; undefined if it is not free.
+   * @throws {NumaError} `EDEADLK` this thread holds it; `EOWNERDEAD` the lock is poisoned or broken; `EDESTROYED` its
+   * arena is destroyed.
    */
   tryAcquire(): Guard | undefined {
     if (this.#held) this.#refuseTwice();
@@ -119,14 +121,13 @@ export abstract class Lock implements Shareable {
   }
 
   /**
-   * Takes the lock without blocking the thread, which goes on with other work meanwhile. Several such waits of a thread
-   * exclude each other, and are served in their order: the first competes with other threads, the others wait for it.
-   * There may be any number of them.
+   * Acquires the lock without blocking the thread. Several such calls of a thread exclude each other, and are served in
+   * their order: the first competes with other threads, and the others wait for it. There can be any number of them.
    *
-   * @param options How long to wait.
-   * @returns Resolves to the guard of this acquisition: only it gives the lock back.
-   * @throws {NumaError} `ETIMEDOUT`; `EOWNERDEAD` it is poisoned, or broken; `EAGAIN` more threads than it was made for;
-   * `EDESTROYED` its arena is, or was meanwhile; `EINVAL`. The signal's reason when that aborts.
+   * @param options The timeout, and a signal that aborts the wait.
+   * @returns A promise for the guard of this acquisition, which is the only way to release it.
+   * @throws {NumaError} `ETIMEDOUT`; `EOWNERDEAD` the lock is poisoned or broken; `EAGAIN` more threads than `threads`;
+   * `EDESTROYED` its arena is destroyed, or was during the wait; `EINVAL`. The signal's reason if it aborts.
    */
   async acquireAsync(options?: WaitOptions): Promise<Guard> {
     for (;;) {
@@ -147,7 +148,7 @@ export abstract class Lock implements Shareable {
   }
 
   /**
-   * Gives the lock back.
+   * Releases the lock.
    *
    * @throws {NumaError} `EOWNER` this thread does not hold it, or holds it by `acquireAsync`; `EDESTROYED`.
    */
@@ -162,16 +163,16 @@ export abstract class Lock implements Shareable {
     }
   }
 
-  /** Whether this thread holds it, `acquireAsync` aside. */
+  /** Whether this thread holds it. Acquisitions by `acquireAsync` do not count. */
   get held(): boolean {
     return this.#held && this.#attached.words.length > 0;
   }
 
   /**
-   * Says that what the lock guards is right again after its owner died. Without that the next release poisons the lock:
-   * to acquire it is then an error, until somebody has looked after the data and calls this.
+   * Declares the data consistent after the lock's owner died. Otherwise the next release poisons the lock: acquiring it
+   * is then an error, until a thread has repaired the data and calls this.
    *
-   * @returns False when there was nothing to say.
+   * @returns False if no owner had died.
    * @throws {NumaError} `EOWNER` another thread holds the lock; `EDESTROYED`.
    */
   markConsistent(): boolean {
@@ -188,9 +189,9 @@ export abstract class Lock implements Shareable {
   }
 
   /**
-   * What has happened since it was made; undefined unless it was made with `statistics`.
+   * What has happened since it was created; undefined if it was created without `statistics`.
    *
-   * @throws {NumaError} `EDESTROYED` its arena is.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   get statistics(): LockReport | undefined {
     this.#attached.check("read");
@@ -198,10 +199,11 @@ export abstract class Lock implements Shareable {
   }
 
   /**
-   * How another thread finds the lock. Arguments and results of threads turn it into a live lock there.
+   * Returns a handle with which another thread finds the lock. Arguments and results of threads are converted
+   * automatically.
    *
    * @returns The handle.
-   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();
@@ -303,7 +305,7 @@ export abstract class Lock implements Shareable {
     const robust = this.#core.markConsistent !== undefined;
     throw new NumaError("EOWNERDEAD", `acquire ${this.#title}`, {
       why: robust
-        ? "a thread died holding it, and the next one gave it back without a word"
+        ? "a thread died while it held it, and the next one released it without markConsistent()"
         : "a thread died while it held it or waited for it",
       fix: robust
         ? "Repair what it guards, then call markConsistent()."

@@ -1,15 +1,15 @@
-/** What has happened to a lock. Counts are exact when nobody uses it at the moment of asking. */
+/** Statistics of a lock. They are exact if no thread uses it at that moment. */
 export interface LockReport {
-  /** How often it was acquired. */
+  /** The number of acquisitions. */
   readonly acquisitions: number;
-  /** How many of these were not at the first try. */
+  /** The number of acquisitions that did not succeed at the first attempt. */
   readonly contended: number;
-  /** How many of those had to sleep. */
+  /** The number of those that had to sleep. */
   readonly parked: number;
-  /** How often it went from one thread to another of the same L3 domain. */
+  /** The number of times it went from one thread to another of the same L3 domain. */
   readonly handoffsWithin: number;
-  /** How often it went to a thread of another L3 domain. */
+  /** The number of times it went to a thread of another L3 domain. */
   readonly handoffsAcross: number;
-  /** The longest time somebody held it, in milliseconds. */
+  /** The longest time that a thread held it, in milliseconds. */
   readonly longestHoldMs: number;
 }

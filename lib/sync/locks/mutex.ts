@@ -4,12 +4,12 @@ import { defineLock } from "./lock_kind.ts";
 import { MutexCore, PATIENCE_MS } from "./mutex_core.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 
-/** For whom a mutex is made, and how long it lets others pass. */
+/** Options of a {@linkcode Mutex}. */
 export interface MutexOptions extends LockOptions {
   /**
-   * How long a thread lets others pass, in milliseconds, before the lock is handed to it: 1 to 60,000. Default: 10. Where
-   * the lock is held for milliseconds, everybody has waited for as long as that, and it wanders between nodes: give a
-   * hundred holds.
+   * The time in milliseconds that a thread lets others overtake it, before the lock is handed to it: 1 to 60,000.
+   * Default: 10. If the lock is held for milliseconds, all waiters have waited that long, and the lock moves between
+   * nodes at each release; then set this to the time of a hundred holds.
    */
   readonly patienceMs?: number;
 }
@@ -26,11 +26,11 @@ const KIND = defineLock<Mutex, MutexOptions>({
 });
 
 /**
- * The lock to use unless you know better: fast when it is free, and still when threads outnumber CPUs.
+ * The lock for general use: fast when it is free, and when there are more threads than CPUs.
  *
- * Whoever finds it free takes it. Those that do not: one of an L3 domain spins for some microseconds, the others sleep.
- * It tends to stay in a domain, where its cache lines are cheap; after `patienceMs` a waiter is handed it. A thread that
- * dies holding it leaves it to the next one, whose guard says so.
+ * A thread that finds it free takes it. Otherwise, one thread for each L3 domain spins for some microseconds, and the
+ * others sleep. The lock tends to stay in a domain, where its cache lines are cheap; after `patienceMs` it is handed to
+ * a waiter. If a thread dies while it holds the lock, the next one gets it, and its guard says so.
  *
  * Properties: barging, fair in the long run, NUMA-aware, robust, abortable; 2 atomic operations uncontended.
  *
@@ -53,24 +53,24 @@ export class Mutex extends Lock {
   }
 
   /**
-   * Makes a mutex. It is free at first.
+   * Creates a mutex that no thread holds.
    *
-   * @param memory Where its words live: an arena on the node of its users, or a SharedArrayBuffer of
+   * @param memory The memory for its words: an arena on the node of its users, or a `SharedArrayBuffer` of
    * {@linkcode Mutex.bytes} bytes.
-   * @param options For whom, and how long it lets others pass.
+   * @param options Options of the mutex.
    * @returns The mutex.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
-   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: MutexOptions = {}): Mutex {
     return KIND.create(memory, options);
   }
 
   /**
-   * How much memory a mutex takes.
+   * Returns how much memory a mutex needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: MutexOptions = {}): number {
@@ -78,12 +78,12 @@ export class Mutex extends Lock {
   }
 
   /**
-   * The live mutex of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live mutex of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode Lock.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode Lock.toHandle}, made in any thread of this process.
    * @returns The mutex.
-   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake; `ESTALE`
-   * when its memory is gone; `EAGAIN` when this thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Mutex {
     return KIND.attach(handle);

@@ -90,13 +90,13 @@ function wordsAt(arena: Arena, offset: number): Int32Array {
 }
 
 /**
- * A mutex between processes, in an arena with a name: as {@linkcode Mutex}, at a higher price.
+ * A mutex between processes, in a named arena. It costs more than a {@linkcode Mutex}.
  *
- * One process makes it and tells the others its {@linkcode SharedMutex.offset}. An owner that dies, be it by `SIGKILL`,
- * leaves it to the next one at once; that one's guard says so.
+ * One process creates it and tells the others its {@linkcode SharedMutex.offset}. If the owner dies, even by `SIGKILL`,
+ * the next waiter gets the mutex at once, and its guard says so.
  *
- * All its processes have to be in one PID namespace. It excludes threads of the same process, too; where there is only
- * one process, `Mutex` is faster, knows about nodes and lets nobody starve. A thread can hold 31 of them.
+ * All its processes have to be in one PID namespace. It also excludes threads of the same process; for a single
+ * process, `Mutex` is faster, NUMA-aware and free of starvation. A thread can hold 31 of these mutexes.
  *
  * Properties: barging, not fair, robust, abortable; 2 foreign calls uncontended.
  *
@@ -117,7 +117,7 @@ function wordsAt(arena: Arena, offset: number): Int32Array {
  * ```
  */
 export class SharedMutex implements Shareable {
-  /** Where it is in its arena, in bytes: for {@linkcode SharedMutex.open}. */
+  /** Its offset in its arena, in bytes, for {@linkcode SharedMutex.open}. */
   readonly offset: number;
   readonly #arena: Arena;
   readonly #identity: number;
@@ -147,9 +147,9 @@ export class SharedMutex implements Shareable {
   }
 
   /**
-   * Makes a mutex. It is free at first.
+   * Creates a mutex that no thread holds.
    *
-   * @param arena An arena that was made with a `name`; the mutex takes {@linkcode SharedMutex.bytes} bytes of it.
+   * @param arena A named arena, from which the mutex takes {@linkcode SharedMutex.bytes} bytes.
    * @returns The mutex.
    * @throws {NumaError} `EINVAL` an arena without a name; `EBUSY` one that another thread allocates from; `ENOMEM` a full
    * one; `EDESTROYED`; `ENOSYS`, `EPERM` a kernel or sandbox without robust futexes.
@@ -168,10 +168,10 @@ export class SharedMutex implements Shareable {
   }
 
   /**
-   * The mutex that another process made. Opening the same one twice in one thread gives the same object.
+   * Opens a mutex that another process created. In one thread, the same mutex is always the same object.
    *
-   * @param arena The arena, as `Arena.open` gave it.
-   * @param offset Its {@linkcode SharedMutex.offset} in the process that made it.
+   * @param arena The arena, from `Arena.open`.
+   * @param offset Its {@linkcode SharedMutex.offset} in the process that created it.
    * @returns The mutex.
    * @throws {NumaError} `EINVAL` when there is none, or an arena without a name; `ENOTSUP` another PID namespace;
    * `EDESTROYED`; `ENOSYS`, `EPERM` a kernel or sandbox without robust futexes; `EAGAIN` more than 32,768.
@@ -190,24 +190,24 @@ export class SharedMutex implements Shareable {
   }
 
   /**
-   * How much memory a mutex takes.
+   * Returns how much memory a mutex needs.
    *
-   * @returns Bytes.
+   * @returns The size in bytes.
    */
   static bytes(): number {
     return BYTES;
   }
 
   /**
-   * Takes the mutex; sleeps while another thread, of whatever process, holds it.
+   * Acquires the mutex, and sleeps while another thread of any process holds it.
    *
-   * Cost, uncontended: one foreign call, and one to release; no system call, no allocation.
+   * Cost when uncontended: one foreign call to acquire and one to release; no system call, no allocation.
    *
-   * @param options How long to wait, and whether to block the main thread.
-   * @returns For `using`, and to ask whether the owner before died.
-   * @throws {NumaError} `EDEADLK` this thread holds it; `ETIMEDOUT`; `EWOULDBLOCK` it would block the main thread;
-   * `EOWNERDEAD` it is poisoned; `ETERMINATED` this thread is to end; `EAGAIN` this thread holds 31; `EDESTROYED`;
-   * `EINVAL`.
+   * @param options The timeout, and whether the main thread may block.
+   * @returns The guard, for `using`; it says whether the previous owner died.
+   * @throws {NumaError} `EDEADLK` this thread holds it; `ETIMEDOUT`; `EWOULDBLOCK` the call would block the main
+   * thread; `EOWNERDEAD` the mutex is poisoned; `ETERMINATED` this thread is being terminated; `EAGAIN` this thread
+   * holds 31; `EDESTROYED`; `EINVAL`.
    */
   acquire(options?: BlockOptions): Guard {
     if (options !== undefined) options = checkBlockOptions(options, ACQUIRE_ACTION);
@@ -217,10 +217,10 @@ export class SharedMutex implements Shareable {
   }
 
   /**
-   * Takes the mutex if it is free now.
+   * Acquires the mutex if it is free now.
    *
-   * @returns The guard; undefined when it is not free.
-   * @throws {NumaError} `EDEADLK` this thread holds it; `EOWNERDEAD` it is poisoned; `EAGAIN`; `EDESTROYED`.
+   * @returns The guard; undefined if it is not free.
+   * @throws {NumaError} `EDEADLK` this thread holds it; `EOWNERDEAD` the mutex is poisoned; `EAGAIN`; `EDESTROYED`.
    */
   tryAcquire(): Guard | undefined {
     if (!this.#take(0)) return undefined;
@@ -229,16 +229,16 @@ export class SharedMutex implements Shareable {
   }
 
   /**
-   * Takes the mutex without blocking the thread, which goes on with other work meanwhile. Several such waits of a thread
-   * exclude each other, and are served in their order.
+   * Acquires the mutex without blocking the thread. Several such calls of a thread exclude each other, and are served
+   * in their order.
    *
-   * Nobody tells such a wait that another thread has freed the mutex: the first of them looks after 1 ms, 2, 4, 8, and then
-   * every 16 ms. Where threads that block keep it busy it may get it late.
+   * Such a wait is not woken when another thread releases the mutex: the first of them checks after 1, 2, 4 and 8 ms,
+   * and then every 16 ms. If blocking threads keep the mutex busy, it may take long.
    *
-   * @param options How long to wait.
-   * @returns Resolves to the guard of this acquisition: only it gives the mutex back.
-   * @throws {NumaError} `ETIMEDOUT`; `EOWNERDEAD` it is poisoned; `EAGAIN`; `EDESTROYED`; `EINVAL`. The signal's reason
-   * when that aborts.
+   * @param options The timeout, and a signal that aborts the wait.
+   * @returns A promise for the guard of this acquisition, which is the only way to release it.
+   * @throws {NumaError} `ETIMEDOUT`; `EOWNERDEAD` the mutex is poisoned; `EAGAIN`; `EDESTROYED`; `EINVAL`. The signal's
+   * reason if it aborts.
    */
   async acquireAsync(options?: WaitOptions): Promise<Guard> {
     const guard = this.#newGuard();
@@ -254,7 +254,7 @@ export class SharedMutex implements Shareable {
   }
 
   /**
-   * Gives the mutex back.
+   * Releases the mutex.
    *
    * @throws {NumaError} `EOWNER` this thread does not hold it, or holds it by `acquireAsync`, or somebody has written over
    * the mutex; `EDESTROYED` its arena, with which the mutex went to the next owner as one of the dead.
@@ -267,16 +267,16 @@ export class SharedMutex implements Shareable {
     });
   }
 
-  /** Whether this thread holds it, `acquireAsync` aside. */
+  /** Whether this thread holds it. Acquisitions by `acquireAsync` do not count. */
   get held(): boolean {
     return this.#owner === this.#guard && !this.#arena.destroyed;
   }
 
   /**
-   * Says that what the mutex guards is right again after its owner died. Without that the next release poisons it: to
-   * acquire it is then an error, in all processes, until somebody has looked after the data and calls this.
+   * Declares the data consistent after the mutex's owner died. Otherwise the next release poisons the mutex: acquiring
+   * it is then an error in all processes, until a thread has repaired the data and calls this.
    *
-   * @returns False when there was nothing to say.
+   * @returns False if no owner had died.
    * @throws {NumaError} `EOWNER` this thread does not hold it; `EDESTROYED`.
    */
   markConsistent(): boolean {
@@ -299,7 +299,8 @@ export class SharedMutex implements Shareable {
   }
 
   /**
-   * How another thread of this process finds the mutex. Arguments and results of threads turn it into a live mutex there.
+   * Returns a handle with which another thread of this process finds the mutex. Arguments and results of threads are
+   * converted automatically.
    *
    * @returns The handle.
    * @throws {NumaError} `EDESTROYED`.
@@ -309,11 +310,11 @@ export class SharedMutex implements Shareable {
   }
 
   /**
-   * The live mutex of a handle.
+   * Returns the live mutex of a handle.
    *
-   * @param handle What {@linkcode SharedMutex.toHandle} gave in any thread of this process.
-   * @returns The mutex: one object a thread.
-   * @throws {NumaError} `EINVAL` for anything else than a handle; `ESTALE` when its arena is gone.
+   * @param handle A handle from {@linkcode SharedMutex.toHandle}, made in any thread of this process.
+   * @returns The mutex, which is one object in each thread.
+   * @throws {NumaError} `EINVAL` if it is not such a handle; `ESTALE` if its arena no longer exists.
    */
   static fromHandle(handle: Handle): SharedMutex {
     const { arena, offset } = handleData(handle, KIND, "attach a shared mutex");

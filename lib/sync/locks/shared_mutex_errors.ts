@@ -53,7 +53,8 @@ export function acquireError(result: number): NumaError {
       });
     case ENOTRECOVERABLE:
       return new NumaError("EOWNERDEAD", ACQUIRE_ACTION, {
-        why: "a thread died holding it, and the next one gave it back without a word",
+        why:
+          "a thread died while it held it, and the next one released it without markConsistent()",
         fix: "Repair what it guards, then call markConsistent().",
       });
     case ENOLCK:
@@ -91,7 +92,7 @@ export function giveUpError(
     ETERMINATED: { why: "this thread is being terminated" },
     ETIMEDOUT: {
       why: `${timeoutMs} ms have passed`,
-      fix: "Wait longer (timeoutMs), or find out who holds things up.",
+      fix: "Wait longer (timeoutMs), or find out which thread is in the way.",
     },
   };
   return new NumaError(code, ACQUIRE_ACTION, details[code]);

@@ -15,15 +15,15 @@ const KIND = defineLock<TicketLock>({
 });
 
 /**
- * The smallest lock that is first come, first served: draw a number, wait until it is served.
+ * The smallest lock that is first come, first served: a thread draws a number, and waits until it is called.
  *
- * For a few threads that are pinned and have a CPU each: all that spin look at one word, those farther back less often.
- * When threads outnumber CPUs every hand-off waits for a thread that does not run: 8 threads on 2 CPUs get it 0.13 million
- * times a second, and a `Mutex` 17 million times. A thread that gives up and comes back before its number was called goes
- * on with that number.
+ * It is for a few pinned threads with a CPU each: all that spin check one word, those farther back less often. When
+ * there are more threads than CPUs, every hand-off waits for a thread that does not run: 8 threads on 2 CPUs acquire it
+ * 0.13 million times a second, and a `Mutex` 17 million times. A thread that gives up and returns before its number was
+ * called continues with that number.
  *
- * Not robust: when a thread dies that holds it, waits for it, or is just taking it or giving it back, all that wait get
- * `EOWNERDEAD`, now and later. They find out within 20 ms.
+ * Not robust: if a thread dies while it holds the lock, waits for it, acquires it or releases it, all waiters get
+ * `EOWNERDEAD`, now and later. They notice within 20 ms.
  *
  * Properties: FIFO, abortable; 2 atomic operations uncontended. Reed and Kanodia, CACM 1979; proportional back-off:
  * Mellor-Crummey and Scott, TOCS 1991.
@@ -44,24 +44,24 @@ export class TicketLock extends Lock {
   }
 
   /**
-   * Makes a ticket lock. It is free at first.
+   * Creates a ticket lock that no thread holds.
    *
-   * @param memory Where its words live: an arena on the node of its users, or a SharedArrayBuffer of
+   * @param memory The memory for its words: an arena on the node of its users, or a `SharedArrayBuffer` of
    * {@linkcode TicketLock.bytes} bytes.
-   * @param options For whom.
+   * @param options The maximum number of threads, and other options.
    * @returns The lock.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena that
-   * another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: LockOptions = {}): TicketLock {
     return KIND.create(memory, options);
   }
 
   /**
-   * How much memory a ticket lock takes.
+   * Returns how much memory a ticket lock needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: LockOptions = {}): number {
@@ -69,12 +69,12 @@ export class TicketLock extends Lock {
   }
 
   /**
-   * The live lock of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live lock of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode Lock.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode Lock.toHandle}, made in any thread of this process.
    * @returns The lock.
-   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake; `ESTALE`
-   * when its memory is gone; `EAGAIN` when this thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): TicketLock {
     return KIND.attach(handle);

@@ -15,19 +15,19 @@ const KIND = defineKind<RwLock, LockOptions>({
 });
 
 /**
- * A reader-writer lock whose readers do not disturb each other: for what is read far more often than written.
+ * A reader-writer lock whose readers do not slow each other down, for data that is read far more often than written.
  *
- * Each reader writes a cache line of its own and looks at one that only writers change, so that reading costs the
- * same on every node and however many read. A writer looks at the lines of all threads that have ever used the lock.
- * Readers and writers take turns: a writer waits for the readers that are inside when it comes, readers for a few
+ * Each reader writes a cache line of its own and reads one that only writers change, so reading costs the same on every
+ * node and with any number of readers. A writer checks the lines of all threads that have ever used the lock. Readers
+ * and writers take turns: a writer waits for the readers that hold the lock when it arrives, and readers wait for a few
  * writers at most.
  *
- * Each side is a {@linkcode Lock}. A thread that dies while it reads is no obstacle. One that dies while it writes
- * leaves the lock to the next writer, whose guard says so (`ownerDied`); to read is an error (`EOWNERDEAD`) until a
- * writer has called `markConsistent`.
+ * Each side is a {@linkcode Lock}. A thread that dies while it reads does not block others. If a thread dies while it
+ * writes, the next writer gets the lock, and its guard says so (`ownerDied`); reading is an error (`EOWNERDEAD`) until
+ * a writer has called `markConsistent`.
  *
- * Properties: fair between readers and writers, NUMA-aware, robust, abortable, not recursive; uncontended 3 atomic
- * operations to read, 2 and one a thread to write.
+ * Properties: fair between readers and writers, NUMA-aware, robust, abortable, not recursive; when uncontended, 3
+ * atomic operations to read, and 2 plus one for each thread to write.
  *
  * @example
  * ```ts
@@ -44,9 +44,9 @@ const KIND = defineKind<RwLock, LockOptions>({
  * ```
  */
 export class RwLock implements Shareable {
-  /** To read: together with others. */
+  /** The lock for reading, which several threads can hold together. */
   readonly read: Lock;
-  /** To write: alone. */
+  /** The lock for writing, which one thread holds alone. */
   readonly write: Lock;
   readonly #region: Region;
 
@@ -59,24 +59,24 @@ export class RwLock implements Shareable {
   }
 
   /**
-   * Makes a reader-writer lock. It is free at first.
+   * Creates a reader-writer lock that no thread holds.
    *
-   * @param memory Where its words live: an arena on the node of its users, or a SharedArrayBuffer of
+   * @param memory The memory for its words: an arena on the node of its users, or a `SharedArrayBuffer` of
    * {@linkcode RwLock.bytes} bytes.
-   * @param options For whom: each thread takes 128 bytes, and with statistics as many again.
+   * @param options Options of the lock. Each thread needs 128 bytes, and with statistics as many again.
    * @returns The lock.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena
-   * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: LockOptions = {}): RwLock {
     return KIND.create(memory, options);
   }
 
   /**
-   * How much memory a reader-writer lock takes.
+   * Returns how much memory a reader-writer lock needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: LockOptions = {}): number {
@@ -84,22 +84,23 @@ export class RwLock implements Shareable {
   }
 
   /**
-   * The live lock of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live lock of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode RwLock.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode RwLock.toHandle}, made in any thread of this process.
    * @returns The lock.
-   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake;
-   * `ESTALE` when its memory is gone; `EAGAIN` when this thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): RwLock {
     return KIND.attach(handle);
   }
 
   /**
-   * How another thread finds the lock. Arguments and results of threads turn it into a live lock there.
+   * Returns a handle with which another thread finds the lock. Arguments and results of threads are converted
+   * automatically.
    *
    * @returns The handle, of both sides.
-   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
    */
   toHandle(): Handle {
     return this.#region.toHandle();

@@ -26,7 +26,7 @@ const RECORDERS: Readonly<Record<keyof RwSides, LockTraits["recorder"]>> = {
 /**
  * The words of both sides' statistics.
  *
- * @param shape For whom.
+ * @param shape The number of threads and domains it is made for.
  * @returns 32-bit words.
  */
 export function rwStatisticsWords({ threads }: Shape): number {
@@ -81,9 +81,9 @@ class RwSide extends Lock {
 
 /** Both sides. */
 export interface RwSides {
-  /** To read: together with others. */
+  /** The lock for reading, which several threads can hold together. */
   readonly read: Lock;
-  /** To write: alone. */
+  /** The lock for writing, which one thread holds alone. */
   readonly write: Lock;
 }
 

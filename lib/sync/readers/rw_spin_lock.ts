@@ -15,15 +15,15 @@ const KIND = defineKind<RwSpinLock, LockOptions>({
 });
 
 /**
- * A reader-writer lock in one word: for short sections that are hardly ever contended.
+ * A reader-writer lock in one word, for short sections that are rarely contended.
  *
- * Readers count themselves in the word that all of them share, which moves from CPU to CPU. A thread that finds the lock
- * taken spins for some microseconds and then naps for a millisecond at a time. Writers come first: readers may starve
- * while writers never pause.
+ * Readers count themselves in one shared word, which moves from CPU to CPU. A thread that finds the lock taken spins
+ * for some microseconds, and then sleeps for a millisecond at a time. Writers have precedence: readers may starve while
+ * writers never pause.
  *
- * Each side is a {@linkcode Lock}. A thread that dies while it writes leaves the lock to the next writer, whose guard
- * says so (`ownerDied`); to read is an error (`EOWNERDEAD`) until a writer has called `markConsistent`. **A thread
- * that dies while it reads keeps writers out for ever**; where threads are terminated use {@linkcode RwLock}.
+ * Each side is a {@linkcode Lock}. If a thread dies while it writes, the next writer gets the lock, and its guard says
+ * so (`ownerDied`); reading is an error (`EOWNERDEAD`) until a writer has called `markConsistent`. **A thread that dies
+ * while it reads keeps writers out forever**; where threads are terminated, use {@linkcode RwLock}.
  *
  * Properties: writer preference, not fair, abortable, not recursive; uncontended 2 atomic operations.
  *
@@ -42,9 +42,9 @@ const KIND = defineKind<RwSpinLock, LockOptions>({
  * ```
  */
 export class RwSpinLock implements Shareable {
-  /** To read: together with others. */
+  /** The lock for reading, which several threads can hold together. */
   readonly read: Lock;
-  /** To write: alone. */
+  /** The lock for writing, which one thread holds alone. */
   readonly write: Lock;
   readonly #region: Region;
 
@@ -57,24 +57,24 @@ export class RwSpinLock implements Shareable {
   }
 
   /**
-   * Makes a reader-writer spin lock. It is free at first.
+   * Creates a reader-writer spin lock that no thread holds.
    *
-   * @param memory Where its words live: an arena on the node of its users, or a SharedArrayBuffer of
+   * @param memory The memory for its words: an arena on the node of its users, or a `SharedArrayBuffer` of
    * {@linkcode RwSpinLock.bytes} bytes.
-   * @param options For whom: it takes the same room for any number of threads, but for statistics.
+   * @param options Options of the lock. It needs the same memory for any number of threads, except for statistics.
    * @returns The lock.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena
-   * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: LockOptions = {}): RwSpinLock {
     return KIND.create(memory, options);
   }
 
   /**
-   * How much memory a reader-writer spin lock takes.
+   * Returns how much memory a reader-writer spin lock needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: LockOptions = {}): number {
@@ -82,22 +82,23 @@ export class RwSpinLock implements Shareable {
   }
 
   /**
-   * The live lock of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live lock of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode RwSpinLock.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode RwSpinLock.toHandle}, made in any thread of this process.
    * @returns The lock.
-   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake;
-   * `ESTALE` when its memory is gone; `EAGAIN` when this thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): RwSpinLock {
     return KIND.attach(handle);
   }
 
   /**
-   * How another thread finds the lock. Arguments and results of threads turn it into a live lock there.
+   * Returns a handle with which another thread finds the lock. Arguments and results of threads are converted
+   * automatically.
    *
    * @returns The handle, of both sides.
-   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
    */
   toHandle(): Handle {
     return this.#region.toHandle();

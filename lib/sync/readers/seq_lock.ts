@@ -8,9 +8,9 @@ import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { MOST_RECORD_WORDS, SeqCore } from "./seq_core.ts";
 import { lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
-/** What a record is. */
+/** Options of a {@linkcode SeqLock}. */
 export interface SeqLockOptions extends SyncOptions {
-  /** Its 32-bit words: 1 to 16. */
+  /** The number of 32-bit words: 1 to 16. */
   readonly words: number;
 }
 
@@ -27,10 +27,10 @@ const KIND = defineKind<SeqLock, SeqLockOptions>({
 const SHORT: BlockOptions = { block: true };
 
 /**
- * A small record that many read and some write: up to sixteen 32-bit words that always belong together.
+ * A small record with many readers and some writers: up to sixteen 32-bit words that always belong together.
  *
- * A reader writes nothing to shared memory, and only a write that was completed meanwhile makes it begin again: a
- * writer that is interrupted, or dies, half-way holds nobody up and leaves the record as it was. Writers exclude each
+ * A reader writes nothing to shared memory, and starts again only if a write was completed meanwhile. A writer that is
+ * interrupted or dies in the middle of a write delays no reader, and leaves the record as it was. Writers exclude each
  * other.
  *
  * Properties: readers lock-free, writers not fair, robust, abortable; two loads and one for each word to read.
@@ -60,24 +60,24 @@ export class SeqLock implements Shareable {
   }
 
   /**
-   * Makes a record. It is all zero at first.
+   * Creates a record with all words zero.
    *
-   * @param memory Where its words live: an arena on the node of its users, or a SharedArrayBuffer of
+   * @param memory The memory for its words: an arena on the node of its users, or a `SharedArrayBuffer` of
    * {@linkcode SeqLock.bytes} bytes.
-   * @param options How large it is.
+   * @param options The size of the record.
    * @returns The record.
-   * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` memory that is in use, or an arena
-   * that another thread allocates from; `ENOMEM` a full arena; `EAGAIN` this thread is one more than `threads`.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: SeqLockOptions): SeqLock {
     return KIND.create(memory, options);
   }
 
   /**
-   * How much memory a record takes.
+   * Returns how much memory a record needs.
    *
-   * @param options As it will be made.
-   * @returns Bytes.
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SeqLockOptions): number {
@@ -85,27 +85,28 @@ export class SeqLock implements Shareable {
   }
 
   /**
-   * The live record of a handle. Giving the same handle twice in one thread gives the same object.
+   * Returns the live record of a handle. In one thread, the same handle always gives the same object.
    *
-   * @param handle What {@linkcode SeqLock.toHandle} gave in any thread of this process.
+   * @param handle A handle from {@linkcode SeqLock.toHandle}, made in any thread of this process.
    * @returns The record.
-   * @throws {NumaError} `EINVAL` for anything else than a handle, or one of threads that this one cannot wake;
-   * `ESTALE` when its memory is gone; `EAGAIN` when this thread is one too many.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): SeqLock {
     return KIND.attach(handle);
   }
 
-  /** 32-bit words of the record. */
+  /** The number of 32-bit words of the record. */
   get words(): number {
     return this.#core.size;
   }
 
   /**
-   * Reads the record. Where writers come in between every time it takes their lock, and so it always succeeds.
+   * Reads the record. If writers interfere every time, it acquires the writers' lock, so it always succeeds.
    *
-   * @param out Where to put it: at least {@linkcode SeqLock.words} elements.
-   * @throws {NumaError} `EINVAL` too few elements; `EDESTROYED` its arena is; `ETERMINATED` this thread is to end.
+   * @param out The destination: at least {@linkcode SeqLock.words} elements.
+   * @throws {NumaError} `EINVAL` too few elements; `EDESTROYED` its arena is destroyed; `ETERMINATED` this thread is
+   * being terminated.
    */
   read(out: Int32Array): void {
     const core = this.#core;
@@ -117,11 +118,12 @@ export class SeqLock implements Shareable {
   }
 
   /**
-   * Reads the record unless writers come in between several times.
+   * Reads the record, unless writers interfere several times.
    *
-   * @param out Where to put it: at least {@linkcode SeqLock.words} elements; holds anything when it returns false.
-   * @returns Whether it did.
-   * @throws {NumaError} `EINVAL` too few elements; `EDESTROYED` its arena is.
+   * @param out The destination: at least {@linkcode SeqLock.words} elements. Its contents are undefined if this returns
+   * false.
+   * @returns Whether it succeeded.
+   * @throws {NumaError} `EINVAL` too few elements; `EDESTROYED` its arena is destroyed.
    */
   tryRead(out: Int32Array): boolean {
     this.#checkOut(out);
@@ -129,12 +131,12 @@ export class SeqLock implements Shareable {
   }
 
   /**
-   * Replaces the record: readers see all of it or nothing.
+   * Replaces the record. Readers see all of the new values or none.
    *
-   * @param values At least {@linkcode SeqLock.words} integers; what does not fit 32 bits wraps.
-   * @param options How long to wait for other writers. The main thread may wait, too, unless `block` is false.
-   * @throws {NumaError} `EINVAL` too few; `ETIMEDOUT`; `EDESTROYED` its arena is; `ETERMINATED` this thread is to
-   * end.
+   * @param values At least {@linkcode SeqLock.words} integers, which wrap to 32 bits.
+   * @param options The timeout for other writers. The main thread may wait too, unless `block` is false.
+   * @throws {NumaError} `EINVAL` too few; `ETIMEDOUT`; `EDESTROYED` its arena is destroyed; `ETERMINATED` this thread
+   * is being terminated.
    */
   write(values: ArrayLike<number>, options?: BlockOptions): void {
     const action = "write a record";
@@ -154,10 +156,11 @@ export class SeqLock implements Shareable {
   }
 
   /**
-   * How another thread finds the record. Arguments and results of threads turn it into a live one there.
+   * Returns a handle with which another thread finds the record. Arguments and results of threads are converted
+   * automatically.
    *
    * @returns The handle.
-   * @throws {NumaError} `EINVAL` memory that belongs to this thread alone; `EDESTROYED` its arena.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
    */
   toHandle(): Handle {
     return this.#region.toHandle();

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { checkoutFile } from "../support/checkout.ts";
+
+/** Wording that is not plain English, and what to write instead. */
+const WRONG: readonly { readonly pattern: RegExp; readonly instead: string }[] = [
+  { pattern: /\bunless given\b/i, instead: '"Default: 64."' },
+  { pattern: /\bfor whom\b/i, instead: '"Options of …" or "The number of threads …"' },
+  { pattern: /\bSo long\b/, instead: '"As long as …"' },
+  // A sentence, and no question.
+  { pattern: /(?:^|[.:;] |@\w+ (?:\w+ )?)Who\b(?![^.]*\?)/, instead: '"A thread that …"' },
+];
+
+/** Files below a folder, as paths from the checkout's root. */
+function filesIn(folder: string, ending: string): string[] {
+  return readdirSync(checkoutFile(folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    return entry.isDirectory() ? filesIn(path, ending) : path.endsWith(ending) ? [path] : [];
+  });
+}
+
+interface Sentence {
+  readonly place: string;
+  readonly text: string;
+}
+
+/** What users read of a module: its documentation comments and its texts, each on one line. */
+function textsOfModule(file: string): Sentence[] {
+  const source = readFileSync(checkoutFile(file), "utf8");
+  const place = (index: number): string => `${file}:${source.slice(0, index).split("\n").length}`;
+  const comments = [...source.matchAll(/\/\*\*([\s\S]*?)\*\//g)].flatMap((
+    { index, 1: body = "" },
+  ) =>
+    body.replace(/^\s*\* ?/gm, "").split(/\n\s*\n|\n(?=@)/)
+      .map((text) => ({ place: place(index), text: text.replace(/\s+/g, " ").trim() }))
+  );
+  const strings = [...source.matchAll(/"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g)]
+    .filter(({ index }) =>
+      !/^\s*(?:\*|\/\/|\/\*)/.test(source.slice(source.lastIndexOf("\n", index) + 1))
+    )
+    .map(({ index, 0: text }) => ({ place: place(index), text: text.slice(1, -1) }));
+  return [...comments, ...strings];
+}
+
+/** The paragraphs of a page. */
+function textsOfPage(file: string): Sentence[] {
+  let line = 1;
+  return readFileSync(checkoutFile(file), "utf8").split(/\n\s*\n|\n(?=\s*[-|])/).map((text) => {
+    const place = `${file}:${line}`;
+    line += text.split("\n").length;
+    return { place, text: text.replace(/\s+/g, " ").replace(/^ ?[-|] ?/, "") };
+  });
+}
+
+// The heads of the cores are proofs for those who change them.
+const modules = ["mod.ts", "worker_entry.ts", ...filesIn("lib", ".ts")]
+  .filter((file) => !file.endsWith("_core.ts"));
+const pages = ["README.md", "CONTRIBUTING.md", ...filesIn("docs", ".md")];
+
+describe("what users read", () => {
+  const texts = [...modules.flatMap(textsOfModule), ...pages.flatMap(textsOfPage)];
+
+  it("was found", () => {
+    assert.ok(texts.length > 2000, `${texts.length} texts`);
+  });
+
+  for (const { pattern, instead } of WRONG) {
+    it(`is in plain English, without ${pattern.source}`, () => {
+      const wrong = texts.filter(({ text }) => pattern.test(text))
+        .map(({ place, text }) => `${place}: ${text.slice(0, 100)}`);
+      assert.deepEqual(wrong, [], `write ${instead}`);
+    });
+  }
+
+  it("would be noticed", () => {
+    for (
+      const bad of [
+        "64 unless given.",
+        "For whom a lock is made, and what it tells.",
+        "So long as it lives.",
+        "It ends. Who waits is told.",
+        "@param me Who.",
+      ]
+    ) {
+      assert.ok(WRONG.some(({ pattern }) => pattern.test(bad)), bad);
+    }
+    assert.ok(!WRONG.some(({ pattern }) => pattern.test("Who holds it? A thread.")));
+  });
+});
