@@ -1,5 +1,6 @@
 /**
- * Where locks go, on a machine with several nodes: tests/stress/hand_offs.ts [--threads N] [--seconds N] [--patience MS]
+ * Where locks go, on a machine with several nodes:
+ * tests/stress/hand_offs.ts [--threads N] [--seconds N] [--patience MS] [--lock NAME]...
  *
  * For a guest: scripts/numa_vm --nodes 4 -- .tools/bin/bun tests/stress/hand_offs.ts --patience 5000. An emulated second
  * is long: the first of them go by before the threads' code is compiled, and are not counted; and ten milliseconds are a
@@ -8,7 +9,8 @@
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { CnaLock, CpuSet, launch, type Lock, McsLock, Mutex, Policy, topology } from "../../mod.ts";
+import { CpuSet, launch, Policy, topology } from "../../mod.ts";
+import { EXCLUSIVE } from "../support/locks.ts";
 import type { LockTask } from "../workers/locks.ts";
 
 const { values } = parseArgs({
@@ -16,22 +18,16 @@ const { values } = parseArgs({
     threads: { type: "string", default: "8" },
     seconds: { type: "string", default: "10" },
     patience: { type: "string", default: "10" },
+    lock: { type: "string", multiple: true, default: ["Mutex", "McsLock", "CnaLock"] },
   },
 });
 const threads = Number(values.threads);
-const options = { statistics: true };
-const mutexOptions = { ...options, patienceMs: Number(values.patience) };
+/** Locks take no notice of others' options. */
+const options = { statistics: true, patienceMs: Number(values.patience) };
 
-const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
-const LOCKS: Readonly<Record<string, () => Lock>> = {
-  Mutex: () => Mutex.create(shared(Mutex.bytes(mutexOptions)), mutexOptions),
-  McsLock: () => McsLock.create(shared(McsLock.bytes(options)), options),
-  CnaLock: () => CnaLock.create(shared(CnaLock.bytes(options)), options),
-};
-
-for (const [name, make] of Object.entries(LOCKS)) {
-  const lock = make();
-  const words = new Int32Array(shared(16));
+for (const side of EXCLUSIVE.filter(({ name }) => values.lock.includes(name))) {
+  const lock = side.lock(undefined, options);
+  const words = new Int32Array(new SharedArrayBuffer(16));
   const cpus = [...topology().allowedCpus];
   const running = Array.from({ length: threads }, (_, index) => {
     const policy = Policy.bindCpus(CpuSet.of(cpus[index % cpus.length] as number));
@@ -51,7 +47,7 @@ for (const [name, make] of Object.entries(LOCKS)) {
   const acquisitions = after.acquisitions - before.acquisitions;
   const across = after.handoffsAcross - before.handoffsAcross;
   process.stdout.write(
-    `${name}, ${threads} threads in ${topology().domains.length} domains: ${acquisitions} ` +
+    `${side.name}, ${threads} threads in ${topology().domains.length} domains: ${acquisitions} ` +
       `acquisitions, ${(100 * across / acquisitions).toFixed(1)} % from another domain\n`,
   );
 }

@@ -1,12 +1,13 @@
 /**
  * Tortures all locks for long, and terminates many holders of a mutex:
  * tests/stress/run.ts [--seconds N] [--threads N] [--terminations N] [--seed N] [--quota CPUS] [--hang SECONDS]
+ * [--lock NAME]
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { topology } from "../../mod.ts";
+import { EXCLUSIVE } from "../support/locks.ts";
 import { Quota } from "../support/quota.ts";
-import { LOCKS } from "./locks.ts";
 import { terminateHolders } from "./terminations.ts";
 import { tortureLock } from "./torture.ts";
 
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     quota: { type: "string" },
     hang: { type: "string", default: "10" },
+    lock: { type: "string", default: "" },
   },
 });
 const ms = Number(values.seconds) * 1000;
@@ -32,9 +34,11 @@ function quotaOf(cpus: number): Quota {
   return quota;
 }
 
-for (const { name, make, robust } of ms > 0 ? LOCKS : []) {
+const tortured = EXCLUSIVE.filter(({ name }) => name.startsWith(values.lock));
+if (tortured.length === 0) throw new Error(`there is no lock "${values.lock}"`);
+for (const { name, lock, robust } of ms > 0 ? tortured : []) {
   const done = await tortureLock({
-    lock: make(),
+    lock: lock(),
     threads,
     ms,
     seed: Number(values.seed),

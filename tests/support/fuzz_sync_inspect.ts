@@ -19,7 +19,7 @@ export type Kept = Omit<Pool, "doomed">;
 const SECOND = { timeoutMs: 1000 };
 
 function checkLock(name: string, row: Guarded, words: Int32Array, hasDead: boolean): string[] {
-  const { lock, at, reads, robust } = row;
+  const { lock, at, robust, stuck } = row;
   const wrong: string[] = [];
   const done = words[at + GUARDED.done] as number;
   const meant = words[at + GUARDED.meant] as number;
@@ -39,9 +39,8 @@ function checkLock(name: string, row: Guarded, words: Int32Array, hasDead: boole
   } catch (error) {
     const { code } = error as NumaError;
     const isBroken = hasDead && code === "EOWNERDEAD" && !robust;
-    const isRead = hasDead && !reads && code === "ETIMEDOUT" &&
-      (words[at + GUARDED.inRead] as number) > 0 &&
-      name.startsWith("RwSpinLock");
+    const isRead = hasDead && stuck && code === "ETIMEDOUT" &&
+      (words[at + GUARDED.inRead] as number) > 0;
     if (!isBroken && !isRead) wrong.push(`${name}: ${error}`);
   }
   const took = performance.now() - begun;

@@ -6,11 +6,11 @@ import assert from "node:assert/strict";
 import * as sync from "../../lib/sync/mod.ts";
 import { Arena, type Handle } from "../../mod.ts";
 import { freshArena, namedArena } from "./fuzz_sync_values.ts";
+import { type AnyLock, LOCKS, type Sides } from "./locks.ts";
 
-const { Barrier, CnaLock, CohortLock, Condition, Epoch, EventCount, Guard, Histogram } = sync;
-const { HistogramSnapshot, Latch, LimitedCounter, Lock, McsLock, Mutex, Once } = sync;
-const { PartitionedCounter, RwLock, RwSpinLock, Semaphore, SeqLock, SharedMutex } = sync;
-const { TicketLock } = sync;
+const { Barrier, Condition, Epoch, EventCount, Guard, Histogram, HistogramSnapshot } = sync;
+const { Latch, LimitedCounter, Lock, Mutex, Once, PartitionedCounter } = sync;
+const { Semaphore, SeqLock, SharedMutex } = sync;
 
 /** Gives memory of that size. */
 export type Memory = (bytes: number) => sync.SyncMemory;
@@ -75,8 +75,6 @@ function create<Type>(
   return type.create(...[room, ...between, options] as never[]) as Type;
 }
 
-type AnyLock = sync.Lock | sync.SharedMutex;
-
 const lockMethods: SyncKind<AnyLock>["methods"] = {
   acquire: () => [blocks()],
   tryAcquire: none,
@@ -112,25 +110,28 @@ function lockKind(type: Creator, more: object = {}): SyncKind<sync.Lock> {
   };
 }
 
+/** A lock of two sides. */
+type Whole = Sides<sync.Lock> & { toHandle(): Handle };
+
 /** The whole of a side, which keeps it alive as well. */
-const wholes = new WeakMap<object, sync.RwLock | sync.RwSpinLock>();
+const wholes = new WeakMap<object, Whole>();
 
 function sideKind(type: Creator, side: "read" | "write"): SyncKind<sync.Lock> {
   return {
     type: Lock,
     make(memory) {
-      const whole = create<sync.RwLock>(type, memory, TOLD);
+      const whole = create<Whole>(type, memory, TOLD);
       wholes.set(whole[side], whole);
       return whole[side];
     },
     methods: lockMethods,
     statics: {},
-    hold: (lock) => holdLock((wholes.get(lock) as sync.RwLock).write),
+    hold: (lock) => holdLock((wholes.get(lock) as Whole).write),
     use: useLock,
   };
 }
 
-function wholeKind(type: Creator): SyncKind<sync.RwLock> {
+function wholeKind(type: Creator): SyncKind<Whole> {
   return {
     type,
     make: (memory) => create(type, memory, TOLD),
@@ -417,18 +418,24 @@ const sharedMutex: SyncKind<sync.SharedMutex> = {
   use: useLock,
 };
 
+/** Locks by their rows: whole, and each side. */
+function lockKinds(): Record<string, unknown> {
+  const kinds: Record<string, unknown> = {};
+  for (const { type, options, shared } of LOCKS) {
+    const { name } = type;
+    if (shared === undefined) kinds[name] = lockKind(type, options);
+    else {
+      kinds[name] = wholeKind(type);
+      for (const side of ["read", "write"] as const) {
+        kinds[`${name} to ${side}`] = sideKind(type, side);
+      }
+    }
+  }
+  return kinds;
+}
+
 const all = {
-  Mutex: lockKind(Mutex),
-  McsLock: lockKind(McsLock),
-  TicketLock: lockKind(TicketLock),
-  CnaLock: lockKind(CnaLock, { passes: 3 }),
-  CohortLock: lockKind(CohortLock, { passes: 3 }),
-  RwLock: wholeKind(RwLock),
-  "RwLock, to read": sideKind(RwLock, "read"),
-  "RwLock, to write": sideKind(RwLock, "write"),
-  RwSpinLock: wholeKind(RwSpinLock),
-  "RwSpinLock, to read": sideKind(RwSpinLock, "read"),
-  "RwSpinLock, to write": sideKind(RwSpinLock, "write"),
+  ...lockKinds(),
   SharedMutex: sharedMutex,
   Guard: guard,
   Condition: condition,

@@ -2,13 +2,12 @@
  * What the random programs of several threads share, and what has to be true of it in the end.
  */
 import * as numakit from "../../mod.ts";
-import type { Lock, SharedMutex } from "../../mod.ts";
 import { SYNC_KINDS } from "./fuzz_sync_kinds.ts";
 import { freshArena } from "./fuzz_sync_values.ts";
+import { type AnyLock, READ, sideFor, SIDES } from "./locks.ts";
 
-const { Barrier, CnaLock, CohortLock, Condition, Epoch, EventCount, Histogram } = numakit;
-const { Latch, LimitedCounter, McsLock, Mutex, Once, PartitionedCounter } = numakit;
-const { RwLock, RwSpinLock, Semaphore, SeqLock, TicketLock } = numakit;
+const { Barrier, Condition, Epoch, EventCount, Histogram, Latch, LimitedCounter } = numakit;
+const { Mutex, Once, PartitionedCounter, Semaphore, SeqLock } = numakit;
 
 /** Words that a lock guards; what `meant` says was done under the lock, `done` was told without it. */
 export const GUARDED = { inside: 0, done: 1, meant: 2, inRead: 3, words: 4 } as const;
@@ -34,13 +33,15 @@ export const RECORD = 4;
 
 /** A lock with what it guards. */
 export interface Guarded {
-  readonly lock: Lock | SharedMutex;
+  readonly lock: AnyLock;
   /** Where its words are. */
   readonly at: number;
   /** Whether others may be inside, too. */
   readonly reads: boolean;
   /** Whether it is there for others when its owner is dead. */
   readonly robust: boolean;
+  /** Whether a dead reader may keep it closed. */
+  readonly stuck: boolean;
 }
 
 function whole(): {
@@ -72,31 +73,25 @@ function whole(): {
   };
 }
 
-function guardedLocks(arena: numakit.Arena): Record<string, Guarded> {
-  const shared = (bytes: number) => new SharedArrayBuffer(bytes);
-  const rw = RwLock.create(shared(RwLock.bytes()));
-  const spin = RwSpinLock.create(shared(RwSpinLock.bytes()));
-  const told = { statistics: true };
-  const alone: readonly (readonly [string, Lock | SharedMutex, boolean])[] = [
-    ["Mutex", Mutex.create(shared(Mutex.bytes())), true],
-    ["Mutex with statistics", Mutex.create(shared(Mutex.bytes(told)), told), true],
-    ["McsLock", McsLock.create(shared(McsLock.bytes())), false],
-    ["TicketLock", TicketLock.create(shared(TicketLock.bytes())), false],
-    ["CnaLock", CnaLock.create(shared(CnaLock.bytes())), false],
-    ["CohortLock", CohortLock.create(shared(CohortLock.bytes())), false],
-    ["SharedMutex", numakit.SharedMutex.create(arena), true],
-    ["RwLock, to write", rw.write, true],
-    ["RwSpinLock, to write", spin.write, true],
-  ];
+/** All locks, or those of a class. Sides of a lock guard the same words; writers come first, who repair what readers get. */
+function guardedLocks(arena: numakit.Arena, type: string): Record<string, Guarded> {
   const locks: Record<string, Guarded> = {};
-  for (const [index, [name, lock, robust]] of alone.entries()) {
-    locks[name] = { lock, at: index * GUARDED.words, reads: false, robust };
+  const readers: Record<string, Guarded> = {};
+  let at = 0;
+  for (const { name, row, robust, make, needsName } of SIDES.filter(({ isRead }) => !isRead)) {
+    if (!name.startsWith(type)) continue;
+    const { lock, other } = make(needsName ? arena : undefined);
+    const reader = READ.find((side) => side.row === row);
+    const stuck = reader?.findsDead === false;
+    locks[name] = { lock, at, reads: false, robust, stuck };
+    if (reader) readers[reader.name] = { lock: other, at, reads: true, robust: true, stuck: false };
+    at += GUARDED.words;
   }
-  for (const [name, { read }] of [["RwLock", rw], ["RwSpinLock", spin]] as const) {
-    const { at } = locks[`${name}, to write`] as Guarded;
-    locks[`${name}, to read`] = { lock: read, at, reads: true, robust: true };
+  if (type === "") {
+    const lock = sideFor(Mutex).lock(undefined, { statistics: true });
+    locks["Mutex with statistics"] = { lock, at, reads: false, robust: true, stuck: false };
   }
-  return locks;
+  return { ...locks, ...readers };
 }
 
 /** Everything that programs share. */
@@ -118,15 +113,19 @@ export function tallyAt(pool: Pick<Pool, "words">): number {
   return pool.words.length - TALLY.words;
 }
 
-/** Everything, as new. */
-export function makePool(): Pool {
+/**
+ * Makes everything.
+ *
+ * @param type The class of the only lock. Default: all of them.
+ */
+export function makePool(type = ""): Pool {
   const doomed = freshArena("2 MiB");
   const objects: Record<string, object> = {};
   for (const [name, kind] of Object.entries(SYNC_KINDS)) {
     if ("toHandle" in kind.methods) objects[name] = kind.make(() => doomed);
   }
   const arena = freshArena();
-  const locks = guardedLocks(arena);
+  const locks = guardedLocks(arena, type);
   const words = new Int32Array(
     new SharedArrayBuffer((Object.keys(locks).length * GUARDED.words + TALLY.words) * 4),
   );

@@ -5,21 +5,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   Arena,
   Barrier,
-  CnaLock,
-  CohortLock,
   Condition,
   Epoch,
   EventCount,
   Latch,
   launch,
-  type Lock,
-  McsLock,
   Mutex,
   Once,
-  RwLock,
-  RwSpinLock,
   Semaphore,
-  SharedMutex,
   type Thread,
   TicketLock,
 } from "../../mod.ts";
@@ -27,51 +20,39 @@ import { endWaits, evict, forget, settle } from "../../lib/memory/mapping/tenant
 import { claimWaiter } from "../../lib/wait/thread_waiter.ts";
 import { sibling } from "../support/checkout.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
+import { type AnyLock, EXCLUSIVE, type LockSide, READ, SIDES } from "../support/locks.ts";
 import { type AbandonTask, outcome } from "../workers/abandoner.ts";
 
 const module = sibling(import.meta.url, "../workers/abandoner");
 
-type AnyLock = Lock | SharedMutex;
-
-/** What is held, by whom it is waited for, and how that ends. */
+/** What is held, and how the waits of others for it end. */
 interface Case {
-  readonly make: (arena: Arena) => { readonly held: AnyLock; readonly wanted: AnyLock };
+  /** The lock that is held, and the one that is then waited for. */
+  make(arena: Arena): { readonly held: AnyLock; readonly wanted: AnyLock };
+  readonly side: LockSide<AnyLock>;
   readonly ends: "ownerDied" | "EOWNERDEAD" | "got";
 }
 
-const same = (lock: AnyLock): { held: AnyLock; wanted: AnyLock } => ({ held: lock, wanted: lock });
+function caseOf(side: LockSide<AnyLock>): Case {
+  const { isRead, robust } = side;
+  return {
+    make(arena) {
+      const { lock, other } = side.make(arena);
+      return { held: lock, wanted: isRead ? other : lock };
+    },
+    side,
+    ends: isRead ? "got" : robust ? "ownerDied" : "EOWNERDEAD",
+  };
+}
 
-const CASES: Readonly<Record<string, Case>> = {
-  Mutex: { make: (arena) => same(Mutex.create(arena)), ends: "ownerDied" },
-  McsLock: { make: (arena) => same(McsLock.create(arena)), ends: "EOWNERDEAD" },
-  TicketLock: { make: (arena) => same(TicketLock.create(arena)), ends: "EOWNERDEAD" },
-  CnaLock: { make: (arena) => same(CnaLock.create(arena)), ends: "EOWNERDEAD" },
-  CohortLock: { make: (arena) => same(CohortLock.create(arena)), ends: "EOWNERDEAD" },
-  "RwLock, written": { make: (arena) => same(RwLock.create(arena).write), ends: "ownerDied" },
-  "RwLock, read": {
-    make(arena) {
-      const { read, write } = RwLock.create(arena);
-      return { held: read, wanted: write };
-    },
-    ends: "got",
-  },
-  "RwSpinLock, written": {
-    make: (arena) => same(RwSpinLock.create(arena).write),
-    ends: "ownerDied",
-  },
-  "RwSpinLock, read": {
-    make(arena) {
-      const { read, write } = RwSpinLock.create(arena);
-      return { held: read, wanted: write };
-    },
-    ends: "got",
-  },
-  SharedMutex: { make: (arena) => same(SharedMutex.create(arena)), ends: "ownerDied" },
-};
+const CASES: Readonly<Record<string, Case>> = Object.fromEntries(
+  SIDES.map((side) => [side.name, caseOf(side)]),
+);
 let names = 0;
 
-function arenaFor(name: string): Arena {
-  const named = name === "SharedMutex" ? { name: `abandon-${process.pid}-${names++}` } : {};
+function arenaFor(name = ""): Arena {
+  const needsName = CASES[name]?.side.needsName === true;
+  const named = needsName ? { name: `abandon-${process.pid}-${names++}` } : {};
   return Arena.create({ node: 0, size: "1 MiB", ...named });
 }
 
@@ -182,9 +163,9 @@ describe("a thread that destroys an arena in which it holds", () => {
   });
 
   it("a lock to read twice, once by acquireAsync, keeps no writer out", async () => {
-    for (const type of [RwLock, RwSpinLock]) {
-      const arena = arenaFor("");
-      const { read, write } = type.create(arena);
+    for (const side of READ) {
+      const arena = arenaFor();
+      const { lock: read, other: write } = side.make(arena);
       read.acquire();
       await read.acquireAsync();
       const words = new Int32Array(new SharedArrayBuffer(12));
@@ -228,7 +209,7 @@ describe("a thread that destroys an arena in which it holds", () => {
 
   it("a place at a barrier breaks it", async () => {
     for (const isAsync of [false, true]) {
-      using arena = arenaFor("");
+      using arena = arenaFor();
       const barrier = Barrier.create(arena, 3);
       const words = new Int32Array(new SharedArrayBuffer(12));
       const holder = run({ task: "leave", arena, held: { barrier }, isAsync, words });
@@ -243,7 +224,7 @@ describe("a thread that destroys an arena in which it holds", () => {
   });
 
   it("something that is to be done once leaves it to the others", async () => {
-    using arena = arenaFor("");
+    using arena = arenaFor();
     const once = Once.create(arena);
     const words = new Int32Array(new SharedArrayBuffer(12));
     const holder = run({ task: "leave", arena, held: { once }, isAsync: true, words });
@@ -257,7 +238,7 @@ describe("a thread that destroys an arena in which it holds", () => {
   });
 
   it("an epoch holds up nobody's memory", async () => {
-    using arena = arenaFor("");
+    using arena = arenaFor();
     const epoch = Epoch.create(arena);
     const words = new Int32Array(new SharedArrayBuffer(12));
     const holder = run({ task: "leave", arena, held: { epoch }, words });
@@ -274,9 +255,9 @@ describe("a thread that destroys an arena in which it holds", () => {
 });
 
 describe("a thread that returns while it holds", () => {
-  for (const [name, { ends }] of Object.entries(CASES)) {
-    // A dead reader of a RwSpinLock cannot be told from a slow one.
-    if (name === "RwSpinLock, read") continue;
+  for (const [name, { ends, side }] of Object.entries(CASES)) {
+    // A dead reader may be one that cannot be told from a slow one.
+    if (!side.findsDead) continue;
     it(`a ${name} is followed by who waits`, async () => {
       const [first, second] = await abandon(name, "return", false);
       const after = ends === "ownerDied" ? "got" : ends;
@@ -289,7 +270,7 @@ describe("the waits of a thread that destroys their arena", () => {
   /** Something that waits, and what would end it. */
   const WAITS: Readonly<Record<string, (arena: Arena) => Promise<unknown>>> = {
     ...Object.fromEntries(
-      Object.entries(CASES).filter(([name]) => name !== "SharedMutex").map(([name, { make }]) => [
+      Object.entries(CASES).filter(([, { side }]) => !side.needsName).map(([name, { make }]) => [
         name,
         (arena: Arena): Promise<unknown> => {
           const { held, wanted } = make(arena);
@@ -337,9 +318,9 @@ describe("the waits of a thread that destroys their arena", () => {
   }
 
   it("do not break a queue that others wait in", async () => {
-    for (const type of [McsLock, TicketLock, CnaLock, CohortLock]) {
-      using arena = arenaFor("");
-      const lock = type.create(arena);
+    for (const side of EXCLUSIVE.filter(({ row }) => row.overtaken < Infinity)) {
+      using arena = arenaFor();
+      const lock = side.lock(arena);
       const words = new Int32Array(new SharedArrayBuffer(12));
       const holder = run({ task: "return", arena, held: { lock }, words });
       holder.join().catch(() => {});

@@ -5,8 +5,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import {
   Arena,
-  CnaLock,
-  CohortLock,
   Condition,
   EventCount,
   Latch,
@@ -15,33 +13,20 @@ import {
   McsLock,
   Mutex,
   Once,
-  RwLock,
-  RwSpinLock,
   Semaphore,
   SharedMutex,
-  type SyncMemory,
   type Thread,
-  TicketLock,
 } from "../../mod.ts";
 import { Replicated } from "../../lib/memory/spread/replicated.ts";
 import { claimWaiter } from "../../lib/wait/thread_waiter.ts";
 import { sibling } from "../support/checkout.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
+import { type AnyLock, EXCLUSIVE, READ } from "../support/locks.ts";
 import type { HolderTask } from "../workers/holder.ts";
 
 const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
 const module = sibling(import.meta.url, "../workers/holder");
 
-/** A lock of each kind, with the default number of threads. */
-const LOCKS: Readonly<Record<string, (memory?: SyncMemory) => Lock>> = {
-  Mutex: (memory = shared(Mutex.bytes())) => Mutex.create(memory),
-  McsLock: (memory = shared(McsLock.bytes())) => McsLock.create(memory),
-  TicketLock: (memory = shared(TicketLock.bytes())) => TicketLock.create(memory),
-  CnaLock: (memory = shared(CnaLock.bytes())) => CnaLock.create(memory),
-  CohortLock: (memory = shared(CohortLock.bytes())) => CohortLock.create(memory),
-  "RwLock to write": (memory = shared(RwLock.bytes())) => RwLock.create(memory).write,
-  "RwSpinLock to write": (memory = shared(RwSpinLock.bytes())) => RwSpinLock.create(memory).write,
-};
 const MANY = 1000;
 
 /** The slots that are taken: one for each thread, and for what it awaits. */
@@ -52,7 +37,7 @@ function slotsTaken(): number {
 }
 
 /** Holds a lock in a thread of its own until it is told. */
-async function holdElsewhere(lock: Lock | SharedMutex): Promise<() => Promise<unknown>> {
+async function holdElsewhere(lock: AnyLock): Promise<() => Promise<unknown>> {
   const words = new Int32Array(shared(8));
   const args: HolderTask = { locks: [lock], words };
   const thread: Thread<unknown> = launch(module, { args });
@@ -65,7 +50,7 @@ async function holdElsewhere(lock: Lock | SharedMutex): Promise<() => Promise<un
 }
 
 /** So many waits for a lock, and the order in which they had it. */
-function many(lock: Lock | SharedMutex, count = MANY): { all: Promise<unknown>; order: number[] } {
+function many(lock: AnyLock, count = MANY): { all: Promise<unknown>; order: number[] } {
   const order: number[] = [];
   let inside = 0;
   const one = async (index: number): Promise<void> => {
@@ -80,7 +65,7 @@ function many(lock: Lock | SharedMutex, count = MANY): { all: Promise<unknown>; 
 }
 
 describe(`${MANY} asynchronous waits of one thread`, () => {
-  for (const [name, make] of Object.entries(LOCKS)) {
+  for (const { name, lock: make } of EXCLUSIVE) {
     it(`have a ${name} one after the other, in one slot`, async () => {
       const lock = make();
       const before = slotsTaken();
@@ -126,9 +111,8 @@ describe(`${MANY} asynchronous waits of one thread`, () => {
   });
 
   it("read together, and let writers of other threads and of their own in", async () => {
-    for (
-      const { read, write } of [RwLock, RwSpinLock].map((type) => type.create(shared(type.bytes())))
-    ) {
+    for (const side of READ) {
+      const { lock: read, other: write } = side.make();
       const guards = await Promise.all(Array.from({ length: MANY }, () => read.acquireAsync()));
       let wrote = 0;
       const mine = write.acquireAsync().then((guard) => (wrote++, guard));
@@ -252,8 +236,8 @@ describe(`${MANY} asynchronous waits of one thread`, () => {
   });
 
   it("read as soon as a writer of their thread that was before them gives up", async () => {
-    for (const type of [RwLock, RwSpinLock]) {
-      const { read, write } = type.create(shared(type.bytes()));
+    for (const side of READ) {
+      const { lock: read, other: write } = side.make();
       const reader = await read.acquireAsync();
       const writer = rejectsCode(write.acquireAsync({ timeoutMs: 5 }), "ETIMEDOUT");
       const next = read.acquireAsync({ timeoutMs: 5000 });
@@ -305,7 +289,7 @@ describe(`${MANY} asynchronous waits of one thread`, () => {
   });
 
   it("leave the lock to whatever their thread does next, and do not keep it from a call that sleeps", async () => {
-    for (const [name, make] of Object.entries(LOCKS)) {
+    for (const { name, lock: make } of EXCLUSIVE) {
       const lock = make();
       const guard = await lock.acquireAsync();
       const next = lock.acquireAsync();

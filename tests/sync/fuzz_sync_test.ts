@@ -9,7 +9,7 @@ import { random } from "../support/fuzz.ts";
 import { fuzzFunction, fuzzKind, uncovered } from "../support/fuzz_sync_calls.ts";
 import { SYNC_FUNCTIONS, SYNC_KINDS } from "../support/fuzz_sync_kinds.ts";
 import { inspect } from "../support/fuzz_sync_inspect.ts";
-import { makePool, type Pool, TALLY, tallyAt } from "../support/fuzz_sync_pool.ts";
+import { makePool, TALLY, tallyAt } from "../support/fuzz_sync_pool.ts";
 import { runSyncProgram } from "../support/fuzz_sync_program.ts";
 import type { InspectTask, SyncFuzzTask } from "../support/fuzz_sync_worker.ts";
 
@@ -22,6 +22,8 @@ const CALLS = 60;
 /** Runs so many times as much, or another sequence of programs. */
 const TIMES = Number(process.env["NUMAKIT_FUZZ_TIMES"] ?? 1);
 const SEED = Number(process.env["NUMAKIT_FUZZ_SEED"] ?? 1) * 1_000_000;
+/** The class of the only lock in the programs. */
+const LOCK = process.env["NUMAKIT_FUZZ_LOCK"];
 /** Threads that take so long hang: programs take a second or two. */
 const HANG_MS = 30_000;
 
@@ -63,7 +65,7 @@ async function ended(thread: Thread<string[]>, told: string): Promise<unknown> {
 
 /** Threads that run programs on the same objects, and what is left after them. */
 async function runRound(from: number, deadly: boolean): Promise<void> {
-  const pool = makePool();
+  const pool = makePool(LOCK);
   const next = random(from);
   const tally = (word: keyof typeof TALLY) => Atomics.load(pool.words, tallyAt(pool) + TALLY[word]);
   const threads = Array.from({ length: THREADS }, (_, index) => {
@@ -104,7 +106,7 @@ async function runRound(from: number, deadly: boolean): Promise<void> {
 
 describe("random programs of calls of lib/sync", () => {
   it(`fail with nothing but NumaError, and add up: ${ALONE} alone`, async () => {
-    const pool: Pool = makePool();
+    const pool = makePool(LOCK);
     for (let seed = SEED; seed < SEED + ALONE * TIMES; seed++) {
       await runSyncProgram(pool, { seed, thread: 1, calls: CALLS, abandons: false });
     }

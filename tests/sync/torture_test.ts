@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { topology } from "../../mod.ts";
-import { LOCKS } from "../stress/locks.ts";
+import { McsLock, Mutex, topology } from "../../mod.ts";
 import { terminateHolders } from "../stress/terminations.ts";
 import { tortureLock } from "../stress/torture.ts";
 import { runModule, sibling } from "../support/checkout.ts";
+import { EXCLUSIVE, sideFor } from "../support/locks.ts";
 import { Quota } from "../support/quota.ts";
 
 /** `tests/stress/run.ts` does the same for longer. */
@@ -21,7 +21,7 @@ function whyNoQuota(): string | undefined {
 }
 
 describe("torture", () => {
-  for (const { name, make, robust } of LOCKS) {
+  for (const { name, lock: make, robust } of EXCLUSIVE) {
     for (const times of [2, 4]) {
       it(`of ${name} by ${times} threads a CPU`, async () => {
         const lock = make();
@@ -37,7 +37,8 @@ describe("torture", () => {
   }
 
   const skip = whyNoQuota() ?? false;
-  for (const { name, make, robust } of LOCKS.filter(({ name }) => /^(Mutex|McsLock)$/.test(name))) {
+  // One that whoever finds it free takes, and one that is handed on.
+  for (const { name, lock: make, robust } of [Mutex, McsLock].map(sideFor)) {
     it(`of ${name} by 4 threads with half a CPU's quota`, { skip }, async () => {
       using quota = Quota.set(QUOTA) as Quota;
       const lock = make();

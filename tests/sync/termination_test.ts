@@ -5,60 +5,31 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   Arena,
   Barrier,
-  CnaLock,
-  CohortLock,
   Condition,
   EventCount,
   Latch,
   launch,
-  type Lock,
   McsLock,
   Mutex,
   Once,
   Replicated,
-  RwLock,
-  RwSpinLock,
   Semaphore,
-  SharedMutex,
-  TicketLock,
   type WaitStrategy,
 } from "../../mod.ts";
 import { sibling } from "../support/checkout.ts";
+import { type AnyLock, type LockSide, sideFor, SIDES } from "../support/locks.ts";
 import type { WaitFor, WaitingTask } from "../workers/waiting.ts";
 
 const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
-const held = (lock: Lock): WaitFor => {
-  lock.acquire();
+/** A lock that this thread holds, by the other side where it has one. */
+function held({ make }: LockSide<AnyLock>, memory?: Arena): WaitFor {
+  const { lock, other } = make(memory);
+  other.acquire();
   return { lock };
-};
+}
 
-/** What a thread can wait for, which this one never lets happen. */
+/** What a thread can wait for besides a lock, which this one never lets happen. */
 const WAITS: Readonly<Record<string, () => WaitFor>> = {
-  "a Mutex": () => held(Mutex.create(shared(Mutex.bytes()))),
-  "a McsLock": () => held(McsLock.create(shared(McsLock.bytes()))),
-  "a TicketLock": () => held(TicketLock.create(shared(TicketLock.bytes()))),
-  "a CnaLock": () => held(CnaLock.create(shared(CnaLock.bytes()))),
-  "a CohortLock": () => held(CohortLock.create(shared(CohortLock.bytes()))),
-  "a RwLock to read": () => {
-    const lock = RwLock.create(shared(RwLock.bytes()));
-    lock.write.acquire();
-    return { lock: lock.read };
-  },
-  "a RwLock to write": () => {
-    const lock = RwLock.create(shared(RwLock.bytes()));
-    lock.read.acquire();
-    return { lock: lock.write };
-  },
-  "a RwSpinLock to read": () => {
-    const lock = RwSpinLock.create(shared(RwSpinLock.bytes()));
-    lock.write.acquire();
-    return { lock: lock.read };
-  },
-  "a RwSpinLock to write": () => {
-    const lock = RwSpinLock.create(shared(RwSpinLock.bytes()));
-    lock.read.acquire();
-    return { lock: lock.write };
-  },
   "a Semaphore": () => ({ semaphore: Semaphore.create(shared(Semaphore.bytes()), 0) }),
   "a Barrier": () => ({ barrier: Barrier.create(shared(Barrier.bytes()), 2) }),
   "a Latch": () => ({ latch: Latch.create(shared(Latch.bytes()), 1) }),
@@ -102,13 +73,21 @@ async function check(wait: WaitFor, strategy?: WaitStrategy): Promise<void> {
 }
 
 describe(`a thread is gone within ${MOST_MS} ms of its termination`, () => {
+  for (const side of SIDES) {
+    it(`while it waits for a ${side.name}`, async () => {
+      const name = `termination-${process.pid}`;
+      using arena = side.needsName ? Arena.create({ node: 0, size: "64 KiB", name }) : undefined;
+      await check(held(side, arena));
+    });
+  }
+
   for (const [name, make] of Object.entries(WAITS)) {
     it(`while it waits for ${name}`, async () => await check(make()));
   }
 
   it("while it spins or yields for as long as one can say", async () => {
-    await check(WAITS["a Mutex"]?.() as WaitFor, { spins: 1_000_000, yields: 0 });
-    await check(WAITS["a McsLock"]?.() as WaitFor, { spins: 0, yields: 100_000 });
+    await check(held(sideFor(Mutex)), { spins: 1_000_000, yields: 0 });
+    await check(held(sideFor(McsLock)), { spins: 0, yields: 100_000 });
   });
 
   it("while it waits to update a Replicated", async () => {
@@ -117,13 +96,5 @@ describe(`a thread is gone within ${MOST_MS} ms of its termination`, () => {
     replicated.update(new Uint8Array(64));
     await check({ replicated });
     assert.equal(replicated.version, 1);
-  });
-
-  it("while it waits for a SharedMutex", async () => {
-    using arena = Arena.create({ node: 0, size: "64 KiB", name: `termination-${process.pid}` });
-    const lock = SharedMutex.create(arena);
-    lock.acquire();
-    await check({ lock });
-    lock.release();
   });
 });
