@@ -2,19 +2,21 @@ import {
   type Condition,
   type Epoch,
   type EventCount,
+  type Lock,
   type Mutex,
-  type RwLock,
-  type RwSpinLock,
   type SeqLock,
   worker,
 } from "../../mod.ts";
+import type { Sides } from "../support/locks.ts";
 
 /** What a thread is to do. `words` are shared; 0 to 7 are the task's, 8 counts threads that are ready. */
 export type ReadersTask =
   & { readonly words: Int32Array; readonly times: number }
   & (
-    | { readonly task: "read" | "write" | "die"; readonly lock: RwLock | RwSpinLock }
-    | { readonly task: "die reading"; readonly lock: RwLock }
+    | {
+      readonly task: "read" | "write" | "die" | "die reading";
+      readonly lock: Sides<Lock>;
+    }
     | { readonly task: "look" | "put"; readonly record: SeqLock }
     | { readonly task: "take" | "make"; readonly events: EventCount }
     | { readonly task: "consume" | "produce"; readonly lock: Mutex; readonly filled: Condition }

@@ -6,7 +6,11 @@ import { EventCountCore } from "../../lib/sync/conditions/event_count_core.ts";
 import { RwCore } from "../../lib/sync/readers/rw_core.ts";
 import { RwSpinCore } from "../../lib/sync/readers/rw_spin_core.ts";
 import { READ_TRIES, SeqCore } from "../../lib/sync/readers/seq_core.ts";
+import type { LockCore } from "../../lib/sync/locks/lock_core.ts";
 import { ID_MASK, LINE_WORDS, type Waiter } from "../../lib/wait/waiter.ts";
+import { SHARED, type Sides } from "../support/locks.ts";
+
+// The algorithms over plain words, one thread after the other; readers_test.ts has the classes, in real threads.
 
 const SHAPE = { threads: 4, domains: 2 };
 
@@ -37,12 +41,11 @@ function wordsOf(words: number): Int32Array {
   return new Int32Array(new SharedArrayBuffer(words * 4));
 }
 
-for (const [name, make] of [["RwCore", RwCore], ["RwSpinCore", RwSpinCore]] as const) {
-  describe(`${name}, one thread after the other`, () => {
-    const setup = (): { a: Waiter; b: Waiter; crew: Crew; lock: RwCore | RwSpinCore } => {
+for (const { core } of SHARED) {
+  describe(`${core.name}, one thread after the other`, () => {
+    const setup = (): { a: Waiter; b: Waiter; crew: Crew; lock: Sides<LockCore> } => {
       const crew = new Crew();
-      const lock = new make(wordsOf(make.words(SHAPE)), SHAPE);
-      return { a: crew.member(0), b: crew.member(3), crew, lock };
+      return { a: crew.member(0), b: crew.member(3), crew, lock: core.make(SHAPE) };
     };
 
     it("lets many read, or one write", () => {
@@ -97,17 +100,17 @@ for (const [name, make] of [["RwCore", RwCore], ["RwSpinCore", RwSpinCore]] as c
       crew.dead.add(a.id);
       assert.equal(lock.read.begin(b), false);
       assert.deepEqual(lock.read.wait(b).next(false), { value: false, done: true });
-      assert.equal(lock.read.broken(), true);
+      assert.equal(lock.read.broken?.(), true);
       assert.ok(lock.write.tryAcquire(b));
-      assert.equal(lock.write.ownerDied(), true);
+      assert.equal(lock.write.ownerDied?.(), true);
       assert.ok(lock.write.release(b));
       assert.equal(lock.write.tryAcquire(b), false);
-      assert.equal(lock.write.broken(), true);
-      assert.ok(lock.write.markConsistent(b));
-      assert.equal(lock.write.markConsistent(b), false);
+      assert.equal(lock.write.broken?.(), true);
+      assert.ok(lock.write.markConsistent?.(b));
+      assert.equal(lock.write.markConsistent?.(b), false);
       assert.ok(lock.read.tryAcquire(b) && lock.read.release(b));
       assert.ok(lock.write.tryAcquire(b));
-      assert.equal(lock.write.ownerDied(), false);
+      assert.equal(lock.write.ownerDied?.(), false);
     });
   });
 }

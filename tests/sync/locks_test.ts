@@ -1,0 +1,319 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  Arena,
+  CnaLock,
+  CohortLock,
+  launch,
+  type Lock,
+  type LockOptions,
+  type NumaError,
+  type Thread,
+} from "../../mod.ts";
+import { decode } from "../../lib/base/handle.ts";
+import { sibling } from "../support/checkout.ts";
+import { counting } from "../support/counting.ts";
+import { rejectsCode, throwsCode } from "../support/errors.ts";
+import { EXCLUSIVE, type LocalSide, sideFor } from "../support/locks.ts";
+import type { LockTask } from "../workers/locks.ts";
+
+// The locks as everybody uses them, in real threads; lock_cores_test.ts has their algorithms.
+
+const module = sibling(import.meta.url, "../workers/locks");
+
+function run(args: LockTask): Thread<number> {
+  return launch<number>(module, { args });
+}
+
+/** Resolves when a word has got there. */
+async function reaches(words: Int32Array, index: number, value: number): Promise<void> {
+  while (Atomics.load(words, index) < value) await sleep(1);
+}
+
+/** Lets so many threads go on at the same time. */
+async function start(words: Int32Array, threads: number): Promise<void> {
+  await reaches(words, 1, threads);
+  Atomics.store(words, 2, 1);
+  Atomics.notify(words, 2);
+}
+
+const shared = (): Int32Array => new Int32Array(new SharedArrayBuffer(16));
+
+/** A thread's turns: a lock that is handed on takes a context switch each. */
+const turnsOf = ({ row }: LocalSide, many: number): number => row.overtaken < Infinity ? 150 : many;
+
+/** What all of them do. */
+function testLock(side: LocalSide): void {
+  const { atomics, row: { type } } = side;
+  const make = (options: LockOptions = {}): Lock => side.lock(undefined, options);
+
+  it("is held by one at a time, and given back once", () => {
+    const lock = make();
+    assert.equal(lock.held, false);
+    {
+      using guard = lock.acquire();
+      assert.equal(guard.ownerDied, false);
+      assert.equal(lock.held, true);
+      throwsCode(() => lock.acquire(), "EDEADLK");
+      throwsCode(() => lock.tryAcquire(), "EDEADLK");
+    }
+    assert.equal(lock.held, false);
+    throwsCode(() => lock.release(), "EOWNER");
+    const guard = lock.tryAcquire();
+    assert.ok(guard);
+    guard.release();
+    guard.release();
+    assert.equal(lock.held, false);
+    assert.equal(lock.markConsistent(), false);
+  });
+
+  it("is one object in a thread, whatever way it came there", () => {
+    const lock = make();
+    assert.equal(decode(lock.toHandle()), lock);
+    assert.equal(decode(structuredClone(lock.toHandle())), lock);
+    using arena = Arena.create({ node: 0, size: "1 MiB" });
+    const other = side.lock(arena);
+    assert.notEqual(other, lock);
+    assert.equal(decode(other.toHandle()), other);
+    const whole = type.create(new SharedArrayBuffer(type.bytes()));
+    assert.equal(type.fromHandle(whole.toHandle()), whole);
+  });
+
+  it(`takes ${JSON.stringify(atomics)} and no foreign call uncontended`, () => {
+    const lock = make();
+    lock.acquire();
+    lock.release();
+    const counted = counting(() => {
+      lock.acquire();
+      lock.release();
+    });
+    assert.deepEqual(counted, { atomics, helper: {} });
+  });
+
+  it("refuses what cannot be", () => {
+    for (const wrong of [-1, 0, 0.5, NaN, 4097, 2 ** 53, "1", null, {}]) {
+      throwsCode(() => make({ threads: wrong as number }), "EINVAL");
+    }
+    for (const wrong of [-1, 0.5, NaN, 2 ** 53, "1", null, {}]) {
+      throwsCode(() => make().acquire({ timeoutMs: wrong as number }), "EINVAL");
+    }
+    for (const wrong of [undefined, null, 7, "x", new ArrayBuffer(4096), new Uint8Array(4096)]) {
+      throwsCode(() => type.create(wrong as never), "EINVAL");
+      throwsCode(() => type.fromHandle(wrong as never), "EINVAL");
+    }
+    throwsCode(() => side.lock(new SharedArrayBuffer(side.bytes() - 4)), "EINVAL");
+    const used = new SharedArrayBuffer(side.bytes());
+    side.lock(used);
+    throwsCode(() => side.lock(used), "EBUSY");
+    const alone = side.lock(new Int32Array(side.bytes() / 4));
+    alone.acquire();
+    alone.release();
+    throwsCode(() => alone.toHandle(), "EINVAL");
+  });
+
+  it("does not block the main thread unasked, and times out", async () => {
+    const lock = make();
+    const words = shared();
+    const thread = run({ task: "hold", lock, words });
+    await reaches(words, 1, 1);
+    throwsCode(() => lock.acquire(), "EWOULDBLOCK");
+    throwsCode(() => lock.acquire({ block: true, timeoutMs: 20 }), "ETIMEDOUT");
+    assert.equal(lock.tryAcquire(), undefined);
+    await rejectsCode(lock.acquireAsync({ timeoutMs: 20 }), "ETIMEDOUT");
+    const controller = new AbortController();
+    const aborted = lock.acquireAsync({ signal: controller.signal });
+    controller.abort(new Error("enough"));
+    await assert.rejects(aborted, /enough/);
+    await assert.rejects(lock.acquireAsync({ signal: controller.signal }), /enough/);
+    const waiting = lock.acquireAsync();
+    Atomics.store(words, 2, 1);
+    Atomics.notify(words, 2);
+    await thread.join();
+    (await waiting).release();
+    using _guard = lock.acquire();
+  });
+
+  it("excludes asynchronous waits of one thread from each other", async () => {
+    const lock = make();
+    let inside = 0;
+    let most = 0;
+    await Promise.all(Array.from({ length: 10 }, async () => {
+      using _guard = await lock.acquireAsync();
+      most = Math.max(most, ++inside);
+      await sleep(1);
+      inside--;
+    }));
+    assert.equal(most, 1);
+    assert.equal(lock.tryAcquire() !== undefined, true);
+    lock.release();
+  });
+
+  it("is not given back by the thread for an asynchronous wait", async () => {
+    const lock = make();
+    const guard = await lock.acquireAsync();
+    assert.equal(lock.held, false);
+    throwsCode(() => lock.release(), "EOWNER");
+    guard.release();
+    guard.release();
+    using _again = lock.acquire();
+  });
+
+  it("does not let a thread sleep for what it holds without blocking", async () => {
+    const lock = make();
+    const guard = await lock.acquireAsync();
+    throwsCode(() => lock.acquire({ block: true }), "EDEADLK", /acquireAsync/);
+    assert.equal(lock.tryAcquire(), undefined);
+    const next = lock.acquireAsync();
+    guard.release();
+    (await next).release();
+    lock.acquire({ block: true }).release();
+  });
+
+  it("loses no count of four threads, in an arena", async () => {
+    using arena = Arena.create({ node: 0, size: "1 MiB" });
+    const lock = side.lock(arena, { statistics: true });
+    const words = shared();
+    const times = turnsOf(side, 2000);
+    const threads = Array.from({ length: 4 }, () => run({ task: "count", lock, words, times }));
+    await start(words, 4);
+    for (const thread of threads) await thread.join();
+    assert.equal(words[0], 4 * times);
+    assert.equal(lock.statistics?.acquisitions, 4 * times);
+  });
+
+  it("loses no count of threads that give up and come back", async () => {
+    const lock = make();
+    const words = shared();
+    const times = 150;
+    const threads = Array.from({ length: 4 }, () => run({ task: "short", lock, words, times }));
+    await start(words, 4);
+    let missed = 0;
+    for (const thread of threads) missed += await thread.join();
+    assert.equal((words[0] as number) + missed, 4 * times);
+    using _guard = lock.acquire();
+  });
+
+  it("counts what happens when asked to", async () => {
+    assert.equal(make().statistics, undefined);
+    const lock = make({ statistics: true });
+    lock.acquire();
+    lock.release();
+    const words = shared();
+    const times = turnsOf(side, 1000);
+    const threads = Array.from({ length: 2 }, () => run({ task: "count", lock, words, times }));
+    await start(words, 2);
+    for (const thread of threads) await thread.join();
+    const report = lock.statistics;
+    assert.equal(report?.acquisitions, 2 * times + 1);
+    const handoffs = report.handoffsWithin + report.handoffsAcross;
+    assert.ok(handoffs >= 2 && handoffs < 2 * times + 1, `${handoffs} hand-offs`);
+    assert.ok(report.contended >= report.parked && report.longestHoldMs > 0);
+  });
+
+  it("says so when its arena is gone", async () => {
+    const arena = Arena.create({ node: 0, size: "1 MiB" });
+    const lock = side.lock(arena);
+    const mine = side.lock(arena);
+    mine.acquire();
+    const guard = await lock.acquireAsync();
+    const waiting = lock.acquireAsync();
+    arena.destroy();
+    await rejectsCode(waiting, "EDESTROYED");
+    throwsCode(() => mine.release(), "EDESTROYED");
+    throwsCode(() => lock.acquire(), "EDESTROYED");
+    throwsCode(() => lock.tryAcquire(), "EDESTROYED");
+    throwsCode(() => lock.release(), "EDESTROYED");
+    throwsCode(() => lock.toHandle(), "EDESTROYED");
+    throwsCode(() => lock.markConsistent(), "EDESTROYED");
+    throwsCode(() => guard.release(), "EDESTROYED");
+    await rejectsCode(lock.acquireAsync(), "EDESTROYED");
+  });
+}
+
+/** What those do that go on when their holder dies. */
+function testRobust(side: LocalSide): void {
+  const afterDeath = async (): Promise<{ lock: Lock; words: Int32Array }> => {
+    const lock = side.lock();
+    const words = shared();
+    await assert.rejects(run({ task: "die", lock, words }).join(), /died holding/);
+    return { lock, words };
+  };
+
+  it("goes to the next one when its owner dies, who is told", async () => {
+    const { lock } = await afterDeath();
+    {
+      using guard = lock.acquire({ block: true });
+      assert.equal(guard.ownerDied, true);
+      assert.equal(lock.markConsistent(), true);
+      assert.equal(guard.ownerDied, false);
+      assert.equal(lock.markConsistent(), false);
+    }
+    using guard = lock.acquire();
+    assert.equal(guard.ownerDied, false);
+  });
+
+  it("is poisoned when the heir says nothing", async () => {
+    const { lock, words } = await afterDeath();
+    lock.acquire({ block: true }).release();
+    throwsCode(() => lock.acquire(), "EOWNERDEAD");
+    throwsCode(() => lock.tryAcquire(), "EOWNERDEAD");
+    await rejectsCode(lock.acquireAsync(), "EOWNERDEAD");
+    Atomics.store(words, 2, 1);
+    await assert.rejects(
+      run({ task: "count", lock, words }).join(),
+      (error: NumaError) => error.code === "EOWNERDEAD",
+    );
+    assert.equal(lock.markConsistent(), true);
+    using _guard = lock.acquire();
+  });
+
+  it("can be marked consistent by an heir that does not block", async () => {
+    const { lock } = await afterDeath();
+    const guard = await lock.acquireAsync();
+    assert.equal(guard.ownerDied, true);
+    assert.equal(lock.markConsistent(), true);
+    assert.equal(guard.ownerDied, false);
+    guard.release();
+    assert.equal(lock.acquire().ownerDied, false);
+    lock.release();
+  });
+}
+
+/** What those do that break when their holder dies. */
+function testBrittle(side: LocalSide): void {
+  it("tells all that wait when its owner dies, then and later", async () => {
+    const lock = side.lock();
+    const words = shared();
+    await assert.rejects(run({ task: "die", lock, words }).join(), /died holding/);
+    const isDead = (error: NumaError): boolean => error.code === "EOWNERDEAD";
+    words[1] = 0;
+    const waiters = [1, 2].map(() => run({ task: "count", lock, words }).join());
+    await start(words, 2);
+    for (const waiter of waiters) await assert.rejects(waiter, isDead);
+    throwsCode(() => lock.acquire({ block: true, timeoutMs: 1000 }), "EOWNERDEAD");
+    throwsCode(() => lock.acquire(), "EOWNERDEAD");
+    throwsCode(() => lock.tryAcquire(), "EOWNERDEAD");
+    await rejectsCode(lock.acquireAsync(), "EOWNERDEAD");
+  });
+}
+
+for (const side of EXCLUSIVE) {
+  describe(side.name, () => {
+    testLock(side);
+    if (side.robust) testRobust(side);
+    else testBrittle(side);
+  });
+}
+
+describe("passes of CnaLock and CohortLock", () => {
+  it("is a count", () => {
+    for (const type of [CnaLock, CohortLock]) {
+      for (const wrong of [-1, 0, 0.5, NaN, 2 ** 30 + 1, "1", null]) {
+        throwsCode(() => type.bytes({ passes: wrong as number }), "EINVAL");
+      }
+      const options = { threads: 4, passes: 3 };
+      using _guard = sideFor(type).lock(undefined, options).acquire();
+    }
+  });
+});
