@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import * as sync from "../../lib/sync/mod.ts";
+import { checkoutFile } from "../support/checkout.ts";
+import { SYNC_KINDS } from "../support/fuzz_sync_kinds.ts";
+import { LOCKS } from "../support/locks.ts";
+
+// What is missing in a list that tests go through is tested by nobody.
+
+const SPECS = "tests/explorer/specs";
+
+/** Cores that are no algorithm: why not. */
+const NO_ALGORITHM: Readonly<Record<string, string>> = {
+  "lib/sync/locks/lock_core.ts": "what all locks' algorithms can do",
+};
+
+function textOf(file: string): string {
+  return readFileSync(checkoutFile(file), "utf8");
+}
+
+/** Files below a folder, as paths from the checkout's root. */
+function filesIn(folder: string): string[] {
+  return readdirSync(checkoutFile(folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts")).map((name) => `${folder}/${name}`).sort();
+}
+
+type Class = { readonly name: string; readonly prototype: object };
+
+const classes: readonly Class[] = Object.values(sync as unknown as Record<string, Class>).filter(
+  (type) => Object.getOwnPropertyDescriptor(type, "prototype")?.writable === false,
+);
+
+describe("a class that lib/sync/mod.ts exports", () => {
+  it("was looked for", () => {
+    assert.ok(classes.length > 15, `${classes.length} classes`);
+  });
+
+  it("has a row in tests/support/locks.ts if it is a lock", () => {
+    const rows = LOCKS.map(({ type }) => type as unknown);
+    const forgotten = classes.filter((type) =>
+      type.prototype instanceof sync.Lock && !rows.includes(type)
+    );
+    assert.deepEqual(forgotten.map(({ name }) => name), []);
+  });
+
+  it("has a row in tests/support/fuzz_sync_kinds.ts, of its own or as a lock", () => {
+    const rows = Object.values(SYNC_KINDS).map(({ type }) => type);
+    const forgotten = classes.filter((type) => !rows.includes(type));
+    assert.deepEqual(forgotten.map(({ name }) => name), []);
+  });
+});
+
+describe("a row of tests/support/locks.ts", () => {
+  const cores = filesIn("lib").filter((file) => file.endsWith("_core.ts")).map(textOf).join("\n");
+
+  it("is of a class that lib/sync/mod.ts exports", () => {
+    const strangers = LOCKS.filter(({ type }) => !classes.includes(type as unknown as Class));
+    assert.deepEqual(strangers.map(({ type }) => type.name), []);
+  });
+
+  it("is there once, and is another one's neither by its class nor by its core", () => {
+    assert.equal(new Set(LOCKS.map(({ type }) => type)).size, LOCKS.length);
+    assert.equal(new Set(LOCKS.map(({ core }) => core.name)).size, LOCKS.length);
+  });
+
+  it("has the core that its class has", () => {
+    for (const { type, core } of LOCKS) {
+      assert.ok(cores.includes(`export class ${core.name} `), `no *_core.ts has ${core.name}`);
+      assert.equal(core.name, type.name.replace(/Lock$|$/, "Core"));
+    }
+  });
+});
+
+describe("an algorithm", () => {
+  const cores = filesIn("lib").filter((file) => file.endsWith("_core.ts"));
+  const specs = filesIn(SPECS).map(textOf).join("\n");
+
+  it("was looked for", () => {
+    assert.ok(cores.length > 15, `${cores.length} cores`);
+  });
+
+  it("has a spec that the explorer runs, with seeded bugs in it", () => {
+    const forgotten = cores.filter((file) =>
+      !specs.includes(`"${file}"`) && NO_ALGORITHM[file] === undefined
+    );
+    assert.deepEqual(forgotten, [], `write a spec in ${SPECS}/, or a reason here`);
+  });
+});
+
+describe("a test for machines with several nodes", () => {
+  const tests = filesIn("tests/numa").filter((file) => file.endsWith("_test.ts"));
+  const patterns = filesIn("scripts").flatMap((file) =>
+    [...textOf(file).matchAll(/\btests: \/(.+?)\/[,\s]/g)].map(([, found]) => found as string)
+  );
+
+  it("was looked for", () => {
+    assert.ok(tests.length > 3 && patterns.length > 2, `${tests.length} tests, ${patterns}`);
+  });
+
+  it("is run by some guest of the gate", () => {
+    const forgotten = tests.filter((file) => !patterns.some((found) => RegExp(found).test(file)));
+    assert.deepEqual(forgotten, [], "give a guest of scripts/ a pattern that finds them");
+  });
+});
