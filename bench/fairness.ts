@@ -3,30 +3,30 @@
  */
 import process from "node:process";
 import { section } from "../lib/cli/topo.ts";
-import { McsLock, Mutex, TicketLock, topology } from "../mod.ts";
+import { type Lock, Mutex, topology } from "../mod.ts";
+import { EXCLUSIVE, sideFor } from "../tests/support/locks.ts";
 import type { Row } from "./harness.ts";
 import { jainIndex, runThreads } from "./threads.ts";
 import type { Work } from "./workers/threads.ts";
 
 const STEPS = 40;
 
-const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
-const LOCKS = {
-  Mutex: () => Mutex.create(shared(Mutex.bytes())),
-  McsLock: () => McsLock.create(shared(McsLock.bytes())),
-  TicketLock: () => TicketLock.create(shared(TicketLock.bytes())),
-  "SharedArrayBuffer and Atomics.wait": () => "naive" as const,
-};
+interface Subject {
+  readonly name: string;
+  readonly make: () => Lock | "naive";
+  readonly threads: number;
+}
 
-/** A lock for so many threads: queue locks are for a CPU each. */
-function subjects(): { name: keyof typeof LOCKS; threads: number }[] {
-  const cpus = topology().effectiveCpus;
+/** Locks that are first come, first served are for threads with a CPU each; the lock to use is for more, too. */
+function subjects(): Subject[] {
+  const threads = topology().effectiveCpus;
+  const { name, lock } = sideFor(Mutex);
   return [
-    { name: "Mutex", threads: 8 },
-    { name: "SharedArrayBuffer and Atomics.wait", threads: 8 },
-    { name: "Mutex", threads: cpus },
-    { name: "McsLock", threads: cpus },
-    { name: "TicketLock", threads: cpus },
+    { name, make: lock, threads: 8 },
+    { name: "SharedArrayBuffer and Atomics.wait", make: () => "naive", threads: 8 },
+    { name, make: lock, threads },
+    ...EXCLUSIVE.filter(({ row }) => row.overtaken === 0)
+      .map(({ name, lock }) => ({ name, make: lock, threads })),
   ];
 }
 
@@ -39,8 +39,8 @@ function subjects(): { name: keyof typeof LOCKS; threads: number }[] {
 export async function measureFairness(ms: number): Promise<Row[]> {
   const rows: Row[] = [];
   const cells: string[][] = [];
-  for (const { name, threads } of subjects()) {
-    const work: Work = { lock: LOCKS[name](), steps: STEPS, waits: true };
+  for (const { name, make, threads } of subjects()) {
+    const work: Work = { lock: make(), steps: STEPS, waits: true };
     const { results, valid } = await runThreads(work, threads, ms);
     const jain = jainIndex(results.map(({ count }) => count));
     const longest = Math.max(...results.map(({ longestWaitMs }) => longestWaitMs));

@@ -3,72 +3,50 @@
  * SharedArrayBuffer.
  */
 import {
-  CnaLock,
-  CohortLock,
+  CpuSet,
+  launch,
   type Lock,
   McsLock,
-  Mutex,
   PartitionedCounter,
-  RwLock,
-  TicketLock,
+  Policy,
+  topology,
 } from "../mod.ts";
-import { type Comparison, type Row, sink, type Subject } from "./harness.ts";
-import { NaiveMutex } from "./naive_mutex.ts";
+import { EXCLUSIVE, type LocalSide, READ, sideFor } from "../tests/support/locks.ts";
+import type { Comparison, Row, Subject } from "./harness.ts";
 import { benchLibrary, inC } from "./native.ts";
 import { costOf, cpusFor, runThreads } from "./threads.ts";
+import type { PairsResult, PairsTask } from "./workers/pairs.ts";
 import type { Work } from "./workers/threads.ts";
 
-const PAIRS = 4000;
 const C_COUNT = 400_000;
 const STEPS = 40;
 const RUN_MS = 250;
+
+/** What a user would write. */
+const NAIVE = "SharedArrayBuffer and Atomics.wait";
+
+/** Whether whoever finds it free takes it. */
+const isBarging = ({ row }: LocalSide): boolean => row.overtaken === Infinity;
 
 /** As in bench/native/sync.c. */
 const C_KIND = { pthreadMutex: 0, mcs: 1, sharedAdd: 2, ownAdd: 3 } as const;
 
 const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
 
-/** The loops are written out for each class, as a user's would be. */
-const PAIR_BATCHES = {
-  Mutex: (lock: Mutex) => () => {
-    for (let index = 0; index < PAIRS; index++) {
-      lock.acquire();
-      lock.release();
-    }
-    sink.value = lock;
-  },
-  McsLock: (lock: McsLock) => () => {
-    for (let index = 0; index < PAIRS; index++) {
-      lock.acquire();
-      lock.release();
-    }
-    sink.value = lock;
-  },
-  TicketLock: (lock: TicketLock) => () => {
-    for (let index = 0; index < PAIRS; index++) {
-      lock.acquire();
-      lock.release();
-    }
-    sink.value = lock;
-  },
-  "RwLock, read": (lock: Lock) => () => {
-    for (let index = 0; index < PAIRS; index++) {
-      lock.acquire();
-      lock.release();
-    }
-    sink.value = lock;
-  },
-  "SharedArrayBuffer and Atomics.wait": (lock: NaiveMutex) => () => {
-    for (let index = 0; index < PAIRS; index++) {
-      lock.acquire();
-      lock.release();
-    }
-    sink.value = lock;
-  },
-};
-
-function alone(name: string, batch: () => void): Subject {
-  return { name: `${name}, acquire+release`, operations: PAIRS, batch };
+/** In a thread of its own, on the CPU of the benchmarks. */
+function alone(name: string, lock: Lock | "naive"): Subject {
+  return {
+    name: `${name}, acquire+release`,
+    repeats: 1,
+    async self(): Promise<number> {
+      const wanted = topology().allowedCpus.last as number;
+      const module = new URL("./workers/pairs.ts", import.meta.url);
+      const args: PairsTask = { lock };
+      const policy = Policy.bindCpus(CpuSet.of(wanted));
+      const { cost, cpu } = await launch<PairsResult>(module, { args, policy }).join();
+      return cpu === wanted ? cost : NaN;
+    },
+  };
 }
 
 function threads(name: string, count: number, makeWork: () => Work): Subject {
@@ -103,26 +81,11 @@ function uncontended(): Comparison[] {
     "C pthread_mutex, lock+unlock",
     (out) => c.bench_lock_pair(C_KIND.pthreadMutex, C_COUNT, out),
   );
-  const naive = alone(
-    "SharedArrayBuffer and Atomics.wait",
-    PAIR_BATCHES["SharedArrayBuffer and Atomics.wait"](new NaiveMutex(new Int32Array(shared(128)))),
-  );
-  const mutex = Mutex.create(shared(Mutex.bytes()));
-  const mcs = McsLock.create(shared(McsLock.bytes()));
-  const ticket = TicketLock.create(shared(TicketLock.bytes()));
-  const rw = RwLock.create(shared(RwLock.bytes()));
-  return [
-    { name: "Mutex alone", subjects: [alone("Mutex", PAIR_BATCHES.Mutex(mutex)), pthread, naive] },
-    { name: "McsLock alone", subjects: [alone("McsLock", PAIR_BATCHES.McsLock(mcs)), pthread] },
-    {
-      name: "TicketLock alone",
-      subjects: [alone("TicketLock", PAIR_BATCHES.TicketLock(ticket)), pthread],
-    },
-    {
-      name: "RwLock's read side alone",
-      subjects: [alone("RwLock, read", PAIR_BATCHES["RwLock, read"](rw.read)), pthread],
-    },
-  ];
+  const naive = alone(NAIVE, "naive");
+  return [...EXCLUSIVE, ...READ].map(({ name, lock }, index) => ({
+    name: `${name} alone`,
+    subjects: [alone(name, lock()), pthread, ...(index === 0 ? [naive] : [])],
+  }));
 }
 
 function underLock(lock: Lock | "naive"): Work {
@@ -130,33 +93,31 @@ function underLock(lock: Lock | "naive"): Work {
 }
 
 function contended(): Comparison[] {
-  const mutex = (): Work => underLock(Mutex.create(shared(Mutex.bytes())));
-  const mcs = (): Work => underLock(McsLock.create(shared(McsLock.bytes())));
-  const ticket = (): Work => underLock(TicketLock.create(shared(TicketLock.bytes())));
-  const cna = (): Work => underLock(CnaLock.create(shared(CnaLock.bytes())));
-  const cohort = (): Work => underLock(CohortLock.create(shared(CohortLock.bytes())));
+  const ours = ({ name, lock }: LocalSide, count: number): Subject =>
+    threads(name, count, () => underLock(lock()));
+  const on = (count: number): string => `${count} threads on ${new Set(cpusFor(count)).size} CPUs`;
+  const plain = EXCLUSIVE.filter(({ row }) => row.shared === undefined);
   return [
-    ...[1, 2, 8].map((count): Comparison => ({
-      name: `Mutex, ${count} threads on ${new Set(cpusFor(count)).size} CPUs`,
-      subjects: [
-        threads("Mutex", count, mutex),
-        threads("SharedArrayBuffer and Atomics.wait", count, () => underLock("naive")),
-        threadsInC("pthread_mutex", C_KIND.pthreadMutex, count),
-      ],
-    })),
+    ...plain.filter(isBarging).flatMap((side) =>
+      [1, 2, 8].map((count): Comparison => ({
+        name: `${side.name}, ${on(count)}`,
+        subjects: [
+          ours(side, count),
+          threads(NAIVE, count, () => underLock("naive")),
+          threadsInC("pthread_mutex", C_KIND.pthreadMutex, count),
+        ],
+      }))
+    ),
     {
       name: "McsLock, 2 threads",
-      subjects: [threads("McsLock", 2, mcs), threadsInC("MCS lock", C_KIND.mcs, 2)],
+      subjects: [ours(sideFor(McsLock), 2), threadsInC("MCS lock", C_KIND.mcs, 2)],
     },
-    // What they are not for.
+    // What they are not for. The first is the lock to use.
     {
-      name: `locks that are handed on, 8 threads on ${new Set(cpusFor(8)).size} CPUs`,
+      name: `locks that are handed on, ${on(8)}`,
       subjects: [
-        threads("Mutex", 8, mutex),
-        threads("McsLock", 8, mcs),
-        threads("TicketLock", 8, ticket),
-        threads("CnaLock", 8, cna),
-        threads("CohortLock", 8, cohort),
+        ...plain.filter((side, index) => index === 0 || !isBarging(side))
+          .map((side) => ours(side, 8)),
         threadsInC("MCS lock", C_KIND.mcs, 8),
       ],
     },
@@ -206,7 +167,7 @@ function scaling(rows: readonly Row[], subject: string, of: number, over: number
  */
 export function summary(rows: readonly Row[]): string[] {
   return [
-    ...["Mutex", "SharedArrayBuffer and Atomics.wait", "C pthread_mutex"]
+    ...["Mutex", NAIVE, "C pthread_mutex"]
       .map((subject) => scaling(rows, subject, 8, 1)),
     ...[
       "PartitionedCounter",
