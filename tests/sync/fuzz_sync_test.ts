@@ -104,7 +104,7 @@ async function runRound(from: number, deadly: boolean): Promise<void> {
   assert.deepEqual(await inspector.join(), [], `round from ${from}`);
 }
 
-describe("random programs of calls of lib/sync", () => {
+describe(`random programs of calls of lib/sync${LOCK === undefined ? "" : `, ${LOCK} alone`}`, () => {
   it(`fail with nothing but NumaError, and add up: ${ALONE} alone`, async () => {
     const pool = makePool(LOCK);
     for (let seed = SEED; seed < SEED + ALONE * TIMES; seed++) {
