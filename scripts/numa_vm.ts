@@ -197,7 +197,9 @@ function conclude(outcome: Boot, results: readonly CommandResult[], options: Opt
   }
   const guestStatus = sayHowItEnded(outcome, options);
   for (const { command, reason } of results) {
-    if (reason !== undefined) say(`${command.name}: ${reason}`);
+    if (reason !== undefined && reason !== outcome.stopped?.reason) {
+      say(`${command.name}: ${reason}`);
+    }
   }
   const isStuck = results.some(({ stuck }) => stuck);
   if (guestStatus === undefined && isStuck && !options.verbose) showLog(outcome.log);
