@@ -7,8 +7,9 @@ import { globSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { arm64Suites, type Extent } from "./lib/arm64.ts";
+import { arm64Guest, type Extent } from "./lib/arm64.ts";
 import { containerCommands } from "./lib/container.ts";
+import { numaGuests, runInGuest } from "./lib/guests.ts";
 import type { TestCase } from "./lib/junit.ts";
 import { buildNode20 } from "./lib/node20.ts";
 import { type Command, commandsFor, NODE_FLAGS } from "./lib/runtimes.ts";
@@ -40,74 +41,19 @@ const LANES = Math.max(2, availableParallelism());
 if (options.full) process.env["NUMAKIT_FULL"] = "1";
 /** Saves Node half of its time in tests: it strips the types of every module for every thread. */
 const NODE_CACHE = { NODE_COMPILE_CACHE: `${process.cwd()}/build/node-cache` };
-const numaTests = globSync("tests/numa/*_test.ts").sort();
 
-/** A guest's shape, the tests that fit it, and the runtimes that run them: all, unless given. */
-interface Guest {
-  readonly shape: readonly string[];
-  readonly tests: RegExp;
-  readonly runtimes?: readonly string[];
-}
-
-const GUESTS: Record<string, Guest> = {
-  "2 nodes": { shape: ["--nodes", "2", "--hugepages", "0:2m=16"], tests: /two_nodes|any/ },
-  "4 nodes and one without CPUs": {
-    shape: ["--nodes", "5", "--cpus", "2,2,2,2,0", "--memory", "640M,640M,640M,640M,256M"],
-    tests: /four_nodes|any/,
-    // Deno takes longest in a guest, and runs the same in the one with two nodes.
-    runtimes: ["Bun", "Node 26"],
-  },
-  "uneven nodes": {
-    shape: [
-      ...["--nodes", "4", "--cpus", "2,1,1,1", "--memory", "512M,2G,320M,64M"],
-      ...["--distances", "10,21,31,31;21,10,15,20;31,15,10,17;31,20,17,10"],
-      // The last socket's memory is kept from the kernel, so that it is a node with a CPU and no memory.
-      ...["--hugepages", "0:2m=16,1:1g=1,2:2m=4", "--kernel-args", "memmap=64M$2880M"],
-    ],
-    tests: /uneven_nodes/,
-    // What depends on the runtime is in the other guests; this one clears a page of 1 GiB, which takes its time.
-    runtimes: ["Bun"],
-  },
-};
-
+/** A guest for each shape: with those of its suites that are wanted. */
 async function guestSteps(): Promise<Step[]> {
-  const steps: Step[] = [];
-  const { env } = await buildNode20();
-  for (const [guest, { shape, tests, runtimes }] of Object.entries(GUESTS)) {
-    // Those for any shape last: one of the others tells a heap's growth from all mappings of its process.
-    const isAny = (file: string): number => Number(file.includes("any_"));
-    const files = numaTests.filter((file) => tests.test(file))
-      .sort((a, b) => isAny(a) - isAny(b));
-    // Under emulation Node crashes now and then when several workers strip types at once (docs/runtimes.md), so it gets
-    // the compiled copies.
-    const compiled = files.map((file) => `build/node20/${file.replace(/\.ts$/, ".js")}`);
-    // The engines' own threads touch heap pages before the thread they are for (docs/runtimes.md).
-    const nodeFlags = ["--single-threaded", "--test-isolation=none"];
-    const commands = {
-      ...commandsFor(files),
-      "Node 26": commandsFor(compiled, { node: nodeFlags })["Node 26"],
-    };
-    for (const [runtime, command] of Object.entries(commands)) {
-      if (!options.full && runtimes?.includes(runtime) === false) continue;
-      const inGuest: Command = (report) => [
-        "scripts/numa_vm",
-        ...shape,
-        "--timeout=900",
-        "--env=BUN_JSC_useWarmUpMarkedBlocks=0",
-        "--env=DENO_V8_FLAGS=--single-threaded-gc",
-        ...Object.entries(env).map(([name, value]) => `--env=${name}=${value}`),
-        "--out=build/reports",
-        "--",
-        ...command(report),
-      ];
-      steps.push(junit(`guest with ${guest}, ${runtime}`, inGuest));
-    }
-  }
-  return steps;
+  return Array.from(await numaGuests(options.full), ([name, { shape, suites }]): Step => {
+    const wanted = suites.filter((suite) => wants(suite.name));
+    return { name, run: () => runInGuest(name, shape, wanted) };
+  });
 }
 
-function arm64Steps(extent: Extent): Step[] {
-  return Array.from(arm64Suites(extent), ([name, run]): Step => ({ name, run }));
+function arm64Step(extent: Extent): Step {
+  const { name, shape, suites } = arm64Guest(extent);
+  const wanted = suites.filter((suite) => wants(suite.name));
+  return { name, run: () => runInGuest(name, shape, wanted) };
 }
 
 function tally(tests: readonly TestCase[], outcome: TestCase["outcome"]): number {
@@ -118,13 +64,6 @@ function line({ name, tests, seconds }: SuiteResult): string {
   const counts = (["passed", "failed", "skipped"] as const)
     .map((outcome) => `${tally(tests, outcome)} ${outcome}`).join(", ");
   return `${name}: ${counts} (${seconds.toFixed(0)} s)`;
-}
-
-/** Says how a suite went as soon as it is known. */
-async function step(run: () => Promise<SuiteResult>): Promise<SuiteResult> {
-  const result = await run();
-  process.stdout.write(`${line(result)}\n`);
-  return result;
 }
 
 /** The same tests have to have run on every runtime: a suite that never ran is the classic false green. */
@@ -154,7 +93,7 @@ function wantsGuests(): boolean {
 /** A suite that may be left out by its name. */
 interface Step {
   readonly name: string;
-  readonly run: () => Promise<SuiteResult>;
+  readonly run: () => Promise<SuiteResult | readonly SuiteResult[]>;
   /** Suites of the same group have to have run the same tests. */
   readonly group?: string;
 }
@@ -166,7 +105,9 @@ async function runSteps(steps: readonly Step[], lanes = LANES): Promise<SuiteRes
   const groups = Map.groupBy(queue, ({ group }) => group);
   await Promise.all(Array.from({ length: lanes }, async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      results.push(await step(next.run));
+      const result = [await next.run()].flat();
+      for (const suite of result) process.stdout.write(`${line(suite)}\n`);
+      results.push(...result);
     }
   }));
   for (const [group, members] of groups) {
@@ -204,6 +145,12 @@ function staticChecks(): Step {
     "types (Deno)": [DENO, "check", ...checked, "mod.ts", "worker_entry.ts"],
     "types (Node)": ["node_modules/.bin/tsc", "-p", "tsconfig.json"],
     "types (Bun)": ["node_modules/.bin/tsc", "-p", "tsconfig.bun.json"],
+    "guest scripts": [
+      "shellcheck",
+      "scripts/lib/guest_init.sh",
+      "scripts/numa_vm",
+      "scripts/numa_vm_fetch",
+    ],
     "documentation lint": [DENO, "doc", "--lint", ...ENTRIES, "lib/cli/main.ts"],
     "examples in the documentation": [
       ...[DENO, "test", "--doc", "--allow-all", "--quiet"],
@@ -261,7 +208,7 @@ function packageSteps(): Step[] {
 async function runAll(): Promise<SuiteResult[]> {
   const { bun, deno, node26, node20 } = unitSteps();
   const guests = wantsGuests()
-    ? [...await guestSteps(), ...arm64Steps(options.full ? "full" : "gate")]
+    ? [arm64Step(options.full ? "full" : "gate"), ...await guestSteps()]
     : [];
   // What is measured has the machine to itself. Of the rest what takes longest comes first, so that no lane ends long
   // before the others.
@@ -280,6 +227,7 @@ async function runAll(): Promise<SuiteResult[]> {
         ...["--output-junit", `${process.cwd()}/${report}`],
       ]),
       junit("the explorer itself", nodeTests(["tests/explorer/self_test.ts"])),
+      junit("a new lock as CONTRIBUTING has it", nodeTests(["tests/walk/new_lock_test.ts"])),
     ]),
   ];
 }
@@ -326,6 +274,6 @@ if (options.help) {
   );
 } else {
   process.exitCode = summarize(
-    await (options.arm64 ? runSteps(arm64Steps("full")) : runAll()),
+    await (options.arm64 ? runSteps([arm64Step("full")]) : runAll()),
   );
 }

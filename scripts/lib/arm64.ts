@@ -7,8 +7,9 @@
 import { globSync } from "node:fs";
 import process from "node:process";
 import type { TestCase } from "./junit.ts";
-import { type Command, commandsFor, type RuntimeFlags } from "./runtimes.ts";
-import { runCommand, runJunit, type SuiteResult } from "./suite.ts";
+import type { GuestRun, GuestSuite } from "./guests.ts";
+import { commandsFor, type RuntimeFlags } from "./runtimes.ts";
+import { judge, type SuiteResult } from "./suite.ts";
 import { unitTests, unitTestsNamed } from "./unit_tests.ts";
 
 /** `gate`: the C tests, and the tests of what goes through the helper. `full`: all that can run there. */
@@ -30,24 +31,11 @@ const GATE_FILES = {
   Bun: ["abi", "arena", "current", "handle", "machine", "thread"],
   Deno: ["abi", "arena", "current", "handle", "machine"],
 } as const;
-/**
- * The tests in these files that are not in the gate: cycles of arenas that clear 64 GiB, which takes 80 s there, and
- * what waits for the end of workers. Deno runs groups as a whole, and its patterns can't say "not".
- */
-const GATE_FLAGS: RuntimeFlags = {
-  bun: ["--test-name-pattern=^(?!.*1,000 cycles|thread\\.terminate)"],
-  deno: ["--filter=/^([^a]|a[^r]|arena[^.]|arena\\.[^d])/"],
-};
-const NOT_IN_GATE = /1,000 cycles|^thread\.terminate|^arena\.destroy/;
-/** Bun's limit for one test: those cycles take more than the usual 120 s on a busy machine. Deno has no limit. */
-const FULL_FLAGS: RuntimeFlags = { bun: ["--timeout=900000"] };
+/** The tests in these files that are not in the gate: they wait for the end of workers. */
+const GATE_FLAGS: RuntimeFlags = { bun: ["--test-name-pattern=^(?!thread\\.terminate)"] };
+const NOT_IN_GATE = /^thread\.terminate/;
 
-/** The engines' own threads touch heap pages before the thread they are for (docs/runtimes.md). */
-const GUEST = [
-  ...["scripts/numa_vm", "--arch=arm64", "--nodes=2", "--memory=1G", "--hugepages=0:2m=16"],
-  ...["--timeout=1800", "--out=build/reports"],
-  ...["--env=BUN_JSC_useWarmUpMarkedBlocks=0", "--env=DENO_V8_FLAGS=--single-threaded-gc", "--"],
-];
+const SHAPE = ["--arch=arm64", "--nodes=2", "--memory=1G", "--hugepages=0:2m=16"];
 
 const SKIPPED = 77;
 /** Runs the C tests one after the other, and says where each begins and how it ends. */
@@ -75,9 +63,7 @@ function readCTests(output: string): TestCase[] {
   return tests;
 }
 
-async function runCTests(name: string): Promise<SuiteResult> {
-  const start = performance.now();
-  const { status, output } = await runCommand([...GUEST, "sh", "-c", C_TESTS]);
+function judgeCTests({ name, status, output, seconds }: GuestRun): SuiteResult {
   const tests = readCTests(output);
   const ended = output.match(/^end \d+$/gm)?.length ?? 0;
   const all = globSync("native/tests/*_test.c").length;
@@ -88,7 +74,7 @@ async function runCTests(name: string): Promise<SuiteResult> {
   if (tests.some(({ outcome }) => outcome === "failed")) {
     process.stdout.write(`--- ${name} failed\n${output}\n`);
   }
-  return { name, tests, seconds: (performance.now() - start) / 1000 };
+  return { name, tests, seconds };
 }
 
 /** The files of the suites by what their names end with. Placement is told from all mappings of a process. */
@@ -116,22 +102,25 @@ function withLeftOut(reported: readonly TestCase[], extent: Extent): TestCase[] 
   ];
 }
 
-/** The suites by name. */
-export function arm64Suites(extent: Extent): Map<string, () => Promise<SuiteResult>> {
-  const suites = new Map<string, () => Promise<SuiteResult>>();
-  const cTests = "arm64 guest, C helper";
-  suites.set(cTests, () => runCTests(cTests));
-  for (const runtime of ["Bun", "Deno"] as const) {
-    const flags = extent === "gate" ? GATE_FLAGS : FULL_FLAGS;
-    for (const [suffix, files] of Object.entries(filesFor(runtime, extent))) {
-      const command = commandsFor(files, flags)[runtime];
-      const inGuest: Command = (report) => [...GUEST, ...command(report)];
-      const name = `arm64 guest, ${runtime}${suffix}`;
-      suites.set(name, async () => {
-        const { tests, seconds } = await runJunit(name, inGuest);
-        return { name, tests: suffix === "" ? withLeftOut(tests, extent) : tests, seconds };
-      });
-    }
-  }
-  return suites;
+/** The guest and its suites. */
+export function arm64Guest(
+  extent: Extent,
+): { readonly name: string; readonly shape: readonly string[]; readonly suites: GuestSuite[] } {
+  const cTests: GuestSuite = {
+    name: "arm64 guest, C helper",
+    command: () => ["sh", "-c", C_TESTS],
+    read: judgeCTests,
+  };
+  const suites = (["Bun", "Deno"] as const).flatMap((runtime) => {
+    const flags = extent === "gate" ? GATE_FLAGS : {};
+    return Object.entries(filesFor(runtime, extent)).map(([suffix, files]): GuestSuite => ({
+      name: `arm64 guest, ${runtime}${suffix}`,
+      command: commandsFor(files, flags)[runtime],
+      read(run) {
+        const suite = judge(run);
+        return suffix === "" ? { ...suite, tests: withLeftOut(suite.tests, extent) } : suite;
+      },
+    }));
+  });
+  return { name: "arm64 guest", shape: SHAPE, suites: [cTests, ...suites] };
 }

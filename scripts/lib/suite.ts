@@ -96,29 +96,27 @@ export async function runChecks(
   return { name, tests, seconds: (performance.now() - start) / 1000 };
 }
 
+/** What is known of a suite that has run. */
+export interface SuiteRun extends CommandResult {
+  readonly name: string;
+  readonly seconds: number;
+}
+
+/** The file that a suite's report is written to. */
+export function reportOf(name: string): string {
+  return `${REPORTS}/${name.replaceAll(/\W+/g, "_")}.xml`;
+}
+
 /**
- * Runs a command that writes a JUnit report.
+ * Reads a suite's report, and shows what it printed if it failed.
  *
- * @param name The suite's name.
- * @param command Makes the command, given the report's file.
- * @param env Added to the environment.
- * @param isTable Whether its output is of interest when it passes, too.
+ * @param run How it ended.
  * @returns Its tests; a command that fails without a failed test counts as a failed test of its own.
  */
-export async function runJunit(
-  name: string,
-  command: (report: string) => readonly string[],
-  env: Readonly<Record<string, string>> = {},
-  isTable = false,
-): Promise<SuiteResult> {
-  const start = performance.now();
-  mkdirSync(REPORTS, { recursive: true });
-  const report = `${REPORTS}/${name.replaceAll(/\W+/g, "_")}.xml`;
-  rmSync(report, { force: true });
-  const { status, output } = await runCommand(command(report), env);
+export function judge({ name, status, output, seconds }: SuiteRun): SuiteResult {
   let tests: TestCase[] = [];
   try {
-    tests = readJunit(readFileSync(report, "utf8"));
+    tests = readJunit(readFileSync(reportOf(name), "utf8"));
   } catch (error) {
     process.stdout.write(`--- ${name}: no report (${error})\n`);
   }
@@ -128,6 +126,29 @@ export async function runJunit(
     tests.push({ name: `the whole suite: ${why}`, outcome: "failed", reason: undefined });
   }
   if (status !== 0 || failed) process.stdout.write(`--- ${name} failed\n${output}\n`);
-  else if (isTable) process.stdout.write(`${name}:\n${output}\n`);
-  return { name, tests, seconds: (performance.now() - start) / 1000 };
+  return { name, tests, seconds };
+}
+
+/**
+ * Runs a command that writes a JUnit report.
+ *
+ * @param name The suite's name.
+ * @param command Makes the command, given the report's file.
+ * @param env Added to the environment.
+ * @param isTable Whether its output is of interest when it passes, too.
+ * @returns Its tests, as {@linkcode judge} has them.
+ */
+export async function runJunit(
+  name: string,
+  command: (report: string) => readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  isTable = false,
+): Promise<SuiteResult> {
+  const start = performance.now();
+  mkdirSync(REPORTS, { recursive: true });
+  rmSync(reportOf(name), { force: true });
+  const { status, output } = await runCommand(command(reportOf(name)), env);
+  const seconds = (performance.now() - start) / 1000;
+  if (status === 0 && isTable) process.stdout.write(`${name}:\n${output}\n`);
+  return judge({ name, status, output, seconds });
 }

@@ -34,6 +34,8 @@ export interface Ran {
   readonly stderr: string;
 }
 
+/** Whether the tests run on Bun. */
+export const onBun: boolean = "Bun" in globalThis;
 /** Whether the tests run on Deno. */
 export const onDeno: boolean = "Deno" in globalThis;
 /** Whether the tests run on Node 20, from compiled copies. */

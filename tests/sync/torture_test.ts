@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { McsLock, Mutex, topology } from "../../mod.ts";
 import { terminateHolders } from "../stress/terminations.ts";
 import { tortureLock } from "../stress/torture.ts";
-import { runModule, sibling } from "../support/checkout.ts";
+import { onBun, runModule, sibling } from "../support/checkout.ts";
+import { inExtent } from "../support/extent.ts";
 import { EXCLUSIVE, sideFor } from "../support/locks.ts";
 import { Quota } from "../support/quota.ts";
 
 /** `tests/stress/run.ts` does the same for longer. */
-const MS = 400;
-const TERMINATIONS = 8;
+const MS = inExtent(300, 2000);
+const TERMINATIONS = inExtent(8, 100);
 /** Of a CPU: half of the time all threads stand still together, wherever they are. */
 const QUOTA = 0.5;
 
@@ -20,10 +22,19 @@ function whyNoQuota(): string | undefined {
   return undefined;
 }
 
+/** One that whoever finds it free takes, and one that is handed on. */
+const KINDS = [Mutex, McsLock].map(sideFor);
+
+/** The algorithms are the same on all runtimes, and starting threads takes most of the time. */
+const elsewhere: string | false = !onBun &&
+  inExtent<string | false>("the gate does this on Bun, scripts/test --full on each runtime", false);
+
 describe("torture", () => {
-  for (const { name, lock: make, robust } of EXCLUSIVE) {
+  for (const row of EXCLUSIVE) {
+    const { name, lock: make, robust } = row;
+    const skip = KINDS.includes(row) ? false : elsewhere;
     for (const times of [2, 4]) {
-      it(`of ${name} by ${times} threads a CPU`, async () => {
+      it(`of ${name} by ${times} threads a CPU`, { skip }, async () => {
         const lock = make();
         const threads = times * topology().effectiveCpus;
         const done = await tortureLock({ lock, threads, ms: MS, seed: times, kills: robust });
@@ -37,15 +48,19 @@ describe("torture", () => {
   }
 
   const skip = whyNoQuota() ?? false;
-  // One that whoever finds it free takes, and one that is handed on.
-  for (const { name, lock: make, robust } of [Mutex, McsLock].map(sideFor)) {
+  for (const { name, lock: make, robust } of KINDS) {
     it(`of ${name} by 4 threads with half a CPU's quota`, { skip }, async () => {
       using quota = Quota.set(QUOTA) as Quota;
       const lock = make();
-      const done = await tortureLock({ lock, threads: 4, ms: 2 * MS, seed: 1, kills: robust });
+      const before = process.cpuUsage();
+      const start = performance.now();
+      const done = await tortureLock({ lock, threads: 4, ms: 800, seed: 1, kills: robust });
+      const { user, system } = process.cpuUsage(before);
+      const cpus = (user + system) / 1000 / (performance.now() - start);
       assert.equal(done.violations, 0);
       assert.ok(done.fewest > 0, "a thread never had it");
-      assert.ok(quota.throttled > 0, "the quota was never used up");
+      // A busy machine may not even give it the quota.
+      assert.ok(quota.throttled > 0 || cpus < 0.9 * QUOTA, `${cpus} CPUs without a stop`);
       lock.markConsistent();
       lock.acquire({ block: true, timeoutMs: 5000 }).release();
     });
@@ -57,7 +72,7 @@ describe("torture", () => {
     assert.ok((waitsMs.at(-1) as number) < 1000, `waited ${waitsMs.at(-1)} ms`);
   });
 
-  it("of all of them in four domains", () => {
+  it("of all of them in four domains", { skip: elsewhere }, () => {
     const ran = runModule(sibling(import.meta.url, "../stress/run"), {
       args: ["--seconds", "0.2", "--threads", "6", "--terminations", `${TERMINATIONS}`],
       env: { NUMAKIT_FAKE_DOMAINS: "4" },

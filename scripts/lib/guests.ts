@@ -1,0 +1,148 @@
+/**
+ * The tests that need several nodes, in emulated machines: one boot a shape, in which the runtimes' suites run one after the
+ * other.
+ */
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { buildNode20 } from "./node20.ts";
+import { type Command, commandsFor } from "./runtimes.ts";
+import { judge, reportOf, REPORTS, runCommand, type SuiteResult } from "./suite.ts";
+
+/** A guest's shape, the tests that fit it, and the runtimes that run them in the gate: all, unless given. */
+interface Guest {
+  readonly shape: readonly string[];
+  readonly tests: RegExp;
+  readonly runtimes?: readonly string[];
+}
+
+const GUESTS: Record<string, Guest> = {
+  "2 nodes": { shape: ["--nodes", "2", "--hugepages", "0:2m=16"], tests: /two_nodes|any/ },
+  "4 nodes and one without CPUs": {
+    shape: ["--nodes", "5", "--cpus", "2,2,2,2,0", "--memory", "640M,640M,640M,640M,256M"],
+    tests: /four_nodes|any/,
+    // Deno takes longest in a guest, and runs the same in the one with two nodes.
+    runtimes: ["Bun", "Node 26"],
+  },
+  "uneven nodes": {
+    shape: [
+      ...["--nodes", "4", "--cpus", "2,1,1,1", "--memory", "512M,2G,320M,64M"],
+      ...["--distances", "10,21,31,31;21,10,15,20;31,15,10,17;31,20,17,10"],
+      // The last socket's memory is kept from the kernel, so that it is a node with a CPU and no memory.
+      ...["--hugepages", "0:2m=16,1:1g=1,2:2m=4", "--kernel-args", "memmap=64M$2880M"],
+    ],
+    tests: /uneven_nodes/,
+    // What depends on the runtime is in the other guests; this one clears a page of 1 GiB, which takes its time.
+    runtimes: ["Bun"],
+  },
+};
+
+/** One suite in a guest. */
+export interface GuestSuite {
+  readonly name: string;
+  readonly command: Command;
+  /** Reads what it wrote; its report by default. */
+  readonly read?: (ran: GuestRun) => SuiteResult;
+}
+
+/** What became of a command in a guest. */
+export interface GuestRun {
+  readonly name: string;
+  readonly status: number;
+  readonly seconds: number;
+  readonly output: string;
+}
+
+/** A row of the results of scripts/numa_vm. */
+interface Row {
+  readonly status: number | null;
+  readonly seconds: number;
+  readonly reason: string | null;
+  readonly oomKills: readonly string[];
+  readonly output: string;
+}
+
+/** The engines' own threads touch heap pages before the thread they are for (docs/runtimes.md). */
+const ENGINES = [
+  "--env=BUN_JSC_useWarmUpMarkedBlocks=0",
+  "--env=DENO_V8_FLAGS=--single-threaded-gc",
+];
+
+/**
+ * Runs suites in one guest, one after the other.
+ *
+ * @param guest What the guest is called.
+ * @param shape Its options for scripts/numa_vm.
+ * @param suites The suites.
+ * @returns What each came to.
+ */
+export async function runInGuest(
+  guest: string,
+  shape: readonly string[],
+  suites: readonly GuestSuite[],
+): Promise<SuiteResult[]> {
+  mkdirSync(REPORTS, { recursive: true });
+  const file = `${REPORTS}/${guest.replaceAll(/\W+/g, "_")}`;
+  const commands = suites.map(({ name, command }) => {
+    const report = reportOf(name);
+    rmSync(report, { force: true });
+    return { name, command: command(report) };
+  });
+  writeFileSync(`${file}.commands.json`, JSON.stringify(commands));
+  rmSync(`${file}.results.json`, { force: true });
+  const { status, output } = await runCommand([
+    ...["scripts/numa_vm", ...shape, ...ENGINES, `--out=${REPORTS}`],
+    ...["--commands", `${file}.commands.json`, "--results", `${file}.results.json`],
+  ]);
+  const rows = readRows(`${file}.results.json`);
+  return suites.map(({ name, read = judge }, index) => {
+    const row = rows[index];
+    if (row === undefined) return judge({ name, status: status || 1, seconds: 0, output });
+    const { reason, oomKills, seconds } = row;
+    const killed = oomKills.length > 0;
+    const said = [row.output, ...oomKills, ...(reason === null ? [] : [reason])].join("\n");
+    return read({ name, status: row.status ?? (killed ? 137 : 124), seconds, output: said });
+  });
+}
+
+function readRows(file: string): readonly Row[] {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as readonly Row[];
+  } catch {
+    // No guest came so far; what it said is shown with each suite.
+    return [];
+  }
+}
+
+/**
+ * The suites of each shape.
+ *
+ * @param all On all runtimes, and not only on those that the gate has time for.
+ * @returns By the guests' names: their shapes and suites.
+ */
+export async function numaGuests(
+  all: boolean,
+): Promise<Map<string, { readonly shape: readonly string[]; readonly suites: GuestSuite[] }>> {
+  const numaTests = globSync("tests/numa/*_test.ts").sort();
+  const { env } = await buildNode20();
+  const guests = new Map<string, { shape: readonly string[]; suites: GuestSuite[] }>();
+  for (const [guest, { shape, tests, runtimes }] of Object.entries(GUESTS)) {
+    // Those for any shape last: one of the others tells a heap's growth from all mappings of its process.
+    const isAny = (file: string): number => Number(file.includes("any_"));
+    const files = numaTests.filter((file) => tests.test(file))
+      .sort((a, b) => isAny(a) - isAny(b));
+    // Under emulation Node crashes now and then when several workers strip types at once (docs/runtimes.md), so it gets
+    // the compiled copies.
+    const compiled = files.map((file) => `build/node20/${file.replace(/\.ts$/, ".js")}`);
+    // The engines' own threads touch heap pages before the thread they are for (docs/runtimes.md).
+    const nodeFlags = ["--single-threaded", "--test-isolation=none"];
+    const commands = {
+      ...commandsFor(files),
+      "Node 26": commandsFor(compiled, { node: nodeFlags })["Node 26"],
+    };
+    const suites = Object.entries(commands)
+      .filter(([runtime]) => all || runtimes?.includes(runtime) !== false)
+      .map(([runtime, command]) => ({ name: `guest with ${guest}, ${runtime}`, command }));
+    const variables = Object.entries(env).map(([name, value]) => `--env=${name}=${value}`);
+    guests.set(`guest with ${guest}`, { shape: [...shape, ...variables], suites });
+  }
+  return guests;
+}
