@@ -15,6 +15,7 @@ import {
 import { currentNode } from "../../topology/current.ts";
 import { topology } from "../../topology/load.ts";
 import { Mapping, type Residency } from "../mapping/mapping.ts";
+import { refuseDestroyed } from "./destroyed.ts";
 import { memoryNodes, nearestNode } from "./memory_nodes.ts";
 import {
   type ArenaOptions,
@@ -433,12 +434,7 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   #check(action: string): void {
-    if (!this.#mapping.released) return;
-    throw new NumaError("EDESTROYED", action, {
-      why: "it was destroyed in this thread, or its buffer was transferred away",
-      fix: "Make a new one, or destroy it later.",
-      node: this.node,
-    });
+    if (this.#mapping.released) refuseDestroyed(action, this.node);
   }
 
   /** Where the next `size` bytes fit, which may be a window further on. */

@@ -3,6 +3,7 @@ import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";
 import type { Arena } from "../arena/arena.ts";
+import { refuseDestroyed } from "../arena/destroyed.ts";
 import {
   type Element,
   type ElementType,
@@ -479,11 +480,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
   }
 
   #check(action: string): void {
-    if (!this.destroyed) return;
-    throw new NumaError("EDESTROYED", action, {
-      why: "it was destroyed in this thread, or a buffer of it was transferred away",
-      fix: "Make a new one, or destroy it later.",
-    });
+    if (this.destroyed) refuseDestroyed(action);
   }
 
   #refuse(index: unknown): never {

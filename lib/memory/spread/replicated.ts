@@ -8,6 +8,7 @@ import { checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import { Turns } from "../../wait/turns.ts";
 import type { Arena } from "../arena/arena.ts";
+import { refuseDestroyed } from "../arena/destroyed.ts";
 import { identityOf } from "../arena/identity.ts";
 import { Control, controlBytes, Reader, type Stamp, Writer } from "./left_right.ts";
 import type { Residency } from "../mapping/mapping.ts";
@@ -433,11 +434,7 @@ export class Replicated implements Shareable {
   }
 
   #check(action: string): void {
-    if (!this.destroyed) return;
-    throw new NumaError("EDESTROYED", action, {
-      why: "it was destroyed in this thread, or its buffer was transferred away",
-      fix: "Make a new one, or destroy it later.",
-    });
+    if (this.destroyed) refuseDestroyed(action);
   }
 
   #refuseRead(fn: unknown): never {
