@@ -4,22 +4,21 @@ import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";
 import type { Arena } from "../arena/arena.ts";
+import { ConfigWords } from "./config_words.ts";
 import { CROWDED, FULL, NOT_ALLOCATED, type ObjectHeap } from "./object_heap.ts";
 import { MAX_RECORDS } from "./object_layout.ts";
 import {
   bitsFor,
   checkWindow,
-  configOf,
   DEFAULT_THREADS,
   type ObjectMemory,
   openMemory,
-  refuseConfig,
-  refuseDestroyed,
   refuseId,
   refuseThread,
   saltOf,
 } from "./object_memory.ts";
 import type { PageKind } from "../mapping/pages.ts";
+import { refuseDestroyed } from "../arena/destroyed.ts";
 import { memoryNodes } from "../arena/memory_nodes.ts";
 import {
   attachArenas,
@@ -68,7 +67,7 @@ export interface NodePoolUsage {
 const KIND = "node-pool";
 /** "POOL" and a version: the first word of each of its arenas. */
 const MAGIC = 0x5001_0001;
-const CONFIG = { magic: 0, steps: 1, threads: 2, nodes: 3, index: 4, group: 5 } as const;
+const CONFIG = new ConfigWords("node pool", MAGIC, ["steps", "threads", "nodes", "index", "group"]);
 /** Allocations between two looks at where the thread runs. */
 const LOOK_EVERY = 64;
 
@@ -160,13 +159,7 @@ export class NodePool implements Shareable {
     return createOver({ nodes, bytesOf: () => bytes, label: "node pool", pages }, (arenas) => {
       const group = saltOf(arenas[0] as Arena, 0);
       for (const [index, arena] of arenas.entries()) {
-        const words = configOf(arena);
-        for (const name of ["steps", "threads", "nodes"] as const) {
-          words[CONFIG[name]] = config[name];
-        }
-        words[CONFIG.index] = index;
-        words[CONFIG.group] = group;
-        words[CONFIG.magic] = MAGIC;
+        CONFIG.write(arena, { ...config, index, group });
       }
       return new NodePool(arenas, config);
     });
@@ -474,18 +467,13 @@ export class NodePool implements Shareable {
     const arenas = attachArenas(handleData(handle, KIND, action).arenas, action);
     const known = NodePool.#live.get(arenas[0] as Arena);
     if (known !== undefined) return known;
-    const configs = arenas.map(configOf);
-    const [first] = configs as [Int32Array, ...Int32Array[]];
-    const [steps, threads, nodes] = (["steps", "threads", "nodes"] as const).map((name) =>
-      first[CONFIG[name]] as number
-    ) as [number, number, number];
-    const fits = configs.every((words, index) =>
-      words[CONFIG.magic] === MAGIC && words[CONFIG.index] === index &&
-      words[CONFIG.group] === first[CONFIG.group] &&
-      steps * STEP_BYTES <= (arenas[index] as Arena).capacity
-    );
+    const { steps, threads, nodes, group } = CONFIG.read(arenas[0] as Arena, action);
+    const fits = arenas.every((arena, at) => {
+      const config = CONFIG.read(arena, action);
+      return config.index === at && config.group === group && steps * STEP_BYTES <= arena.capacity;
+    });
     const sane = steps > 0 && threads > 0 && threads <= MAX_RECORDS && nodes === arenas.length;
-    if (!fits || !sane) refuseConfig("node pool", action);
+    if (!fits || !sane) CONFIG.refuse(action);
     return new NodePool(arenas, checkPlan({ steps, threads, nodes }, action));
   }
 

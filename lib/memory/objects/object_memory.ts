@@ -20,7 +20,7 @@ import type { Arena } from "../arena/arena.ts";
 import { identityOf } from "../arena/identity.ts";
 import { windowBytes } from "../mapping/mapping.ts";
 import { ObjectHeap } from "./object_heap.ts";
-import { CONFIG_WORDS, type ObjectLayout } from "./object_layout.ts";
+import type { ObjectLayout } from "./object_layout.ts";
 import type { ObjectHeapOptions } from "./object_options.ts";
 
 /** Bits of an id: few enough that every engine keeps it in a register as a small integer. */
@@ -88,20 +88,6 @@ export function openMemory(
   return { heap, bytes: new Uint8Array(buffer, byteOffset + start, objectBytes) };
 }
 
-/** The first words of an arena, which are the slab's or pool's own. */
-export function configOf(arena: Arena): Int32Array<ArrayBuffer> {
-  const { buffer, byteOffset } = arena.view(0, CONFIG_WORDS * WORD_BYTES);
-  return new Int32Array(buffer, byteOffset, CONFIG_WORDS);
-}
-
-/** Refuses an arena whose first words are not what is expected of a slab's or pool's. */
-export function refuseConfig(what: string, action: string): never {
-  throw new NumaError("EINVAL", action, {
-    why: `the arena of the handle does not hold a ${what}`,
-    fix: "Give what toHandle() returned.",
-  });
-}
-
 /**
  * What the ids of one slab or pool are XORed with, so that those of another are out of range here.
  *
@@ -152,18 +138,5 @@ export function refuseThread(action: string, threads: number): never {
   throw new NumaError("EAGAIN", action, {
     why: `${threads} live threads use it, and there is no room for one more`,
     fix: "Make it with a larger `threads`, or destroy() it in a thread that is done with it.",
-  });
-}
-
-/**
- * Refuses a destroyed object's use.
- *
- * @param action What was asked, as it follows "Cannot".
- * @throws {NumaError} `EDESTROYED`.
- */
-export function refuseDestroyed(action: string): never {
-  throw new NumaError("EDESTROYED", action, {
-    why: "it was destroyed in this thread, or its buffer was transferred away",
-    fix: "Make a new one, or destroy it later.",
   });
 }

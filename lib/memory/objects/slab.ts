@@ -4,23 +4,22 @@ import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";
 import { Arena } from "../arena/arena.ts";
+import { ConfigWords } from "./config_words.ts";
 import { CROWDED, FULL, type ObjectHeap } from "./object_heap.ts";
 import { MAX_RECORDS, objectLayout } from "./object_layout.ts";
 import {
   bitsFor,
   bookkeepingBytes,
   checkWindow,
-  configOf,
   DEFAULT_THREADS,
   ID_BITS,
   openMemory,
-  refuseConfig,
-  refuseDestroyed,
   refuseId,
   refuseThread,
   saltOf,
 } from "./object_memory.ts";
 import type { PageKind } from "../mapping/pages.ts";
+import { refuseDestroyed } from "../arena/destroyed.ts";
 import { createOver } from "../arena/node_arenas.ts";
 
 /** Options of {@linkcode Slab.create}. */
@@ -40,7 +39,7 @@ export interface SlabOptions {
 const KIND = "slab";
 /** "SLAB" and a version: the first word of a slab's arena. */
 const MAGIC = 0x51ab_0001;
-const CONFIG = { magic: 0, objectSize: 1, count: 2, threads: 3 } as const;
+const CONFIG = new ConfigWords("slab", MAGIC, ["objectSize", "count", "threads"]);
 /** What objects are aligned to. */
 const LINE_BYTES = 64;
 /** log2 of the objects a chunk has at most. */
@@ -159,11 +158,7 @@ export class Slab implements Shareable {
     const { bytes } = planSlab(config);
     checkWindow(bytes, `${action} of ${count} objects of ${objectSize} bytes`);
     return createOver({ nodes: [node], bytesOf: () => bytes, label: "slab", pages }, ([arena]) => {
-      const words = configOf(arena as Arena);
-      for (const name of ["objectSize", "count", "threads"] as const) {
-        words[CONFIG[name]] = config[name];
-      }
-      words[CONFIG.magic] = MAGIC;
+      CONFIG.write(arena as Arena, config);
       return new Slab(arena as Arena, config);
     });
   }
@@ -366,14 +361,8 @@ export class Slab implements Shareable {
     const arena = Arena.fromHandle(handleData(handle, KIND, action).arena as Handle);
     const known = Slab.#live.get(arena);
     if (known !== undefined) return known;
-    const words = configOf(arena);
-    if (words[CONFIG.magic] !== MAGIC) refuseConfig(KIND, action);
-    const config = checkConfig({
-      objectSize: words[CONFIG.objectSize],
-      count: words[CONFIG.count],
-      threads: words[CONFIG.threads],
-    }, action);
-    if (planSlab(config).bytes > arena.capacity) refuseConfig(KIND, action);
+    const config = checkConfig(CONFIG.read(arena, action), action);
+    if (planSlab(config).bytes > arena.capacity) CONFIG.refuse(action);
     return new Slab(arena, config);
   }
 
