@@ -117,3 +117,20 @@ export class NumaError extends Error {
     this.node = details.node;
   }
 }
+
+/** What a {@linkcode NumaError} says, as plain data: the third argument of another one that says the same. */
+export type NumaErrorParts = Pick<
+  NumaError,
+  "code" | "action" | "why" | "fix" | "syscall" | "node"
+>;
+
+/**
+ * Takes an error apart.
+ *
+ * @param error The error.
+ * @returns What it says, without its cause and stack.
+ */
+export function partsOf(error: NumaError): NumaErrorParts {
+  const { code, action, why, fix, syscall, node } = error;
+  return { code, action, why, fix, syscall, node };
+}

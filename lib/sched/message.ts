@@ -17,7 +17,7 @@
  * @module
  */
 import type { MessagePort } from "node:worker_threads";
-import { NumaError, type NumaErrorCode } from "../base/error.ts";
+import { NumaError, type NumaErrorParts, partsOf } from "../base/error.ts";
 import type { TopologySnapshot } from "../topology/snapshot.ts";
 import type { HeapPolicy, HeapReport, Inherited } from "./pin.ts";
 
@@ -51,18 +51,9 @@ export interface FlatError {
   readonly message: string;
   readonly stack: string | undefined;
   /** A {@linkcode NumaError}'s details, so that it arrives as one. */
-  readonly numa: NumaParts | undefined;
+  readonly numa: NumaErrorParts | undefined;
   /** What was thrown, when it was not an Error and can be cloned. */
   readonly thrown: unknown;
-}
-
-interface NumaParts {
-  readonly code: NumaErrorCode;
-  readonly action: string;
-  readonly why: string;
-  readonly fix: string | undefined;
-  readonly syscall: string | undefined;
-  readonly node: number | undefined;
 }
 
 /** A {@linkcode HeapReport}, flat. */
@@ -116,16 +107,7 @@ export function flatten(error: unknown): FlatError {
     const text = String(error);
     return { name: "Error", message: text, stack: undefined, numa: undefined, thrown: error };
   }
-  const numa = error instanceof NumaError
-    ? {
-      code: error.code,
-      action: error.action,
-      why: error.why,
-      fix: error.fix,
-      syscall: error.syscall,
-      node: error.node,
-    }
-    : undefined;
+  const numa = error instanceof NumaError ? partsOf(error) : undefined;
   return { name: error.name, message: error.message, stack: error.stack, numa, thrown: undefined };
 }
 

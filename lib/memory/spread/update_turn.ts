@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { NumaError } from "../../base/error.ts";
+import { NumaError, partsOf } from "../../base/error.ts";
 import { block } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import { lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
@@ -64,11 +64,8 @@ function explain(error: unknown, whoIs: string): unknown {
   const isOurs = error instanceof NumaError &&
     (error.code === "ETIMEDOUT" || error.code === "EWOULDBLOCK");
   if (!isOurs) return error;
-  const { code, action, why, fix } = error;
-  return new NumaError(code, action, {
-    why: `${whoIs}, and ${why}`,
-    ...(fix !== undefined && { fix }),
-  });
+  const parts = partsOf(error);
+  return new NumaError(error.code, error.action, { ...parts, why: `${whoIs}, and ${error.why}` });
 }
 
 function who({ self, reader }: Busy): string {
