@@ -1,5 +1,6 @@
 import { checkInteger, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
+import { memoryNodes } from "../memory/arena/memory_nodes.ts";
 import { CpuSet } from "../topology/cpu_set.ts";
 import { Topology } from "../topology/topology.ts";
 import { Policy } from "./policy.ts";
@@ -139,9 +140,7 @@ function homes(topology: Topology): (cpu: number) => number {
 
 /** The kernel refuses to prefer a node that has no memory or that the cpuset leaves out. */
 function memoryOf(topology: Topology, node: number): number | undefined {
-  const found = topology.nodes.find((candidate) => candidate.id === node);
-  const usable = found !== undefined && found.totalBytes > 0 && topology.allowedNodes.has(node);
-  return usable ? node : undefined;
+  return memoryNodes(topology).includes(node) ? node : undefined;
 }
 
 interface Orders {

@@ -3,16 +3,16 @@
  *
  * @module
  */
-import { checkInteger, show } from "../../base/check.ts";
+import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle } from "../../base/handle.ts";
 import { currentNode } from "../../topology/current.ts";
 import { topology } from "../../topology/load.ts";
+import { checkNode, MAX_NODES } from "../../topology/nodes.ts";
 import { Arena } from "./arena.ts";
 import { memoryNodes, nearestNode } from "./memory_nodes.ts";
 import type { PageKind } from "../mapping/pages.ts";
 
-const NODES = 1024;
 const UNKNOWN = -1;
 
 /**
@@ -40,7 +40,7 @@ export function readerNodes(): readonly number[] {
  */
 export function checkNodes(nodes: unknown, action: string): readonly number[] {
   if (Array.isArray(nodes) && nodes.length > 0 && new Set(nodes).size === nodes.length) {
-    return nodes.map((node) => checkInteger(node, "a node", 0, NODES - 1, action));
+    return nodes.map((node) => checkNode(node, action, "a node"));
   }
   throw new NumaError("EINVAL", action, {
     why: `nodes is ${show(nodes)}${
@@ -98,7 +98,7 @@ export function createOver<Made>(
  * @throws {NumaError} `EINVAL`; `ESTALE` when one is gone.
  */
 export function attachArenas(handles: unknown, action: string): readonly Arena[] {
-  if (!Array.isArray(handles) || handles.length === 0 || handles.length > NODES) {
+  if (!Array.isArray(handles) || handles.length === 0 || handles.length > MAX_NODES) {
     throw new NumaError("EINVAL", action, {
       why: `the handle's arenas are ${show(handles)}`,
       fix: "Give what toHandle() returned.",
@@ -137,7 +137,7 @@ export function destroyArenas(arenas: readonly Arena[]): void {
 /** Which of several nodes is nearest to the calling thread: one look into a table, no system call. */
 export class Nearest {
   readonly #nodes: readonly number[];
-  readonly #table: Int32Array = new Int32Array(NODES).fill(UNKNOWN);
+  readonly #table: Int32Array = new Int32Array(MAX_NODES).fill(UNKNOWN);
 
   /**
    * Prepares.

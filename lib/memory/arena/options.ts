@@ -6,6 +6,7 @@
 import { type ByteSize, formatBytes, parseBytes } from "../../base/bytes.ts";
 import { checkInteger, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
+import { checkNode } from "../../topology/nodes.ts";
 import { MAX_DATA_BYTES } from "../mapping/layout.ts";
 import type { MappingRequest } from "../mapping/mapping.ts";
 import { checkPages, type PageKind } from "../mapping/pages.ts";
@@ -74,7 +75,7 @@ export function checkArenaOptions(
   checkOptions(options, '{ node: 0, size: "1 MiB" }', bad);
   const { node, size, reserve = size, pages = "4k", lock = false, name } = options;
   const { label = name ?? "arena" } = options;
-  checkInteger(node, "node", 0, 1023, bad);
+  checkNode(node, bad);
   const committedBytes = parseBytes(size, bad);
   if (committedBytes > MAX_DATA_BYTES) {
     throw new NumaError("EINVAL", bad, {

@@ -7,6 +7,7 @@ import { formatBytes } from "../../base/bytes.ts";
 import { errnoError } from "../../base/errno.ts";
 import type { NumaError, NumaErrorDetails } from "../../base/error.ts";
 import { native } from "../../runtime/native.ts";
+import { MAX_NODES } from "../../topology/nodes.ts";
 import { pageFormat, type PageKind } from "./pages.ts";
 
 /** What was refused. */
@@ -86,7 +87,7 @@ function hasMemory(node: number): boolean {
 }
 
 function explainNode(request: Refused): Partial<NumaErrorDetails> {
-  const nodes = Array.from({ length: 1024 }, (_, node) => node).filter(hasMemory);
+  const nodes = Array.from({ length: MAX_NODES }, (_, node) => node).filter(hasMemory);
   return {
     why: `node ${request.node} does not exist or has no memory; nodes with memory: ` +
       nodes.join(", "),

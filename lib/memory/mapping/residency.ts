@@ -1,5 +1,6 @@
 import { errnoError } from "../../base/errno.ts";
 import { native } from "../../runtime/native.ts";
+import { MAX_NODES } from "../../topology/nodes.ts";
 
 /** Where the pages of a range are. */
 export interface Residency {
@@ -25,7 +26,6 @@ export interface ResidencyRequest {
   readonly pageBytes: number;
 }
 
-const NODES = 1024;
 /** One call asks about at most so much: a GiB takes 45 ms, and a thread in C is out of its runtime's reach. */
 const STEP_BYTES = 2 ** 30;
 
@@ -40,17 +40,17 @@ const STEP_BYTES = 2 ** 30;
 export function askResidency(request: ResidencyRequest, action: string): Residency {
   const { identity, from, to, pageBytes } = request;
   const { nk_mapping_residency } = native().calls;
-  const counts = new Int32Array(NODES + 1);
+  const counts = new Int32Array(MAX_NODES + 1);
   const nodes = new Map<number, number>();
   let pages = 0;
   let absent = 0;
   for (let offset = from; offset < to; offset += STEP_BYTES) {
     const bytes = Math.min(STEP_BYTES, to - offset);
-    const result = nk_mapping_residency(identity, offset, bytes, counts, NODES);
+    const result = nk_mapping_residency(identity, offset, bytes, counts, MAX_NODES);
     if (result < 0) throw errnoError(result, "nk_mapping_residency", action);
     pages += result;
-    absent += counts[NODES] as number;
-    for (let node = 0; node < NODES; node++) {
+    absent += counts[MAX_NODES] as number;
+    for (let node = 0; node < MAX_NODES; node++) {
       const count = counts[node] as number;
       if (count > 0) nodes.set(node, (nodes.get(node) ?? 0) + count);
     }

@@ -3,6 +3,7 @@ import { checkInteger, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";
+import { checkNode } from "../../topology/nodes.ts";
 import type { Arena } from "../arena/arena.ts";
 import { ConfigWords } from "./config_words.ts";
 import { CROWDED, FULL, NOT_ALLOCATED, type ObjectHeap } from "./object_heap.ts";
@@ -405,7 +406,7 @@ export class NodePool implements Shareable {
   #indexOf(node: number, action: string): number {
     const index = this.nodes.indexOf(node);
     if (index >= 0) return index;
-    checkInteger(node, "node", 0, 1023, action);
+    checkNode(node, action);
     throw new NumaError("ENODEV", `${action} on node ${node}`, {
       why: `the pool is on nodes ${this.nodes.join(", ")}`,
       fix: "Choose one of them.",

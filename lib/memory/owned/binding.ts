@@ -4,13 +4,13 @@ import { errnoError } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
 import { showAs } from "../../base/inspect.ts";
 import { native } from "../../runtime/native.ts";
+import { checkNode } from "../../topology/nodes.ts";
 import { callerStack, inDebugMode, reportLeak } from "../mapping/debug.ts";
 import { publish } from "../mapping/events.ts";
 import { explainCreate } from "../mapping/explain.ts";
 import {
   type BufferPlacement,
   bytesOf,
-  checkNode,
   locate,
   type OwnedMemory,
   type WholePages,

@@ -1,4 +1,4 @@
-import { checkInteger, show } from "../../base/check.ts";
+import { show } from "../../base/check.ts";
 import { errnoError } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
 import { native } from "../../runtime/native.ts";
@@ -148,16 +148,4 @@ export function locate(pages: WholePages, action: string): BufferPlacement {
 export function placement(memory: OwnedMemory): BufferPlacement {
   const action = "ask where memory is";
   return locate(wholePages(bytesOf(memory, action), action), action);
-}
-
-/**
- * Checks a node's number.
- *
- * @param node What the caller gave.
- * @param action What was asked, as it follows "Cannot".
- * @returns The number.
- * @throws {NumaError} `EINVAL`.
- */
-export function checkNode(node: unknown, action: string): number {
-  return checkInteger(node, "node", 0, 1023, action);
 }

@@ -1,4 +1,5 @@
 import { checkInteger } from "../../base/check.ts";
+import { MAX_NODES } from "../../topology/nodes.ts";
 
 /**
  * Which part an index belongs to, and where in it: blocks of elements dealt out to parts in turn.
@@ -26,14 +27,14 @@ export class Partition {
    * Prepares.
    *
    * @param length Elements, from 1 to 2^52: up to there a quotient of two numbers is exact to the unit.
-   * @param parts Parts, from 1 to 1024.
+   * @param parts Parts, from 1 to {@linkcode MAX_NODES}.
    * @param block Elements a block, from 1.
    * @param action What was asked, as it follows "Cannot".
    * @throws {NumaError} `EINVAL`.
    */
   constructor(length: number, parts: number, block: number, action: string) {
     this.length = checkInteger(length, "length", 1, 2 ** 52, action);
-    this.parts = checkInteger(parts, "the number of nodes", 1, 1024, action);
+    this.parts = checkInteger(parts, "the number of nodes", 1, MAX_NODES, action);
     this.block = checkInteger(block, "block", 1, 2 ** 52, action);
     const log = Math.log2(block);
     this.#shift = Number.isInteger(log) && log < 31 ? log : -1;
