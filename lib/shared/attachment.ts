@@ -1,5 +1,5 @@
-import { NumaError } from "../base/error.ts";
 import { checkSlot, type Region } from "./region.ts";
+import { destroyedError } from "./tenancy.ts";
 import { lockWaiter, type ThreadWaiter } from "../wait/thread_waiter.ts";
 import type { WaitStrategy } from "../wait/wait_strategy.ts";
 import type { Wait } from "../wait/waiter.ts";
@@ -52,10 +52,7 @@ export class Attachment {
    */
   check(verb: string): void {
     if (this.words.length > 0) return;
-    throw new NumaError("EDESTROYED", `${verb} this ${this.#noun}`, {
-      why: "its arena was destroyed in this thread",
-      fix: "Destroy an arena after what lives in it.",
-    });
+    throw destroyedError(`${verb} this ${this.#noun}`);
   }
 
   /**

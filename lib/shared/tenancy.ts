@@ -41,6 +41,23 @@ export function settleIn(object: object, region: Region, title: string, tenant: 
   forgotten.register(object, { identity: mapping, name, tenant });
 }
 
+function arenaError(action: string, why: string): NumaError {
+  return new NumaError("EDESTROYED", action, {
+    why,
+    fix: "Destroy an arena after what lives in it.",
+  });
+}
+
+/**
+ * The error of a call for something whose memory is gone.
+ *
+ * @param action What was asked, as it follows "Cannot".
+ * @returns `EDESTROYED`.
+ */
+export function destroyedError(action: string): NumaError {
+  return arenaError(action, "its arena was destroyed in this thread");
+}
+
 /**
  * The error of a wait whose memory goes.
  *
@@ -48,10 +65,7 @@ export function settleIn(object: object, region: Region, title: string, tenant: 
  * @returns `EDESTROYED`.
  */
 export function goneError(action: string): NumaError {
-  return new NumaError("EDESTROYED", action, {
-    why: "its arena was destroyed in this thread meanwhile",
-    fix: "Destroy an arena after what lives in it.",
-  });
+  return arenaError(action, "its arena was destroyed in this thread meanwhile");
 }
 
 /**

@@ -60,6 +60,19 @@ export function giveUpError(action: string, stopped: boolean, timeoutMs: number)
 }
 
 /**
+ * The error of a wait in a thread that may not sleep.
+ *
+ * @param action What was asked, as it follows "Cannot".
+ * @returns `EWOULDBLOCK`.
+ */
+export function wouldBlockError(action: string): NumaError {
+  return new NumaError("EWOULDBLOCK", action, {
+    why: "it would block the main thread, and with it the event loop",
+    fix: "Use the call that ends in Async, or give { block: true }.",
+  });
+}
+
+/**
  * Sleeps until a wait ends.
  *
  * @typeParam Result What it ends with.
@@ -96,10 +109,7 @@ export function block<Result>(
   }
   if (!over || !failed(step.value)) return step.value;
   if (mayBlock || stopped) throw giveUpError(action, stopped, timeoutMs);
-  throw new NumaError("EWOULDBLOCK", action, {
-    why: "it would block the main thread, and with it the event loop",
-    fix: "Use the call that ends in Async, or give { block: true }.",
-  });
+  throw wouldBlockError(action);
 }
 
 /**

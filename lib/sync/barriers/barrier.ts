@@ -10,7 +10,7 @@ import {
   BarrierCore,
 } from "./barrier_core.ts";
 import { Attachment } from "../../shared/attachment.ts";
-import { block, blockAsync, checkBlockOptions } from "../../wait/block.ts";
+import { block, blockAsync, checkBlockOptions, wouldBlockError } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import type { Tenant } from "../../memory/mapping/tenants.ts";
 import { DEAD_ID } from "../../wait/parking_lot.ts";
@@ -178,12 +178,7 @@ export class Barrier implements Shareable {
     const core = this.#core;
     const me = this.#attached.me;
     if (options !== undefined) options = checkBlockOptions(options, ACTION);
-    if (!(options?.block ?? !isMainThread())) {
-      throw new NumaError("EWOULDBLOCK", ACTION, {
-        why: "it would block the main thread, and with it the event loop",
-        fix: "Use waitAsync, or give { block: true }.",
-      });
-    }
+    if (!(options?.block ?? !isMainThread())) throw wouldBlockError(ACTION);
     let answer = core.begin(me);
     if (answer === BARRIER_WAITING) {
       const gaveUp = (answer: number): boolean => answer === BARRIER_GAVE_UP;

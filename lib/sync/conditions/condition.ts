@@ -10,7 +10,7 @@ import { Guard } from "../locks/guard.ts";
 import { Lock } from "../locks/lock.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
-import { settleIn } from "../../shared/tenancy.ts";
+import { destroyedError, settleIn } from "../../shared/tenancy.ts";
 import { currentWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
 const KIND = defineKind<Condition>({
@@ -206,10 +206,7 @@ export class Condition implements Shareable {
 
   #check(action: string): void {
     if (this.#region.words.length > 0) return;
-    throw new NumaError("EDESTROYED", action, {
-      why: "its memory is gone",
-      fix: "Destroy the arena last.",
-    });
+    throw destroyedError(action);
   }
 
   static {

@@ -7,7 +7,7 @@ import { Crowd } from "./crowd.ts";
 import { EventCountCore } from "./event_count_core.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
-import { settleIn } from "../../shared/tenancy.ts";
+import { destroyedError, settleIn } from "../../shared/tenancy.ts";
 import { currentWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
 const KIND = defineKind<EventCount>({
@@ -179,10 +179,7 @@ export class EventCount implements Shareable {
 
   #check(action: string): void {
     if (this.#region.words.length > 0) return;
-    throw new NumaError("EDESTROYED", action, {
-      why: "its memory is gone",
-      fix: "Destroy the arena last.",
-    });
+    throw destroyedError(action);
   }
 
   static {

@@ -26,19 +26,13 @@ import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
 import { native } from "../../runtime/native.ts";
 import { MAPPING_FACTS } from "../../runtime/symbols.ts";
-import { checkBlockOptions } from "../../wait/block.ts";
+import { checkBlockOptions, giveUpError, wouldBlockError } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import { type Request, Turns } from "../../wait/turns.ts";
+import { destroyedError, goneError } from "../../shared/tenancy.ts";
 import { Guard } from "./guard.ts";
 import { settle, type Tenant } from "../../memory/mapping/tenants.ts";
-import {
-  ACQUIRE_ACTION,
-  acquireError,
-  destroyedError,
-  giveUpError,
-  openError,
-  releaseError,
-} from "./shared_mutex_errors.ts";
+import { ACQUIRE_ACTION, acquireError, openError, releaseError } from "./shared_mutex_errors.ts";
 import { isMainThread, lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import type { Wait } from "../../wait/waiter.ts";
 
@@ -358,14 +352,14 @@ export class SharedMutex implements Shareable {
     let waited: 0 | 1 = 0;
     while (!this.#take(waited)) {
       const word = Atomics.load(words, WORD);
-      if (!mayBlock) throw giveUpError("EWOULDBLOCK");
+      if (!mayBlock) throw wouldBlockError(ACQUIRE_ACTION);
       if ((word & OWNER) === 0 || (word & OWNER) === POISON) continue;
       const expected = word | WAITERS;
       if (Atomics.compareExchange(words, WORD, word, expected) !== word) continue;
       // Not before WAITERS is set: others may sleep, whose wake-up this wait has had.
       const leftMs = deadline - performance.now();
-      if (me.lot.stopped(me.id)) throw giveUpError("ETERMINATED");
-      if (leftMs <= 0) throw giveUpError("ETIMEDOUT", options?.timeoutMs);
+      if (me.lot.stopped(me.id)) throw giveUpError(ACQUIRE_ACTION, true, 0);
+      if (leftMs <= 0) throw giveUpError(ACQUIRE_ACTION, false, options?.timeoutMs ?? 0);
       const sliceMs = Math.min(Math.ceil(leftMs), SLICE_MS);
       native().calls.nk_futex_wait(this.#identity, this.offset, expected, sliceMs);
       waited = 1;
@@ -376,7 +370,7 @@ export class SharedMutex implements Shareable {
   #tenant(): Tenant {
     return {
       holds: () => this.#owner !== undefined,
-      endWaits: () => this.#turns.end(destroyedError),
+      endWaits: () => this.#turns.end(goneError),
       abandon: () => this.#turns.drop(),
     };
   }

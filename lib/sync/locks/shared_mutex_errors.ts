@@ -5,6 +5,7 @@
  */
 import { errnoError } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
+import { destroyedError } from "../../shared/tenancy.ts";
 
 /** What is asked, as it follows "Cannot". */
 export const ACQUIRE_ACTION = "acquire a shared mutex";
@@ -15,14 +16,6 @@ const EDEADLK = -35;
 const ENOLCK = -37;
 const ESTALE = -116;
 const ENOTRECOVERABLE = -131;
-
-/** The arena is not this thread's any more. */
-export function destroyedError(action: string): NumaError {
-  return new NumaError("EDESTROYED", action, {
-    why: "its arena was destroyed in this thread",
-    fix: "Destroy the arena later.",
-  });
-}
 
 /** What `nk_robust_open` refused. */
 export function openError(result: number, action: string): NumaError {
@@ -77,23 +70,4 @@ export function releaseError(result: number): NumaError {
     why: "somebody has written over it while this thread held it",
     fix: "Look for code that writes outside of what it was given.",
   });
-}
-
-/** A wait that ended without the mutex. */
-export function giveUpError(
-  code: "EWOULDBLOCK" | "ETERMINATED" | "ETIMEDOUT",
-  timeoutMs = 0,
-): NumaError {
-  const details = {
-    EWOULDBLOCK: {
-      why: "it would block the main thread, and with it the event loop",
-      fix: "Use the call that ends in Async, or give { block: true }.",
-    },
-    ETERMINATED: { why: "this thread is being terminated" },
-    ETIMEDOUT: {
-      why: `${timeoutMs} ms have passed`,
-      fix: "Wait longer (timeoutMs), or find out which thread is in the way.",
-    },
-  };
-  return new NumaError(code, ACQUIRE_ACTION, details[code]);
 }
