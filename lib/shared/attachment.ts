@@ -1,25 +1,8 @@
 import { checkSlot, type Region } from "./region.ts";
 import { destroyedError } from "./tenancy.ts";
+import type { AsyncRequest } from "../wait/request.ts";
 import { lockWaiter, type ThreadWaiter } from "../wait/thread_waiter.ts";
 import type { WaitStrategy } from "../wait/wait_strategy.ts";
-import type { Wait } from "../wait/waiter.ts";
-
-/**
- * A wait during which this thread goes on, and may destroy the memory.
- *
- * @param wait The wait.
- * @param check Throws when the memory is gone.
- * @returns The same, which then fails.
- */
-export function* watch<Result>(wait: Wait<Result>, check: () => void): Wait<Result> {
-  let step = wait.next(false);
-  while (step.done !== true) {
-    const over = yield step.value;
-    check();
-    step = wait.next(over);
-  }
-  return step.value;
-}
 
 /** Where a counter or barrier lives, as the calling thread sees it: its memory may go away. */
 export class Attachment {
@@ -56,24 +39,17 @@ export class Attachment {
   }
 
   /**
-   * Checks that one more asynchronous wait may use it.
+   * What has to hold of an asynchronous wait: that there is room for it when it begins, and that the memory is there
+   * whenever it goes on.
    *
-   * @param me The wait.
-   * @param action What was asked, as it follows "Cannot".
-   * @throws {NumaError} `EAGAIN`.
-   */
-  admit(me: ThreadWaiter, action: string): void {
-    checkSlot(me.slot, this.region.shape, action);
-  }
-
-  /**
-   * A wait during which this thread goes on, and may destroy the memory.
-   *
-   * @param wait The wait.
    * @param verb What was asked, as it follows "Cannot".
-   * @returns The same, which fails with `EDESTROYED`.
+   * @param action The same, with its object.
+   * @returns The checks of a request.
    */
-  watch<Result>(wait: Wait<Result>, verb: string): Wait<Result> {
-    return watch(wait, () => this.check(verb));
+  guards(verb: string, action: string): Required<Pick<AsyncRequest<unknown>, "admit" | "check">> {
+    return {
+      admit: (me) => checkSlot(me.slot, this.region.shape, action),
+      check: () => this.check(verb),
+    };
   }
 }

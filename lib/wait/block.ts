@@ -6,6 +6,7 @@
 import { checkInteger, checkOptions, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import type { BlockOptions, WaitOptions } from "./options.ts";
+import { type AsyncRequest, beginAsync, type Request, waitAsync } from "./request.ts";
 import { claimWaiter, isMainThread, reap, type ThreadWaiter } from "./thread_waiter.ts";
 import { beginVigil, endVigil, SLICE_MS } from "./vigil.ts";
 import type { Wait } from "./waiter.ts";
@@ -21,12 +22,16 @@ function checkTimeout(timeoutMs: unknown, action: string): void {
 /**
  * Checks what a caller gave, before anything is done.
  *
- * @param options The options.
+ * @param options The options, if there are any.
  * @param action What was asked, as it follows "Cannot".
  * @returns A copy: a second look might find something else, when a wait has begun.
  * @throws {NumaError} `EINVAL`.
  */
-export function checkBlockOptions(options: BlockOptions, action: string): BlockOptions {
+export function checkBlockOptions(
+  options: BlockOptions | undefined,
+  action: string,
+): BlockOptions | undefined {
+  if (options === undefined) return undefined;
   checkOptions(options, "{ timeoutMs, block }", action);
   const { timeoutMs, block } = options;
   checkTimeout(timeoutMs, action);
@@ -126,27 +131,41 @@ export function giveUp<Result>(wait: Wait<Result>): Result {
 }
 
 /**
- * Awaits the end of a wait that has an id of its own, because it takes part in something as a thread does. Others queue in
- * `Turns`, under one id a thread.
+ * Gets what a call wants, and sleeps until that is there.
  *
- * @typeParam Result What it ends with.
- * @param start Begins the wait for the waiter it is given: returns it, or undefined when there is nothing to wait for.
- * @param action What was asked, as it follows "Cannot".
+ * @typeParam Result What the call gets.
+ * @param request The request.
+ * @param me The calling thread.
+ * @param options The timeout, and whether it may block, checked.
+ * @returns The result.
+ * @throws {NumaError} As {@linkcode block}.
+ */
+export function blockFor<Result>(
+  request: Request<Result>,
+  me: ThreadWaiter,
+  options: BlockOptions | undefined,
+): Result {
+  return request.begin(me) ??
+    block(request.wait(me), me, request.action, options, request.failed);
+}
+
+/**
+ * Awaits what a call wants under an id of its own, because the wait takes part in something as a thread does. Other waits
+ * queue in `Turns`, under one id a thread.
+ *
+ * @typeParam Result What the call gets.
+ * @param request The request.
  * @param options The timeout, and a signal that aborts the wait.
- * @param failed Tells whether a result means "gave up". Default: whether it is false.
- * @returns The waiter, which the caller has to release in its lot once it holds nothing any more under its id, and the
- * result: undefined when there was nothing to wait for.
- * @throws {NumaError} `ETIMEDOUT`, `ETERMINATED`, `EAGAIN`, `EINVAL`. The signal's reason.
+ * @returns The result, and the waiter, which the caller has to release in its lot once it holds nothing any more under its
+ * id.
+ * @throws {NumaError} `ETIMEDOUT`, `EAGAIN`, `EINVAL`, `EDESTROYED`. The signal's reason.
  */
 export async function blockAsync<Result>(
-  start: (me: ThreadWaiter) => Wait<Result> | undefined,
-  action: string,
+  request: AsyncRequest<Result>,
   options: WaitOptions | undefined,
-  failed: (result: Result) => boolean = (result) => result === false,
-): Promise<{ me: ThreadWaiter; result: Result | undefined }> {
-  const { timeoutMs = Infinity, signal } = options === undefined
-    ? {}
-    : checkWaitOptions(options, action);
+): Promise<{ me: ThreadWaiter; result: Result }> {
+  const { action } = request;
+  const { timeoutMs = Infinity, signal } = checkWaitOptions(options, action) ?? {};
   signal?.throwIfAborted();
   const me = claimWaiter();
   const { lot, id } = me;
@@ -154,8 +173,9 @@ export async function blockAsync<Result>(
   signal?.addEventListener("abort", abort);
   beginVigil();
   try {
-    const wait = start(me);
-    if (wait === undefined) return { me, result: undefined };
+    const result = beginAsync(request, me);
+    if (result !== undefined) return { me, result };
+    const wait = waitAsync(request, me);
     const deadline = timeoutMs === Infinity ? Infinity : me.now() + timeoutMs;
     let over = false;
     let step = wait.next(false);
@@ -165,7 +185,7 @@ export async function blockAsync<Result>(
       over ||= signal?.aborted === true || (deadline !== Infinity && me.now() >= deadline);
       step = wait.next(over);
     }
-    if (over && failed(step.value)) {
+    if (over && request.failed(step.value)) {
       signal?.throwIfAborted();
       throw giveUpError(action, false, timeoutMs);
     }
@@ -182,15 +202,16 @@ export async function blockAsync<Result>(
 /**
  * Checks what a caller gave for a wait that does not block, before anything is done.
  *
- * @param options The options.
+ * @param options The options, if there are any.
  * @param action What was asked, as it follows "Cannot".
  * @returns A copy, as of {@linkcode checkBlockOptions}.
  * @throws {NumaError} `EINVAL`.
  */
 export function checkWaitOptions(
-  options: WaitOptions,
+  options: WaitOptions | undefined,
   action: string,
-): WaitOptions {
+): WaitOptions | undefined {
+  if (options === undefined) return undefined;
   checkOptions(options, "{ timeoutMs, signal }", action);
   const { timeoutMs, signal } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {

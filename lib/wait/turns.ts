@@ -12,43 +12,14 @@ import { AsyncWait, borrowWaiter, returnWaiter } from "./async_wait.ts";
 import { checkWaitOptions } from "./block.ts";
 import type { WaitOptions } from "./options.ts";
 import { Pending } from "./pending.ts";
+import { type AsyncRequest, beginAsync, waitAsync } from "./request.ts";
 import type { ThreadWaiter } from "./thread_waiter.ts";
-import type { Wait } from "./waiter.ts";
-
-/** What somebody wants of an object. */
-export interface Request<Result> {
-  /** What was asked, as it follows "Cannot". */
-  readonly action: string;
-  /**
-   * Begins.
-   *
-   * @param me The id of the thread.
-   * @returns The wait; undefined when there is nothing to wait for.
-   */
-  start(me: ThreadWaiter): Wait<Result> | undefined;
-  /** Tells a result that means "gave up". */
-  failed(result: Result): boolean;
-  /**
-   * Gives back what it has just been given, before anybody knows of it.
-   *
-   * @param me The id of the thread.
-   * @returns False, and nothing is changed, when that cannot be.
-   */
-  undo(me: ThreadWaiter): boolean;
-  /**
-   * Whether it may have its turn together with those that have it now, who said the same of themselves. Absent where it
-   * has to be alone.
-   *
-   * @param me The id of the thread that has it.
-   */
-  joins?(me: ThreadWaiter): boolean;
-}
 
 /** That somebody has its turn, until {@linkcode Turns.leave}. */
 export interface Turn<Result> {
   /** The id for the object's words. */
   readonly me: ThreadWaiter;
-  /** What its wait ended with; undefined when there was none. */
+  /** The result; undefined when it has joined others. */
   readonly result: Result | undefined;
   /** Whether it had to wait. */
   readonly waited: boolean;
@@ -56,7 +27,7 @@ export interface Turn<Result> {
 
 /** Somebody in the queue, or at its head. */
 interface Entry {
-  readonly request: Request<unknown>;
+  readonly request: AsyncRequest<unknown>;
   readonly pending: Pending<Turn<unknown>>;
   wait?: AsyncWait<unknown>;
   /** Whether its time has passed, or its signal has aborted. */
@@ -95,28 +66,47 @@ export class Turns {
    * @throws {NumaError} `EINVAL`, `EAGAIN`; the promise also with `ETIMEDOUT`. The signal's reason.
    */
   enter<Result>(
-    request: Request<Result>,
+    request: AsyncRequest<Result>,
     options: WaitOptions | undefined,
   ): Turn<Result> | Promise<Turn<Result>> {
-    const checked = options === undefined ? undefined : checkWaitOptions(options, request.action);
+    const checked = checkWaitOptions(options, request.action);
     checked?.signal?.throwIfAborted();
     const isNext = this.#line.size === 0 && this.#head === undefined;
     if (isNext && this.#holders === 0) {
       const me = borrowWaiter();
-      const wait = this.#start(request as Request<unknown>, me);
-      if (wait === undefined) {
-        return this.#hold(request as Request<unknown>, me, undefined, false) as Turn<Result>;
+      const result = this.#begin(request as AsyncRequest<unknown>, me);
+      if (result !== undefined) {
+        return this.#hold(request as AsyncRequest<unknown>, me, result, false) as Turn<Result>;
       }
-      const entry = this.#newEntry(request as Request<unknown>, checked);
-      this.#await(entry, me, wait);
+      const entry = this.#newEntry(request as AsyncRequest<unknown>, checked);
+      this.#await(entry, me);
       return entry.pending.promise as Promise<Turn<Result>>;
     }
-    if (isNext && this.#mayJoin(request as Request<unknown>)) {
+    if (isNext && this.#mayJoin(request as AsyncRequest<unknown>)) {
       return this.#join(false) as Turn<Result>;
     }
-    const entry = this.#newEntry(request as Request<unknown>, checked);
+    const entry = this.#newEntry(request as AsyncRequest<unknown>, checked);
     this.#line.add(entry);
     return entry.pending.promise as Promise<Turn<Result>>;
+  }
+
+  /**
+   * Waits for its turn, and ends it at once: for what the call need not give back.
+   *
+   * @typeParam Result What the call gets.
+   * @param request The request, which does not join others.
+   * @param options The timeout, and a signal that aborts the wait.
+   * @returns Resolves to the result.
+   * @throws {NumaError} As {@linkcode enter}.
+   */
+  async pass<Result>(
+    request: AsyncRequest<Result>,
+    options: WaitOptions | undefined,
+  ): Promise<Result> {
+    const entered = this.enter(request, options);
+    const { result } = entered instanceof Promise ? await entered : entered;
+    this.leave();
+    return result as Result;
   }
 
   /** Ends a turn. The next begins a moment later: whatever this thread does until then comes first. */
@@ -158,7 +148,7 @@ export class Turns {
     this.#head.wait?.end();
   }
 
-  #newEntry(request: Request<unknown>, options: WaitOptions | undefined): Entry {
+  #newEntry(request: AsyncRequest<unknown>, options: WaitOptions | undefined): Entry {
     const expire = (): void => {
       if (this.#line.delete(entry)) {
         entry.pending.reject();
@@ -172,9 +162,9 @@ export class Turns {
     return entry;
   }
 
-  #start(request: Request<unknown>, me: ThreadWaiter): Wait<unknown> | undefined {
+  #begin(request: AsyncRequest<unknown>, me: ThreadWaiter): unknown {
     try {
-      return request.start(me);
+      return beginAsync(request, me);
     } catch (error) {
       returnWaiter();
       throw error;
@@ -182,7 +172,7 @@ export class Turns {
   }
 
   #hold(
-    request: Request<unknown>,
+    request: AsyncRequest<unknown>,
     me: ThreadWaiter,
     result: unknown,
     waited: boolean,
@@ -193,7 +183,7 @@ export class Turns {
     return { me, result, waited };
   }
 
-  #mayJoin({ joins }: Request<unknown>): boolean {
+  #mayJoin({ joins }: AsyncRequest<unknown>): boolean {
     return this.#isShared && this.#me !== undefined && joins?.(this.#me) === true;
   }
 
@@ -202,15 +192,15 @@ export class Turns {
     return { me: this.#me as ThreadWaiter, result: undefined, waited };
   }
 
-  #await(entry: Entry, me: ThreadWaiter, wait: Wait<unknown>): void {
+  #await(entry: Entry, me: ThreadWaiter): void {
     this.#head = entry;
     const { request, pending } = entry;
-    entry.wait = new AsyncWait(wait, {
+    entry.wait = new AsyncWait(waitAsync(request, me), {
       end: (result, over) => {
         this.#head = undefined;
         const { fate, isExpired = false } = entry;
         const isGiven = !over || !request.failed(result);
-        if (isGiven && !(fate === "again" && request.undo(me))) {
+        if (isGiven && !(fate === "again" && request.undo?.(me) === true)) {
           pending.resolve(this.#hold(request, me, result, true));
         } else {
           returnWaiter();
@@ -255,9 +245,9 @@ export class Turns {
       this.#line.delete(entry);
       try {
         const me = borrowWaiter();
-        const wait = this.#start(request, me);
-        if (wait === undefined) pending.resolve(this.#hold(request, me, undefined, true));
-        else this.#await(entry, me, wait);
+        const result = this.#begin(request, me);
+        if (result === undefined) this.#await(entry, me);
+        else pending.resolve(this.#hold(request, me, result, true));
       } catch (error) {
         pending.reject(error);
       }

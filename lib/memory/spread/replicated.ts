@@ -4,7 +4,7 @@ import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";
 import { threadAlive, threadSelf } from "../../runtime/thread.ts";
-import { checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
+import { checkBlockOptions } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import { Turns } from "../../wait/turns.ts";
 import type { Arena } from "../arena/arena.ts";
@@ -281,7 +281,7 @@ export class Replicated implements Shareable {
    */
   update(source: UpdateSource, options?: BlockOptions): number {
     const write = this.#checkSource(source, UPDATE);
-    const checked = options === undefined ? undefined : checkBlockOptions(options, UPDATE);
+    const checked = checkBlockOptions(options, UPDATE);
     return waitTurn(() => this.#attempt(write, UPDATE), UPDATE, checked);
   }
 
@@ -298,8 +298,7 @@ export class Replicated implements Shareable {
    */
   async updateAsync(source: UpdateSource, options?: WaitOptions): Promise<number> {
     const write = this.#checkSource(source, UPDATE);
-    const checked = options === undefined ? undefined : checkWaitOptions(options, UPDATE);
-    return await awaitTurn(this.#turns, () => this.#attempt(write, UPDATE), UPDATE, checked);
+    return await awaitTurn(this.#turns, () => this.#attempt(write, UPDATE), UPDATE, options);
   }
 
   /**

@@ -7,6 +7,7 @@ import { NumaError, partsOf } from "../../base/error.ts";
 import { block } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import { lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
+import type { AsyncRequest } from "../../wait/request.ts";
 import type { Turns } from "../../wait/turns.ts";
 import type { Wait } from "../../wait/waiter.ts";
 
@@ -42,7 +43,7 @@ function* turn(
   attempt: Attempt,
   me: ThreadWaiter,
   aloneEnds: boolean,
-  busy: { last: Busy },
+  busy: { last?: Busy },
 ): Wait<number | Busy> {
   let over = false;
   let napMs = LEAST_NAP_MS;
@@ -133,23 +134,22 @@ export async function awaitTurn(
   action: string,
   options: WaitOptions | undefined,
 ): Promise<number> {
-  let busy: { last: Busy } | undefined;
-  let outcome: number | Busy = 0;
-  const start = (me: ThreadWaiter): Wait<number | Busy> | undefined => {
-    outcome = attempt();
-    if (!isBusy(outcome)) return undefined;
-    busy = { last: outcome };
-    return turn(attempt, me, false, busy);
+  const busy: { last?: Busy } = {};
+  const request: AsyncRequest<number | Busy> = {
+    action,
+    begin() {
+      const outcome = attempt();
+      if (!isBusy(outcome)) return outcome;
+      busy.last = outcome;
+      return undefined;
+    },
+    wait: (me) => turn(attempt, me, false, busy),
+    failed: isBusy,
   };
   try {
-    const entered = turns.enter({ action, start, failed: isBusy, undo: () => false }, options);
-    const { result } = entered instanceof Promise ? await entered : entered;
-    turns.leave();
-    return (result ?? outcome) as number;
+    return await turns.pass(request, options) as number;
   } catch (error) {
-    throw explain(
-      error,
-      busy === undefined ? "this thread's updates before it wait" : who(busy.last),
-    );
+    const { last } = busy;
+    throw explain(error, last === undefined ? "this thread's updates before it wait" : who(last));
   }
 }

@@ -10,16 +10,22 @@ import {
   BarrierCore,
 } from "./barrier_core.ts";
 import { Attachment } from "../../shared/attachment.ts";
-import { block, blockAsync, checkBlockOptions, wouldBlockError } from "../../wait/block.ts";
+import {
+  block,
+  blockAsync,
+  blockFor,
+  checkBlockOptions,
+  wouldBlockError,
+} from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import type { Tenant } from "../../memory/mapping/tenants.ts";
 import { DEAD_ID } from "../../wait/parking_lot.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { settleIn, wakeHeirs } from "../../shared/tenancy.ts";
+import type { AsyncRequest } from "../../wait/request.ts";
 import { isMainThread, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
-import type { Wait } from "../../wait/waiter.ts";
 
 const KIND = defineKind<Barrier, SyncOptions, [parties: number]>({
   name: "Barrier",
@@ -79,12 +85,14 @@ function leads(answer: number): boolean {
 export class Barrier implements Shareable {
   readonly #core: BarrierCore;
   readonly #attached: Attachment;
+  readonly #request: AsyncRequest<number>;
   /** This thread's waits that do not block: each is a party, with an id of its own. */
   readonly #waits = new Set<ThreadWaiter>();
 
   private constructor(region: Region) {
     this.#core = new BarrierCore(region.words, region.shape);
     this.#attached = new Attachment(region, SPIN_YIELD_PARK);
+    this.#request = requestOf(this.#core, this.#attached);
     settleIn(this, region, "parties", tenantOf(this.#core, this.#attached, this.#waits));
   }
 
@@ -175,16 +183,9 @@ export class Barrier implements Shareable {
    */
   wait(options?: BlockOptions): boolean {
     this.#attached.check("pass");
-    const core = this.#core;
-    const me = this.#attached.me;
-    if (options !== undefined) options = checkBlockOptions(options, ACTION);
+    options = checkBlockOptions(options, ACTION);
     if (!(options?.block ?? !isMainThread())) throw wouldBlockError(ACTION);
-    let answer = core.begin(me);
-    if (answer === BARRIER_WAITING) {
-      const gaveUp = (answer: number): boolean => answer === BARRIER_GAVE_UP;
-      answer = block(core.wait(me), me, ACTION, options, gaveUp);
-    }
-    return leads(answer);
+    return leads(blockFor(this.#request, this.#attached.me, options));
   }
 
   /**
@@ -198,26 +199,21 @@ export class Barrier implements Shareable {
    */
   async waitAsync(options?: WaitOptions): Promise<boolean> {
     this.#attached.check("pass");
-    const core = this.#core;
-    let answer = BARRIER_WAITING;
     let party: ThreadWaiter | undefined;
-    const start = (me: ThreadWaiter): Wait<number> | undefined => {
-      this.#attached.admit(me, ACTION);
+    const admit = (me: ThreadWaiter): void => {
+      this.#request.admit?.(me);
       this.#waits.add(party = me);
-      answer = core.begin(me);
-      return answer === BARRIER_WAITING ? this.#attached.watch(core.wait(me), "pass") : undefined;
     };
     try {
-      const failed = (answer: number): boolean => answer === BARRIER_GAVE_UP;
-      const { me, result } = await blockAsync(start, ACTION, options, failed);
+      const { me, result } = await blockAsync({ ...this.#request, admit }, options);
       // Otherwise it would be taken for a dead party.
       try {
         this.#attached.check("pass");
-        core.leave(me);
+        this.#core.leave(me);
       } finally {
         me.lot.release(me.id);
       }
-      return leads(result ?? answer);
+      return leads(result);
     } finally {
       if (party !== undefined) this.#waits.delete(party);
     }
@@ -234,7 +230,7 @@ export class Barrier implements Shareable {
   reset(options?: BlockOptions): void {
     this.#attached.check("reset");
     const action = "reset a barrier";
-    if (options !== undefined) options = checkBlockOptions(options, action);
+    options = checkBlockOptions(options, action);
     block(this.#core.reset(this.#attached.me), this.#attached.me, action, options);
   }
 
@@ -252,6 +248,20 @@ export class Barrier implements Shareable {
   static {
     KIND.register(Barrier, (region) => new Barrier(region));
   }
+}
+
+/** What waits want: that all have come. */
+function requestOf(core: BarrierCore, attached: Attachment): AsyncRequest<number> {
+  return {
+    action: ACTION,
+    ...attached.guards("pass", ACTION),
+    begin(me) {
+      const answer = core.begin(me);
+      return answer === BARRIER_WAITING ? undefined : answer;
+    },
+    wait: (me) => core.wait(me),
+    failed: (answer) => answer === BARRIER_GAVE_UP,
+  };
 }
 
 /** A party whose memory goes will not come any more: the others are told, as of a dead one. */

@@ -1,8 +1,9 @@
 import { checkInteger } from "../../base/check.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
-import { block, checkBlockOptions } from "../../wait/block.ts";
+import { blockFor, checkBlockOptions } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
-import { type Request, Turns } from "../../wait/turns.ts";
+import type { AsyncRequest } from "../../wait/request.ts";
+import { Turns } from "../../wait/turns.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { LatchCore, MOST_COUNT } from "./latch_core.ts";
 import { defineKind } from "../../shared/kind.ts";
@@ -42,7 +43,7 @@ export class Latch implements Shareable {
   readonly #core: LatchCore;
   readonly #attached: Attachment;
   readonly #turns = new Turns();
-  readonly #request: Request<boolean>;
+  readonly #request: AsyncRequest<boolean>;
 
   private constructor(region: Region) {
     this.#core = new LatchCore(region.words, region.shape);
@@ -120,10 +121,7 @@ export class Latch implements Shareable {
    */
   wait(options?: BlockOptions): void {
     this.#attached.check("wait for");
-    const core = this.#core;
-    const me = this.#attached.me;
-    if (options !== undefined) options = checkBlockOptions(options, WAIT);
-    if (!core.begin(me)) block(core.wait(me), me, WAIT, options);
+    blockFor(this.#request, this.#attached.me, checkBlockOptions(options, WAIT));
   }
 
   /**
@@ -136,10 +134,8 @@ export class Latch implements Shareable {
    */
   async waitAsync(options?: WaitOptions): Promise<void> {
     this.#attached.check("wait for");
-    const entered = this.#turns.enter(this.#request, options);
-    if (entered instanceof Promise) await entered;
     // The next one finds it open.
-    this.#turns.leave();
+    await this.#turns.pass(this.#request, options);
   }
 
   /**
@@ -158,14 +154,13 @@ export class Latch implements Shareable {
   }
 }
 
-/** What asynchronous waits want: the first waits for all of this thread. */
-function requestOf(core: LatchCore, attached: Attachment): Request<boolean> {
+/** What waits want; of asynchronous ones the first waits for all of this thread. */
+function requestOf(core: LatchCore, attached: Attachment): AsyncRequest<boolean> {
   return {
     action: WAIT,
-    start(me) {
-      attached.admit(me, WAIT);
-      return core.begin(me) ? undefined : attached.watch(core.wait(me), "wait for");
-    },
+    ...attached.guards("wait for", WAIT),
+    begin: (me) => core.begin(me) || undefined,
+    wait: (me) => core.wait(me),
     failed: (result) => !result,
     undo: () => true,
   };

@@ -1,9 +1,10 @@
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
-import { block, checkBlockOptions } from "../../wait/block.ts";
+import { blockFor, checkBlockOptions } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
-import { type Request, Turns } from "../../wait/turns.ts";
+import type { AsyncRequest } from "../../wait/request.ts";
+import { Turns } from "../../wait/turns.ts";
 import type { Tenant } from "../../memory/mapping/tenants.ts";
 import { isMainThread, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { Attachment } from "../../shared/attachment.ts";
@@ -20,9 +21,11 @@ const KIND = defineKind<Once>({
   words: (shape) => OnceCore.words(shape),
 });
 
-function checkFunction(run: unknown, action: string): void {
+const RUN = "do something once";
+
+function checkFunction(run: unknown): void {
   if (typeof run === "function") return;
-  throw new NumaError("EINVAL", action, {
+  throw new NumaError("EINVAL", RUN, {
     why: `what is to be done is ${show(run)}`,
     fix: "Give a function.",
   });
@@ -50,10 +53,12 @@ export class Once implements Shareable {
   readonly #core: OnceCore;
   readonly #attached: Attachment;
   readonly #turns = new Turns();
+  readonly #request: AsyncRequest<number>;
 
   private constructor(region: Region) {
     this.#core = new OnceCore(region.words, region.shape);
     this.#attached = new Attachment(region);
+    this.#request = requestOf(this.#core, this.#attached);
     settleIn(this, region, "run", tenantOf(this.#core, this.#attached, this.#turns));
   }
 
@@ -115,30 +120,25 @@ export class Once implements Shareable {
    */
   run(run: () => void, options?: BlockOptions): boolean {
     this.#attached.check("do");
-    const action = "do something once";
     const core = this.#core;
     const me = this.#attached.me;
     if (core.done()) return false;
-    checkFunction(run, action);
-    if (options !== undefined) options = checkBlockOptions(options, action);
+    checkFunction(run);
+    options = checkBlockOptions(options, RUN);
     const mayBlock = options?.block ?? !isMainThread();
     const { holder = me } = this.#turns;
     if (core.runs(me) || (mayBlock && core.runs(holder))) {
-      throw new NumaError("EDEADLK", action, {
+      throw new NumaError("EDEADLK", RUN, {
         why: "this thread is doing it",
         fix: "Do not ask for it from within; while runAsync is at it, await that.",
       });
     }
-    let answer = core.begin(me);
-    if (answer === ONCE_BUSY) {
-      answer = block(core.wait(me), me, action, options, (answer) => answer === ONCE_BUSY);
-    }
-    if (answer === ONCE_DONE) return false;
+    if (blockFor(this.#request, me, options) === ONCE_DONE) return false;
     let done = false;
     try {
       const result: unknown = run();
       if (result instanceof Promise) {
-        throw new NumaError("EINVAL", action, {
+        throw new NumaError("EINVAL", RUN, {
           why: "what is to be done is asynchronous",
           fix: "Use runAsync.",
         });
@@ -163,24 +163,10 @@ export class Once implements Shareable {
    */
   async runAsync(run: () => void | Promise<void>, options?: WaitOptions): Promise<boolean> {
     this.#attached.check("do");
-    const action = "do something once";
-    const core = this.#core;
-    if (core.done()) return false;
-    checkFunction(run, action);
-    const attached = this.#attached;
-    let answer = ONCE_BUSY;
-    const request: Request<number> = {
-      action,
-      start(me) {
-        attached.admit(me, action);
-        answer = core.begin(me);
-        return answer === ONCE_BUSY ? attached.watch(core.wait(me), "do") : undefined;
-      },
-      failed: (answer) => answer === ONCE_BUSY,
-      undo: () => false,
-    };
-    const entered = this.#turns.enter(request, options);
-    const { me, result = answer } = entered instanceof Promise ? await entered : entered;
+    if (this.#core.done()) return false;
+    checkFunction(run);
+    const entered = this.#turns.enter(this.#request, options);
+    const { me, result } = entered instanceof Promise ? await entered : entered;
     // The turn lasts as long as it runs: the thread's other calls come after that.
     try {
       if (result !== ONCE_RUN) return false;
@@ -216,6 +202,20 @@ export class Once implements Shareable {
   static {
     KIND.register(Once, (region) => new Once(region));
   }
+}
+
+/** What calls want: to be the one that does it, or that it is done. */
+function requestOf(core: OnceCore, attached: Attachment): AsyncRequest<number> {
+  return {
+    action: RUN,
+    ...attached.guards("do", RUN),
+    begin(me) {
+      const answer = core.begin(me);
+      return answer === ONCE_BUSY ? undefined : answer;
+    },
+    wait: (me) => core.wait(me),
+    failed: (answer) => answer === ONCE_BUSY,
+  };
 }
 
 /** A run whose memory goes has failed: somebody else has to do it. */

@@ -115,7 +115,7 @@ export class Condition implements Shareable {
    * the lock throws: `EOWNERDEAD`.
    */
   wait(lock: Lock, options?: BlockOptions): void {
-    if (options !== undefined) options = checkBlockOptions(options, WAIT);
+    options = checkBlockOptions(options, WAIT);
     this.#check(WAIT);
     checkLock(lock);
     if (!lock.held) {
@@ -162,7 +162,7 @@ export class Condition implements Shareable {
     };
     try {
       this.#check(WAIT);
-      const checked = options === undefined ? undefined : checkWaitOptions(options, WAIT);
+      const checked = checkWaitOptions(options, WAIT);
       checked?.signal?.throwIfAborted();
       await this.#crowd.join(checked, undefined, letGo);
     } catch (error) {

@@ -107,7 +107,7 @@ export class EventCount implements Shareable {
    */
   waitUntil(take: () => boolean, options?: BlockOptions): void {
     checkTake(take);
-    if (options !== undefined) options = checkBlockOptions(options, WAIT);
+    options = checkBlockOptions(options, WAIT);
     const core = this.#core;
     const me = this.#me;
     const start = options?.timeoutMs === undefined ? 0 : me.now();
@@ -138,7 +138,7 @@ export class EventCount implements Shareable {
    */
   async waitUntilAsync(take: () => boolean, options?: WaitOptions): Promise<void> {
     checkTake(take);
-    const checked = options === undefined ? undefined : checkWaitOptions(options, WAIT);
+    const checked = checkWaitOptions(options, WAIT);
     if (take()) return;
     this.#check(WAIT);
     checked?.signal?.throwIfAborted();

@@ -3,7 +3,8 @@ import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import { block, checkBlockOptions } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
-import { type Request, Turns } from "../../wait/turns.ts";
+import type { AsyncRequest } from "../../wait/request.ts";
+import { Turns } from "../../wait/turns.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
@@ -29,6 +30,7 @@ const KIND = defineKind<Semaphore, SemaphoreOptions, [permits: number]>({
     return (words) => SemaphoreCore.init(words, permits, most, BYPASS);
   },
 });
+const ACQUIRE = "acquire a semaphore";
 /** How often sleepers may be overtaken. */
 const BYPASS = 64;
 
@@ -113,15 +115,14 @@ export class Semaphore implements Shareable {
    */
   acquire(n = 1, options?: BlockOptions): void {
     this.#attached.check("acquire");
-    const action = "acquire a semaphore";
     const core = this.#core;
     const me = this.#attached.me;
-    this.#check(n, action);
-    if (options !== undefined) options = checkBlockOptions(options, action);
+    this.#check(n, ACQUIRE);
+    if (options !== undefined) options = checkBlockOptions(options, ACQUIRE);
     if (core.begin(me, n)) return;
     // What it is given while this thread sleeps would be of no use to anybody.
     this.#turns.withdraw();
-    block(core.wait(me, n), me, action, options);
+    block(core.wait(me, n), me, ACQUIRE, options);
   }
 
   /**
@@ -133,7 +134,7 @@ export class Semaphore implements Shareable {
    */
   tryAcquire(n = 1): boolean {
     this.#attached.check("acquire");
-    this.#check(n, "acquire a semaphore");
+    this.#check(n, ACQUIRE);
     return this.#core.tryAcquire(this.#attached.me, n);
   }
 
@@ -149,22 +150,17 @@ export class Semaphore implements Shareable {
    */
   async acquireAsync(n = 1, options?: WaitOptions): Promise<void> {
     this.#attached.check("acquire");
-    const action = "acquire a semaphore";
+    this.#check(n, ACQUIRE);
     const core = this.#core;
-    this.#check(n, action);
-    const attached = this.#attached;
-    const request: Request<boolean> = {
-      action,
-      start(me) {
-        attached.admit(me, action);
-        return core.begin(me, n) ? undefined : attached.watch(core.wait(me, n), "acquire");
-      },
+    const request: AsyncRequest<boolean> = {
+      action: ACQUIRE,
+      ...this.#attached.guards("acquire", ACQUIRE),
+      begin: (me) => core.begin(me, n) || undefined,
+      wait: (me) => core.wait(me, n),
       failed: (result) => !result,
       undo: (me) => core.release(me, n),
     };
-    const entered = this.#turns.enter(request, options);
-    if (entered instanceof Promise) await entered;
-    this.#turns.leave();
+    await this.#turns.pass(request, options);
     this.#attached.check("acquire");
   }
 

@@ -2,7 +2,8 @@ import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import { block, checkBlockOptions, giveUp } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
-import { type Request, Turns } from "../../wait/turns.ts";
+import type { AsyncRequest } from "../../wait/request.ts";
+import { Turns } from "../../wait/turns.ts";
 import type { LockCore } from "./lock_core.ts";
 import type { LockReport } from "./lock_report.ts";
 import { LockStatistics, type Recorder } from "./lock_statistics.ts";
@@ -50,7 +51,7 @@ export abstract class Lock implements Shareable {
   #held = false;
   /** This thread's waits that do not block. */
   readonly #turns: Turns;
-  readonly #request: Request<boolean>;
+  readonly #request: AsyncRequest<boolean>;
 
   /**
    * For internal use: call a subclass's `create` instead.
@@ -242,16 +243,15 @@ export abstract class Lock implements Shareable {
       this.#core.holds(me);
   }
 
-  #newRequest(): Request<boolean> {
+  #newRequest(): AsyncRequest<boolean> {
     const action = `acquire ${this.#title}`;
     const core = this.#core;
     const attached = this.#attached;
     return {
       action,
-      start(me) {
-        attached.admit(me, action);
-        return core.begin(me) ? undefined : attached.watch(core.wait(me), "acquire");
-      },
+      ...attached.guards("acquire", action),
+      begin: (me) => core.begin(me) || undefined,
+      wait: (me) => core.wait(me),
       failed: (result) => !result,
       // An heir that lets go without a word would poison it.
       undo: (me) => core.ownerDied?.() !== true && core.release(me),

@@ -28,7 +28,8 @@ import { native } from "../../runtime/native.ts";
 import { MAPPING_FACTS } from "../../runtime/symbols.ts";
 import { checkBlockOptions, giveUpError, wouldBlockError } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
-import { type Request, Turns } from "../../wait/turns.ts";
+import type { AsyncRequest } from "../../wait/request.ts";
+import { Turns } from "../../wait/turns.ts";
 import { destroyedError, goneError } from "../../shared/tenancy.ts";
 import { Guard } from "./guard.ts";
 import { settle, type Tenant } from "../../memory/mapping/tenants.ts";
@@ -236,11 +237,11 @@ export class SharedMutex implements Shareable {
    */
   async acquireAsync(options?: WaitOptions): Promise<Guard> {
     const guard = this.#newGuard();
-    const request: Request<boolean> = {
+    const request: AsyncRequest<boolean> = {
       action: ACQUIRE_ACTION,
-      start: () => this.#takeAsync(guard) ? undefined : this.#poll(guard),
+      begin: () => this.#takeAsync(guard) || undefined,
+      wait: () => this.#poll(guard),
       failed: (result) => !result,
-      undo: () => false,
     };
     const entered = this.#turns.enter(request, options);
     if (entered instanceof Promise) await entered;
