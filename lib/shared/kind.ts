@@ -56,11 +56,11 @@ export interface NumberOption<Options> {
   readonly default?: number;
 }
 
-/** What an object is about to be made of. */
+/** What is known when an object is to be created, before its memory is taken. */
 export interface Creation<Options> {
-  /** The options, of which those that every kind has are checked. */
+  /** The options. Those that every kind has are checked. */
   readonly options: Options;
-  /** For how many threads. */
+  /** The number of threads that it is for. */
   readonly threads: number;
   /** What was asked, as it follows "Cannot". */
   readonly action: string;
@@ -79,8 +79,10 @@ export interface KindRow<Options extends SyncOptions, Given extends readonly unk
   /** The number that its memory keeps of its options: one of them, or what a function makes of them. Default: 0. */
   readonly option?: NumberOption<Options> | ((options: Options, action: string) => number);
   /**
-   * Checks what else `create` was given, before memory is taken.
+   * Checks what else `create` was given. Called before memory is taken.
    *
+   * @param creation The options and what is known of them.
+   * @param given What else `create` was given.
    * @returns Writes it into the words of the new object, which are zero.
    */
   prepare?(creation: Creation<Options>, ...given: Given): (words: Int32Array) => void;
@@ -113,10 +115,10 @@ export class Kind<
   }
 
   /**
-   * Makes an object.
+   * Creates an object.
    *
-   * @param memory Where.
-   * @param options For how many threads, and what else the class wants to know.
+   * @param memory The memory that it takes, or takes from.
+   * @param options The options.
    * @param given What else the class takes.
    * @returns The object.
    * @throws {NumaError} `EINVAL`; as {@linkcode createRegion}.
@@ -133,9 +135,9 @@ export class Kind<
   }
 
   /**
-   * How much memory an object takes.
+   * The size of an object.
    *
-   * @param options As it will be made.
+   * @param options The options that it will be created with.
    * @returns Bytes.
    * @throws {NumaError} `EINVAL`.
    */
@@ -156,7 +158,7 @@ export class Kind<
     const { option } = row;
     const action = `attach ${row.title}`;
     const region = attachRegion(row, handleData(handle, row.name, action), action);
-    // Anybody can write over words.
+    // It is in memory that any thread can write to.
     if (typeof option === "object") checkNumber(option, region.option, action);
     return this.#objectOf(region);
   }
