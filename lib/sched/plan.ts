@@ -13,9 +13,9 @@ const COUNT_MAX = 65_535;
 // Sorts after every id.
 const NONE = 2 ** 32;
 
-/** Where one thread goes. */
+/** The place of one thread. */
 export interface Placement {
-  /** The CPUs it may run on, never none. */
+  /** The CPUs it may run on; never empty. */
   readonly cpus: CpuSet;
   /** The node whose memory it should prefer; `undefined` leaves that to the kernel. */
   readonly node: number | undefined;
@@ -34,7 +34,7 @@ export interface Placement {
  *
  * @param topology The machine.
  * @param policy The policy.
- * @param count How many threads, 0 to 65535.
+ * @param count The number of threads: 0 to 65535.
  * @returns A placement for each thread.
  * @throws {NumaError} `ENODEV` when the policy names a node or CPUs that do not exist, or a node that has no CPUs;
  * `EACCES` when the process may not use them; `EINVAL` when `count` is out of range.

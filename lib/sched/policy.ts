@@ -25,7 +25,7 @@ export type PolicyDescription =
   };
 
 /**
- * How threads are spread over a machine. Immutable; `plan` makes placements of it.
+ * How threads are distributed over a machine. A policy is immutable; `plan` turns it into placements.
  *
  * @example
  * ```ts
@@ -59,7 +59,7 @@ export class Policy {
    * Every thread may run on all allowed CPUs of one node, and prefers its memory.
    *
    * @param node The node's id.
-   * @returns The policy. Whether there is such a node shows when a plan is made.
+   * @returns The policy. Whether the node exists is checked when a plan is made.
    * @throws {NumaError} `EINVAL` when it is not a node number.
    *
    * @example
@@ -78,7 +78,7 @@ export class Policy {
    * Every thread may run on all the given CPUs, and on no others.
    *
    * @param cpus The CPUs, as a set or in the kernel's notation.
-   * @returns The policy. Whether there are such CPUs shows when a plan is made.
+   * @returns The policy. Whether the CPUs exist is checked when a plan is made.
    * @throws {NumaError} `EINVAL` when the set is empty or not a set.
    *
    * @example
@@ -152,7 +152,7 @@ export class Policy {
   /**
    * Reads a policy from plain data.
    *
-   * @param description What {@linkcode Policy.toJSON} gave, perhaps in another thread; or a policy.
+   * @param description The result of {@linkcode Policy.toJSON}, perhaps from another thread; or a policy.
    * @returns The policy.
    * @throws {NumaError} `EINVAL` when it describes none.
    *

@@ -53,7 +53,7 @@ function firstNode(): number {
  *
  * Cost: one atomic load (2 to 15 ns) where glibc registers an rseq area, else one foreign call.
  *
- * @returns True at the moment of asking: a thread that is not pinned may be moved right after.
+ * @returns The CPU at this moment: a thread that is not pinned may be moved at any time.
  * @throws {NumaError} What loading the C helper throws.
  */
 export function currentCpu(): number {
@@ -65,7 +65,7 @@ export function currentCpu(): number {
  *
  * Cost: as {@linkcode currentCpu}; before Linux 6.3 one table look-up more.
  *
- * @returns True at the moment of asking.
+ * @returns The node at this moment.
  * @throws {NumaError} What loading the C helper throws.
  */
 export function currentNode(): number {

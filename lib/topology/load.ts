@@ -64,7 +64,7 @@ function cpuQuota(): { quotaUs: number; periodUs: number } | null {
 let current: Topology | undefined;
 
 /**
- * This machine, and what this process may use of it.
+ * Returns this machine, and what this process may use of it.
  *
  * The first call in a thread asks hwloc and the kernel (a few milliseconds); later calls give the same object. A
  * worker started with `launch` has its parent's, so that its own pinning does not narrow what it sees.
@@ -100,12 +100,12 @@ export function inheritTopology(inherited: Topology): void {
 }
 
 /**
- * A machine that does not exist, from an hwloc synthetic description: for tests, and to try a policy on a machine
- * that is not at hand.
+ * Creates a machine from an hwloc synthetic description, for tests and to try a policy on a machine that you do not
+ * have.
  *
  * @param description For example `"pack:2 numa:2 l3:4 core:8 pu:2"`.
  * @returns Its topology; everything in it is allowed.
- * @throws {NumaError} `EINVAL` when hwloc cannot make sense of it.
+ * @throws {NumaError} `EINVAL` if hwloc does not accept it.
  *
  * @example
  * ```ts
@@ -122,7 +122,7 @@ export function syntheticTopology(description: string): Topology {
 }
 
 /**
- * Another machine, from an XML file that hwloc's `lstopo --of xml` or `hwloc-gather-topology` wrote there.
+ * Reads a machine from an XML file that hwloc's `lstopo --of xml` or `hwloc-gather-topology` wrote.
  *
  * @param path The file.
  * @returns Its topology.

@@ -4,7 +4,9 @@ import type { CpuSet } from "./cpu_set.ts";
 // and then handed to every thread. docs/topology-schema.md is its contract.
 // parse_snapshot.ts makes it.
 
-/** What a node's memory is made of, from hwloc's subtype. `"special"` is a device's or set aside by firmware. */
+/**
+ * The kind of a node's memory, from hwloc's subtype. `"special"` memory belongs to a device or is reserved by firmware.
+ */
 export type MemoryKind = "dram" | "hbm" | "cxl" | "nvm" | "special" | "unknown";
 
 /** What a cache holds. */
@@ -22,7 +24,7 @@ export interface HugepagePool {
   readonly pageBytes: number;
   /** Pages in the pool. */
   readonly total: number;
-  /** Pages nobody uses, when the snapshot was taken. */
+  /** Free pages when the snapshot was taken. */
   readonly free: number;
 }
 
@@ -32,23 +34,24 @@ export interface NodeInfo {
   readonly id: number;
   /** The CPUs local to it; `""` for a node that is memory only. Nodes with different memory may share CPUs. */
   readonly cpus: string;
-  /** Bytes of memory; 0 for a node that has none, or of which a description that is not live tells none. */
+  /** Its memory in bytes; 0 for a node without memory, or if a description that is not live does not say. */
   readonly totalBytes: number;
-  /** Bytes free when the snapshot was taken; absent where it was not asked of a live system. */
+  /** Free bytes when the snapshot was taken; live snapshots only. */
   readonly freeBytes?: number;
   /**
-   * Bytes that an arena on it could have had when the snapshot was taken: what was free or could be taken back, less what
-   * the kernel keeps and a margin, and no more than the cgroup's memory limit left for all nodes together. More than
-   * `freeBytes`, and even than `totalBytes`, where the kernel hands memory out as it is used. Absent where `freeBytes` is.
+   * Bytes that an arena on it could use when the snapshot was taken: the memory that was free or could be reclaimed,
+   * less what the kernel keeps and a margin, and at most what the cgroup's memory limit left for all nodes together. It
+   * is more than `freeBytes`, and may be more than `totalBytes`, where the kernel initializes memory lazily. Absent
+   * where `freeBytes` is.
    */
   readonly availableBytes?: number;
-  /** What its memory is. */
+  /** The kind of its memory. */
   readonly memory: MemoryKind;
-  /** Its hugepage pools; empty where it was not asked of a live system. */
+  /** Its hugepage pools; empty unless the snapshot is live. */
   readonly hugepages: readonly HugepagePool[];
 }
 
-/** A processor package: what sits in a socket. */
+/** A processor package, which is what a socket holds. */
 export interface PackageInfo {
   /** The OS's number of the package; where firmware gives none, its position. */
   readonly id: number;
@@ -70,7 +73,7 @@ export interface DieInfo {
 
 /** A cache. */
 export interface CacheInfo {
-  /** 1 is the one nearest to the core. */
+  /** The level; 1 is nearest to the core. */
   readonly level: number;
   /** What it holds. */
   readonly type: CacheType;
@@ -90,11 +93,11 @@ export interface CoreInfo {
   readonly package?: number;
   /** Its CPUs, which are SMT siblings of each other. */
   readonly cpus: string;
-  /** On machines with several kinds of core the rank of this one: greater is faster. */
+  /** The rank of the core's kind on machines with several kinds: greater is faster. */
   readonly kind?: number;
 }
 
-/** What firmware says of the distances between nodes (ACPI SLIT): 10 is local, 20 is twice as far. */
+/** The distances between nodes according to the firmware (ACPI SLIT): 10 is local, 20 is twice as far. */
 export interface NodeDistances {
   /** The nodes of the rows and of the columns, in this order. */
   readonly nodes: readonly number[];
@@ -102,17 +105,17 @@ export interface NodeDistances {
   readonly matrix: readonly (readonly number[])[];
 }
 
-/** What firmware says of a node's memory (ACPI HMAT). */
+/** An attribute of a node's memory according to the firmware (ACPI HMAT). */
 export interface MemoryAttribute {
   /** hwloc's name: `"Latency"`, `"Bandwidth"`, `"ReadLatency"`, `"WriteBandwidth"` … */
   readonly name: string;
   /** The node with the memory. */
   readonly node: number;
-  /** The CPUs it is seen from; absent when it is the same from all. */
+  /** The CPUs it was measured from; absent if it is the same for all. */
   readonly initiator?: string;
   /** The value, in `unit`. */
   readonly value: number;
-  /** Nanoseconds for a latency, MiB a second for a bandwidth. */
+  /** `"ns"` for a latency, `"MiB/s"` for a bandwidth. */
   readonly unit: "ns" | "MiB/s";
 }
 
@@ -130,11 +133,11 @@ export interface AllowedResources {
   readonly cpus: string;
   /** The nodes of its cpuset. */
   readonly nodes: string;
-  /** Its CPU affinity. The CPUs it can use are those of `cpus` that are in here, too. */
+  /** Its CPU affinity. Usable CPUs are in both `cpus` and `affinity`. */
   readonly affinity: string;
   /** Its CPU quota; `null` when there is no limit. */
   readonly quota: CpuQuota | null;
-  /** How many CPUs that comes to: the usable ones or the quota rounded up, whichever is less, and at least 1. */
+  /** The number of usable CPUs, or the quota rounded up, whichever is less; at least 1. */
   readonly effectiveCpus: number;
 }
 
@@ -173,7 +176,7 @@ export interface TopologySnapshot {
   readonly cores: readonly CoreInfo[];
   /** Distances between nodes; `null` when firmware gives none. */
   readonly distances: NodeDistances | null;
-  /** What is known of the nodes' memory. */
+  /** The known attributes of the nodes' memory. */
   readonly attributes: readonly MemoryAttribute[];
 }
 

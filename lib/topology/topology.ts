@@ -29,10 +29,10 @@ export type WithCpus<T extends { readonly cpus: string }> =
   };
 
 /**
- * A machine: its nodes, packages, caches, cores and CPUs, how far its nodes are apart, and what this process may use of
- * it. Immutable, and a picture of one moment: it does not follow later changes of cpusets or quotas.
+ * A machine: its nodes, packages, caches, cores, CPUs and distances, and what this process may use of it. A topology is
+ * immutable and describes one moment: it does not follow later changes of cpusets or quotas.
  *
- * CPUs, nodes and packages go by the numbers of the OS. Cores and domains go by their index in
+ * CPUs, nodes and packages are identified by the OS's numbers. Cores and domains are identified by their index in
  * {@linkcode Topology.cores} and {@linkcode Topology.domains}, because the OS's numbers of these repeat.
  *
  * @example
@@ -63,8 +63,8 @@ export class Topology {
   /** The L3 caches by their first CPU; empty when the machine describes none. */
   readonly l3Domains: readonly WithCpus<CacheInfo>[];
   /**
-   * The machine's CPUs, parted by who can exchange cache lines cheaply: one set for each L3 cache, and for CPUs without
-   * an L3 one for each node. By their first CPU.
+   * The machine's CPUs, grouped by which can exchange cache lines cheaply: one set for each L3 cache, and one for each
+   * node for CPUs without an L3. Ordered by their first CPU.
    */
   readonly domains: readonly CpuSet[];
   /** The cores by their first CPU; empty when the machine describes none. */
@@ -75,7 +75,10 @@ export class Topology {
   readonly allowedCpus: CpuSet;
   /** The nodes whose memory this process may use. */
   readonly allowedNodes: CpuSet;
-  /** How many threads can run at once: the allowed CPUs or the CPU quota rounded up, whichever is less; at least 1. */
+  /**
+   * The number of threads that can run at once: the allowed CPUs or the CPU quota rounded up, whichever is less; at
+   * least 1.
+   */
   readonly effectiveCpus: number;
   /** Whether there is more than one node that has memory or CPUs. */
   readonly isNuma: boolean;
@@ -113,7 +116,7 @@ export class Topology {
   }
 
   /**
-   * Makes a topology of a snapshot, of this machine or of any other.
+   * Creates a topology from a snapshot of this or another machine.
    *
    * @param snapshotOrJson A snapshot, for example from another thread, or its JSON text.
    * @returns The topology.
