@@ -5,6 +5,7 @@ import { encode, type Handle, registerKind, type Shareable } from "../../lib/bas
 import { defineKind, type Kind, type KindRow } from "../../lib/shared/kind.ts";
 import type { Region } from "../../lib/shared/region.ts";
 import { throwsCode } from "../support/errors.ts";
+import { SYNC_KINDS } from "../support/fuzz_sync_kinds.ts";
 
 /** The least that a class with a kind can be. */
 class Toy implements Shareable {
@@ -46,27 +47,14 @@ const define = (row: ToyRow): Kind<Toy, ToyOptions, [first: number]> => defineKi
 
 const memory = (): SharedArrayBuffer => new SharedArrayBuffer(2 ** 17);
 
-/** One object of each class in shared words. */
-const made: Readonly<Record<string, () => Shareable>> = {
-  Barrier: () => sync.Barrier.create(memory(), 1),
-  CnaLock: () => sync.CnaLock.create(memory()),
-  CohortLock: () => sync.CohortLock.create(memory()),
-  Condition: () => sync.Condition.create(memory()),
-  Epoch: () => sync.Epoch.create(memory()),
-  EventCount: () => sync.EventCount.create(memory()),
-  Histogram: () => sync.Histogram.create(memory(), { threads: 4 }),
-  Latch: () => sync.Latch.create(memory(), 1),
-  LimitedCounter: () => sync.LimitedCounter.create(memory(), 1),
-  McsLock: () => sync.McsLock.create(memory()),
-  Mutex: () => sync.Mutex.create(memory()),
-  Once: () => sync.Once.create(memory()),
-  PartitionedCounter: () => sync.PartitionedCounter.create(memory()),
-  RwLock: () => sync.RwLock.create(memory()),
-  RwSpinLock: () => sync.RwSpinLock.create(memory()),
-  Semaphore: () => sync.Semaphore.create(memory(), 1),
-  SeqLock: () => sync.SeqLock.create(memory(), { words: 1 }),
-  TicketLock: () => sync.TicketLock.create(memory()),
-};
+/** One object of each class in shared words, by its class. */
+const made: Readonly<Record<string, () => Shareable>> = Object.fromEntries(
+  Object.values(SYNC_KINDS).flatMap(({ type, make }) => {
+    const { name } = type as { readonly name: string };
+    const isInWords = "fromHandle" in (type as object) && type !== sync.SharedMutex;
+    return isInWords ? [[name, () => make(memory) as Shareable]] : [];
+  }),
+);
 
 /** The classes of lib/sync that come out of handles. */
 const classes = new Map(

@@ -3,8 +3,6 @@ import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   Arena,
-  CnaLock,
-  CohortLock,
   launch,
   type Lock,
   type LockOptions,
@@ -15,7 +13,7 @@ import { decode } from "../../lib/base/handle.ts";
 import { sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
-import { EXCLUSIVE, type LocalSide, sideFor } from "../support/locks.ts";
+import { EXCLUSIVE, type LocalSide } from "../support/locks.ts";
 import type { LockTask } from "../workers/locks.ts";
 
 // The locks as everybody uses them, in real threads; lock_cores_test.ts has their algorithms.
@@ -306,14 +304,15 @@ for (const side of EXCLUSIVE) {
   });
 }
 
-describe("passes of CnaLock and CohortLock", () => {
+describe("passes of a lock that stays in a domain", () => {
   it("is a count", () => {
-    for (const type of [CnaLock, CohortLock]) {
+    for (const { row: { type } } of EXCLUSIVE.filter(({ row }) => row.options?.["passes"])) {
       for (const wrong of [-1, 0, 0.5, NaN, 2 ** 30 + 1, "1", null]) {
         throwsCode(() => type.bytes({ passes: wrong as number }), "EINVAL");
       }
       const options = { threads: 4, passes: 3 };
-      using _guard = sideFor(type).lock(undefined, options).acquire();
+      const lock = type.create(new SharedArrayBuffer(type.bytes(options)), options) as Lock;
+      using _guard = lock.acquire();
     }
   });
 });
