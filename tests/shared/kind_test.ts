@@ -47,15 +47,6 @@ const define = (row: ToyRow): Kind<Toy, ToyOptions, [first: number]> => defineKi
 
 const memory = (): SharedArrayBuffer => new SharedArrayBuffer(2 ** 17);
 
-/** One object of each class in shared words, by its class. */
-const made: Readonly<Record<string, () => Shareable>> = Object.fromEntries(
-  Object.values(SYNC_KINDS).flatMap(({ type, make }) => {
-    const { name } = type as { readonly name: string };
-    const isInWords = "fromHandle" in (type as object) && type !== sync.SharedMutex;
-    return isInWords ? [[name, () => make(memory) as Shareable]] : [];
-  }),
-);
-
 /** The classes of lib/sync that come out of handles. */
 const classes = new Map(
   Object.entries(sync).flatMap(([name, value]) =>
@@ -63,6 +54,15 @@ const classes = new Map(
       ? [[name, value as { fromHandle(handle: Handle): Shareable }] as const]
       : []
   ),
+);
+
+/** One object of each class in shared words. */
+const made: Readonly<Record<string, () => Shareable>> = Object.fromEntries(
+  [...classes].flatMap(([name, type]) => {
+    const row = Object.values(SYNC_KINDS).find((row) => row.type === type);
+    const isInWords = row !== undefined && name !== "SharedMutex";
+    return isInWords ? [[name, () => row.make(memory) as Shareable]] : [];
+  }),
 );
 
 describe("a kind", () => {

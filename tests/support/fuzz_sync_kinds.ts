@@ -421,8 +421,7 @@ const sharedMutex: SyncKind<sync.SharedMutex> = {
 /** Locks by their rows: whole, and each side. */
 function lockKinds(): Record<string, unknown> {
   const kinds: Record<string, unknown> = {};
-  for (const { type, options, shared } of LOCKS) {
-    const { name } = type;
+  for (const { name, type, options, shared } of LOCKS) {
     if (shared === undefined) kinds[name] = lockKind(type, options);
     else {
       kinds[name] = wholeKind(type);

@@ -38,7 +38,6 @@ export interface Sides<Side> {
 
 /** An exported class. Its methods take more than tests know of. */
 export interface LockClass<Made extends object> {
-  readonly name: string;
   bytes(options?: object): number;
   create(memory: SyncMemory, options?: object): Made & { toHandle(): Handle };
   fromHandle(handle: Handle): Made;
@@ -46,8 +45,6 @@ export interface LockClass<Made extends object> {
 
 /** An algorithm, over words of its own that are all zero. */
 export interface Algorithm<Core> {
-  /** The class's name. */
-  readonly name: string;
   /**
    * Makes one.
    *
@@ -62,6 +59,8 @@ export type Atomics = Readonly<Record<string, number>>;
 
 /** What every row has. */
 interface Row<Made extends object, Core> {
+  /** The name of the exported class, which a compiler may have changed in the class itself. */
+  readonly name: string;
   /** The exported class. */
   readonly type: LockClass<Made>;
   readonly core: Algorithm<Core>;
@@ -95,8 +94,13 @@ export interface SharedRow extends Row<Sides<Lock>, Sides<LockCore>> {
 
 export type LockRow = ExclusiveRow | SharedRow;
 
+/** What the class of a lock's algorithm is called. */
+export function coreName({ name }: LockRow): string {
+  return name.replace(/Lock$|$/, "Core");
+}
+
 type CoreClass<Core> =
-  & { readonly name: string; words(shape: Shape): number }
+  & { words(shape: Shape): number }
   & (new (words: Int32Array, shape: Shape, option?: number) => Core);
 
 function words(count: number): Int32Array {
@@ -105,14 +109,12 @@ function words(count: number): Int32Array {
 
 function algorithm<Core>(type: CoreClass<Core>): Algorithm<Core> {
   return {
-    name: type.name,
     make: (shape, option) => new type(words(type.words(shape)), shape, option),
   };
 }
 
 /** Made of several. */
 const cohort: Algorithm<CohortCore> = {
-  name: CohortCore.name,
   make(shape, passes) {
     const { domains } = shape;
     const seats = { threads: domains, domains };
@@ -128,6 +130,7 @@ const cohort: Algorithm<CohortCore> = {
 /** All locks in shared memory. */
 export const LOCKS: readonly LockRow[] = [
   {
+    name: "Mutex",
     type: Mutex,
     core: algorithm(MutexCore),
     options: { patienceMs: 3 },
@@ -136,6 +139,7 @@ export const LOCKS: readonly LockRow[] = [
     atomics: { compareExchange: 2 },
   },
   {
+    name: "McsLock",
     type: McsLock,
     core: algorithm(McsCore),
     robust: false,
@@ -143,6 +147,7 @@ export const LOCKS: readonly LockRow[] = [
     atomics: { exchange: 1, compareExchange: 1 },
   },
   {
+    name: "TicketLock",
     type: TicketLock,
     core: algorithm(TicketCore),
     robust: false,
@@ -150,6 +155,7 @@ export const LOCKS: readonly LockRow[] = [
     atomics: { add: 2 },
   },
   {
+    name: "CnaLock",
     type: CnaLock,
     core: algorithm(CnaCore),
     options: { passes: 3 },
@@ -158,6 +164,7 @@ export const LOCKS: readonly LockRow[] = [
     atomics: { exchange: 1, compareExchange: 1 },
   },
   {
+    name: "CohortLock",
     type: CohortLock,
     core: cohort,
     options: { passes: 3 },
@@ -167,6 +174,7 @@ export const LOCKS: readonly LockRow[] = [
     atomics: { exchange: 1, compareExchange: 1, add: 2 },
   },
   {
+    name: "RwLock",
     type: RwLock,
     core: algorithm(RwCore),
     robust: true,
@@ -176,6 +184,7 @@ export const LOCKS: readonly LockRow[] = [
     shared: { atomics: { store: 1, load: 1, compareExchange: 1 }, findsDeadReaders: true },
   },
   {
+    name: "RwSpinLock",
     type: RwSpinLock,
     core: algorithm(RwSpinCore),
     robust: true,
@@ -234,7 +243,7 @@ function sideOf(row: LockRow, side: keyof typeof WHOLE): LocalSide {
   };
   const isRead = side === "read";
   return {
-    name: `${type.name} ${WHOLE[side]}`.trim(),
+    name: `${row.name} ${WHOLE[side]}`.trim(),
     row,
     isRead,
     robust,
@@ -260,7 +269,7 @@ export const READ: readonly LocalSide[] = SHARED.map((row) => sideOf(row, "read"
 
 /** Between processes. Its class is one of its own: `tests/sync/shared_mutex_test.ts` has its tests. */
 const sharedMutex: LockSide<AnyLock> = {
-  name: SharedMutex.name,
+  name: "SharedMutex",
   row: undefined,
   isRead: false,
   robust: true,

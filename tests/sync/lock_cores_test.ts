@@ -6,7 +6,7 @@ import { TicketCore } from "../../lib/sync/locks/ticket_core.ts";
 import type { Shape } from "../../lib/shared/shape.ts";
 import { LINE_WORDS } from "../../lib/wait/waiter.ts";
 import { counting } from "../support/counting.ts";
-import { type LockRow, LOCKS } from "../support/locks.ts";
+import { coreName, type LockRow, LOCKS } from "../support/locks.ts";
 import { traffic } from "../support/traffic.ts";
 import { acquire, FakeProcess, type FakeWait, type FakeWaiter } from "../support/waiters.ts";
 
@@ -321,7 +321,7 @@ function testOrder(row: LockRow): void {
 }
 
 for (const row of LOCKS) {
-  describe(row.core.name, () => {
+  describe(coreName(row), () => {
     testCore(row);
     if (row.overtaken < Infinity) testQueue(row);
     if (row.overtaken === 0) testOrder(row);
@@ -355,7 +355,8 @@ describe("hand-offs of 32 threads in 4 domains", () => {
   const threads = { threads: 32, domains: 4, turns: 20_000 };
 
   for (const row of LOCKS) {
-    const { core: { name }, overtaken } = row;
+    const { overtaken } = row;
+    const name = coreName(row);
     const hand = (option?: number) => traffic(coreOf(row, shape, option), threads);
     if (overtaken === 0) {
       it(`of ${name} go to any domain, in order`, () => {

@@ -8,7 +8,7 @@ import { RwSpinCore } from "../../lib/sync/readers/rw_spin_core.ts";
 import { READ_TRIES, SeqCore } from "../../lib/sync/readers/seq_core.ts";
 import type { LockCore } from "../../lib/sync/locks/lock_core.ts";
 import { ID_MASK, LINE_WORDS, type Waiter } from "../../lib/wait/waiter.ts";
-import { SHARED, type Sides } from "../support/locks.ts";
+import { coreName, SHARED, type Sides } from "../support/locks.ts";
 
 // The algorithms over plain words, one thread after the other; readers_test.ts has the classes, in real threads.
 
@@ -41,8 +41,9 @@ function wordsOf(words: number): Int32Array {
   return new Int32Array(new SharedArrayBuffer(words * 4));
 }
 
-for (const { core } of SHARED) {
-  describe(`${core.name}, one thread after the other`, () => {
+for (const row of SHARED) {
+  const { core } = row;
+  describe(`${coreName(row)}, one thread after the other`, () => {
     const setup = (): { a: Waiter; b: Waiter; crew: Crew; lock: Sides<LockCore> } => {
       const crew = new Crew();
       return { a: crew.member(0), b: crew.member(3), crew, lock: core.make(SHAPE) };

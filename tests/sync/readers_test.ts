@@ -74,9 +74,7 @@ describe("readers and their like, in threads", () => {
     throwsCode(() => RwSpinLock.fromHandle(make(RwLock).toHandle()), "EINVAL");
   });
 
-  for (const { type, shared: { findsDeadReaders } } of SHARED) {
-    const { name } = type;
-
+  for (const { name, type, shared: { findsDeadReaders } } of SHARED) {
     it(`see whole writes under ${name}, and lose none`, async () => {
       const lock = make(type);
       const words = shared();
