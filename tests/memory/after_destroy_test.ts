@@ -384,7 +384,7 @@ describe("a thread and what another one has destroyed", () => {
         await until(gate, 3, thread);
         if (early) object.destroy();
         await until(gate, Atomics.load(gate, 0) + 3, thread);
-        assert.equal(await thread.terminate({ timeoutMs: 10_000 }), true);
+        assert.equal(await thread.terminate({ timeoutMs: 120_000 }), true);
         // On Deno a worker lets go of its memory first, and may notice.
         const codes = onDeno ? ["ETERMINATED", "EDESTROYED"] : ["ETERMINATED"];
         await checkRefusal(() => thread.join(), codes);
@@ -443,7 +443,7 @@ describe("a binding after dispose", () => {
     binding.dispose();
     const before = Atomics.load(gate, 0);
     await until(gate, before + words.length + 1, thread);
-    assert.equal(await thread.terminate({ timeoutMs: 10_000 }), true);
+    assert.equal(await thread.terminate({ timeoutMs: 120_000 }), true);
     await rejectsCode(thread.join(), "ETERMINATED");
     assert.ok(words.every((word) => word > 0), "it has gone on");
     binding.dispose();

@@ -483,7 +483,7 @@ describe("replicated between threads", () => {
         await until(control, 1);
         replicated.update(fillWithVersion);
         // On Deno a busy loop goes on to its end.
-        assert.equal(await thread.terminate({ timeoutMs: 20_000 }), true);
+        assert.equal(await thread.terminate({ timeoutMs: 120_000 }), true);
         replicated.update(fillWithVersion, { timeoutMs: 0 });
         assert.equal(replicated.update(fillWithVersion, { timeoutMs: 0 }), 3 * (round + 1));
       }
@@ -507,7 +507,7 @@ describe("replicated between threads", () => {
       updates,
     );
     assert.equal(replicated.read(isWhole), true);
-    assert.equal(await thread.terminate({ timeoutMs: 20_000 }), true);
+    assert.equal(await thread.terminate({ timeoutMs: 120_000 }), true);
     assert.equal(replicated.version, 0);
     assert.equal(replicated.update(fillWithVersion, { timeoutMs: 0 }), 1);
     assert.equal(replicated.read(isWhole), true);

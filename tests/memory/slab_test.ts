@@ -320,7 +320,7 @@ describe("a slab under fire", () => {
     while (Atomics.load(exchange.running, 0) < 6) await sleep(5);
     await sleep(50);
     await Promise.all(victims.map(async (thread) => {
-      assert.equal(await thread.terminate({ timeoutMs: 10_000 }), true);
+      assert.equal(await thread.terminate({ timeoutMs: 120_000 }), true);
       // On Deno a worker lets go of its memory first, and may notice.
       await assert.rejects(thread.join(), { name: "NumaError" });
     }));

@@ -213,13 +213,12 @@ describe("a machine with two nodes", () => {
     const untouched = new SharedArrayBuffer(64 * 2 ** 20);
     let node = 0;
     let looks = 0;
-    for (const end = performance.now() + 2000; performance.now() < end; looks++) {
+    for (const end = performance.now() + 2000; looks < 20 || performance.now() < end; looks++) {
       busyFor(3);
       assert.equal(placement(words).absent, 0, `look ${looks}`);
       const { absent, nodes } = migrate(words, node = 1 - node);
       assert.deepEqual([absent, (nodes.get(0) ?? 0) + (nodes.get(1) ?? 0)], [0, total]);
     }
-    assert.ok(looks > 5, `${looks} looks`);
     assert.ok(words.every((word) => word === 1));
     const { absent, pageNodes } = placement(untouched);
     // The engine itself may have written into some of it.
@@ -238,7 +237,7 @@ describe("a machine with two nodes", () => {
     const kills = oomKills();
     const { status, signal, stdout, stderr } = runModule(
       sibling(import.meta.url, "../modules/room"),
-      { args: ["arenas", "1", "0", "30"], timeoutMs: 120_000 },
+      { args: ["arenas", "1", "0", "30"] },
     );
     assert.deepEqual([status, signal, oomKills() - kills], [0, null, 0], stderr);
     assert.ok(Number.parseInt(stdout) > 8, stdout);
@@ -251,7 +250,7 @@ describe("a machine with two nodes", () => {
       using _limit = limit;
       const { status, signal, stderr } = runModule(
         sibling(import.meta.url, "../modules/room"),
-        { args: [way, "1", "1", "30"], within: limit.prefix, timeoutMs: 120_000 },
+        { args: [way, "1", "1", "30"], within: limit.prefix },
       );
       assert.deepEqual([status, signal, limit.kills], [0, null, 0], stderr);
     });

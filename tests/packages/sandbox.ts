@@ -13,7 +13,7 @@ import { checkoutFile, type Ran } from "../support/checkout.ts";
 /** Names of programs in `.tools/bin`. */
 export type Tool = "bun" | "deno" | "node" | "node20" | "node22" | "node24" | "pnpm";
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 900_000;
 
 /** The system's hwloc and libnuma, which numakit's package must not need. */
 function systemLibraries(): string[] {

@@ -59,7 +59,7 @@ export function runModule(
   } = {},
 ): Ran {
   const { args = [], env = {}, denoFlags = ["--allow-all"], within = [] } = options;
-  const { timeoutMs = 60_000, again = true } = options;
+  const { timeoutMs = 900_000, again = true } = options;
   const flags = onDeno ? ["run", "--no-prompt", ...denoFlags] : [];
   const [program, ...words] = [
     ...within,

@@ -360,7 +360,7 @@ describe("a thread that is terminated", () => {
       const writer = run({ task: "write", arena, held: { lock: held }, words });
       writer.join().catch(() => {});
       await reaches(words, 2, 3);
-      const wait = held.acquireAsync({ timeoutMs: 10_000 });
+      const wait = held.acquireAsync({ timeoutMs: 60_000 });
       const gone = writer.terminate();
       const guard = await wait;
       const found = Atomics.load(words, 2);

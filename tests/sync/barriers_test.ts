@@ -272,7 +272,7 @@ describe("Barrier", () => {
     const thread = run({ task: "meet", barrier, times: 1, dies: true, words });
     await barrier.waitAsync();
     await assert.rejects(thread.join(), /died on its way/);
-    await rejectsCode(barrier.waitAsync({ timeoutMs: 10_000 }), "EOWNERDEAD");
+    await rejectsCode(barrier.waitAsync({ timeoutMs: 60_000 }), "EOWNERDEAD");
     throwsCode(() => barrier.wait({ block: true }), "EOWNERDEAD");
     barrier.reset();
     const again = run({ task: "meet", barrier, times: 1, words });

@@ -246,7 +246,7 @@ describe("SharedMutex", () => {
       await saysHeld(holder);
       if (TASK === "hold") holder.kill("SIGKILL");
       const begin = performance.now();
-      const guard = lock.acquire({ block: true, timeoutMs: 10_000 });
+      const guard = lock.acquire({ block: true, timeoutMs: 60_000 });
       const ms = performance.now() - begin;
       assert.equal(guard.ownerDied, true);
       assert.equal(lock.markConsistent(), true);
@@ -288,7 +288,7 @@ describe("SharedMutex", () => {
     await reaches(words, 1, 1);
     assert.equal(lock.tryAcquire(), undefined);
     await thread.terminate();
-    using guard = lock.acquire({ block: true, timeoutMs: 10_000 });
+    using guard = lock.acquire({ block: true, timeoutMs: 60_000 });
     assert.equal(guard.ownerDied, true);
     next.release();
   });

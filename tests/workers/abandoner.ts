@@ -52,7 +52,7 @@ async function told(words: Int32Array, value: number): Promise<void> {
 /** How a wait for a lock ended, in a word. What a dead owner left is said to be right. */
 export async function outcome(lock: Lock | SharedMutex, isAsync: boolean): Promise<string> {
   try {
-    const limit = { timeoutMs: 10_000 };
+    const limit = { timeoutMs: 60_000 };
     const guard = isAsync ? await lock.acquireAsync(limit) : lock.acquire(limit);
     const { ownerDied } = guard;
     if (ownerDied) lock.markConsistent();
