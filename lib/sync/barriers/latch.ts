@@ -1,6 +1,6 @@
 import { checkInteger } from "../../base/check.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
-import { blockFor, checkBlockOptions } from "../../wait/block.ts";
+import { block, checkBlockOptions } from "../../wait/block.ts";
 import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import type { AsyncRequest } from "../../wait/request.ts";
 import { Turns } from "../../wait/turns.ts";
@@ -121,7 +121,11 @@ export class Latch implements Shareable {
    */
   wait(options?: BlockOptions): void {
     this.#attached.check("wait for");
-    blockFor(this.#request, this.#attached.me, checkBlockOptions(options, WAIT));
+    const core = this.#core;
+    const me = this.#attached.me;
+    if (options !== undefined) options = checkBlockOptions(options, WAIT);
+    // Not through the request: an open latch takes 6 ns on Bun this way, and 10 that way.
+    if (!core.begin(me)) block(core.wait(me), me, WAIT, options);
   }
 
   /**
@@ -154,7 +158,7 @@ export class Latch implements Shareable {
   }
 }
 
-/** What waits want; of asynchronous ones the first waits for all of this thread. */
+/** What asynchronous waits want: the first waits for all of this thread. */
 function requestOf(core: LatchCore, attached: Attachment): AsyncRequest<boolean> {
   return {
     action: WAIT,
