@@ -12,22 +12,22 @@
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
     bytes: 329816,
-    sha256: "b8ded2de0d321471927d452afefd22d0dd3eeb1983a5273238cf7c986020fbc6",
+    sha256: "94f646cbac6179bad0ce9c8579e5598ea7244216fbc49845bda6f9e415308b16",
   },
   "linux-arm64-musl": {
     bytes: 329656,
-    sha256: "a685f9ca9dfc65dfe77e25481fdf16b2e94675c8179e25e1e231855ac6c53b12",
+    sha256: "19dee810b2791313571de22d35e65286735632db590174c1540405c5f99708d0",
   },
   "linux-x64-gnu": {
     bytes: 342320,
-    sha256: "fcc015242a58f8c809013d1579e26a9082f1548cb89b33ef84a828d0ee67dcd1",
+    sha256: "d12c3d014a5b35b07c9cada2ec41dc2f7cee131a4bf021c721af0f891143e10c",
   },
   "linux-x64-musl": {
     bytes: 338072,
-    sha256: "9bc2adfa1ea20614556f16d924d01521443adbdc52488fafdb9542824d53a312",
+    sha256: "9442a9c554e6a3478b70a74167e920dc4faaf7596c5d51cdf738acc2a1b58349",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "21991fdf61c31c2ccc693c423c52a809e32c633df4d6a8ab26f1b6e6cd5ee33b";
+  "1b0c1fe31fd74a626d19fd7ee59fb7c568f6c860a9f7fb507b790c8e563c14b9";
