@@ -6,7 +6,14 @@
 import type { LockCore } from "../../lib/sync/locks/lock_core.ts";
 import type { Shape } from "../../lib/shared/shape.ts";
 import { FOREVER, LINE_WORDS, type Wait, type Waiter } from "../../lib/wait/waiter.ts";
-import type { Case, Program, World } from "./spec.ts";
+import type { Case, Mutant, Program, World } from "./spec.ts";
+
+/** What can be wrong with a lock of which one word names the owner. */
+export const GIVES_BACK: Omit<Mutant, "file"> = {
+  name: "gives back what it abandons",
+  find: "const next = (state & ~ID_MASK) | dead;",
+  replace: "const next = state & ~ID_MASK;",
+};
 
 /** A lock whose holder can abandon it, and which says so. */
 interface Abandonable extends LockCore {
@@ -16,8 +23,8 @@ interface Abandonable extends LockCore {
 
 /** How to explore it. */
 export interface AbandonCase extends Pick<Case, "describe" | "preemptions" | "slices"> {
-  make(words: Int32Array, params: Shape): Abandonable;
-  words(params: Shape): number;
+  make(words: Int32Array, shape: Shape): Abandonable;
+  words(shape: Shape): number;
 }
 
 /**
@@ -29,22 +36,22 @@ export interface AbandonCase extends Pick<Case, "describe" | "preemptions" | "sl
  */
 export function abandonCase(options: AbandonCase): Case {
   const { make } = options;
-  const params: Shape = { threads: 4, domains: 2 };
+  const shape: Shape = { threads: 4, domains: 2 };
   const others = [2, 3];
   return {
     ...options,
     name: "abandoned",
     threads: 4,
-    words: Math.ceil(options.words(params) / LINE_WORDS) * LINE_WORDS,
+    words: Math.ceil(options.words(shape) / LINE_WORDS) * LINE_WORDS,
     spins: 0,
     domains: [0, 0, 0, 1],
     gone: true,
     setup(world: World): Program {
-      make(world.words, params).begin(world.waiter(0));
+      make(world.words, shape).begin(world.waiter(0));
       let heirs = 0;
       let told = 0;
       const abandon = function* (): Wait<void> {
-        const core = make(world.words, params);
+        const core = make(world.words, shape);
         const me = world.waiter(0);
         world.check(core.abandon(me, world.waiter(1).id), "its holder can abandon it");
         world.check(!core.holds(me) && !core.release(me), "its holder has it no longer");
@@ -55,7 +62,7 @@ export function abandonCase(options: AbandonCase): Case {
       };
       const acquire = (index: number) =>
         function* (): Wait<void> {
-          const core = make(world.words, params);
+          const core = make(world.words, shape);
           const me = world.waiter(index);
           world.check(!core.abandon(me, world.waiter(1).id), "nobody else can abandon it");
           const got = core.begin(me) || (yield* core.wait(me));
@@ -71,7 +78,7 @@ export function abandonCase(options: AbandonCase): Case {
       return {
         threads: [abandon, () => {}, ...others.map(acquire)],
         end(): void {
-          const core = make(world.words, params);
+          const core = make(world.words, shape);
           const most = core.markConsistent === undefined ? 0 : 1;
           world.check(heirs === most, `${heirs} heirs`);
           world.check(core.broken(), "it is broken in the end");

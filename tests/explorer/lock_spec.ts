@@ -36,6 +36,7 @@
  */
 
 import type { LockCore } from "../../lib/sync/locks/lock_core.ts";
+import type { Shape } from "../../lib/shared/shape.ts";
 import { LINE_WORDS, type Wait, type Waiter } from "../../lib/wait/waiter.ts";
 import type { Case, Mutant, Program, Spec, Thread, Traffic, World } from "./spec.ts";
 
@@ -53,13 +54,6 @@ const PAUSES_OUTSIDE = 30;
 
 /** The shortest time from one acquisition to the next in traffic: the pauses, a step to release, a step to acquire. */
 export const TRAFFIC_HOLD_MS: number = (PAUSES_INSIDE + 2) * STEP_MS;
-
-/** What a lock may depend on. */
-export interface LockParams {
-  readonly threads: number;
-  /** How many domains the threads are in. */
-  readonly domains: number;
-}
 
 /** One way to explore a lock. */
 export interface LockCase extends Omit<Case, "words" | "setup"> {
@@ -86,18 +80,18 @@ export interface LockSpecOptions {
    * A handle of one thread.
    *
    * @param words All shared words; all handles of a run get the same.
-   * @param params What the lock is made for.
+   * @param shape For whom the lock is made.
    */
-  make(words: Int32Array, params: LockParams): LockCore;
+  make(words: Int32Array, shape: Shape): LockCore;
   /** How many words it needs. */
-  words(params: LockParams): number;
+  words(shape: Shape): number;
   /**
    * Prepares the words, once for every run, where zeros are not a free lock.
    *
    * @param words All shared words.
-   * @param params What the lock is made for.
+   * @param shape For whom the lock is made.
    */
-  init?(words: Int32Array, params: LockParams): void;
+  init?(words: Int32Array, shape: Shape): void;
   /** Names a word in traces. */
   describe?(word: number): string;
   /**
@@ -108,6 +102,8 @@ export interface LockSpecOptions {
   /** The same where some are overtaken, for cases with {@linkcode LockCase.bypass}. */
   readonly doorway?: readonly number[];
   readonly cases: readonly LockCase[];
+  /** Cases that are made otherwise. */
+  readonly more?: readonly Case[];
   readonly mutants: readonly (Omit<Mutant, "file"> & { readonly file?: string })[];
 }
 
@@ -254,8 +250,8 @@ const domainCount = ({ domains }: LockCase): number => new Set(domains ?? [0, 1]
 /** Makes a lock's case one that can be explored. */
 function lockCase(options: LockSpecOptions, subject: LockCase): Case {
   const { slots = [subject.threads - 1] } = subject;
-  const params: LockParams = { threads: 1 + Math.max(...slots), domains: domainCount(subject) };
-  const size = options.words(params);
+  const shape: Shape = { threads: 1 + Math.max(...slots), domains: domainCount(subject) };
+  const size = options.words(shape);
   // Guarded data, on a line of its own.
   const data = Math.ceil(size / LINE_WORDS) * LINE_WORDS;
   const { tries = 0, lastTries = 0, acquisitions, timeouts = 0, traffic } = subject;
@@ -268,12 +264,12 @@ function lockCase(options: LockSpecOptions, subject: LockCase): Case {
     describe: (word) =>
       word === data ? "the guarded word" : options.describe?.(word) ?? `words[${word}]`,
     setup(world: World): Program {
-      options.init?.(world.words, params);
+      options.init?.(world.words, shape);
       const history = new History();
-      if (subject.held === true) options.make(world.words, params).begin(world.waiter(0));
+      if (subject.held === true) options.make(world.words, shape).begin(world.waiter(0));
       const thread = (index: number): Thread => {
         const me = world.waiter(index);
-        const core = options.make(world.words, params);
+        const core = options.make(world.words, shape);
         const user = new User(world, { core, me, data, doorway, subject, history });
         return function* (): Wait<void> {
           if (subject.held === true && index === 0) user.begin();
@@ -289,7 +285,7 @@ function lockCase(options: LockSpecOptions, subject: LockCase): Case {
       };
       return {
         threads: Array.from({ length: subject.threads }, (_, index) => thread(index)),
-        end: () => checkEnd(world, options.make(world.words, params)),
+        end: () => checkEnd(world, options.make(world.words, shape)),
       };
     },
   };
@@ -351,6 +347,6 @@ export function lockSpec(options: LockSpecOptions): Spec {
   return {
     name: options.name,
     mutants: options.mutants.map((mutant) => ({ file: options.source, ...mutant })),
-    cases: options.cases.map((subject) => lockCase(options, subject)),
+    cases: [...options.cases.map((subject) => lockCase(options, subject)), ...options.more ?? []],
   };
 }

@@ -42,8 +42,8 @@ export interface RwSpecOptions {
   /** Names a word in traces. */
   describe?(word: number): string;
   readonly cases: readonly RwCase[];
-  /** Cases that are not made of roles. */
-  readonly more: readonly Case[];
+  /** Cases that are made otherwise. */
+  readonly more?: readonly Case[];
   readonly mutants: readonly Omit<Mutant, "file">[];
 }
 
@@ -220,6 +220,6 @@ export function rwSpec(options: RwSpecOptions): Spec {
   return {
     name: options.name,
     mutants: options.mutants.map((mutant) => ({ file: options.source, ...mutant })),
-    cases: [...options.cases.map((subject) => rwCase(options, subject)), ...options.more],
+    cases: [...options.cases.map((subject) => rwCase(options, subject)), ...options.more ?? []],
   };
 }

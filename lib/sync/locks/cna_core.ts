@@ -2,15 +2,14 @@
  * CNA: the MCS queue, and a second one for waiters of other domains.
  *
  * ```
- *   line 0      | tail | broken |
- *   line 1 + s  | state | next | sleeper | domain |                 the node of slot s
- *               | head | last | passes |                            of who holds the lock
+ *   line 1 + s  | … | domain |                         the node of slot s
+ *               | head | last | passes |               of who holds the lock
  *
  *   holder ─next─> main queue ─next─> … tail
  *   holder ─head─> second queue ─next─> … last
  * ```
  *
- * State, sleeper, broken, how nodes are given up, left behind and freed: as in `mcs_core.ts`, which tells of it.
+ * The main queue is that of `queue_core.ts`, which tells the rest: layout, how nodes are given up, left behind and freed.
  *
  * Release looks along the main queue for the first waiter of its own domain. Those before it go to the end of the second
  * queue, which is handed on with the lock. Where there is none, and after {@linkcode PASSES} hand-offs past a second queue
@@ -26,9 +25,9 @@
  *   last node of the main queue is put behind the second one, as one that was given up: its `next` will be what comes.
  *   A thread whose node that is, and which comes back, waits on there, or until the node is reached and freed.
  *
- * Plain accesses: as in `mcs_core.ts`; and to `head`, `last` and `passes`, which the lock itself puts in order.
+ * Plain accesses: as in `queue_core.ts`; and to `head`, `last` and `passes`, which the lock itself puts in order.
  *
- * Death: as in `mcs_core.ts`. Waiters look for dead threads when they wake, and set `broken`. It is not robust.
+ * Death: as in `queue_core.ts`. Waiters look for dead threads when they wake, and set `broken`. It is not robust.
  *
  * | fair | NUMA-aware | robust | abortable | atomics uncontended |
  * | ---- | ---------- | ------ | --------- | ------------------- |
@@ -42,42 +41,39 @@
  *
  * @module
  */
-import type { LockCore } from "./lock_core.ts";
 import type { Shape } from "../../shared/shape.ts";
-import { ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
-
-/** A sleeper looks for dead threads this often, in milliseconds. */
-export const SLICE_MS = 20;
+import {
+  ABANDONED,
+  BROKEN,
+  enqueue,
+  free,
+  grant,
+  HELD,
+  leave,
+  LEAVING,
+  LEFT,
+  link,
+  NEXT,
+  nodeOf,
+  OWN,
+  PASSED,
+  QueueCore,
+  spinFor,
+  STATE,
+  TAIL,
+} from "./queue_core.ts";
+import { LINE_WORDS, type Waiter } from "../../wait/waiter.ts";
 
 /** Hand-offs past a second queue that waits, before it is let in. */
 export const PASSES = 256;
 
-const TAIL = 0;
-const BROKEN = 1;
-
-const STATE = 0;
-const NEXT = 1;
-const SLEEPER = 2;
-const DOMAIN = 3;
-const HEAD = 4;
-const LAST = 5;
-const COUNT = 6;
-
-const HELD = 1 << 29;
-const PARKED = 1 << 30;
-const LEFT = 1 << 31;
-const GRANTED = HELD | PARKED;
-const LEAVING = LEFT | PARKED;
-const PASSED = LEFT | GRANTED;
-
-const ABANDONED = -1;
-/** How many nodes are looked at each time for dead threads. */
-const NODES_A_LOOK = 64;
+const DOMAIN = OWN;
+const HEAD = OWN + 1;
+const LAST = OWN + 2;
+const COUNT = OWN + 3;
 
 /** The algorithm of `CnaLock`. */
-export class CnaCore implements LockCore {
-  readonly #words: Int32Array;
-  readonly #threads: number;
+export class CnaCore extends QueueCore {
   readonly #passes: number;
 
   /**
@@ -86,103 +82,53 @@ export class CnaCore implements LockCore {
    * @param passes In place of {@linkcode PASSES}; the same in all threads.
    */
   constructor(words: Int32Array, shape: Shape, passes: number = PASSES) {
-    this.#words = words;
-    this.#threads = shape.threads;
+    super(words, shape);
     this.#passes = passes;
   }
 
-  /**
-   * The words that one takes.
-   *
-   * @param shape For whom.
-   * @returns 32-bit words.
-   */
-  static words({ threads }: Shape): number {
-    return (1 + threads) * LINE_WORDS;
-  }
-
-  tryAcquire(me: Waiter): boolean {
-    const words = this.#words;
-    const node = (1 + me.slot) * LINE_WORDS;
+  override tryAcquire(me: Waiter): boolean {
+    const { words } = this;
+    const node = nodeOf(me);
     if (words[node + STATE] !== 0) return false;
     words[node + STATE] = me.id | HELD;
     if (Atomics.compareExchange(words, TAIL, 0, me.slot + 1) === 0) {
       words[node + HEAD] = 0;
-      return this.#unlessBroken(me);
+      return words[BROKEN] === 0 || this.refuse(me);
     }
     words[node + STATE] = 0;
     return false;
   }
 
-  begin(me: Waiter): boolean {
-    const words = this.#words;
-    const node = (1 + me.slot) * LINE_WORDS;
+  override begin(me: Waiter): boolean {
+    const { words } = this;
+    const node = nodeOf(me);
     // Its old place is still in the queue: wait() sees to that.
     if (words[node + STATE] !== 0) return false;
-    if (this.#join(me, node)) return this.#unlessBroken(me);
-    let round = 0;
-    do if (this.#accept(me, node)) return true; while (me.spin(round++));
-    return false;
+    if (this.join(me, node)) return words[BROKEN] === 0 || this.refuse(me);
+    return spinFor(words, me, node);
   }
 
-  *wait(me: Waiter): Wait<boolean> {
-    const words = this.#words;
-    const node = (1 + me.slot) * LINE_WORDS;
-    let over = false;
-    let slept = false;
-    let looks = 0;
-    for (;;) {
-      if (this.#accept(me, node)) return true;
-      if (slept) {
-        // Also when it is over: short waits, too, find out in the end.
-        slept = false;
-        if (this.#findDead(me, looks++)) Atomics.store(words, BROKEN, 1);
-      }
-      const state = Atomics.load(words, node + STATE);
-      const flags = state & ~ID_MASK;
-      const queued = state === me.id || state === (me.id | PARKED);
-      if (over || Atomics.load(words, BROKEN) !== 0) {
-        if (!queued) {
-          if (state === (me.id | GRANTED)) continue;
-          Atomics.store(words, node + SLEEPER, 0);
-          return false;
-        } else if (
-          Atomics.compareExchange(words, node + STATE, state, me.id | LEFT) === state
-        ) return false;
-        continue;
-      }
-      if (state === 0) {
-        Atomics.store(words, node + SLEEPER, 0);
-        if (this.#join(me, node)) return true;
-        continue;
-      }
-      if (flags === LEFT) {
-        // Another thread may have had this slot when it was given up.
-        Atomics.store(words, node + DOMAIN, me.domain);
-        Atomics.compareExchange(words, node + STATE, state, me.id);
-        continue;
-      }
-      if (flags === PASSED) {
-        if (Atomics.load(words, node + SLEEPER) !== me.id) {
-          Atomics.store(words, node + SLEEPER, me.id);
-          continue;
-        }
-      } else if (!queued) {
-        if (state === (me.id | GRANTED)) continue;
-        // The thread that had this slot before died with the node in use.
-        Atomics.store(words, BROKEN, 1);
-        continue;
-      } else if (Atomics.compareExchange(words, node + STATE, state, me.id | PARKED) !== state) {
-        continue;
-      }
-      over = yield SLICE_MS;
-      slept = true;
+  protected override join(me: Waiter, node: number): boolean {
+    const { words } = this;
+    const before = enqueue(words, me, node);
+    if (before !== 0) {
+      Atomics.store(words, node + DOMAIN, me.domain);
+      if (!link(words, me, before)) return false;
     }
+    words[node + HEAD] = 0;
+    words[node + STATE] = me.id | HELD;
+    return true;
   }
 
-  release(me: Waiter): boolean {
-    const words = this.#words;
-    const node = (1 + me.slot) * LINE_WORDS;
+  protected override rejoin(me: Waiter, node: number, state: number): void {
+    // Another thread may have had this slot when it was given up.
+    Atomics.store(this.words, node + DOMAIN, me.domain);
+    super.rejoin(me, node, state);
+  }
+
+  override release(me: Waiter): boolean {
+    const { words } = this;
+    const node = nodeOf(me);
     if (words[node + STATE] !== (me.id | HELD)) return false;
     if (
       words[node + NEXT] === 0 && words[node + HEAD] === 0 &&
@@ -192,60 +138,9 @@ export class CnaCore implements LockCore {
     return true;
   }
 
-  holds(me: Waiter): boolean {
-    // Nobody else makes this so or not so.
-    return this.#words[(1 + me.slot) * LINE_WORDS + STATE] === (me.id | HELD);
-  }
-
-  abandon(me: Waiter, dead: number): boolean {
-    if (!this.holds(me)) return false;
-    // Whoever waits finds a dead holder there.
-    Atomics.store(this.#words, (1 + me.slot) * LINE_WORDS + STATE, dead | HELD);
-    return true;
-  }
-
-  /**
-   * Whether a thread was found dead in the queue.
-   *
-   * @returns True for good.
-   */
-  broken(): boolean {
-    return Atomics.load(this.#words, BROKEN) !== 0;
-  }
-
-  #unlessBroken(me: Waiter): boolean {
-    if (this.#words[BROKEN] === 0) return true;
-    this.release(me);
-    return false;
-  }
-
-  /** Takes a place at the end. True: there was nobody, or somebody who had just left. */
-  #join(me: Waiter, node: number): boolean {
-    const words = this.#words;
-    words[node + STATE] = me.id;
-    const before = Atomics.exchange(words, TAIL, me.slot + 1);
-    if (before !== 0) {
-      Atomics.store(words, node + DOMAIN, me.domain);
-      if (Atomics.exchange(words, before * LINE_WORDS + NEXT, me.slot + 1) !== ABANDONED) {
-        return false;
-      }
-      this.#free(me, before * LINE_WORDS);
-    }
-    words[node + HEAD] = 0;
-    words[node + STATE] = me.id | HELD;
-    return true;
-  }
-
-  #accept(me: Waiter, node: number): boolean {
-    const words = this.#words;
-    if (Atomics.load(words, node + STATE) !== (me.id | GRANTED)) return false;
-    words[node + STATE] = me.id | HELD;
-    return true;
-  }
-
   /** Grants the lock to the first that has not given up, of this domain if it may. */
   #handOn(me: Waiter): void {
-    const words = this.#words;
+    const { words } = this;
     const own = me.slot + 1;
     const first = own * LINE_WORDS;
     /** The second queue, and how often it was passed. */
@@ -261,7 +156,7 @@ export class CnaCore implements LockCore {
       let heir = head;
       if (next === 0) {
         if (Atomics.compareExchange(words, TAIL, place, head === 0 ? 0 : last) === place) {
-          if (place !== own) this.#free(me, place * LINE_WORDS);
+          if (place !== own) free(words, me, place * LINE_WORDS);
           if (head === 0) break;
         } else {
           // Somebody is between exchange and link.
@@ -299,17 +194,13 @@ export class CnaCore implements LockCore {
           last = before;
           Atomics.store(words, last * LINE_WORDS + NEXT, 0);
         }
-        if (place !== own) this.#free(me, place * LINE_WORDS);
+        if (place !== own) free(words, me, place * LINE_WORDS);
       }
       const node = heir * LINE_WORDS;
       words[node + HEAD] = head;
       words[node + LAST] = last;
       words[node + COUNT] = passes + 1;
-      const state = Atomics.or(words, node + STATE, GRANTED);
-      if ((state & LEFT) === 0) {
-        if ((state & PARKED) !== 0) me.unpark(state & ID_MASK);
-        break;
-      }
+      if (grant(words, me, node) !== 0) break;
       place = heir;
       if (place !== own) continue;
       // It came to its own node again.
@@ -320,35 +211,6 @@ export class CnaCore implements LockCore {
       Atomics.compareExchange(words, first + STATE, me.id | LEAVING, me.id | stays);
       return;
     }
-    // Last: as long as it is in use, others find out if this thread dies.
-    Atomics.store(words, first + NEXT, 0);
-    words[first + STATE] = 0;
-  }
-
-  /** Lets a node's own thread have it again. */
-  #free(me: Waiter, node: number): void {
-    const words = this.#words;
-    Atomics.store(words, node + NEXT, 0);
-    Atomics.store(words, node + STATE, 0);
-    // Looked at after the state is 0: who sleeps later has looked later. Cleared by who sleeps.
-    const sleeper = Atomics.load(words, node + SLEEPER);
-    if (sleeper !== 0) me.unpark(sleeper);
-  }
-
-  /** Looks at some nodes: all of them, one look after the other. */
-  #findDead(me: Waiter, look: number): boolean {
-    const words = this.#words;
-    const threads = this.#threads;
-    const count = threads < NODES_A_LOOK ? threads : NODES_A_LOOK;
-    for (let step = 0; step < count; step++) {
-      const slot = (me.slot + look * NODES_A_LOOK + step) % threads;
-      const at = (1 + slot) * LINE_WORDS + STATE;
-      const state = Atomics.load(words, at);
-      const flags = state & ~ID_MASK;
-      if (state === 0 || ((flags & LEFT) !== 0 && flags !== LEAVING)) continue;
-      // A wait that does not block is gone once it has left: then it no longer stands here.
-      if (!me.alive(state & ID_MASK) && Atomics.load(words, at) === state) return true;
-    }
-    return false;
+    leave(words, first);
   }
 }

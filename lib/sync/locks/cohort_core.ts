@@ -37,6 +37,7 @@
  * @module
  */
 import type { LockCore } from "./lock_core.ts";
+import { GAVE_UP, GOT_LATE } from "./queue_core.ts";
 import { LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
 /** How often a domain passes the lock on, before others have their turn. */
@@ -45,18 +46,13 @@ export const PASSES = 64;
 const OWNED = 0;
 const COUNT = 1;
 
-/** What {@linkcode LocalLock.obtain} says when it gave up. */
-const GAVE_UP = 0;
-/** And when it has the lock, but was about to give up. */
-const GOT_LATE = 2;
-
 /** A lock that can be a cohort's local one. */
 export interface LocalLock extends LockCore {
   /**
    * As {@linkcode LockCore.wait}.
    *
    * @param me Who.
-   * @returns 0 gave up; 1 has the lock; 2 has it although it was to give up.
+   * @returns {@linkcode GAVE_UP}, {@linkcode GOT_LATE}, or another number: has the lock, and there is time left.
    */
   obtain(me: Waiter): Wait<number>;
   /**

@@ -39,7 +39,7 @@
  * others look at it by atomic loads. `tryAcquire` guesses the two numbers plainly, and a compare-exchange makes that good.
  * Entries share lines: who sleeps, or is woken, pays for more than that.
  *
- * Death: as in `mcs_core.ts`. Waiters look for dead threads when they wake, and set `broken`. It is not robust.
+ * Death: as in `queue_core.ts`. Waiters look for dead threads when they wake, and set `broken`. It is not robust.
  *
  * | fair | NUMA-aware | robust | abortable | atomics uncontended |
  * | ---- | ---------- | ------ | --------- | ------------------- |
@@ -55,11 +55,9 @@
  * @module
  */
 import type { LockCore } from "./lock_core.ts";
+import { findDead, LOOK_MS } from "./queue_core.ts";
 import type { Shape } from "../../shared/shape.ts";
 import { ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
-
-/** A sleeper looks for dead threads this often, in milliseconds. */
-export const SLICE_MS = 20;
 
 const PAIR = 0;
 const BROKEN = 1;
@@ -74,9 +72,6 @@ const HELD = 1 << 29;
 const GRANTED = 1 << 29;
 const PARKED = 1 << 30;
 const LEFT = 1 << 31;
-
-/** How many seats are looked at each time for dead threads. */
-const SEATS_A_LOOK = 64;
 
 /** More entries than seats, a power of two. */
 function entriesOf(threads: number): number {
@@ -169,7 +164,7 @@ export class TicketCore implements LockCore {
       if (slept) {
         // Also when it is over: short waits, too, find out in the end.
         slept = false;
-        if (this.#findDead(me, looks++)) Atomics.store(words, BROKEN, 1);
+        if (findDead(words, this.#threads, me, looks++)) Atomics.store(words, BROKEN, 1);
       }
       const entry = Atomics.load(words, at);
       if (over || Atomics.load(words, BROKEN) !== 0) {
@@ -199,7 +194,7 @@ export class TicketCore implements LockCore {
         entry !== (me.id | PARKED) &&
         Atomics.compareExchange(words, at, 0, me.id | PARKED) !== 0
       ) continue;
-      over = yield SLICE_MS;
+      over = yield LOOK_MS;
       slept = true;
     }
   }
@@ -295,21 +290,5 @@ export class TicketCore implements LockCore {
     Atomics.store(words, at, 0);
     words[line + SEAT] = me.id | HELD;
     return true;
-  }
-
-  /** Looks at some seats: all of them, one look after the other. */
-  #findDead(me: Waiter, look: number): boolean {
-    const words = this.#words;
-    const threads = this.#threads;
-    const count = threads < SEATS_A_LOOK ? threads : SEATS_A_LOOK;
-    for (let step = 0; step < count; step++) {
-      const seat = (me.slot + look * SEATS_A_LOOK + step) % threads;
-      const at = (1 + seat) * LINE_WORDS + SEAT;
-      const state = Atomics.load(words, at);
-      if (state === 0 || (state & LEFT) !== 0) continue;
-      // A wait that does not block is gone once it has left: then it no longer stands here.
-      if (!me.alive(state & ID_MASK) && Atomics.load(words, at) === state) return true;
-    }
-    return false;
   }
 }

@@ -1,19 +1,15 @@
+import type { Shape } from "../../../lib/shared/shape.ts";
 import { CohortCore, PASSES as USUAL_PASSES } from "../../../lib/sync/locks/cohort_core.ts";
 import { McsCore } from "../../../lib/sync/locks/mcs_core.ts";
 import { TicketCore } from "../../../lib/sync/locks/ticket_core.ts";
 import { abandonCase } from "../abandon_spec.ts";
-import { lockSpec, trafficCase } from "../lock_spec.ts";
-import { killCase, LOOKS, prompt } from "../queue_spec.ts";
+import { trafficCase } from "../lock_spec.ts";
+import { killCase, LOOKS, queueSpec } from "../queue_spec.ts";
 import type { Spec } from "../spec.ts";
 
 /** Few, so that the explorer gets beyond it; the usual count in walks through four domains. */
 const PASSES = 1;
 const source = "lib/sync/locks/cohort_core.ts";
-
-interface Shape {
-  readonly threads: number;
-  readonly domains: number;
-}
 
 /** The cohort's own words, the global lock's, and those of each local one. */
 function parts(shape: Shape): { own: number; global: number; local: number } {
@@ -44,7 +40,8 @@ const options = {
   },
 };
 
-const base = prompt(lockSpec({
+/** Lock cohorting with a ticket lock for all and an MCS lock for each domain, also with threads that die. */
+export const specs: readonly Spec[] = [queueSpec({
   name: "CohortCore",
   source,
   ...options,
@@ -129,76 +126,7 @@ const base = prompt(lockSpec({
     // By three other domains, for each of the seven of its own that may be before it, and once more.
     trafficCase({ across: [0, 0.05], bypass: 8 * 3 * (USUAL_PASSES + 1) }),
   ],
-  mutants: [
-    {
-      name: "abandons the global lock only",
-      find: "return this.#localOf(domain).abandon(me, dead);",
-      replace: "return true;",
-    },
-    {
-      name: "abandons the local lock only",
-      find: "    this.#global.abandon(me, dead, domain);\n",
-      replace: "",
-    },
-    {
-      file: "lib/sync/locks/cohort_core.ts",
-      name: "passes it on once more",
-      find: "if (passes < this.#passes)",
-      replace: "if (passes <= this.#passes)",
-    },
-    {
-      name: "passes to whoever seems to wait",
-      file: "lib/sync/locks/mcs_core.ts",
-      find: "      if ((state & LEFT) !== 0) continue;\n      const heir = state & ID_MASK;",
-      replace: "      const heir = state & ID_MASK;",
-    },
-    {
-      name: "gives the local lock back before the global one",
-      find: "    this.#global.release(me, domain);\n    local.release(me);\n    return true;",
-      replace: "    local.release(me);\n    this.#global.release(me, domain);\n    return true;",
-    },
-    {
-      name: "leaves the next one to think that the domain has the lock",
-      find: "    words[line + OWNED] = 0;\n",
-      replace: "",
-    },
-    {
-      name: "keeps the local lock when it gives up on the global one",
-      find:
-        "return this.#own(domain);\n    local.release(me);\n    return false;\n  }\n\n  release",
-      replace: "return this.#own(domain);\n    return false;\n  }\n\n  release",
-    },
-    {
-      name: "does not take over what it was passed",
-      find: "    this.#global.takeOver(me, domain);\n",
-      replace: "",
-    },
-    {
-      name: "says only afterwards that the domain does not have it any more",
-      find:
-        "    words[line + OWNED] = 0;\n    this.#global.release(me, domain);\n    local.release(me);",
-      replace:
-        "    this.#global.release(me, domain);\n    local.release(me);\n    words[line + OWNED] = 0;",
-    },
-    {
-      name: "forgets to say who was passed the lock",
-      find: "        this.#global.bequeath(me, heir, domain);\n",
-      replace: "",
-    },
-    {
-      name: "spoils what it passed on",
-      file: "lib/sync/locks/mcs_core.ts",
-      find: "      this.#freeBetween(me, first, node);\n      return heir;",
-      replace: "      return heir;",
-    },
-  ],
-}));
-
-/** Lock cohorting with a ticket lock for all and an MCS lock for each domain, also with threads that die. */
-export const specs: readonly Spec[] = [{
-  ...base,
-  cases: [
-    ...base.cases,
+  more: [
     abandonCase({ ...options, preemptions: 2 }),
     killCase({
       ...options,
@@ -242,4 +170,68 @@ export const specs: readonly Spec[] = [{
       domains: [0, 1, 0],
     }),
   ],
-}];
+  mutants: [
+    {
+      name: "abandons the global lock only",
+      find: "return this.#localOf(domain).abandon(me, dead);",
+      replace: "return true;",
+    },
+    {
+      name: "abandons the local lock only",
+      find: "    this.#global.abandon(me, dead, domain);\n",
+      replace: "",
+    },
+    {
+      file: "lib/sync/locks/cohort_core.ts",
+      name: "passes it on once more",
+      find: "if (passes < this.#passes)",
+      replace: "if (passes <= this.#passes)",
+    },
+    {
+      name: "passes to whoever seems to wait",
+      file: "lib/sync/locks/mcs_core.ts",
+      find: "      const heir = grant(words, me, node);\n      if (heir === 0) continue;\n",
+      replace:
+        "      const heir = Atomics.load(words, node + STATE) & ID_MASK;\n      grant(words, me, node);\n",
+    },
+    {
+      name: "gives the local lock back before the global one",
+      find: "    this.#global.release(me, domain);\n    local.release(me);\n    return true;",
+      replace: "    local.release(me);\n    this.#global.release(me, domain);\n    return true;",
+    },
+    {
+      name: "leaves the next one to think that the domain has the lock",
+      find: "    words[line + OWNED] = 0;\n",
+      replace: "",
+    },
+    {
+      name: "keeps the local lock when it gives up on the global one",
+      find:
+        "return this.#own(domain);\n    local.release(me);\n    return false;\n  }\n\n  release",
+      replace: "return this.#own(domain);\n    return false;\n  }\n\n  release",
+    },
+    {
+      name: "does not take over what it was passed",
+      find: "    this.#global.takeOver(me, domain);\n",
+      replace: "",
+    },
+    {
+      name: "says only afterwards that the domain does not have it any more",
+      find:
+        "    words[line + OWNED] = 0;\n    this.#global.release(me, domain);\n    local.release(me);",
+      replace:
+        "    this.#global.release(me, domain);\n    local.release(me);\n    words[line + OWNED] = 0;",
+    },
+    {
+      name: "forgets to say who was passed the lock",
+      find: "        this.#global.bequeath(me, heir, domain);\n",
+      replace: "",
+    },
+    {
+      name: "spoils what it passed on",
+      file: "lib/sync/locks/mcs_core.ts",
+      find: "      this.#freeBetween(me, first, node);\n      return heir;",
+      replace: "      return heir;",
+    },
+  ],
+})];

@@ -1,7 +1,8 @@
 import { MutexCore, PATIENCE_MS } from "../../../lib/sync/locks/mutex_core.ts";
-import { abandonCase } from "../abandon_spec.ts";
+import { abandonCase, GIVES_BACK } from "../abandon_spec.ts";
 import { lockSpec, TRAFFIC_HOLD_MS, trafficCase } from "../lock_spec.ts";
 import type { Case, Program, Spec, World } from "../spec.ts";
+import type { Shape } from "../../../lib/shared/shape.ts";
 import type { Wait } from "../../../lib/wait/waiter.ts";
 
 /** Thread 0 has ended with the lock. Of three that come one is its heir, and says nothing: all are told. */
@@ -36,11 +37,16 @@ const POISONED: Case = {
   },
 };
 
-const base = lockSpec({
+const lock = {
+  make: (words: Int32Array, shape: Shape): MutexCore => new MutexCore(words, shape),
+  words: MutexCore.words,
+};
+
+/** The default mutex: barging, one spinner a domain, impatience, death. */
+export const specs: readonly Spec[] = [lockSpec({
   name: "Mutex",
   source: "lib/sync/locks/mutex_core.ts",
-  make: (words, params) => new MutexCore(words, params),
-  words: (params) => MutexCore.words(params),
+  ...lock,
   cases: [
     { name: "two", threads: 2, acquisitions: 2, preemptions: 3, spins: 0 },
     {
@@ -197,12 +203,9 @@ const base = lockSpec({
     // Whoever has lost its patience waits for others that have.
     trafficCase({ across: [0, 0.05], bypass: Math.ceil(PATIENCE_MS / TRAFFIC_HOLD_MS) + 32 }),
   ],
+  more: [POISONED, abandonCase({ ...lock, preemptions: 2 })],
   mutants: [
-    {
-      name: "gives back what it abandons",
-      find: "const next = (state & ~ID_MASK) | dead;",
-      replace: "const next = state & ~ID_MASK;",
-    },
+    GIVES_BACK,
     {
       name: "poisoning wakes one",
       find: "while (this.#wakeOne(me));",
@@ -285,18 +288,4 @@ const base = lockSpec({
       replace: "for (let promise = 0; promise !== 0;) {",
     },
   ],
-});
-
-/** The default mutex: barging, one spinner a domain, impatience, death. */
-export const specs: readonly Spec[] = [{
-  ...base,
-  cases: [
-    ...base.cases,
-    POISONED,
-    abandonCase({
-      make: (words, params) => new MutexCore(words, params),
-      words: (params) => MutexCore.words(params),
-      preemptions: 2,
-    }),
-  ],
-}];
+})];

@@ -1,6 +1,6 @@
 import { RwCore } from "../../../lib/sync/readers/rw_core.ts";
 import { LINE_WORDS } from "../../../lib/wait/waiter.ts";
-import { abandonCase } from "../abandon_spec.ts";
+import { abandonCase, GIVES_BACK } from "../abandon_spec.ts";
 import { rwSpec } from "../rw_spec.ts";
 import type { Spec } from "../spec.ts";
 
@@ -118,11 +118,7 @@ export const specs: readonly Spec[] = [
       }),
     ],
     mutants: [
-      {
-        name: "gives back what it abandons",
-        find: "const next = (state & ~ID_MASK) | dead;",
-        replace: "const next = state & ~ID_MASK;",
-      },
+      GIVES_BACK,
       {
         name: "poisoning wakes one writer",
         find: "Atomics.store(words, OWNER, DIED | POISONED);\n      this.#wakeAll(me);",

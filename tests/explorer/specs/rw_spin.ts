@@ -1,5 +1,5 @@
 import { RwSpinCore } from "../../../lib/sync/readers/rw_spin_core.ts";
-import { abandonCase } from "../abandon_spec.ts";
+import { abandonCase, GIVES_BACK } from "../abandon_spec.ts";
 import { rwSpec } from "../rw_spec.ts";
 import type { Spec } from "../spec.ts";
 
@@ -56,11 +56,7 @@ export const specs: readonly Spec[] = [
       }),
     ],
     mutants: [
-      {
-        name: "gives back what it abandons",
-        find: "const next = (state & ~ID_MASK) | dead;",
-        replace: "const next = state & ~ID_MASK;",
-      },
+      GIVES_BACK,
       {
         name: "a writer waits for a poisoned lock as long as another one waits, too",
         find: "return (state & ~WAITING) === (DIED | POISONED);",

@@ -1,18 +1,12 @@
 import { TicketCore } from "../../../lib/sync/locks/ticket_core.ts";
 import { LINE_WORDS } from "../../../lib/wait/waiter.ts";
-import { abandonCase } from "../abandon_spec.ts";
-import { lockSpec, trafficCase } from "../lock_spec.ts";
-import { killCase, leavingCase, LOOKS, prompt, returnCase } from "../queue_spec.ts";
+import { trafficCase } from "../lock_spec.ts";
+import { DEATH_MUTANTS } from "../queue_mutants.ts";
+import { queueCases, type QueueLock, queueSpec } from "../queue_spec.ts";
 import type { Spec } from "../spec.ts";
 
 const PAIR = 0;
 const LEFT = 1 << 31;
-const source = "lib/sync/locks/ticket_core.ts";
-
-interface Shape {
-  readonly threads: number;
-  readonly domains: number;
-}
 
 const names = [["next | serving", "broken"], ["seat", "ticket"]];
 
@@ -21,20 +15,20 @@ const init = (words: Int32Array): void => {
   words[PAIR] = (0xfffe << 16) | 0xfffe;
 };
 
-const options = {
-  make: (words: Int32Array, shape: Shape): TicketCore => new TicketCore(words, shape),
+const lock: QueueLock = {
+  make: (words, shape) => new TicketCore(words, shape),
   words: TicketCore.words,
+  giveUp: (words, slot) => {
+    Atomics.store(words, 4 * LINE_WORDS + 1, (slot + 1) | LEFT);
+    Atomics.store(words, (1 + slot) * LINE_WORDS, (slot + 1) | LEFT);
+  },
 };
 
-const giveUp = (words: Int32Array, slot: number): void => {
-  Atomics.store(words, 4 * LINE_WORDS + 1, (slot + 1) | LEFT);
-  Atomics.store(words, (1 + slot) * LINE_WORDS, (slot + 1) | LEFT);
-};
-
-const base = prompt(lockSpec({
+/** The ticket lock, where its numbers wrap, and with threads that die. */
+export const specs: readonly Spec[] = [queueSpec({
   name: "TicketCore",
-  source,
-  ...options,
+  source: "lib/sync/locks/ticket_core.ts",
+  ...lock,
   init,
   fifo: [PAIR],
   describe: (word) => {
@@ -60,7 +54,9 @@ const base = prompt(lockSpec({
     },
     trafficCase({ across: [0.65, 0.85], bypass: 0 }),
   ],
+  more: queueCases(lock),
   mutants: [
+    ...DEATH_MUTANTS,
     {
       name: "abandons as somebody who has left",
       find: "Atomics.store(this.#words, (1 + seat) * LINE_WORDS + SEAT, dead | HELD);",
@@ -71,11 +67,6 @@ const base = prompt(lockSpec({
       find:
         "    if (!this.holds(me, seat)) return false;\n    // Whoever waits finds a dead holder there.\n",
       replace: "    // Whoever waits finds a dead holder there.\n",
-    },
-    {
-      name: "takes who has left for dead",
-      find: " && Atomics.load(words, at) === state) return true;",
-      replace: ") return true;",
     },
     {
       name: "draws by load and store",
@@ -130,60 +121,5 @@ const base = prompt(lockSpec({
       find: "Math.log2(threads + 1)",
       replace: "Math.log2(threads - 1)",
     },
-    {
-      name: "does not look for dead threads",
-      find: "if (!me.alive(state & ID_MASK) && Atomics.load(words, at) === state) return true;",
-      replace: "",
-    },
   ],
-}));
-
-/** The ticket lock, where its numbers wrap, and with threads that die. */
-export const specs: readonly Spec[] = [{
-  ...base,
-  cases: [
-    ...base.cases,
-    returnCase({ ...options, name: "coming back", preemptions: 3, spins: 0, giveUp }),
-    killCase({ ...options, name: "dying", threads: 3, preemptions: 1, spins: 0 }),
-    killCase({
-      ...options,
-      name: "dying and giving up",
-      threads: 3,
-      preemptions: 1,
-      spins: 0,
-      timeouts: 1,
-    }),
-    killCase({
-      ...options,
-      name: "dying at any moment",
-      slices: LOOKS,
-      threads: 2,
-      acquisitions: 2,
-      preemptions: 3,
-      spins: 0,
-    }),
-    killCase({
-      ...options,
-      name: "a slot's next thread",
-      slices: LOOKS,
-      threads: 3,
-      slots: [0, 1, 0],
-      acquisitions: 2,
-      preemptions: 2,
-      spins: 0,
-      victim: 0,
-    }),
-    killCase({
-      ...options,
-      name: "a slot's next thread, giving up",
-      threads: 4,
-      slots: [0, 1, 2, 0],
-      preemptions: 1,
-      spins: 0,
-      victim: 0,
-      timeouts: 1,
-    }),
-    leavingCase(options),
-    abandonCase({ ...options, preemptions: 2 }),
-  ],
-}];
+})];
