@@ -45,6 +45,7 @@
  *
  * @module
  */
+import { raise } from "./slot_words.ts";
 import { ID_MASK, LINE_WORDS } from "./waiter.ts";
 
 const SLOT_BITS = 12;
@@ -141,10 +142,7 @@ export class SlotsCore {
     for (let slot = 0; slot < this.#slots; slot++) {
       const at = lineOf(slot);
       if (Atomics.load(words, at + OWNER) !== 0) continue;
-      let used = Atomics.load(words, HEAD.used);
-      while (used <= slot) {
-        used = Atomics.compareExchange(words, HEAD.used, used, slot + 1);
-      }
+      raise(words, HEAD.used, slot + 1);
       if (Atomics.compareExchange(words, at + OWNER, 0, mine) !== 0) continue;
       const before = Atomics.load(words, at + GENERATION);
       const generation = before >= LAST_GENERATION ? 1 : before + 1;

@@ -34,22 +34,22 @@
  */
 
 /** Words a cache line. */
-const LINE_WORDS = 16;
+const CACHE_LINE_WORDS = 16;
 
 /** Words in the config part. */
-export const CONFIG_WORDS: number = LINE_WORDS;
+export const CONFIG_WORDS: number = CACHE_LINE_WORDS;
 /** Where the count of claimed chunks is. */
-export const CLAIMED: number = LINE_WORDS;
+export const CLAIMED: number = CACHE_LINE_WORDS;
 /** Where it says that some thread has run out: 1, else 0. */
-export const WANTED: number = LINE_WORDS + 1;
+export const WANTED: number = CACHE_LINE_WORDS + 1;
 /** Where the records begin. */
-const RECORDS = 2 * LINE_WORDS;
+const RECORDS = 2 * CACHE_LINE_WORDS;
 /** log2 of the words a record takes: two lines. */
 const RECORD_SHIFT = 5;
 /** The remote stack, in a record. */
 const REMOTE = 2;
 /** The pending list, in a record. */
-const PENDING = LINE_WORDS;
+const PENDING = CACHE_LINE_WORDS;
 /** The outgoing batches, in a record. */
 const OUTGOING = PENDING + 1;
 /** Outgoing batches a record: one for each destination, as far as they do not collide. A power of two. */
@@ -87,7 +87,7 @@ export interface ObjectLayout extends ObjectShape {
 }
 
 function wholeLines(words: number): number {
-  return Math.ceil(words / LINE_WORDS) * LINE_WORDS;
+  return Math.ceil(words / CACHE_LINE_WORDS) * CACHE_LINE_WORDS;
 }
 
 /**

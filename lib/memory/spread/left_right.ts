@@ -29,13 +29,13 @@
  * whether its version is current, and repeats when a publication came in between. In exchange dead readers can be told
  * from slow ones, a version holds still for as long as it is read, and the writer waits once, before its next update.
  *
- * Nothing is imported here and no memory is made, so that the real code can be run in every interleaving.
+ * No memory is made here, so that the real code can be run in every interleaving.
  *
  * @module
  */
+import { raise } from "../../wait/slot_words.ts";
+import { LINE_WORDS } from "../../wait/waiter.ts";
 
-/** Words of a line. */
-const LINE_WORDS = 32;
 const LINE_LONGS = LINE_WORDS / 2;
 const VERSION = 0;
 const TOP = 1;
@@ -151,10 +151,7 @@ export class Reader {
     // What a dead thread of the same slot left goes first: it must not be taken for ours.
     Atomics.store(words, this.#line, 0);
     Atomics.store(longs, (1 + slot) * LINE_LONGS + IDENTITY_LONG, identity);
-    for (;;) {
-      const top = Atomics.load(words, TOP);
-      if (top > slot || Atomics.compareExchange(words, TOP, top, slot + 1) === top) break;
-    }
+    raise(words, TOP, slot + 1);
   }
 
   /**

@@ -39,6 +39,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { raise } from "../../wait/slot_words.ts";
 import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
 const PHASE = 0;
@@ -269,8 +270,7 @@ export class BarrierCore {
   #enter(me: Waiter, party: number): void {
     const words = this.#words;
     const before = Atomics.exchange(words, this.#slots + me.slot * LINE_WORDS, party) & ID_MASK;
-    let used = Atomics.load(words, USED);
-    while (used <= me.slot) used = Atomics.compareExchange(words, USED, used, me.slot + 1);
+    raise(words, USED, me.slot + 1);
     if (before === 0 || before === me.id) return;
     // The slot's last thread took part, and is dead. Nobody can find that out any more.
     let phase = Atomics.load(words, PHASE);

@@ -20,6 +20,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { raise, slotWords, wakeSleepers } from "../../wait/slot_words.ts";
 import { FOREVER, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
 const STATE = 0;
@@ -51,7 +52,7 @@ export class LatchCore {
    * @returns 32-bit words.
    */
   static words({ threads }: Shape): number {
-    return SLOTS + Math.ceil(threads / LINE_WORDS) * LINE_WORDS;
+    return SLOTS + slotWords(threads);
   }
 
   /**
@@ -89,7 +90,9 @@ export class LatchCore {
       const left = Math.max(0, before - n);
       const next = (state & SLEEPERS) | left;
       if (Atomics.compareExchange(words, STATE, state, next) !== state) continue;
-      if (left === 0 && (state & SLEEPERS) !== 0) this.#wakeAll(me);
+      if (left === 0 && (state & SLEEPERS) !== 0) {
+        wakeSleepers(words, SLOTS, Atomics.load(words, USED), me);
+      }
       return left;
     }
   }
@@ -116,8 +119,7 @@ export class LatchCore {
     const words = this.#words;
     const at = SLOTS + me.slot;
     Atomics.store(words, at, me.id);
-    let used = Atomics.load(words, USED);
-    while (used <= me.slot) used = Atomics.compareExchange(words, USED, used, me.slot + 1);
+    raise(words, USED, me.slot + 1);
     for (let over = false; !this.#openOrMark(); over = yield FOREVER) {
       if (over) {
         Atomics.store(words, at, 0);
@@ -136,15 +138,6 @@ export class LatchCore {
       if ((state & LEFT) === 0) return true;
       if ((state & SLEEPERS) !== 0) return false;
       Atomics.compareExchange(words, STATE, state, state | SLEEPERS);
-    }
-  }
-
-  #wakeAll(me: Waiter): void {
-    const words = this.#words;
-    const used = Atomics.load(words, USED);
-    for (let slot = 0; slot < used; slot++) {
-      const id = Atomics.load(words, SLOTS + slot);
-      if (id !== 0) me.unpark(id);
     }
   }
 }

@@ -20,6 +20,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { raise, slotWords, wakeSleepers } from "../../wait/slot_words.ts";
 import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
 const STATE = 0;
@@ -55,7 +56,7 @@ export class OnceCore {
    * @returns 32-bit words.
    */
   static words({ threads }: Shape): number {
-    return SLOTS + Math.ceil(threads / LINE_WORDS) * LINE_WORDS;
+    return SLOTS + slotWords(threads);
   }
 
   /**
@@ -111,8 +112,7 @@ export class OnceCore {
     const words = this.#words;
     const at = SLOTS + me.slot;
     Atomics.store(words, at, me.id);
-    let used = Atomics.load(words, USED);
-    while (used <= me.slot) used = Atomics.compareExchange(words, USED, used, me.slot + 1);
+    raise(words, USED, me.slot + 1);
     for (let over = false;;) {
       const answer = this.#look(me, SLEEPERS);
       if (answer !== ONCE_BUSY || over) {
@@ -137,7 +137,7 @@ export class OnceCore {
       if ((state & ID_MASK) !== me.id) return false;
       const sleepers = state & SLEEPERS;
       if (Atomics.compareExchange(words, STATE, state, done ? DONE : sleepers) !== state) continue;
-      if (sleepers !== 0) this.#wakeAll(me);
+      if (sleepers !== 0) wakeSleepers(words, SLOTS, Atomics.load(words, USED), me);
       return true;
     }
   }
@@ -152,15 +152,6 @@ export class OnceCore {
       const next = free ? (state & SLEEPERS) | me.id : state | mark;
       if (next !== state && Atomics.compareExchange(words, STATE, state, next) !== state) continue;
       return free ? ONCE_RUN : ONCE_BUSY;
-    }
-  }
-
-  #wakeAll(me: Waiter): void {
-    const words = this.#words;
-    const used = Atomics.load(words, USED);
-    for (let slot = 0; slot < used; slot++) {
-      const id = Atomics.load(words, SLOTS + slot);
-      if (id !== 0) me.unpark(id);
     }
   }
 }

@@ -41,6 +41,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { raise, slotWords } from "../../wait/slot_words.ts";
 import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
 const ARMED = 0;
@@ -74,7 +75,7 @@ export class EventCountCore {
    * @returns 32-bit words.
    */
   static words({ threads }: Shape): number {
-    return ENTRIES + Math.ceil(threads / LINE_WORDS) * LINE_WORDS;
+    return ENTRIES + slotWords(threads);
   }
 
   /**
@@ -88,8 +89,7 @@ export class EventCountCore {
     const before = Atomics.load(words, entry);
     if (before !== 0 && before !== (me.id | AWAKE)) this.#succeed(me, before);
     Atomics.store(words, entry, me.id);
-    let top = Atomics.load(words, TOP);
-    while (top <= me.slot) top = Atomics.compareExchange(words, TOP, top, me.slot + 1);
+    raise(words, TOP, me.slot + 1);
     if (Atomics.load(words, ARMED) === 0) Atomics.store(words, ARMED, 1);
   }
 

@@ -28,6 +28,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { raise } from "../../wait/slot_words.ts";
 import { FOREVER, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
 const STATE = 0;
@@ -155,8 +156,7 @@ export class SemaphoreCore {
     Atomics.store(words, at + NEED, n);
     Atomics.store(words, at + TICKET, Atomics.add(words, TICKETS, 1));
     Atomics.store(words, at + ID, me.id);
-    let used = Atomics.load(words, USED);
-    while (used <= me.slot) used = Atomics.compareExchange(words, USED, used, me.slot + 1);
+    raise(words, USED, me.slot + 1);
     for (let over = false;;) {
       const got = this.#takeTurn(me, at, n);
       if (got || over) {

@@ -36,6 +36,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { raise } from "../../wait/slot_words.ts";
 import { LINE_WORDS, type Waiter } from "../../wait/waiter.ts";
 
 const USED = 0;
@@ -151,8 +152,7 @@ export class CounterCore {
 
   #use(shard: number): void {
     const words = this.#words;
-    let used = Atomics.load(words, USED);
-    while (used <= shard) used = Atomics.compareExchange(words, USED, used, shard + 1);
+    raise(words, USED, shard + 1);
     const at = (1 + shard) * LINE_WORDS;
     this.#line = words.subarray(at, at + LINE_WORDS);
     this.#shard = shard;

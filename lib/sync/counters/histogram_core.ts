@@ -30,6 +30,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { raise } from "../../wait/slot_words.ts";
 import { LINE_WORDS, type Waiter } from "../../wait/waiter.ts";
 
 const USED = 0;
@@ -181,9 +182,6 @@ export class HistogramCore {
   }
 
   #use(slot: number): void {
-    const words = this.#words;
-    let used = Atomics.load(words, USED);
-    while (used <= slot) used = Atomics.compareExchange(words, USED, used, slot + 1);
-    this.#used = Math.max(used, slot + 1);
+    this.#used = raise(this.#words, USED, slot + 1);
   }
 }

@@ -30,6 +30,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { raise } from "../../wait/slot_words.ts";
 import { LINE_WORDS, type Waiter } from "../../wait/waiter.ts";
 
 const GRANTED = 0;
@@ -114,7 +115,7 @@ export class LimitCore {
   sub(me: Waiter, n: number): boolean {
     const words = this.#words;
     const at = SLOTS + me.slot * LINE_WORDS;
-    this.#use(me.slot);
+    raise(words, USED, me.slot + 1);
     for (let credit = Atomics.load(words, at); (credit & AMOUNT) + n <= 2 * this.#batch;) {
       const found = Atomics.compareExchange(words, at, credit, credit + n);
       if (found === credit) {
@@ -166,7 +167,7 @@ export class LimitCore {
 
   #tryAddSlowly(me: Waiter, at: number, n: number): boolean {
     const words = this.#words;
-    this.#use(me.slot);
+    raise(words, USED, me.slot + 1);
     for (;;) {
       // It may be more than this thread thought.
       if (this.#spend(at, n, Atomics.load(words, at))) return true;
@@ -266,11 +267,5 @@ export class LimitCore {
       Atomics.and(words, from, ~MOVING);
     }
     Atomics.and(words, to, ~MOVING);
-  }
-
-  #use(slot: number): void {
-    const words = this.#words;
-    let used = Atomics.load(words, USED);
-    while (used <= slot) used = Atomics.compareExchange(words, USED, used, slot + 1);
   }
 }

@@ -40,6 +40,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { raise } from "../../wait/slot_words.ts";
 import { LINE_WORDS, type Waiter } from "../../wait/waiter.ts";
 
 const EPOCH = 0;
@@ -176,8 +177,7 @@ export class EpochCore {
     // What a dead thread saw goes first: it must not be taken for ours.
     Atomics.store(words, line + SEEN, 0);
     Atomics.store(words, line + ID, id);
-    let top = Atomics.load(words, TOP);
-    while (top <= slot) top = Atomics.compareExchange(words, TOP, top, slot + 1);
+    raise(words, TOP, slot + 1);
     this.#ids[slot] = id;
     this.#depths[slot] = 0;
   }

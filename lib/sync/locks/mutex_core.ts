@@ -48,6 +48,7 @@
  */
 import type { LockCore } from "./lock_core.ts";
 import type { Shape } from "../../shared/shape.ts";
+import { raise } from "../../wait/slot_words.ts";
 import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
 /** How long a thread lets others pass by default, in milliseconds. */
@@ -167,8 +168,7 @@ export class MutexCore implements LockCore {
     for (;;) {
       Atomics.store(words, entry + 1, me.domain);
       Atomics.store(words, entry, mark);
-      let used = Atomics.load(words, USED);
-      while (used <= me.slot) used = Atomics.compareExchange(words, USED, used, me.slot + 1);
+      raise(words, USED, me.slot + 1);
       // The last look. It also finds what was granted while this thread was not asleep. What is free elsewhere is left
       // to those there for a moment, by a thread that does not sleep.
       const leaves = this.#isElsewhere(me) && (Atomics.load(words, STATE) & ID_MASK) === 0;

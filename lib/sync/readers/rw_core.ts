@@ -45,6 +45,7 @@
  */
 import type { LockCore } from "../locks/lock_core.ts";
 import type { Shape } from "../../shared/shape.ts";
+import { raise } from "../../wait/slot_words.ts";
 import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
 /** How many writers may follow each other while readers sleep. */
@@ -82,18 +83,8 @@ class Side {
 
   /** The entry of a thread, where writers look from now on. */
   protected entryOf(me: Waiter): number {
-    if (me.slot >= this.#top) this.#raiseTop(me.slot + 1);
+    if (me.slot >= this.#top) this.#top = raise(this.words, TOP, me.slot + 1);
     return ENTRIES + me.slot * LINE_WORDS;
-  }
-
-  #raiseTop(least: number): void {
-    const { words } = this;
-    let top = Atomics.load(words, TOP);
-    while (top < least) {
-      const found = Atomics.compareExchange(words, TOP, top, least);
-      top = found === top ? least : found;
-    }
-    this.#top = top;
   }
 
   /** Wakes the writer that waits for a reader, after that reader's entry has changed. */

@@ -163,10 +163,10 @@ export const specs: readonly Spec[] = [{
       replace: "const steps = 1;",
     },
     {
-      file: FILE,
+      file: "lib/wait/slot_words.ts",
       name: "used is set back",
-      find: "while (used <= shard) used = Atomics.compareExchange(words, USED, used, shard + 1);",
-      replace: "if (used <= shard) used = Atomics.store(words, USED, shard + 1);",
+      find: "const seen = Atomics.compareExchange(words, at, found, least);",
+      replace: "const seen = found;\n    Atomics.store(words, at, least);",
     },
   ],
 }];

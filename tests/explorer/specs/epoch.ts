@@ -140,8 +140,8 @@ export const specs: readonly Spec[] = [{
     {
       name: "a new thread is overlooked",
       file: "lib/sync/epoch/epoch_core.ts",
-      find: "while (top <= slot) top = Atomics.compareExchange(words, TOP, top, slot + 1);",
-      replace: "if (top > slot + 9) top = Atomics.compareExchange(words, TOP, top, slot + 1);",
+      find: "    raise(words, TOP, slot + 1);\n",
+      replace: "",
     },
   ],
 }];

@@ -87,11 +87,11 @@ const mutants: readonly Omit<Mutant, "file">[] = [
   {
     name: "armed is set before the entry is written",
     find: `    Atomics.store(words, entry, me.id);
-    let top`,
+    raise`,
     replace: `    if (Atomics.load(words, ARMED) === 0) Atomics.store(words, ARMED, 1);
     Atomics.store(words, entry, me.id);
     if (Atomics.load(words, TOP) > me.slot) return;
-    let top`,
+    raise`,
   },
   {
     name: "disarms last",

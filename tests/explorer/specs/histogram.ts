@@ -138,10 +138,10 @@ export const specs: readonly Spec[] = [{
         "Atomics.store(words, at, low);\n    if ((low & (HALF - 1)) === 0) this.#carry(shard, at + this.#high, before);",
     },
     {
-      file: FILE,
+      file: "lib/wait/slot_words.ts",
       name: "used is set back",
-      find: "while (used <= slot) used = Atomics.compareExchange(words, USED, used, slot + 1);",
-      replace: "if (used <= slot) used = Atomics.store(words, USED, slot + 1);",
+      find: "const seen = Atomics.compareExchange(words, at, found, least);",
+      replace: "const seen = found;\n    Atomics.store(words, at, least);",
     },
   ],
 }];

@@ -92,8 +92,8 @@ export const specs: readonly Spec[] = [{
     {
       file: FILE,
       name: "does not say that it sleeps",
-      find: "    Atomics.store(words, at, me.id);\n    let used",
-      replace: "    let used",
+      find: "    Atomics.store(words, at, me.id);\n    raise",
+      replace: "    raise",
     },
     {
       file: FILE,
@@ -102,7 +102,7 @@ export const specs: readonly Spec[] = [{
       replace: "Atomics.store(words, STATE, next);",
     },
     {
-      file: FILE,
+      file: "lib/wait/slot_words.ts",
       name: "wakes one",
       find: "if (id !== 0) me.unpark(id);",
       replace: "if (id !== 0) return me.unpark(id);",

@@ -115,7 +115,7 @@ export const specs: readonly Spec[] = [{
       replace: "const free = runner === 0;",
     },
     {
-      file: FILE,
+      file: "lib/wait/slot_words.ts",
       name: "a failure wakes one who may give up",
       find: "if (id !== 0) me.unpark(id);",
       replace: "if (id !== 0) return me.unpark(id);",
@@ -123,8 +123,8 @@ export const specs: readonly Spec[] = [{
     {
       file: FILE,
       name: "says who sleeps after looking",
-      find: "    Atomics.store(words, at, me.id);\n    let used",
-      replace: "    if (this.#look(me, SLEEPERS) === ONCE_DONE) return ONCE_DONE;\n    let used",
+      find: "    Atomics.store(words, at, me.id);\n    raise",
+      replace: "    if (this.#look(me, SLEEPERS) === ONCE_DONE) return ONCE_DONE;\n    raise",
     },
   ],
 }];

@@ -181,8 +181,8 @@ export const specs: readonly Spec[] = [{
     {
       file: FILE,
       name: "says that it waits after looking",
-      find: "    Atomics.store(words, at + ID, me.id);\n    let used",
-      replace: "    let used",
+      find: "    Atomics.store(words, at + ID, me.id);\n    raise",
+      replace: "    raise",
     },
     {
       file: FILE,

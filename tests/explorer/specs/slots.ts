@@ -285,16 +285,10 @@ const mutants: readonly Omit<Mutant, "file">[] = [
   },
   {
     name: "a slot is in use before it is looked at",
-    find: `      let used = Atomics.load(words, HEAD.used);
-      while (used <= slot) {
-        used = Atomics.compareExchange(words, HEAD.used, used, slot + 1);
-      }
+    find: `      raise(words, HEAD.used, slot + 1);
       if (Atomics.compareExchange(words, at + OWNER, 0, mine) !== 0) continue;`,
     replace: `      if (Atomics.compareExchange(words, at + OWNER, 0, mine) !== 0) continue;
-      let used = Atomics.load(words, HEAD.used);
-      while (used <= slot) {
-        used = Atomics.compareExchange(words, HEAD.used, used, slot + 1);
-      }`,
+      raise(words, HEAD.used, slot + 1);`,
   },
   {
     name: "two threads take one slot",
