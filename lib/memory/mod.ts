@@ -30,27 +30,31 @@ export { type BufferPlacement, type OwnedMemory, placement } from "./owned/owned
 export type { MemoryEvent, MemoryEventName } from "./mapping/events.ts";
 export { type ArenaReport, type MemoryReport, memoryReport } from "./mapping/report.ts";
 export type { Residency } from "./mapping/mapping.ts";
-export type { Element, ElementType, ElementViews } from "./spread/elements.ts";
+export type {
+  NodeArrayElement,
+  NodeArrayElementType,
+  NodeArrayElementViews,
+} from "./spread/elements.ts";
 export {
   NodeArray,
   type NodeArrayLayout,
   type NodeArrayOptions,
-  type NodePart,
-  type NodePlace,
+  type NodeArrayPart,
+  type NodeArrayPlace,
 } from "./spread/node_array.ts";
 export {
-  type ClassUsage,
   NodePool,
+  type NodePoolClassUsage,
   type NodePoolOptions,
   type NodePoolUsage,
 } from "./objects/node_pool.ts";
 export { Slab, type SlabOptions } from "./objects/slab.ts";
-export { Snapshot } from "./spread/replica_snapshot.ts";
+export { ReplicaSnapshot } from "./spread/replica_snapshot.ts";
 export {
   Replicated,
   type ReplicatedOptions,
-  type UpdateFunction,
-  type UpdateSource,
+  type ReplicatedUpdateFunction,
+  type ReplicatedUpdateSource,
 } from "./spread/replicated.ts";
 export type { PageKind } from "./mapping/pages.ts";
 export type { TypedAllocator } from "./arena/typed_allocator.ts";

@@ -9,7 +9,7 @@ import { parkingLot } from "../wait/thread_waiter.ts";
 import { spareHelpers } from "./helpers.ts";
 import { type Birth, cannotSend } from "./message.ts";
 import { bequeath, type HeapPolicy } from "./pin.ts";
-import { type Placement, plan } from "./plan.ts";
+import { plan, type ThreadPlacement } from "./plan.ts";
 import { Policy } from "./policy.ts";
 import { Thread } from "./thread.ts";
 import { checkTransfer } from "./transfer.ts";
@@ -106,7 +106,7 @@ export function launch<Result = unknown>(
   const machine = topology();
   const { place, free } = choosePlace(policy, options.place);
   try {
-    const placement = plan(machine, policy, place + 1)[place] as Placement;
+    const placement = plan(machine, policy, place + 1)[place] as ThreadPlacement;
     const lot = parkingLot();
     const { port1, port2 } = new (builtin("node:worker_threads").MessageChannel)();
     const birth: Birth = {

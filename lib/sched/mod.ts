@@ -13,7 +13,7 @@
  *
  * @module
  */
-export { type Placement, plan } from "./plan.ts";
+export { plan, type ThreadPlacement } from "./plan.ts";
 export { Policy, type PolicyDescription } from "./policy.ts";
 export { launch, type LaunchOptions } from "./launch.ts";
 export type { MessageListener, ThreadEvent } from "./mailbox.ts";

@@ -9,12 +9,12 @@ import { Policy } from "./policy.ts";
 // machine's CPUs form a tree: nodes, L3 domains in them, cores in those, CPUs (SMT siblings) in those. Compact reads
 // its leaves from left to right; scatter takes turns between the branches, at each level.
 
-const COUNT_MAX = 65_535;
+const MAX_COUNT = 65_535;
 // Sorts after every id.
 const NONE = 2 ** 32;
 
 /** The place of one thread. */
-export interface Placement {
+export interface ThreadPlacement {
   /** The CPUs it may run on; never empty. */
   readonly cpus: CpuSet;
   /** The node whose memory it should prefer; `undefined` leaves that to the kernel. */
@@ -48,10 +48,10 @@ export interface Placement {
  * console.log(placements.map(({ cpus }) => `${cpus}`));
  * ```
  */
-export function plan(topology: Topology, policy: Policy, count: number): Placement[] {
+export function plan(topology: Topology, policy: Policy, count: number): ThreadPlacement[] {
   const known = Policy.from(policy);
   const action = `place threads by ${known}`;
-  checkInteger(count, "the number of threads", 0, COUNT_MAX, action);
+  checkInteger(count, "the number of threads", 0, MAX_COUNT, action);
   if (!(topology instanceof Topology)) {
     throw new NumaError("EINVAL", action, {
       why: `the topology is ${show(topology)}`,
@@ -62,7 +62,7 @@ export function plan(topology: Topology, policy: Policy, count: number): Placeme
   return Array.from({ length: count }, (_, index) => places[index % places.length]!);
 }
 
-function placesOf(topology: Topology, policy: Policy, action: string): readonly Placement[] {
+function placesOf(topology: Topology, policy: Policy, action: string): readonly ThreadPlacement[] {
   const allowed = topology.allowedCpus;
   if (allowed.size === 0) {
     throw new NumaError("EACCES", action, {
@@ -84,7 +84,7 @@ function placesOf(topology: Topology, policy: Policy, action: string): readonly 
   }
 }
 
-function placeOnNode(topology: Topology, node: number, action: string): Placement {
+function placeOnNode(topology: Topology, node: number, action: string): ThreadPlacement {
   const found = topology.nodes.find((candidate) => candidate.id === node);
   if (found === undefined) {
     throw new NumaError("ENODEV", action, {
@@ -113,7 +113,7 @@ function placeOnNode(topology: Topology, node: number, action: string): Placemen
   return Object.freeze({ cpus, node: memoryOf(topology, node) });
 }
 
-function placeOnCpus(topology: Topology, cpus: CpuSet, action: string): Placement {
+function placeOnCpus(topology: Topology, cpus: CpuSet, action: string): ThreadPlacement {
   const missing = cpus.difference(topology.cpus);
   if (missing.size > 0) {
     throw new NumaError("ENODEV", action, {
@@ -144,8 +144,8 @@ function memoryOf(topology: Topology, node: number): number | undefined {
 }
 
 interface Orders {
-  readonly compact: readonly Placement[];
-  readonly scatter: readonly Placement[];
+  readonly compact: readonly ThreadPlacement[];
+  readonly scatter: readonly ThreadPlacement[];
 }
 
 /** The allowed CPUs of a node: domains, in them cores, in those CPUs. */
@@ -165,7 +165,7 @@ function ordersOf(topology: Topology): Orders {
   const packed = branches.toSorted((a, b) => a.package - b.package).map(({ domains }) => domains);
   const spread = branches.map(({ domains }) => takeTurns(domains.map(takeTurns)));
   const memory = new Map(branches.map(({ node }) => [node, memoryOf(topology, node)]));
-  const place = (cpu: number): Placement =>
+  const place = (cpu: number): ThreadPlacement =>
     Object.freeze({ cpus: CpuSet.of(cpu), node: memory.get(homeOf(cpu)) });
   const orders = {
     compact: packed.flat(3).map(place),

@@ -3,7 +3,7 @@ import { checkInteger, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { CpuSet } from "../topology/cpu_set.ts";
 
-const NODE_LAST = 65_535;
+const MAX_NODE = 65_535;
 
 /** A policy as plain data, for JSON and for other threads. */
 export type PolicyDescription =
@@ -70,7 +70,7 @@ export class Policy {
    * ```
    */
   static bindNode(node: number): Policy {
-    checkInteger(node, "the node", 0, NODE_LAST, "bind threads to a node");
+    checkInteger(node, "the node", 0, MAX_NODE, "bind threads to a node");
     return new Policy("bindNode", node);
   }
 

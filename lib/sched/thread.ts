@@ -8,7 +8,7 @@ import { parkingLot } from "../wait/thread_waiter.ts";
 import { Mailbox, type MessageListener, type ThreadEvent } from "./mailbox.ts";
 import { type FromWorker, type Leave, unflatten } from "./message.ts";
 import type { HeapReport } from "./pin.ts";
-import type { Placement } from "./plan.ts";
+import type { ThreadPlacement } from "./plan.ts";
 
 /** How {@linkcode Thread.terminate} waits. */
 export interface TerminateOptions {
@@ -38,7 +38,7 @@ export class Thread<Result = unknown> {
   /** Its name. */
   readonly name: string;
   /** Where it runs. */
-  readonly placement: Placement;
+  readonly placement: ThreadPlacement;
   readonly #worker: Worker;
   readonly #channel: MessagePort;
   readonly #mailbox: Mailbox;
@@ -58,7 +58,7 @@ export class Thread<Result = unknown> {
     worker: Worker,
     channel: MessagePort,
     id: number,
-    { placement, name, ended }: { placement: Placement; name: string; ended: () => void },
+    { placement, name, ended }: { placement: ThreadPlacement; name: string; ended: () => void },
   ) {
     this.name = name;
     this.placement = placement;

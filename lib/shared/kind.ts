@@ -11,7 +11,7 @@
  *   accepts: ["threads"],
  *   words: (shape) => LatchCore.words(shape),
  *   prepare({ action }, count) {
- *     checkInteger(count, "count", 0, MOST_COUNT, action);
+ *     checkInteger(count, "count", 0, MAX_COUNT, action);
  *     return (words) => LatchCore.init(words, count);
  *   },
  * });

@@ -16,7 +16,7 @@ import { identityOf } from "../memory/arena/identity.ts";
 import { checkInteger, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import type { Handle } from "../base/handle.ts";
-import { MOST_SLOTS } from "../wait/parking_lot.ts";
+import { MAX_SLOTS } from "../wait/parking_lot.ts";
 import type { Shape } from "./shape.ts";
 import { currentWaiter, domainCount, joinLot, parkingLot } from "../wait/thread_waiter.ts";
 import { LINE_WORDS } from "../wait/waiter.ts";
@@ -52,7 +52,7 @@ const HEAD = {
   nameHigh: 8,
 } as const;
 const LINE_BYTES = LINE_WORDS * 4;
-const MOST_DOMAINS = 4096;
+const MAX_DOMAINS = 4096;
 const THREADS = 64;
 
 /** What a kind of lock is, to its memory. */
@@ -226,7 +226,7 @@ export function checkRegionOptions(
   action: string,
 ): { readonly threads: number; readonly statistics: boolean; readonly option: number } {
   const { threads = THREADS, statistics = false, option = 0 } = options;
-  checkInteger(threads, "threads", 1, MOST_SLOTS, action);
+  checkInteger(threads, "threads", 1, MAX_SLOTS, action);
   if (typeof statistics !== "boolean") {
     throw new NumaError("EINVAL", action, {
       why: `statistics is ${show(statistics)}`,
@@ -297,8 +297,8 @@ export function attachRegion(
   const domains = all[HEAD.domains] as number;
   const option = all[HEAD.option] as number;
   const fits = all[HEAD.magic] === MAGIC && all[HEAD.kind] === kind.code &&
-    all[HEAD.stamp] === parkingLot().stamp && threads >= 1 && threads <= MOST_SLOTS &&
-    domains >= 1 && domains <= MOST_DOMAINS;
+    all[HEAD.stamp] === parkingLot().stamp && threads >= 1 && threads <= MAX_SLOTS &&
+    domains >= 1 && domains <= MAX_DOMAINS;
   const bytes = fits
     ? bytesOf(kind, { threads, domains }, option, all[HEAD.statistics] === 1)
     : Infinity;

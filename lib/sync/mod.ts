@@ -23,7 +23,11 @@ export { CohortLock, type CohortLockOptions } from "./locks/cohort_lock.ts";
 export { Condition } from "./conditions/condition.ts";
 export { Epoch } from "./epoch/epoch.ts";
 export { EventCount } from "./conditions/event_count.ts";
-export { Histogram, type HistogramOptions, type SnapshotOptions } from "./counters/histogram.ts";
+export {
+  Histogram,
+  type HistogramOptions,
+  type HistogramSnapshotOptions,
+} from "./counters/histogram.ts";
 export { HistogramSnapshot } from "./counters/histogram_snapshot.ts";
 export { Latch } from "./barriers/latch.ts";
 export { LimitedCounter, type LimitedCounterOptions } from "./counters/limited_counter.ts";

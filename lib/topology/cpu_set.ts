@@ -6,9 +6,9 @@ import { NumaError } from "../base/error.ts";
 // has comes in few runs, so sets of thousands of CPUs take a few words, a set of one high id is no larger than a set
 // of CPU 0, and every operation of two sets is one merge of two short sorted lists.
 
-const ID_LAST = 65_535;
+const MAX_ID = 65_535;
 const WORD_BITS = 64;
-const MASK_WORDS_MAX = 1024;
+const MAX_MASK_WORDS = 1024;
 const WORD_FULL = 0xffff_ffff_ffff_ffffn;
 const ITEM = /^\s*(\d+)(?:-(\d+)(?::(\d+)\/(\d+))?)?\s*$/;
 
@@ -134,7 +134,7 @@ export class CpuSet implements Iterable<number> {
     }
     const runs: Run[] = [];
     for (const value of ids) {
-      const id = checkInteger(value, "an id", 0, ID_LAST, action);
+      const id = checkInteger(value, "an id", 0, MAX_ID, action);
       const run = runs[runs.length - 1];
       if (run !== undefined && run[1] === id) run[1] = id + 1;
       else runs.push([id, id + 1]);
@@ -152,8 +152,8 @@ export class CpuSet implements Iterable<number> {
    */
   static range(first: number, last: number): CpuSet {
     const action = "make a range of CPUs";
-    checkInteger(first, "first", 0, ID_LAST, action);
-    checkInteger(last, "last", first, ID_LAST, action);
+    checkInteger(first, "first", 0, MAX_ID, action);
+    checkInteger(last, "last", first, MAX_ID, action);
     return new CpuSet([first, last + 1]);
   }
 
@@ -173,10 +173,10 @@ export class CpuSet implements Iterable<number> {
    */
   static fromMask(mask: BigUint64Array): CpuSet {
     const valid = mask instanceof BigUint64Array;
-    if (!valid || mask.length > MASK_WORDS_MAX) {
+    if (!valid || mask.length > MAX_MASK_WORDS) {
       throw new NumaError("EINVAL", "read a CPU mask", {
         why: valid ? `it has ${mask.length} words` : `it is ${show(mask)}`,
-        fix: `Give a BigUint64Array of up to ${MASK_WORDS_MAX} words.`,
+        fix: `Give a BigUint64Array of up to ${MAX_MASK_WORDS} words.`,
       });
     }
     const edges: number[] = [];
@@ -217,7 +217,7 @@ export class CpuSet implements Iterable<number> {
       words,
       "words",
       needed,
-      MASK_WORDS_MAX,
+      MAX_MASK_WORDS,
       `make a mask of the CPUs ${this.text}`,
     );
     const mask = new BigUint64Array(length);
@@ -383,8 +383,8 @@ function addRuns(item: string, runs: Run[], text: string): void {
   }
   const first = Number(match[1]);
   const last = match[2] === undefined ? first : Number(match[2]);
-  if (last < first || last > ID_LAST) {
-    const fix = `Give numbers from 0 to ${ID_LAST}, the lesser one first.`;
+  if (last < first || last > MAX_ID) {
+    const fix = `Give numbers from 0 to ${MAX_ID}, the lesser one first.`;
     throw notParsed(text, `${show(item)} is out of range`, fix);
   }
   if (match[3] === undefined) {

@@ -12,9 +12,9 @@ import type {
 
 // The reader behind both ways into a snapshot, the C helper's description and JSON from elsewhere. It trusts neither.
 
-const CPU_LAST = 65_535;
-const ID_LAST = 0xffff_ffff;
-const BYTES_LAST = Number.MAX_SAFE_INTEGER;
+const MAX_CPU = 65_535;
+const MAX_ID = 0xffff_ffff;
+const MAX_BYTES = Number.MAX_SAFE_INTEGER;
 
 /** Makes the error of a value that does not fit. */
 export type Reject = (why: string, cause?: unknown) => NumaError;
@@ -131,7 +131,7 @@ function readMachine(fields: Fields): TopologySnapshot {
     allowed: fields.object("allowed", readAllowed),
     nodes: fields.list("nodes", readNode),
     packages: fields.list("packages", (item) => ({
-      id: item.integer("id", 0, ID_LAST),
+      id: item.integer("id", 0, MAX_ID),
       cpus: item.set("cpus"),
       model: item.optional("model", () => item.text("model")),
     })),
@@ -139,20 +139,20 @@ function readMachine(fields: Fields): TopologySnapshot {
     caches: fields.list("caches", (item) => ({
       level: item.integer("level", 1, 9),
       type: item.choice("type", ["unified", "data", "instruction"]),
-      bytes: item.optional("bytes", (key) => item.integer(key, 0, BYTES_LAST)),
-      line: item.optional("line", () => item.integer("line", 1, ID_LAST)),
+      bytes: item.optional("bytes", (key) => item.integer(key, 0, MAX_BYTES)),
+      line: item.optional("line", () => item.integer("line", 1, MAX_ID)),
       cpus: item.set("cpus"),
     })),
     cores: fields.list("cores", (item) => ({
       ...readPart(item),
-      kind: item.optional("kind", () => item.integer("kind", 0, ID_LAST)),
+      kind: item.optional("kind", () => item.integer("kind", 0, MAX_ID)),
     })),
     distances: fields.nullable("distances", readDistances),
     attributes: fields.list("attributes", (item) => ({
       name: item.text("name"),
-      node: item.integer("node", 0, CPU_LAST),
+      node: item.integer("node", 0, MAX_CPU),
       initiator: item.optional("initiator", () => item.set("initiator")),
-      value: item.integer("value", 0, BYTES_LAST),
+      value: item.integer("value", 0, MAX_BYTES),
       unit: item.choice("unit", ["ns", "MiB/s"]),
     })),
   };
@@ -164,46 +164,46 @@ function readAllowed(fields: Fields): AllowedResources {
     nodes: fields.set("nodes"),
     affinity: fields.set("affinity"),
     quota: fields.nullable("quota", (quota) => ({
-      quotaUs: quota.integer("quotaUs", 1, BYTES_LAST),
-      periodUs: quota.integer("periodUs", 1, BYTES_LAST),
+      quotaUs: quota.integer("quotaUs", 1, MAX_BYTES),
+      periodUs: quota.integer("periodUs", 1, MAX_BYTES),
     })),
-    effectiveCpus: fields.integer("effectiveCpus", 1, CPU_LAST + 1),
+    effectiveCpus: fields.integer("effectiveCpus", 1, MAX_CPU + 1),
   };
 }
 
 function readNode(fields: Fields): NodeInfo {
   return {
-    id: fields.integer("id", 0, CPU_LAST),
+    id: fields.integer("id", 0, MAX_CPU),
     cpus: fields.set("cpus"),
-    totalBytes: fields.integer("totalBytes", 0, BYTES_LAST),
-    freeBytes: fields.optional("freeBytes", (key) => fields.integer(key, 0, BYTES_LAST)),
+    totalBytes: fields.integer("totalBytes", 0, MAX_BYTES),
+    freeBytes: fields.optional("freeBytes", (key) => fields.integer(key, 0, MAX_BYTES)),
     availableBytes: fields.optional(
       "availableBytes",
-      (key) => fields.integer(key, 0, BYTES_LAST),
+      (key) => fields.integer(key, 0, MAX_BYTES),
     ),
     memory: fields.choice("memory", ["dram", "hbm", "cxl", "nvm", "special", "unknown"]),
     hugepages: fields.list("hugepages", (pool) => ({
-      pageBytes: pool.integer("pageBytes", 1, BYTES_LAST),
-      total: pool.integer("total", 0, BYTES_LAST),
-      free: pool.integer("free", 0, BYTES_LAST),
+      pageBytes: pool.integer("pageBytes", 1, MAX_BYTES),
+      total: pool.integer("total", 0, MAX_BYTES),
+      free: pool.integer("free", 0, MAX_BYTES),
     })),
   };
 }
 
 function readPart(fields: Fields): DieInfo {
   return {
-    id: fields.optional("id", (key) => fields.integer(key, 0, ID_LAST)),
-    package: fields.optional("package", (key) => fields.integer(key, 0, ID_LAST)),
+    id: fields.optional("id", (key) => fields.integer(key, 0, MAX_ID)),
+    package: fields.optional("package", (key) => fields.integer(key, 0, MAX_ID)),
     cpus: fields.set("cpus"),
   };
 }
 
 function readDistances(fields: Fields): NodeDistances {
-  const nodes = fields.array("nodes", (items, index) => items.integer(index, 0, CPU_LAST));
+  const nodes = fields.array("nodes", (items, index) => items.integer(index, 0, MAX_CPU));
   const matrix = fields.array(
     "matrix",
     (rows, row) =>
-      rows.array(row, (items, column) => items.integer(column, 0, BYTES_LAST), nodes.length),
+      rows.array(row, (items, column) => items.integer(column, 0, MAX_BYTES), nodes.length),
     nodes.length,
   );
   return { nodes, matrix };

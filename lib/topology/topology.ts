@@ -17,7 +17,7 @@ import { summarize } from "./summary.ts";
 // Questions about a machine, answered from a snapshot alone: nothing here asks the system. What is asked in hot paths
 // (the node, the domain, the core of a CPU) is one look into a table by CPU number.
 
-const ID_LAST = 65_535;
+const MAX_ID = 65_535;
 const NONE = -1;
 
 /** A part of the machine as the snapshot has it, with its CPUs as a {@linkcode CpuSet}. */
@@ -361,7 +361,7 @@ export class Topology {
   }
 
   #checkCpu(cpu: number, action: string): void {
-    checkInteger(cpu, "the CPU", 0, ID_LAST, action);
+    checkInteger(cpu, "the CPU", 0, MAX_ID, action);
     if (this.cpus.has(cpu)) return;
     throw new NumaError("ENODEV", action, {
       why: `this machine has CPUs ${this.cpus}`,
@@ -370,7 +370,7 @@ export class Topology {
   }
 
   #node(id: number, action: string): WithCpus<NodeInfo> {
-    const node = this.#nodeById.get(checkInteger(id, "the node", 0, ID_LAST, action));
+    const node = this.#nodeById.get(checkInteger(id, "the node", 0, MAX_ID, action));
     if (node !== undefined) return node;
     throw new NumaError("ENODEV", action, {
       why: `this machine has nodes ${CpuSet.from(this.#nodeById.keys())}`,

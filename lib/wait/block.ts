@@ -11,12 +11,12 @@ import { claimWaiter, isMainThread, reap, type ThreadWaiter } from "./thread_wai
 import { beginVigil, endVigil, SLICE_MS } from "./vigil.ts";
 import type { Wait } from "./waiter.ts";
 
-const MOST_MS = 2 ** 31 - 1;
+const MAX_MS = 2 ** 31 - 1;
 /** A wait that does not block looks this often even if nobody wakes it; for dead threads looks the thread's vigil. */
 const ASYNC_SLICE_MS = 1000;
 
 function checkTimeout(timeoutMs: unknown, action: string): void {
-  if (timeoutMs !== undefined) checkInteger(timeoutMs, "timeoutMs", 0, MOST_MS, action);
+  if (timeoutMs !== undefined) checkInteger(timeoutMs, "timeoutMs", 0, MAX_MS, action);
 }
 
 /**

@@ -8,15 +8,15 @@
  * @module
  */
 import { NumaError } from "../base/error.ts";
-import { ASLEEP, HEAD, MOST_SLOTS, permitAt, slotOf, SlotsCore } from "./slots_core.ts";
+import { ASLEEP, HEAD, MAX_SLOTS, permitAt, slotOf, SlotsCore } from "./slots_core.ts";
 import { FOREVER, LINE_WORDS } from "./waiter.ts";
 
-export { DEAD_ID, type IsAlive, MOST_SLOTS, slotOf } from "./slots_core.ts";
+export { DEAD_ID, type IsAlive, MAX_SLOTS, slotOf } from "./slots_core.ts";
 
 const MAGIC = 0x4e4b504d;
 
 /** The longest that a timer of the runtimes takes. */
-const MOST_TIMER_MS = 2 ** 31 - 1;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** The parking lot of a process. */
 export class ParkingLot extends SlotsCore {
@@ -36,10 +36,10 @@ export class ParkingLot extends SlotsCore {
   /**
    * Makes a lot. One a process: threads of different lots cannot wake each other.
    *
-   * @param slots Threads, and waits that do not block, at the same time: at most {@linkcode MOST_SLOTS}.
+   * @param slots Threads, and waits that do not block, at the same time: at most {@linkcode MAX_SLOTS}.
    * @returns The lot.
    */
-  static create(slots: number = MOST_SLOTS): ParkingLot {
+  static create(slots: number = MAX_SLOTS): ParkingLot {
     const words = new Int32Array(new SharedArrayBuffer(SlotsCore.words(slots) * 4));
     words[HEAD.magic] = MAGIC;
     words[HEAD.slots] = slots;
@@ -125,7 +125,7 @@ export class ParkingLot extends SlotsCore {
         const timer = setInterval(() => {
           woken = false;
           this.wake(slotOf(id));
-        }, ms === FOREVER ? MOST_TIMER_MS : ms);
+        }, ms === FOREVER ? MAX_TIMER_MS : ms);
         await wait.value;
         clearInterval(timer);
       }

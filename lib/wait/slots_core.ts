@@ -74,7 +74,7 @@ const AWAKE = 1;
 export const DEAD_ID = 1;
 
 /** The most slots. */
-export const MOST_SLOTS: number = 2 ** SLOT_BITS;
+export const MAX_SLOTS: number = 2 ** SLOT_BITS;
 
 /**
  * The slot of an id.

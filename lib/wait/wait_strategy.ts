@@ -23,8 +23,8 @@ export const SPIN_THEN_PARK: WaitStrategy = { spins: 100, yields: 0 };
  */
 export const SPIN_YIELD_PARK: WaitStrategy = { spins: 100, yields: 32 };
 
-const MOST_SPINS = 1_000_000;
-const MOST_YIELDS = 100_000;
+const MAX_SPINS = 1_000_000;
+const MAX_YIELDS = 100_000;
 /** How much one wait changes what is expected of the next. */
 const WEIGHT = 1 / 8;
 /** Pauses in any case, as an estimate may be wrong. */
@@ -64,8 +64,8 @@ export function setWaitStrategy(strategy: WaitStrategy | undefined): WaitStrateg
   checkOptions(strategy, "{ spins, yields }", action);
   const { spins, yields } = strategy;
   chosen = {
-    spins: checkInteger(spins, "spins", 0, MOST_SPINS, action),
-    yields: checkInteger(yields, "yields", 0, MOST_YIELDS, action),
+    spins: checkInteger(spins, "spins", 0, MAX_SPINS, action),
+    yields: checkInteger(yields, "yields", 0, MAX_YIELDS, action),
   };
   return before;
 }

@@ -12,7 +12,7 @@ const LOOK_MS = 5000;
 const STILL_MS = 300_000;
 /** A clock tick of /proc, in milliseconds. What sleepers that wake up for a moment use is less. */
 const TICK_MS = 10;
-const LEAST_MS = 100;
+const MIN_MS = 100;
 
 /** A process as /proc shows it. */
 interface Process {
@@ -70,7 +70,7 @@ export function watchLife(root: number, isStuck: (seconds: number) => void): () 
   const timer = setInterval(() => {
     const nowMs = cpuMsOf(root);
     // A process that ended takes its time along until its parent has waited for it, so it may be less, too.
-    if (Math.abs(nowMs - lastMs) >= LEAST_MS) {
+    if (Math.abs(nowMs - lastMs) >= MIN_MS) {
       lastMs = nowMs;
       since = performance.now();
     } else if (performance.now() - since > STILL_MS) {

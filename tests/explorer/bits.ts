@@ -5,7 +5,7 @@
  */
 
 /** Most threads of a case. */
-export const MOST_THREADS = 32;
+export const MAX_THREADS = 32;
 
 /**
  * Counts.

@@ -31,7 +31,7 @@ import { firstOf, sizeOf } from "./bits.ts";
 import { Misuse, type Observer, Violation } from "./ops.ts";
 import type { Site } from "./rewrite_accesses.ts";
 import { type Done, runtime } from "./runtime.ts";
-import { KILL, MOST_EXPLORED, RUN, type Strategy } from "./schedule.ts";
+import { KILL, MAX_EXPLORED, RUN, type Strategy } from "./schedule.ts";
 import type { Case } from "./spec.ts";
 import { Seen } from "./state.ts";
 import { ModelWorld } from "./world.ts";
@@ -70,12 +70,12 @@ export interface Limits {
   readonly observer?: Observer;
 }
 
-const MOST_CHOICES = 20_000;
+const MAX_CHOICES = 20_000;
 
 /** Kinds of alternatives. */
 const KINDS = 4;
 /** By sets of threads that can be explored: the bits whose numbers are those of their alternatives of the first kind. */
-const SPREAD: Int32Array = Int32Array.from({ length: 1 << MOST_EXPLORED }, (_, set) => {
+const SPREAD: Int32Array = Int32Array.from({ length: 1 << MAX_EXPLORED }, (_, set) => {
   let spread = 0;
   for (let bits = set; bits !== 0; bits &= bits - 1) spread |= 1 << (firstOf(bits) * KINDS);
   return spread;
@@ -105,13 +105,13 @@ class Search implements Strategy {
   #depth = 0;
   /** How many choices are to be repeated. */
   #known = 0;
-  readonly #chosen: Uint8Array = new Uint8Array(MOST_CHOICES);
+  readonly #chosen: Uint8Array = new Uint8Array(MAX_CHOICES);
   /** What was tried first, at each choice. */
-  readonly #first: Uint8Array = new Uint8Array(MOST_CHOICES);
+  readonly #first: Uint8Array = new Uint8Array(MAX_CHOICES);
   /** What is still to be tried, at each choice; and which of it costs an interruption. */
-  readonly #todo: Int32Array = new Int32Array(MOST_CHOICES);
-  readonly #costly: Int32Array = new Int32Array(MOST_CHOICES);
-  readonly #left: Int8Array = new Int8Array(MOST_CHOICES);
+  readonly #todo: Int32Array = new Int32Array(MAX_CHOICES);
+  readonly #costly: Int32Array = new Int32Array(MAX_CHOICES);
+  readonly #left: Int8Array = new Int8Array(MAX_CHOICES);
 
   /** Back to the start of a run, whose first choices are known. */
   rewind(): void {
@@ -179,7 +179,7 @@ class Search implements Strategy {
 
   #push(mask: number, costly: number, left: number): number {
     const at = this.#depth++;
-    if (at >= MOST_CHOICES) throw new Misuse("too many choices in a run");
+    if (at >= MAX_CHOICES) throw new Misuse("too many choices in a run");
     this.#todo[at] = mask;
     this.#costly[at] = costly;
     this.#left[at] = left;
@@ -348,9 +348,9 @@ export function explore(subject: Case, sites: readonly Site[], limits: Limits = 
   const startCpu = cpuSeconds();
   const most = limits.preemptions ?? subject.preemptions;
   const { seconds = Infinity } = limits;
-  if (subject.threads > MOST_EXPLORED) {
+  if (subject.threads > MAX_EXPLORED) {
     throw new Misuse(
-      `${subject.threads} threads are too many to explore: at most ${MOST_EXPLORED}`,
+      `${subject.threads} threads are too many to explore: at most ${MAX_EXPLORED}`,
     );
   }
   const search = new Search();

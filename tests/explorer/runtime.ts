@@ -11,7 +11,7 @@
  * @module
  */
 
-import { MOST_THREADS } from "./bits.ts";
+import { MAX_THREADS } from "./bits.ts";
 import { Memory } from "./memory.ts";
 import {
   ALIVE,
@@ -41,7 +41,7 @@ export interface Done {
 }
 
 /** So many pauses in a row are no hang yet. */
-const MOST_PAUSES = 100;
+const MAX_PAUSES = 100;
 
 /** One world at a time. */
 export class Runtime extends Schedule {
@@ -71,7 +71,7 @@ export class Runtime extends Schedule {
 
   /** Takes a case on, each step of which takes a time. */
   begin(subject: Case, sites: readonly Site[], stepMs = 0): void {
-    if (subject.threads > MOST_THREADS) throw new Misuse(`at most ${MOST_THREADS} threads`);
+    if (subject.threads > MAX_THREADS) throw new Misuse(`at most ${MAX_THREADS} threads`);
     this.subject = subject;
     this.stepMs = stepMs;
     this.threads = subject.threads;
@@ -187,7 +187,7 @@ export class Runtime extends Schedule {
   #pausesAgain(): boolean {
     const looked = this.memory.hasRead(this.me) > 0 || this.asked[this.me] !== 0;
     this.#pauses = looked ? 0 : this.#pauses + 1;
-    return this.#pauses > 0 && this.#pauses < MOST_PAUSES;
+    return this.#pauses > 0 && this.#pauses < MAX_PAUSES;
   }
 
   #reply(answer: unknown): boolean {

@@ -17,7 +17,7 @@ export const WAKE = 2;
 export const KILL = 3;
 
 /** Most threads of a case that is explored: all their alternatives, or all flags of a state, are bits of one word. */
-export const MOST_EXPLORED = 7;
+export const MAX_EXPLORED = 7;
 
 /** Picks what happens. */
 export interface Strategy {
@@ -43,9 +43,9 @@ export interface Strategy {
 }
 
 /** Steps that a thread may do while others could, before they have their turn. */
-const MOST_IN_A_ROW = 150;
+const MAX_IN_A_ROW = 150;
 /** Steps that a run may have. */
-const MOST_STEPS = 3000;
+const MAX_STEPS = 3000;
 
 /** The threads of a run and what each does next. */
 export class Schedule extends Support {
@@ -149,7 +149,7 @@ export class Schedule extends Support {
   protected pick(strategy: Strategy): number {
     const { current } = this;
     const subject = this.subject as Case;
-    const limit = subject.steps ?? MOST_STEPS;
+    const limit = subject.steps ?? MAX_STEPS;
     if (this.steps > limit) {
       throw new Violation(`no progress: ${limit} steps and no end (a loop that waits has to spin)`);
     }
@@ -169,7 +169,7 @@ export class Schedule extends Support {
     if (idle && wakes === 0) throw new Violation(this.#deadlock(left));
     const own = current < 0 ? 0 : runs & (1 << current);
     // Fair: whoever does so much at once waits for somebody.
-    const tooLong = own !== 0 && this.inARow > MOST_IN_A_ROW && runs !== own;
+    const tooLong = own !== 0 && this.inARow > MAX_IN_A_ROW && runs !== own;
     const alternatives = this.#alternatives;
     alternatives.fill(0);
     alternatives[RUN] = tooLong ? runs ^ own : runs;
@@ -191,7 +191,7 @@ export class Schedule extends Support {
       // As long as no time has passed, a thread knows itself when it wants to wake up.
       if (this.clock > 0) low ^= mix((this.deadlines[thread] as number) | 0, thread + 8);
     }
-    const last = interrupted & MOST_EXPLORED;
+    const last = interrupted & MAX_EXPLORED;
     const flags = last | (this.permits << 3) | (this.killed << 10) | (this.givenUp << 17);
     const counts = this.kills | (this.timeouts << 4) | (this.spurious << 8) |
       (Math.trunc(this.clock) << 12);

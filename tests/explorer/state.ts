@@ -21,7 +21,7 @@ const LEFT_BITS = 4;
 const LEFT_MASK = 2 ** LEFT_BITS - 1;
 
 /** Most preemptions that can be told apart. */
-export const MOST_PREEMPTIONS: number = LEFT_MASK - 1;
+export const MAX_PREEMPTIONS: number = LEFT_MASK - 1;
 
 /** States that were explored already, and how many preemptions were left there. */
 export class Seen {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { MOST_THREADS } from "./bits.ts";
+import { MAX_THREADS } from "./bits.ts";
 import { Memory } from "./memory.ts";
 import { Misuse, type Words } from "./ops.ts";
 import type { Site } from "./rewrite_accesses.ts";
@@ -17,9 +17,9 @@ export type Code = Generator<unknown, unknown, unknown>;
 export type Stepping = ((...args: unknown[]) => unknown) & { step$?: (...args: unknown[]) => Code };
 
 /** The place, behind those of the threads, of code that none of them runs, such as `setup`. */
-export const NOBODY: number = MOST_THREADS;
+export const NOBODY: number = MAX_THREADS;
 /** Places for what is kept of threads. */
-export const PLACES: number = MOST_THREADS + 1;
+export const PLACES: number = MAX_THREADS + 1;
 
 /** Objects whose methods are steps; stepwise code knows them by this. */
 export class Host {}

@@ -3,14 +3,14 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Arena, currentNode, type Handle, launch } from "../../mod.ts";
 import { native } from "../../lib/runtime/native.ts";
-import { type ElementType } from "../../lib/memory/spread/elements.ts";
+import { type NodeArrayElementType } from "../../lib/memory/spread/elements.ts";
 import { NodeArray, type NodeArrayOptions } from "../../lib/memory/spread/node_array.ts";
 import { Partition } from "../../lib/memory/spread/partition.ts";
 import { sibling } from "../support/checkout.ts";
 import { throwsCode } from "../support/errors.ts";
 import type { Report } from "../workers/node_array.ts";
 
-const TYPES: Record<ElementType, number> = {
+const TYPES: Record<NodeArrayElementType, number> = {
   int8: 1,
   uint8: 1,
   int16: 2,
@@ -92,7 +92,7 @@ describe("a partition", () => {
 
 describe("NodeArray.create", () => {
   it("makes every type of array, zeroed, on its node", () => {
-    for (const [type, bytes] of Object.entries(TYPES) as [ElementType, number][]) {
+    for (const [type, bytes] of Object.entries(TYPES) as [NodeArrayElementType, number][]) {
       using array = NodeArray.create({ type, length: 5000 });
       assert.deepEqual([array.type, array.length], [type, 5000]);
       const parts = array.partitions();

@@ -16,7 +16,7 @@ interface Report {
 }
 
 /** Consumers that run in the engine's or the system's code, and that every runtime has. */
-const LEAST_CONSUMERS = 12;
+const MIN_CONSUMERS = 12;
 
 describe("an arena that is destroyed while native code works on its views", () => {
   const { status, signal, stdout, stderr } = runModule(
@@ -34,7 +34,7 @@ describe("an arena that is destroyed while native code works on its views", () =
   it("has its bytes taken to their end by most consumers", (t) => {
     const busy = reports.filter(([, { ended }]) => ended > 0);
     if (LONG !== undefined) t.diagnostic(JSON.stringify(Object.fromEntries(reports)));
-    assert.ok(busy.length >= LEAST_CONSUMERS, `only ${busy.map(([name]) => name)}`);
+    assert.ok(busy.length >= MIN_CONSUMERS, `only ${busy.map(([name]) => name)}`);
   });
 
   it("leaves the bytes of the next arena unread and unwritten", () => {

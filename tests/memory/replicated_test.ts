@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Arena, type Handle, launch, type Thread } from "../../mod.ts";
 import { native } from "../../lib/runtime/native.ts";
 import { threadSelf } from "../../lib/runtime/thread.ts";
-import { Snapshot } from "../../lib/memory/spread/replica_snapshot.ts";
+import { ReplicaSnapshot } from "../../lib/memory/spread/replica_snapshot.ts";
 import { Replicated, type ReplicatedOptions } from "../../lib/memory/spread/replicated.ts";
 import { sibling } from "../support/checkout.ts";
 import { arenasOf } from "../support/copies.ts";
@@ -143,7 +143,7 @@ describe("replicated.local", () => {
   it("keeps a version until it is disposed", () => {
     using replicated = Replicated.create({ size: 4096 });
     const snapshot = replicated.local();
-    assert.ok(snapshot instanceof Snapshot);
+    assert.ok(snapshot instanceof ReplicaSnapshot);
     assert.deepEqual([snapshot.version, replicated.nodes.includes(snapshot.node)], [0, true]);
     replicated.update(fillWithVersion);
     assert.equal(isWhole(snapshot.bytes, 0), true);

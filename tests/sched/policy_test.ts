@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { NumaError } from "../../lib/base/error.ts";
-import { type Placement, plan } from "../../lib/sched/plan.ts";
+import { plan, type ThreadPlacement } from "../../lib/sched/plan.ts";
 import { Policy, type PolicyDescription } from "../../lib/sched/policy.ts";
 import { CpuSet } from "../../lib/topology/cpu_set.ts";
 import { parseDescription } from "../../lib/topology/parse_snapshot.ts";
@@ -93,7 +93,7 @@ describe("Policy.bindNode", () => {
 describe("Policy.bindCpus", () => {
   it("gives every thread the CPUs as given", () => {
     const topology = named("two-socket Xeon");
-    const of = (list: string): Placement => plan(topology, Policy.bindCpus(list), 2)[1]!;
+    const of = (list: string): ThreadPlacement => plan(topology, Policy.bindCpus(list), 2)[1]!;
     assert.deepEqual(of("3,35"), { cpus: CpuSet.of(3, 35), node: 0 });
     assert.deepEqual(of("16-20"), { cpus: CpuSet.range(16, 20), node: 1 });
     assert.deepEqual(of("15-16"), { cpus: CpuSet.range(15, 16), node: undefined });
@@ -101,7 +101,7 @@ describe("Policy.bindCpus", () => {
 
   it("names the CPUs that do not exist or are not allowed", () => {
     const topology = named("cpuset of half of one node");
-    const of = (list: string): Placement[] => plan(topology, Policy.bindCpus(list), 1);
+    const of = (list: string): ThreadPlacement[] => plan(topology, Policy.bindCpus(list), 1);
     assert.throws(() => of("0,62-65"), fails("ENODEV", /no CPUs 64-65: this machine has 0-63/));
     assert.throws(() => of("6-9,16"), fails("EACCES", /CPUs 8-9 are not among .* 0-7,16-31/));
   });

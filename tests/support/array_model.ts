@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Element, ElementType, ElementViews, NodeArray, NodePart } from "../../mod.ts";
+import type {
+  NodeArray,
+  NodeArrayElement,
+  NodeArrayElementType,
+  NodeArrayElementViews,
+  NodeArrayPart,
+} from "../../mod.ts";
 import { viewConstructor } from "../../lib/memory/spread/elements.ts";
 
-type AnyArray = NodeArray<ElementType>;
-type AnyElement = Element<ElementType>;
+type AnyArray = NodeArray<NodeArrayElementType>;
+type AnyElement = NodeArrayElement<NodeArrayElementType>;
 
 /** What one can do to an array. */
 export interface ArrayStep {
@@ -24,7 +30,7 @@ export const arrayStep: fc.Arbitrary<ArrayStep> = fc.record({
 
 /** A shape of an array. */
 export interface ArrayShape {
-  readonly type: ElementType;
+  readonly type: NodeArrayElementType;
   readonly length: number;
   readonly layout: "blocked" | "cyclic";
   readonly block: number;
@@ -32,7 +38,7 @@ export interface ArrayShape {
 
 /** Any shape: of some pages at most, so that blocks fall on all sides of them. */
 export const arrayShape: fc.Arbitrary<ArrayShape> = fc.record({
-  type: fc.constantFrom<ElementType>(
+  type: fc.constantFrom<NodeArrayElementType>(
     ...["int8", "uint8", "int16", "uint16", "int32", "uint32"] as const,
     ...["float32", "float64", "bigint64", "biguint64"] as const,
   ),
@@ -44,7 +50,7 @@ export const arrayShape: fc.Arbitrary<ArrayShape> = fc.record({
 /** What an array over nodes has to be: an ordinary one, and a place for each index. */
 export class ArrayModel {
   readonly #array: AnyArray;
-  readonly #plain: ElementViews[ElementType];
+  readonly #plain: NodeArrayElementViews[NodeArrayElementType];
   readonly #isBig: boolean;
 
   /** Begins with a fresh array; blocks are dealt out to its parts one by one. */
@@ -79,7 +85,7 @@ export class ArrayModel {
       plain[index] = element;
     } else if (act === "setPart") {
       const { part, offset } = array.partitionOf(index);
-      (array.partitions()[part] as NodePart).view[offset] = element;
+      (array.partitions()[part] as NodeArrayPart).view[offset] = element;
       plain[index] = element;
     } else if (act === "fill") {
       array.fill(element);

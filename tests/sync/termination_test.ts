@@ -47,7 +47,7 @@ const WAITS: Readonly<Record<string, () => WaitFor>> = {
 
 /** On a busy machine any of them may take longer, but not all. */
 const ATTEMPTS = 5;
-const MOST_MS = 50;
+const MAX_MS = 50;
 
 /** How long a thread that waits takes to be gone, in milliseconds. */
 async function terminateOne(wait: WaitFor, strategy?: WaitStrategy): Promise<number> {
@@ -66,13 +66,13 @@ async function check(wait: WaitFor, strategy?: WaitStrategy): Promise<void> {
   const took: number[] = [];
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const ms = await terminateOne(wait, strategy);
-    if (ms < MOST_MS) return;
+    if (ms < MAX_MS) return;
     took.push(ms);
   }
   assert.fail(`gone after ${took.map((ms) => ms.toFixed(0)).join(", ")} ms`);
 }
 
-describe(`a thread is gone within ${MOST_MS} ms of its termination`, () => {
+describe(`a thread is gone within ${MAX_MS} ms of its termination`, () => {
   for (const side of SIDES) {
     it(`while it waits for a ${side.name}`, async () => {
       const name = `termination-${process.pid}`;

@@ -50,8 +50,8 @@ const HUGE = 2;
 const LOCK = 1;
 const RESERVE = 2;
 /** How much a mapping grows by itself: as much as it has, within these bounds. */
-const LEAST_GROWTH_BYTES = 2 ** 20;
-const MOST_GROWTH_BYTES = 2 ** 26;
+const MIN_GROWTH_BYTES = 2 ** 20;
+const MAX_GROWTH_BYTES = 2 ** 26;
 
 /** This thread's mappings by identity: each has exactly one buffer a window, so that releasing it reaches every view. */
 const held = new Map<number, Mapping>();
@@ -405,7 +405,7 @@ export class Mapping {
    */
   grow(least: number, action: string): number {
     const before = this.committedBytes;
-    const step = Math.min(Math.max(before, LEAST_GROWTH_BYTES), MOST_GROWTH_BYTES);
+    const step = Math.min(Math.max(before, MIN_GROWTH_BYTES), MAX_GROWTH_BYTES);
     const wanted = Math.min(Math.max(before + step, least), this.dataBytes);
     try {
       return this.commit(wanted, action);

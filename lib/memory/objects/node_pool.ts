@@ -28,7 +28,7 @@ import {
   destroyArenas,
   Nearest,
 } from "../arena/node_arenas.ts";
-import { checkPlan, IDS_A_CHUNK, planPool, type PoolConfig, STEPS_MOST } from "./pool_plan.ts";
+import { checkPlan, IDS_A_CHUNK, MAX_STEPS, planPool, type PoolConfig } from "./pool_plan.ts";
 import { CLASS_BYTES, classOf, MAX_CLASS_BYTES, STEP_BYTES } from "./size_classes.ts";
 
 /** Options of {@linkcode NodePool.create}. */
@@ -44,7 +44,7 @@ export interface NodePoolOptions {
 }
 
 /** The usage of a size class on a node. */
-export interface ClassUsage {
+export interface NodePoolClassUsage {
   /** Bytes an object. */
   readonly bytes: number;
   /** Objects allocated and not freed. */
@@ -62,7 +62,7 @@ export interface NodePoolUsage {
   /** Bytes of the objects that are allocated, each as large as its class. */
   readonly allocatedBytes: number;
   /** The classes that have chunks, ascending. */
-  readonly classes: readonly ClassUsage[];
+  readonly classes: readonly NodePoolClassUsage[];
 }
 
 const KIND = "node-pool";
@@ -155,7 +155,7 @@ export class NodePool implements Shareable {
     const sized = `${action} of ${formatBytes(bytes)} a node`;
     checkWindow(bytes, sized);
     const nodes = options.nodes === undefined ? memoryNodes() : checkNodes(options.nodes, action);
-    const steps = Math.min(Math.floor(bytes / STEP_BYTES), STEPS_MOST);
+    const steps = Math.min(Math.floor(bytes / STEP_BYTES), MAX_STEPS);
     const config = checkPlan({ steps, threads, nodes: nodes.length }, sized);
     return createOver({ nodes, bytesOf: () => bytes, label: "node pool", pages }, (arenas) => {
       const group = saltOf(arenas[0] as Arena, 0);
@@ -300,7 +300,7 @@ export class NodePool implements Shareable {
     this.#check("measure a node pool");
     return this.#memories.map(({ heap, bytes }, at) => {
       const { allocated, chunks } = heap.census();
-      const classes = CLASS_BYTES.map((size, kind): ClassUsage => ({
+      const classes = CLASS_BYTES.map((size, kind): NodePoolClassUsage => ({
         bytes: size,
         allocated: allocated[kind] as number,
         chunks: chunks[kind] as number,

@@ -58,7 +58,7 @@ export const CROWDED = -2;
 export const NOT_ALLOCATED = -1;
 
 /** Objects that are sorted at a time when a thread has run out: it bounds the time of one `take`. */
-const SORT_MOST = 64;
+const MAX_SORT = 64;
 
 /** A heap of objects as one thread sees it. Give it zeroed memory, or memory that other threads' heaps use already. */
 export class ObjectHeap {
@@ -211,7 +211,7 @@ export class ObjectHeap {
     const damaged = this.#heads[kind] !== 0;
     if (this.#words.length === 0 || !this.#join()) return CROWDED;
     if (damaged) this.#rebuild();
-    while (this.#heads[kind] === 0 && this.#receive(this.#mine - 1, SORT_MOST) > 0);
+    while (this.#heads[kind] === 0 && this.#receive(this.#mine - 1, MAX_SORT) > 0);
     if (this.#words[WANTED] !== 0 && !this.#wants) this.#share();
     if (this.#heads[kind] === 0 && !this.#claim(kind)) {
       this.flush();

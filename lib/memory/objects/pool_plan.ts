@@ -18,7 +18,7 @@ const CHUNK_BYTES = 65536;
 /** There are chunks, and so states, for objects of this size on average: 13 % of the memory for bookkeeping. */
 const BYTES_AN_OBJECT = 32;
 /** The most steps of 16 bytes on a node. */
-export const STEPS_MOST: number = 2 ** 31 - 1;
+export const MAX_STEPS: number = 2 ** 31 - 1;
 
 const SLOTS: readonly number[] = CLASS_BYTES.map((bytes) =>
   Math.min(2 ** SHIFT, Math.floor(CHUNK_BYTES / bytes))

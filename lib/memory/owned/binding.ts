@@ -45,7 +45,7 @@ export interface SharedBufferOptions extends BindOptions {
 
 const POLICY = { bind: 2, interleave: 3 } as const;
 const MASK_WORDS = 16;
-const MOST_WEIGHT = 1000;
+const MAX_WEIGHT = 1000;
 const ENOTSUP = 95;
 
 /** What is told of a binding that was collected. */
@@ -375,9 +375,9 @@ function patternOf({ nodes, weights }: InterleaveOptions, action: string): numbe
       fix: "Give one weight for each node.",
     });
   }
-  for (const share of shares) checkInteger(share, "a weight", 0, MOST_WEIGHT, action);
+  for (const share of shares) checkInteger(share, "a weight", 0, MAX_WEIGHT, action);
   const round = shares.reduce((sum, share) => sum + share, 0);
-  checkInteger(round, "the sum of the weights", 1, MOST_WEIGHT * nodes.length, action);
+  checkInteger(round, "the sum of the weights", 1, MAX_WEIGHT * nodes.length, action);
   const credit = shares.map(() => 0);
   return Array.from({ length: round }, () => {
     for (const [index, share] of shares.entries()) {

@@ -2,7 +2,7 @@ import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 
 /** The typed array for each type of element. */
-export interface ElementViews {
+export interface NodeArrayElementViews {
   /** Signed 8-bit numbers. */
   readonly int8: Int8Array<ArrayBuffer>;
   /** Bytes. */
@@ -26,22 +26,23 @@ export interface ElementViews {
 }
 
 /** The types of elements. */
-export type ElementType = keyof ElementViews;
+export type NodeArrayElementType = keyof NodeArrayElementViews;
 
 /** What an element of a type is in JavaScript. */
-export type Element<Type extends ElementType> = ElementViews[Type][number];
+export type NodeArrayElement<Type extends NodeArrayElementType> =
+  NodeArrayElementViews[Type][number];
 
 /** A constructor of typed arrays. */
-export interface ViewConstructor<Type extends ElementType> {
+export interface ViewConstructor<Type extends NodeArrayElementType> {
   /** Makes one of its own memory. */
-  new (length: number): ElementViews[Type];
+  new (length: number): NodeArrayElementViews[Type];
   /** Makes one over a part of a buffer. */
-  new (buffer: ArrayBuffer, byteOffset: number, length: number): ElementViews[Type];
+  new (buffer: ArrayBuffer, byteOffset: number, length: number): NodeArrayElementViews[Type];
   /** Bytes an element. */
   readonly BYTES_PER_ELEMENT: number;
 }
 
-const CONSTRUCTORS: { readonly [Type in ElementType]: ViewConstructor<Type> } = {
+const CONSTRUCTORS: { readonly [Type in NodeArrayElementType]: ViewConstructor<Type> } = {
   int8: Int8Array,
   uint8: Uint8Array,
   int16: Int16Array,
@@ -62,7 +63,7 @@ const CONSTRUCTORS: { readonly [Type in ElementType]: ViewConstructor<Type> } = 
  * @returns Its constructor.
  * @throws {NumaError} `EINVAL`.
  */
-export function viewConstructor<Type extends ElementType>(
+export function viewConstructor<Type extends NodeArrayElementType>(
   type: Type,
   action: string,
 ): ViewConstructor<Type> {

@@ -5,9 +5,9 @@ import { showAs } from "../../base/inspect.ts";
 import type { Arena } from "../arena/arena.ts";
 import { refuseDestroyed } from "../arena/destroyed.ts";
 import {
-  type Element,
-  type ElementType,
-  type ElementViews,
+  type NodeArrayElement,
+  type NodeArrayElementType,
+  type NodeArrayElementViews,
   type ViewConstructor,
   viewConstructor,
 } from "./elements.ts";
@@ -33,7 +33,7 @@ import {
 export type NodeArrayLayout = "blocked" | "cyclic";
 
 /** Options of {@linkcode NodeArray.create}. */
-export interface NodeArrayOptions<Type extends ElementType = ElementType> {
+export interface NodeArrayOptions<Type extends NodeArrayElementType = NodeArrayElementType> {
   /** The type of its elements. */
   readonly type: Type;
   /** Elements, from 1. */
@@ -49,17 +49,17 @@ export interface NodeArrayOptions<Type extends ElementType = ElementType> {
 }
 
 /** The part of a {@linkcode NodeArray} that is on one node. */
-export interface NodePart<Type extends ElementType = ElementType> {
+export interface NodeArrayPart<Type extends NodeArrayElementType = NodeArrayElementType> {
   /** Which part it is, from 0. */
   readonly part: number;
   /** The node of its memory. */
   readonly node: number;
   /** Its elements, in the order of their indices. */
-  readonly view: ElementViews[Type];
+  readonly view: NodeArrayElementViews[Type];
 }
 
 /** Where an element is. */
-export interface NodePlace {
+export interface NodeArrayPlace {
   /** The part it belongs to. */
   readonly part: number;
   /** The node of that part. */
@@ -105,7 +105,8 @@ const BLOCK_BYTES = 4096;
  * }
  * ```
  */
-export class NodeArray<Type extends ElementType = ElementType> implements Shareable {
+export class NodeArray<Type extends NodeArrayElementType = NodeArrayElementType>
+  implements Shareable {
   /** The type of its elements. */
   readonly type: Type;
   /** Elements in all. */
@@ -119,7 +120,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
 
   readonly #arenas: readonly Arena[];
   readonly #partition: Partition;
-  readonly #parts: readonly NodePart<Type>[];
+  readonly #parts: readonly NodeArrayPart<Type>[];
   #views: readonly View[];
   readonly #View: ViewConstructor<Type>;
   readonly #isBig: boolean;
@@ -153,7 +154,9 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
    * @returns The array.
    * @throws {NumaError} What {@linkcode Arena.create} throws; `EINVAL` a bad argument.
    */
-  static create<Type extends ElementType>(options: NodeArrayOptions<Type>): NodeArray<Type> {
+  static create<Type extends NodeArrayElementType>(
+    options: NodeArrayOptions<Type>,
+  ): NodeArray<Type> {
     const action = "create an array over nodes";
     checkOptions(options, '{ type: "float64", length: 1000 }', action);
     const { type, length, layout = "blocked", pages = "4k" } = options;
@@ -197,13 +200,13 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
    * @returns The element.
    * @throws {NumaError} `EINVAL` another index; `EDESTROYED`.
    */
-  get(index: number): Element<Type> {
+  get(index: number): NodeArrayElement<Type> {
     const partition = this.#partition;
     if (!partition.has(index)) this.#refuse(index);
     const block = partition.blockOf(index);
     const view = this.#views[block % partition.parts] as View;
     const value = view[partition.offsetIn(index, block)];
-    return value === undefined ? this.#refuse(index) : value as Element<Type>;
+    return value === undefined ? this.#refuse(index) : value as NodeArrayElement<Type>;
   }
 
   /**
@@ -215,7 +218,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
    * @param value A number, or a bigint for the types that begin with "big"; cut to the type as typed arrays do it.
    * @throws {NumaError} `EINVAL` another index, or a value of another kind; `EDESTROYED`.
    */
-  set(index: number, value: Element<Type>): void {
+  set(index: number, value: NodeArrayElement<Type>): void {
     const partition = this.#partition;
     if (!partition.has(index)) this.#refuse(index);
     if (!this.#takes(value)) this.#refuseValue(value);
@@ -234,7 +237,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
    * @returns Its part, node and offset.
    * @throws {NumaError} `EINVAL`.
    */
-  partitionOf(index: number): NodePlace {
+  partitionOf(index: number): NodeArrayPlace {
     const part = this.partOf(index);
     return { part, node: this.nodes[part] as number, offset: this.offsetOf(index) };
   }
@@ -295,7 +298,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
    * @returns One for each node, the same frozen array every time.
    * @throws {NumaError} `EDESTROYED`.
    */
-  partitions(): readonly NodePart<Type>[] {
+  partitions(): readonly NodeArrayPart<Type>[] {
     this.#check("list the parts of an array over nodes");
     return this.#parts;
   }
@@ -308,9 +311,9 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
    * @returns The part; it may be empty.
    * @throws {NumaError} `EDESTROYED`.
    */
-  local(): NodePart<Type> {
+  local(): NodeArrayPart<Type> {
     this.#check("find the nearest part of an array over nodes");
-    return this.#parts[this.#nearest.index()] as NodePart<Type>;
+    return this.#parts[this.#nearest.index()] as NodeArrayPart<Type>;
   }
 
   /**
@@ -319,7 +322,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
    * @param value As for {@linkcode set}.
    * @throws {NumaError} `EINVAL`; `EDESTROYED`.
    */
-  fill(value: Element<Type>): void {
+  fill(value: NodeArrayElement<Type>): void {
     this.#check("fill an array over nodes");
     if (!this.#takes(value)) this.#refuseValue(value);
     for (const view of this.#views) view.fill(value);
@@ -332,7 +335,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
    * @param start The index of the first one. Default: 0.
    * @throws {NumaError} `EINVAL` when they are of the other kind or too many; `EDESTROYED`.
    */
-  copyFrom(source: ElementViews[ElementType], start: number = 0): void {
+  copyFrom(source: NodeArrayElementViews[NodeArrayElementType], start: number = 0): void {
     const action = "copy into an array over nodes";
     this.#check(action);
     const isView = ArrayBuffer.isView(source) && !(source instanceof DataView);
@@ -357,7 +360,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
    * @returns An ordinary typed array of them.
    * @throws {NumaError} `EDESTROYED`; `ENOMEM` when the runtime cannot make one of that length.
    */
-  toTypedArray(): ElementViews[Type] {
+  toTypedArray(): NodeArrayElementViews[Type] {
     const action = "copy an array over nodes";
     this.#check(action);
     const copy = this.#allocate(action);
@@ -420,7 +423,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
   static fromHandle(handle: Handle): NodeArray {
     const action = "attach an array over nodes";
     const { parts, type, length, block } = handleData(handle, KIND, action);
-    const { BYTES_PER_ELEMENT } = viewConstructor(type as ElementType, action);
+    const { BYTES_PER_ELEMENT } = viewConstructor(type as NodeArrayElementType, action);
     const count = Array.isArray(parts) ? parts.length : 0;
     const partition = new Partition(length as number, count, block as number, action);
     const arenas = attachArenas(parts, action);
@@ -430,7 +433,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
     const live = NodeArray.#live.get(arenas[0] as Arena);
     const same = live !== undefined && live.type === type && live.length === length &&
       live.block === block && live.#arenas.every((arena, part) => arena === arenas[part]);
-    return same ? live : new NodeArray(arenas, type as ElementType, partition);
+    return same ? live : new NodeArray(arenas, type as NodeArrayElementType, partition);
   }
 
   /** Returns a short text for logs. */
@@ -463,7 +466,7 @@ export class NodeArray<Type extends ElementType = ElementType> implements Sharea
     return this.#isBig ? typeof value === "bigint" : typeof value === "number";
   }
 
-  #allocate(action: string): ElementViews[Type] {
+  #allocate(action: string): NodeArrayElementViews[Type] {
     try {
       return new this.#View(this.length);
     } catch (cause) {

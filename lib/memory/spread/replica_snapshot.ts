@@ -4,7 +4,7 @@ import type { Reader } from "./left_right.ts";
 /**
  * A version of a `Replicated` that stays as it is until `dispose`: what `Replicated.local` gave.
  */
-export class Snapshot {
+export class ReplicaSnapshot {
   /** The bytes, on the node of the copy. For reading, until `dispose`: nothing can keep JavaScript from the rest. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Which version it is, from 0 to 2^32 - 1. */
@@ -35,10 +35,10 @@ export class Snapshot {
   /** Returns a short text for logs. */
   toString(): string {
     const state = this.#reader === undefined ? ", disposed" : "";
-    return `Snapshot(version ${this.version} on node ${this.node}${state})`;
+    return `ReplicaSnapshot(version ${this.version} on node ${this.node}${state})`;
   }
 
   static {
-    showAs(Snapshot, String);
+    showAs(ReplicaSnapshot, String);
   }
 }

@@ -22,7 +22,7 @@ import {
   Nearest,
   readerNodes,
 } from "../arena/node_arenas.ts";
-import { Snapshot } from "./replica_snapshot.ts";
+import { ReplicaSnapshot } from "./replica_snapshot.ts";
 import { awaitTurn, type Busy, waitTurn } from "./update_turn.ts";
 
 /** Options of {@linkcode Replicated.create}. Either `size` or `data` is required. */
@@ -40,10 +40,10 @@ export interface ReplicatedOptions {
 }
 
 /** Fills in a new version, which starts as the version before. */
-export type UpdateFunction = (next: Uint8Array<ArrayBuffer>, version: number) => void;
+export type ReplicatedUpdateFunction = (next: Uint8Array<ArrayBuffer>, version: number) => void;
 
 /** What an update takes: the bytes, exactly as many as there are, or a function that fills them in. */
-export type UpdateSource = ArrayBufferView | UpdateFunction;
+export type ReplicatedUpdateSource = ArrayBufferView | ReplicatedUpdateFunction;
 
 /** One copy as this thread sees it. */
 interface Copy {
@@ -62,8 +62,8 @@ const KIND = "replicated";
 const READ = "read a replicated buffer";
 const UPDATE = "update a replicated buffer";
 const THREADS = 256;
-const THREADS_MOST = 65_535;
-const SIZE_MOST = 2 ** 36;
+const MAX_THREADS = 65_535;
+const MAX_SIZE = 2 ** 36;
 /** Sides begin where small pages do, apart from the control words. */
 const SIDE_ALIGNMENT = 4096;
 
@@ -204,8 +204,8 @@ export class Replicated implements Shareable {
 
   /** The checks that creation and handles share. */
   static #checkShape(size: number, threads: number, action: string): Shape {
-    checkInteger(size, "the size", 1, SIZE_MOST, action);
-    checkInteger(threads, "threads", 1, THREADS_MOST, action);
+    checkInteger(size, "the size", 1, MAX_SIZE, action);
+    checkInteger(threads, "threads", 1, MAX_THREADS, action);
     const { slot } = threadSelf();
     if (slot < threads) return { size, threads };
     throw new NumaError("EAGAIN", action, {
@@ -252,12 +252,12 @@ export class Replicated implements Shareable {
    * @returns The snapshot, for this thread.
    * @throws {NumaError} `EDESTROYED`.
    */
-  local(): Snapshot {
+  local(): ReplicaSnapshot {
     const { reader, sides, arena } = this.#near;
     if (reader.words.length === 0) this.#refuseRead(() => {});
     const version = this.#seen = reader.enter(this.#seen);
     const bytes = sides[version & 1] as Uint8Array<ArrayBuffer>;
-    return new Snapshot(bytes, version >>> 0, arena.node, reader);
+    return new ReplicaSnapshot(bytes, version >>> 0, arena.node, reader);
   }
 
   /** The newest version on the nearest node: updates so far, modulo 2^32. */
@@ -279,7 +279,7 @@ export class Replicated implements Shareable {
    * that is this thread; `EWOULDBLOCK` the call would block the main thread; `ETERMINATED` this thread is being
    * terminated; `EINVAL`; `EDESTROYED`. What the function throws.
    */
-  update(source: UpdateSource, options?: BlockOptions): number {
+  update(source: ReplicatedUpdateSource, options?: BlockOptions): number {
     const write = this.#checkSource(source, UPDATE);
     const checked = checkBlockOptions(options, UPDATE);
     return waitTurn(() => this.#attempt(write, UPDATE), UPDATE, checked);
@@ -296,7 +296,7 @@ export class Replicated implements Shareable {
    * @throws {NumaError} `ETIMEDOUT` as `update`; `EAGAIN` too many threads and waits; `EINVAL`; `EDESTROYED`. The
    * signal's reason if it aborts. What the function throws.
    */
-  async updateAsync(source: UpdateSource, options?: WaitOptions): Promise<number> {
+  async updateAsync(source: ReplicatedUpdateSource, options?: WaitOptions): Promise<number> {
     const write = this.#checkSource(source, UPDATE);
     return await awaitTurn(this.#turns, () => this.#attempt(write, UPDATE), UPDATE, options);
   }
@@ -414,7 +414,7 @@ export class Replicated implements Shareable {
         const next = sides[side] as Uint8Array<ArrayBuffer>;
         next.set(sides[1 - side] as Uint8Array);
         const version = (control.version + 1) >>> 0;
-        synchronous((source as UpdateFunction)(next, version) as unknown, action);
+        synchronous((source as ReplicatedUpdateFunction)(next, version) as unknown, action);
       };
     }
     this.#checkBytes(source, action);

@@ -26,8 +26,8 @@ export type Attempt = () => number | Busy;
  * Readers tell nobody that they are through: that would be a look at one more word, of other nodes, at the end of each
  * read. So an update looks again and again, and sleeps for about as long as it has waited, within these bounds.
  */
-const LEAST_NAP_MS = 1;
-const MOST_NAP_MS = 4;
+const MIN_NAP_MS = 1;
+const MAX_NAP_MS = 4;
 
 const isBusy = (outcome: number | Busy): outcome is Busy => typeof outcome !== "number";
 
@@ -46,12 +46,12 @@ function* turn(
   busy: { last?: Busy },
 ): Wait<number | Busy> {
   let over = false;
-  let napMs = LEAST_NAP_MS;
+  let napMs = MIN_NAP_MS;
   for (let round = 0;;) {
     if (!over && me.spin(round)) round++;
     else if (!over) {
       over = yield napMs;
-      napMs = Math.min(2 * napMs, MOST_NAP_MS);
+      napMs = Math.min(2 * napMs, MAX_NAP_MS);
     }
     const outcome = attempt();
     if (!isBusy(outcome)) return outcome;

@@ -11,7 +11,7 @@ import { NumaError } from "../../base/error.ts";
 import { isPermissionError, permissionError } from "../permission.ts";
 import { hasSum } from "./verify.ts";
 
-const MOST_BYTES = 4 * 2 ** 20;
+const MAX_BYTES = 4 * 2 ** 20;
 const TIMEOUT_MS = 30_000;
 const FAILED = 2;
 
@@ -35,7 +35,7 @@ try {
 }`;
 
 function fetchNow(url: URL, action: string): Uint8Array {
-  const shared = new SharedArrayBuffer(MOST_BYTES + 8);
+  const shared = new SharedArrayBuffer(MAX_BYTES + 8);
   const words = new Int32Array(shared, 0, 2);
   const entry = new URL(`data:text/javascript,${encodeURIComponent(FETCHER)}`);
   const { Worker } = builtin("node:worker_threads");

@@ -75,7 +75,7 @@ export const BARRIER_GAVE_UP = 4;
 export const BARRIER_RESET = 5;
 
 /** The most parties. */
-export const MOST_PARTIES: number = ARRIVED;
+export const MAX_PARTIES: number = ARRIVED;
 
 /** The algorithm of `Barrier`. */
 export class BarrierCore {

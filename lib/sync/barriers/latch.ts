@@ -5,7 +5,7 @@ import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
 import type { AsyncRequest } from "../../wait/request.ts";
 import { Turns } from "../../wait/turns.ts";
 import { Attachment } from "../../shared/attachment.ts";
-import { LatchCore, MOST_COUNT } from "./latch_core.ts";
+import { LatchCore, MAX_COUNT } from "./latch_core.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { settleIn, waitsTenant } from "../../shared/tenancy.ts";
@@ -17,7 +17,7 @@ const KIND = defineKind<Latch, SyncOptions, [count: number]>({
   accepts: ["threads"],
   words: (shape) => LatchCore.words(shape),
   prepare({ action }, count) {
-    checkInteger(count, "count", 0, MOST_COUNT, action);
+    checkInteger(count, "count", 0, MAX_COUNT, action);
     return (words) => LatchCore.init(words, count);
   },
 });
@@ -98,7 +98,7 @@ export class Latch implements Shareable {
    */
   countDown(n = 1): number {
     this.#attached.check("count down");
-    checkInteger(n, "the number to count", 1, MOST_COUNT, "count down a latch");
+    checkInteger(n, "the number to count", 1, MAX_COUNT, "count down a latch");
     return this.#core.countDown(this.#attached.me, n);
   }
 

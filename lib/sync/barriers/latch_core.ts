@@ -31,7 +31,7 @@ const SLEEPERS = 2 ** 29;
 const LEFT = SLEEPERS - 1;
 
 /** The highest count. */
-export const MOST_COUNT: number = LEFT;
+export const MAX_COUNT: number = LEFT;
 
 /** The algorithm of `Latch`. */
 export class LatchCore {
@@ -59,7 +59,7 @@ export class LatchCore {
    * Closes it.
    *
    * @param words Its memory: zero, and nobody else's yet.
-   * @param count What has to be counted down, {@linkcode MOST_COUNT} at the most.
+   * @param count What has to be counted down, {@linkcode MAX_COUNT} at the most.
    */
   static init(words: Int32Array, count: number): void {
     words[STATE] = count;

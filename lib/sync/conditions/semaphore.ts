@@ -8,7 +8,7 @@ import { Turns } from "../../wait/turns.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
-import { MOST_PERMITS, SemaphoreCore } from "./semaphore_core.ts";
+import { MAX_PERMITS, SemaphoreCore } from "./semaphore_core.ts";
 import { settleIn, waitsTenant } from "../../shared/tenancy.ts";
 
 /** Options of a {@linkcode Semaphore}. */
@@ -24,9 +24,9 @@ const KIND = defineKind<Semaphore, SemaphoreOptions, [permits: number]>({
   accepts: ["threads", "most"],
   words: (shape) => SemaphoreCore.words(shape),
   prepare({ options, action }, permits) {
-    checkInteger(permits, "permits", 0, MOST_PERMITS, action);
+    checkInteger(permits, "permits", 0, MAX_PERMITS, action);
     const least = Math.max(1, permits);
-    const most = checkInteger(options.most ?? least, "most", least, MOST_PERMITS, action);
+    const most = checkInteger(options.most ?? least, "most", least, MAX_PERMITS, action);
     return (words) => SemaphoreCore.init(words, permits, most, BYPASS);
   },
 });

@@ -48,7 +48,7 @@ const CLOSED = 2;
 const PERMIT_SHIFT = 2;
 
 /** The most permits. */
-export const MOST_PERMITS: number = 2 ** 29 - 1;
+export const MAX_PERMITS: number = 2 ** 29 - 1;
 
 /** The algorithm of `Semaphore`. */
 export class SemaphoreCore {
@@ -83,7 +83,7 @@ export class SemaphoreCore {
    *
    * @param words Its memory: zero, and nobody else's yet.
    * @param permits How many there are at first.
-   * @param most How many there can be, {@linkcode MOST_PERMITS} at the most.
+   * @param most How many there can be, {@linkcode MAX_PERMITS} at the most.
    * @param bypass How often sleepers are overtaken, at most: at least 1.
    */
   static init(words: Int32Array, permits: number, most: number, bypass: number): void {

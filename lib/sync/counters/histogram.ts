@@ -24,7 +24,7 @@ export interface HistogramOptions extends SyncOptions {
 }
 
 /** Options of {@linkcode Histogram.snapshot}. */
-export interface SnapshotOptions {
+export interface HistogramSnapshotOptions {
   /** Whether to return only what was counted since this object's last such snapshot. Default: false. */
   readonly reset?: boolean;
 }
@@ -38,13 +38,13 @@ const KIND = defineKind<Histogram, HistogramOptions>({
   words: (shape, option) => HistogramCore.words(shape, bucketsOf(option)),
 });
 const BITS_SHIFT = 4;
-const MOST_BITS = 53;
+const MAX_BITS = 53;
 const UNKNOWN: Buckets = { precision: 1, bits: 2 };
 
 function bucketsOf(option: number): Buckets {
   const precision = option & (2 ** BITS_SHIFT - 1);
   const bits = option >>> BITS_SHIFT;
-  const valid = precision >= 1 && precision <= 9 && bits > precision && bits <= MOST_BITS;
+  const valid = precision >= 1 && precision <= 9 && bits > precision && bits <= MAX_BITS;
   return valid ? { precision, bits } : UNKNOWN;
 }
 
@@ -162,7 +162,7 @@ export class Histogram implements Shareable {
    * @returns The snapshot, which does not change.
    * @throws {NumaError} `EDESTROYED` its arena is destroyed; `EINVAL`.
    */
-  snapshot(options: SnapshotOptions = {}): HistogramSnapshot {
+  snapshot(options: HistogramSnapshotOptions = {}): HistogramSnapshot {
     this.#attached.check("read");
     checkOptions(options, "{ reset }", "take a snapshot");
     const counts = new Float64Array(bucketCount(this.#buckets));

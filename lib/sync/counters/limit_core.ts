@@ -47,7 +47,7 @@ const MOVING = 2 ** 30;
 const AMOUNT = MOVING - 1;
 
 /** The highest limit. */
-export const MOST_LIMIT: number = AMOUNT;
+export const MAX_LIMIT: number = AMOUNT;
 
 /** The algorithm of counters with a limit. */
 export class LimitCore {
@@ -85,7 +85,7 @@ export class LimitCore {
    * Writes what never changes.
    *
    * @param words Its memory: zero, and nobody else's yet.
-   * @param limit The limit, {@linkcode MOST_LIMIT} at the most.
+   * @param limit The limit, {@linkcode MAX_LIMIT} at the most.
    * @param batch The most credit that a thread draws at once.
    */
   static init(words: Int32Array, limit: number, batch: number): void {
@@ -97,7 +97,7 @@ export class LimitCore {
    * Adds unless the total would exceed the limit.
    *
    * @param me Who.
-   * @param n At least 1, at most {@linkcode MOST_LIMIT}.
+   * @param n At least 1, at most {@linkcode MAX_LIMIT}.
    * @returns Whether it did.
    */
   tryAdd(me: Waiter, n: number): boolean {

@@ -2,7 +2,7 @@ import { checkInteger } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import { Attachment } from "../../shared/attachment.ts";
-import { LimitCore, MOST_LIMIT } from "./limit_core.ts";
+import { LimitCore, MAX_LIMIT } from "./limit_core.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 
@@ -22,7 +22,7 @@ const KIND = defineKind<LimitedCounter, LimitedCounterOptions, [limit: number]>(
   accepts: ["threads", "batch"],
   words: (shape) => LimitCore.words(shape),
   prepare({ options, action }, limit) {
-    checkInteger(limit, "limit", 1, MOST_LIMIT, action);
+    checkInteger(limit, "limit", 1, MAX_LIMIT, action);
     const { batch = Math.min(1024, Math.ceil(limit / 64)) } = options;
     checkInteger(batch, "batch", 1, limit, action);
     return (words) => LimitCore.init(words, limit, batch);

@@ -14,13 +14,13 @@ export interface CnaLockOptions extends LockOptions {
   readonly passes?: number;
 }
 
-const MOST_PASSES = 2 ** 30;
+const MAX_PASSES = 2 ** 30;
 
 const KIND = defineLock<CnaLock, CnaLockOptions>({
   name: "CnaLock",
   code: 4,
   title: "a CNA lock",
-  option: { name: "passes", min: 1, max: MOST_PASSES, default: PASSES },
+  option: { name: "passes", min: 1, max: MAX_PASSES, default: PASSES },
   words: (shape) => CnaCore.words(shape),
   core: ({ words, shape, option }) => new CnaCore(words, shape, option),
   strategy: SPIN_YIELD_PARK,

@@ -17,7 +17,7 @@ export interface CohortLockOptions extends LockOptions {
   readonly passes?: number;
 }
 
-const MOST_PASSES = 2 ** 30;
+const MAX_PASSES = 2 ** 30;
 
 /** Words of its parts: the cohort's own, then the global lock's, then each local lock's. */
 function partsOf(shape: Shape): { own: number; global: number; local: number } {
@@ -44,7 +44,7 @@ const KIND = defineLock<CohortLock, CohortLockOptions>({
   name: "CohortLock",
   code: 5,
   title: "a cohort lock",
-  option: { name: "passes", min: 1, max: MOST_PASSES, default: PASSES },
+  option: { name: "passes", min: 1, max: MAX_PASSES, default: PASSES },
   words(shape) {
     const { own, global, local } = partsOf(shape);
     return own + global + local * shape.domains;

@@ -14,13 +14,13 @@ export interface MutexOptions extends LockOptions {
   readonly patienceMs?: number;
 }
 
-const MOST_PATIENCE_MS = 60_000;
+const MAX_PATIENCE_MS = 60_000;
 
 const KIND = defineLock<Mutex, MutexOptions>({
   name: "Mutex",
   code: 1,
   title: "a mutex",
-  option: { name: "patienceMs", min: 1, max: MOST_PATIENCE_MS, default: PATIENCE_MS },
+  option: { name: "patienceMs", min: 1, max: MAX_PATIENCE_MS, default: PATIENCE_MS },
   words: (shape) => MutexCore.words(shape),
   core: ({ words, shape, option }) => new MutexCore(words, shape, option),
 });

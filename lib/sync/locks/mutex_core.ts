@@ -67,7 +67,7 @@ const GRANTED = 1 << 30;
 
 const ENTRY_WORDS = 2;
 /** Between two looks of a spinner. */
-const MOST_PAUSES = 8;
+const MAX_PAUSES = 8;
 
 /** The algorithm of `Mutex`. */
 export class MutexCore implements LockCore {
@@ -283,7 +283,7 @@ export class MutexCore implements LockCore {
     for (let round = 0; !got && me.spin(round); round++) {
       // Each look takes the line from the owner, so there are fewer and fewer.
       if (round < look) continue;
-      look += Math.min(1 + look, MOST_PAUSES);
+      look += Math.min(1 + look, MAX_PAUSES);
       got = (Atomics.load(words, STATE) & ID_MASK) === 0 && this.#take(me, WAITERS);
     }
     Atomics.store(words, spinner, 0);

@@ -53,7 +53,7 @@ const POISON = OWNER;
 /** How long a thread sleeps inside the helper, where a termination does not wake it: at most `NK_MAX_WAIT_MS`. */
 const SLICE_MS = 20;
 /** Waits that do not block look again after 1 ms, 2 ms and so on up to this. */
-const MOST_DELAY_MS = 16;
+const MAX_DELAY_MS = 16;
 
 const EDEADLK = -35;
 
@@ -337,7 +337,7 @@ export class SharedMutex implements Shareable {
     while (!isOver) {
       isOver = yield delayMs;
       if (this.#takeAsync(guard)) return true;
-      delayMs = Math.min(delayMs * 2, MOST_DELAY_MS);
+      delayMs = Math.min(delayMs * 2, MAX_DELAY_MS);
     }
     return false;
   }

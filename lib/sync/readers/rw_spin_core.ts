@@ -43,7 +43,7 @@ const WRITER = 1 << 31;
 const POISONED = 1;
 
 /** How many may read: as many as there are ids. */
-const MOST_READERS = ID_MASK;
+const MAX_READERS = ID_MASK;
 /** Between two looks, in milliseconds. */
 const NAP_MS = 1;
 
@@ -93,7 +93,7 @@ export class RwSpinReadSide extends Side implements LockCore {
     let state = Atomics.compareExchange(words, STATE, 0, 1);
     while (state !== 0) {
       // Any flag keeps readers out, WRITER as the sign does.
-      if (state < 0 || state >= MOST_READERS) return false;
+      if (state < 0 || state >= MAX_READERS) return false;
       const found = Atomics.compareExchange(words, STATE, state, state + 1);
       if (found === state) break;
       state = found;
@@ -107,7 +107,7 @@ export class RwSpinReadSide extends Side implements LockCore {
     if (this.tryAcquire(me)) return true;
     for (let round = 0; me.spin(round); round++) {
       const state = Atomics.load(this.words, STATE);
-      if (state >= 0 && state < MOST_READERS && this.tryAcquire(me)) return true;
+      if (state >= 0 && state < MAX_READERS && this.tryAcquire(me)) return true;
     }
     return false;
   }
@@ -147,7 +147,7 @@ export class RwSpinReadSide extends Side implements LockCore {
 
   shares(): boolean {
     const state = Atomics.load(this.words, STATE);
-    return state >= 0 && state < MOST_READERS;
+    return state >= 0 && state < MAX_READERS;
   }
 
   /**

@@ -36,7 +36,7 @@ import type { Shape } from "../../shared/shape.ts";
 import { ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
 /** The most 32-bit words of a record. */
-export const MOST_RECORD_WORDS = 16;
+export const MAX_RECORD_WORDS = 16;
 /** How often a read begins again. */
 export const READ_TRIES = 8;
 
@@ -56,7 +56,7 @@ export class SeqCore implements LockCore {
   /**
    * @param words Its memory: zero at first, and so is the record.
    * @param _shape For whom; it does not matter.
-   * @param size 32-bit words of the record, up to {@linkcode MOST_RECORD_WORDS}.
+   * @param size 32-bit words of the record, up to {@linkcode MAX_RECORD_WORDS}.
    */
   constructor(words: Int32Array, _shape: Shape, size: number) {
     this.#words = words;

@@ -6,7 +6,7 @@ import type { BlockOptions } from "../../wait/options.ts";
 import { defineKind } from "../../shared/kind.ts";
 import { destroyedError } from "../../shared/tenancy.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
-import { MOST_RECORD_WORDS, SeqCore } from "./seq_core.ts";
+import { MAX_RECORD_WORDS, SeqCore } from "./seq_core.ts";
 import { lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
 /** Options of a {@linkcode SeqLock}. */
@@ -20,7 +20,7 @@ const KIND = defineKind<SeqLock, SeqLockOptions>({
   code: 42,
   title: "a sequence lock",
   accepts: ["words", "threads"],
-  option: { name: "words", min: 1, max: MOST_RECORD_WORDS },
+  option: { name: "words", min: 1, max: MAX_RECORD_WORDS },
   words: (shape, words) => SeqCore.words(shape, words),
 });
 

@@ -1,7 +1,7 @@
 /** What a built helper asks of a system and shows to it, and whether that is what was promised. */
 import { readFileSync } from "node:fs";
 import { run } from "./run.ts";
-import { BYTES_MOST, GLIBC_MOST } from "./targets.ts";
+import { MAX_BYTES, MAX_GLIBC } from "./targets.ts";
 import type { Toolchain } from "./toolchain.ts";
 
 /** What is in a shared library. */
@@ -73,10 +73,10 @@ export function inspect(
   const expect = (holds: boolean, problem: string): void => {
     if (!holds) problems.push(problem);
   };
-  expect(content.length <= BYTES_MOST, `${content.length} bytes, more than ${BYTES_MOST}`);
+  expect(content.length <= MAX_BYTES, `${content.length} bytes, more than ${MAX_BYTES}`);
   expect(
-    compareVersions(glibc, GLIBC_MOST) <= 0,
-    `asks for glibc ${glibc.join(".")}, newer than ${GLIBC_MOST.join(".")}`,
+    compareVersions(glibc, MAX_GLIBC) <= 0,
+    `asks for glibc ${glibc.join(".")}, newer than ${MAX_GLIBC.join(".")}`,
   );
   expect(!/\bName: GLIBC_[A-Z]/.test(versions), "asks for an interface that glibc keeps to itself");
   expect((glibc.length > 0) === (target.libc === "gnu"), `not made for ${target.libc}`);

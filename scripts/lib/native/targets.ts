@@ -76,7 +76,7 @@ export const TARGETS: readonly Target[] = [
 ];
 
 /** The newest glibc that a helper may ask for: that of Debian 10, RHEL 8 and their contemporaries. */
-export const GLIBC_MOST: readonly number[] = [2, 28];
+export const MAX_GLIBC: readonly number[] = [2, 28];
 
 /** The size that a helper may have. */
-export const BYTES_MOST = 400_000;
+export const MAX_BYTES = 400_000;

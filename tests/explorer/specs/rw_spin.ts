@@ -69,8 +69,8 @@ export const specs: readonly Spec[] = [
       },
       {
         name: "readers enter while one writes",
-        find: "if (state < 0 || state >= MOST_READERS) return false;",
-        replace: "if (state >= MOST_READERS) return false;",
+        find: "if (state < 0 || state >= MAX_READERS) return false;",
+        replace: "if (state >= MAX_READERS) return false;",
       },
       {
         name: "a writer enters while some read",
