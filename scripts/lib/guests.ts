@@ -3,6 +3,7 @@
  * other.
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import process from "node:process";
 import { buildNode20 } from "./node20.ts";
 import { type Command, commandsFor } from "./runtimes.ts";
 import { judge, reportOf, REPORTS, runCommand, type SuiteResult } from "./suite.ts";
@@ -88,8 +89,9 @@ export async function runInGuest(
   });
   writeFileSync(`${file}.commands.json`, JSON.stringify(commands));
   rmSync(`${file}.results.json`, { force: true });
+  const extent = process.env["NUMAKIT_FULL"] === "1" ? ["--env=NUMAKIT_FULL=1"] : [];
   const { status, output } = await runCommand([
-    ...["scripts/numa_vm", ...shape, ...ENGINES, `--out=${REPORTS}`],
+    ...["scripts/numa_vm", ...shape, ...ENGINES, ...extent, `--out=${REPORTS}`],
     ...["--commands", `${file}.commands.json`, "--results", `${file}.results.json`],
   ]);
   const rows = readRows(`${file}.results.json`);

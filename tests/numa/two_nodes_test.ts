@@ -16,6 +16,7 @@ import {
 } from "../../mod.ts";
 import { native } from "../../lib/runtime/native.ts";
 import { runModule, sibling } from "../support/checkout.ts";
+import { notInGate } from "../support/extent.ts";
 import { throwsCode } from "../support/errors.ts";
 import { MemoryLimit } from "../support/memory_limit.ts";
 import { bytesByNode, readNumaMaps } from "../support/numa_maps.ts";
@@ -244,7 +245,9 @@ describe("a machine with two nodes", () => {
   });
 
   for (const way of ["race", "growth"]) {
-    it(`fills what a limit of cgroup v2 leaves, and nobody is killed for it: ${way}`, () => {
+    it(`fills what a limit of cgroup v2 leaves, and nobody is killed for it: ${way}`, {
+      skip: notInGate,
+    }, () => {
       const limit = MemoryLimit.set(320 * 2 ** 20);
       assert.ok(typeof limit !== "string", `${limit}`);
       using _limit = limit;

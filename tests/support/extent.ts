@@ -4,6 +4,7 @@
  * @module
  */
 import process from "node:process";
+import { onBun } from "./checkout.ts";
 
 const isFull = process.env["NUMAKIT_FULL"] === "1";
 
@@ -17,3 +18,10 @@ const isFull = process.env["NUMAKIT_FULL"] === "1";
 export function inExtent<Value>(gate: Value, full: Value): Value {
   return isFull ? full : gate;
 }
+
+/**
+ * Why a test is skipped that takes long and hardly depends on the runtime, as it is the algorithms' or the kernel's work
+ * that it looks at: the gate runs it on Bun, which starts threads fastest.
+ */
+export const notInGate: string | false = !onBun &&
+  inExtent<string | false>("the gate does this on Bun, scripts/test --full on each runtime", false);

@@ -4,8 +4,8 @@ import { describe, it } from "node:test";
 import { McsLock, Mutex, topology } from "../../mod.ts";
 import { terminateHolders } from "../stress/terminations.ts";
 import { tortureLock } from "../stress/torture.ts";
-import { onBun, runModule, sibling } from "../support/checkout.ts";
-import { inExtent } from "../support/extent.ts";
+import { runModule, sibling } from "../support/checkout.ts";
+import { inExtent, notInGate } from "../support/extent.ts";
 import { EXCLUSIVE, sideFor } from "../support/locks.ts";
 import { Quota } from "../support/quota.ts";
 
@@ -25,14 +25,10 @@ function whyNoQuota(): string | undefined {
 /** One that whoever finds it free takes, and one that is handed on. */
 const KINDS = [Mutex, McsLock].map(sideFor);
 
-/** The algorithms are the same on all runtimes, and starting threads takes most of the time. */
-const elsewhere: string | false = !onBun &&
-  inExtent<string | false>("the gate does this on Bun, scripts/test --full on each runtime", false);
-
 describe("torture", () => {
   for (const row of EXCLUSIVE) {
     const { name, lock: make, robust } = row;
-    const skip = KINDS.includes(row) ? false : elsewhere;
+    const skip = KINDS.includes(row) ? false : notInGate;
     for (const times of [2, 4]) {
       it(`of ${name} by ${times} threads a CPU`, { skip }, async () => {
         const lock = make();
@@ -72,7 +68,7 @@ describe("torture", () => {
     assert.ok((waitsMs.at(-1) as number) < 1000, `waited ${waitsMs.at(-1)} ms`);
   });
 
-  it("of all of them in four domains", { skip: elsewhere }, () => {
+  it("of all of them in four domains", { skip: notInGate }, () => {
     const ran = runModule(sibling(import.meta.url, "../stress/run"), {
       args: ["--seconds", "0.2", "--threads", "6", "--terminations", `${TERMINATIONS}`],
       env: { NUMAKIT_FAKE_DOMAINS: "4" },
