@@ -43,29 +43,22 @@
  */
 import type { Shape } from "../../shared/shape.ts";
 import {
-  ABANDONED,
-  BROKEN,
   enqueue,
   free,
   grant,
-  HELD,
   leave,
-  LEAVING,
-  LEFT,
   link,
-  NEXT,
   nodeOf,
-  OWN,
-  PASSED,
+  QUEUE,
   QueueCore,
   spinFor,
-  STATE,
-  TAIL,
 } from "./queue_core.ts";
 import { LINE_WORDS, type Waiter } from "../../wait/waiter.ts";
 
 /** Hand-offs past a second queue that waits, before it is let in. */
 export const PASSES = 256;
+
+const { TAIL, BROKEN, STATE, NEXT, OWN, HELD, LEFT, LEAVING, PASSED, ABANDONED } = QUEUE;
 
 const DOMAIN = OWN;
 const HEAD = OWN + 1;

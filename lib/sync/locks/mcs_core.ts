@@ -18,24 +18,19 @@
  * @module
  */
 import {
-  ABANDONED,
-  BROKEN,
   enqueue,
   free,
   grant,
-  HELD,
   leave,
-  LEAVING,
   link,
-  NEXT,
   nodeOf,
-  PASSED,
+  QUEUE,
   QueueCore,
   spinFor,
-  STATE,
-  TAIL,
 } from "./queue_core.ts";
 import { LINE_WORDS, type Waiter } from "../../wait/waiter.ts";
+
+const { TAIL, BROKEN, STATE, NEXT, HELD, LEAVING, PASSED, ABANDONED } = QUEUE;
 
 /** The algorithm of `McsLock`. */
 export class McsCore extends QueueCore {
