@@ -9,7 +9,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { arm64Guest, type Extent } from "./lib/arm64.ts";
 import { containerCommands } from "./lib/container.ts";
-import { numaGuests, runInGuest } from "./lib/guests.ts";
+import { type GuestSuite, numaGuests, runInGuest } from "./lib/guests.ts";
 import type { TestCase } from "./lib/junit.ts";
 import { buildNode20 } from "./lib/node20.ts";
 import { type Command, commandsFor, NODE_FLAGS } from "./lib/runtimes.ts";
@@ -45,15 +45,19 @@ const NODE_CACHE = { NODE_COMPILE_CACHE: `${process.cwd()}/build/node-cache` };
 /** A guest for each shape: with those of its suites that are wanted. */
 async function guestSteps(): Promise<Step[]> {
   return Array.from(await numaGuests(options.full), ([name, { shape, suites }]): Step => {
-    const wanted = suites.filter((suite) => wants(suite.name));
-    return { name, run: () => runInGuest(name, shape, wanted) };
+    return guestStep(name, shape, suites);
   });
 }
 
 function arm64Step(extent: Extent): Step {
   const { name, shape, suites } = arm64Guest(extent);
+  return guestStep(name, shape, suites);
+}
+
+function guestStep(name: string, shape: readonly string[], suites: readonly GuestSuite[]): Step {
   const wanted = suites.filter((suite) => wants(suite.name));
-  return { name, run: () => runInGuest(name, shape, wanted) };
+  const covers = suites.map((suite) => suite.name);
+  return { name, covers, run: () => runInGuest(name, shape, wanted) };
 }
 
 function tally(tests: readonly TestCase[], outcome: TestCase["outcome"]): number {
@@ -94,13 +98,15 @@ function wantsGuests(): boolean {
 interface Step {
   readonly name: string;
   readonly run: () => Promise<SuiteResult | readonly SuiteResult[]>;
+  /** The names of its suites, where it has several. Default: its own. */
+  readonly covers?: readonly string[];
   /** Suites of the same group have to have run the same tests. */
   readonly group?: string;
 }
 
 /** Runs suites side by side, in their order as far as there are lanes. */
 async function runSteps(steps: readonly Step[], lanes = LANES): Promise<SuiteResult[]> {
-  const queue = steps.filter(({ name }) => wants(name));
+  const queue = steps.filter(({ name, covers = [name] }) => covers.some(wants));
   const results: SuiteResult[] = [];
   const groups = Map.groupBy(queue, ({ group }) => group);
   await Promise.all(Array.from({ length: lanes }, async () => {
