@@ -44,9 +44,10 @@ const NODE_CACHE = { NODE_COMPILE_CACHE: `${process.cwd()}/build/node-cache` };
 
 /** A guest for each shape: with those of its suites that are wanted. */
 async function guestSteps(): Promise<Step[]> {
-  return Array.from(await numaGuests(options.full), ([name, { shape, suites }]): Step => {
-    return guestStep(name, shape, suites);
-  });
+  return Array.from(
+    await numaGuests(options.full),
+    ([name, { shape, suites }]) => guestStep(name, shape, suites),
+  );
 }
 
 function arm64Step(extent: Extent): Step {

@@ -6,7 +6,7 @@ import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:f
 import process from "node:process";
 import { buildNode20 } from "./node20.ts";
 import { type Command, commandsFor } from "./runtimes.ts";
-import { judge, reportOf, REPORTS, runCommand, type SuiteResult } from "./suite.ts";
+import { judge, reportOf, REPORTS, runCommand, type SuiteResult, type SuiteRun } from "./suite.ts";
 
 /** A guest's shape, the tests that fit it, and the runtimes that run them in the gate: all, unless given. */
 interface Guest {
@@ -41,15 +41,7 @@ export interface GuestSuite {
   readonly name: string;
   readonly command: Command;
   /** Reads what it wrote; its report by default. */
-  readonly read?: (ran: GuestRun) => SuiteResult;
-}
-
-/** What became of a command in a guest. */
-export interface GuestRun {
-  readonly name: string;
-  readonly status: number;
-  readonly seconds: number;
-  readonly output: string;
+  readonly read?: (run: SuiteRun) => SuiteResult;
 }
 
 /** A row of the results of scripts/numa_vm. */
@@ -66,6 +58,8 @@ const ENGINES = [
   "--env=BUN_JSC_useWarmUpMarkedBlocks=0",
   "--env=DENO_V8_FLAGS=--single-threaded-gc",
 ];
+/** The same of Node. */
+const NODE_FLAGS = ["--single-threaded", "--test-isolation=none"];
 
 /**
  * Runs suites in one guest, one after the other.
@@ -134,11 +128,9 @@ export async function numaGuests(
     // Under emulation Node crashes now and then when several workers strip types at once (docs/runtimes.md), so it gets
     // the compiled copies.
     const compiled = files.map((file) => `build/node20/${file.replace(/\.ts$/, ".js")}`);
-    // The engines' own threads touch heap pages before the thread they are for (docs/runtimes.md).
-    const nodeFlags = ["--single-threaded", "--test-isolation=none"];
     const commands = {
       ...commandsFor(files),
-      "Node 26": commandsFor(compiled, { node: nodeFlags })["Node 26"],
+      "Node 26": commandsFor(compiled, { node: NODE_FLAGS })["Node 26"],
     };
     const suites = Object.entries(commands)
       .filter(([runtime]) => all || runtimes?.includes(runtime) !== false)

@@ -10,8 +10,9 @@ import { readdirSync, readFileSync } from "node:fs";
 const LOOK_MS = 5000;
 /** How long processes may be without a sign of life. The longest sleep of a test is a tenth of it. */
 const STILL_MS = 300_000;
-/** A clock tick of /proc, in milliseconds. What sleepers that wake up for a moment use is less. */
+/** A clock tick of /proc, in milliseconds. */
 const TICK_MS = 10;
+/** CPU time that counts as a sign of life. What sleepers use that wake up for a moment is less. */
 const MIN_MS = 100;
 
 /** A process as /proc shows it. */

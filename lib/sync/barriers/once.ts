@@ -63,7 +63,7 @@ export class Once implements Shareable {
   }
 
   /**
-   * Makes one.
+   * Creates one.
    *
    * @param memory The memory for its words: an arena, or a `SharedArrayBuffer` of {@linkcode Once.bytes} bytes.
    * @param options The maximum number of threads, and other options.

@@ -60,7 +60,7 @@ export class EventCount implements Shareable {
   }
 
   /**
-   * Makes one.
+   * Creates an event count.
    *
    * @param memory The memory for its words: an arena on the node of its users, or a `SharedArrayBuffer` of
    * {@linkcode EventCount.bytes} bytes.

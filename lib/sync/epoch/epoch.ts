@@ -52,7 +52,7 @@ export class Epoch implements Shareable {
   }
 
   /**
-   * Makes one.
+   * Creates one.
    *
    * @param memory The memory for its words: an arena, or a `SharedArrayBuffer` of {@linkcode Epoch.bytes} bytes.
    * @param options Options of the epoch. Each thread needs 128 bytes.
