@@ -129,11 +129,11 @@ function walk(value: unknown, replace: Replace, seen: Map<object, unknown>): unk
 }
 
 /**
- * Replaces every object of numakit's in a value by its handle, at any depth: for messages to other threads.
+ * Replaces every numakit object in a value with its handle, at any depth, for messages to other threads.
  *
  * @param value Anything.
  * @returns A value for `postMessage` or `structuredClone`.
- * @throws {NumaError} What an object throws that cannot be shared any more, for example `EDESTROYED`; `EINVAL` when it is
+ * @throws {NumaError} The error of an object that can no longer be shared, for example `EDESTROYED`; `EINVAL` when it is
  * nested too deeply.
  */
 export function encode(value: unknown): unknown {
@@ -161,7 +161,7 @@ function walkAll(
 }
 
 /**
- * Replaces every handle in a value by a live object, at any depth: for messages of other threads.
+ * Replaces every handle in a value with a live object, at any depth, for messages from other threads.
  *
  * @param value What was posted there, with handles in place of numakit's objects.
  * @returns The value with live objects.

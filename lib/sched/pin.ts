@@ -7,9 +7,9 @@ import { threadAffinity } from "../topology/load.ts";
 /**
  * Where the pages of a worker's own heap come from.
  *
- * - `"prefer"`: its node while there is room, then others. A wish: where the system refuses it, as a container's seccomp
- *   profile does, the thread runs all the same, and `Thread.heap` says so.
- * - `"bind"`: its node only, or `join()` rejects. Beware: when the node is full, the kernel kills the process.
+ * - `"prefer"`: its node while there is room, then others. If the system refuses that, as a container's seccomp profile
+ *   does, the thread runs anyway, and `Thread.heap` says so.
+ * - `"bind"`: its node only, or `join()` rejects. Caution: when the node is full, the kernel kills the process.
  * - `"default"`: wherever the thread runs at first touch. Nothing is asked of the system.
  */
 export type HeapPolicy = "prefer" | "bind" | "default";

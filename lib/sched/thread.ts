@@ -93,14 +93,14 @@ export class Thread<Result = unknown> {
   }
 
   /**
-   * Where its own heap comes from, and why not from where it was asked for; undefined before it has started.
+   * Where its own heap is placed and, if that is not where it was asked for, why; undefined before it has started.
    */
   get heap(): HeapReport | undefined {
     return this.#heap;
   }
 
   /**
-   * Sends a message to the thread's module, which hears it at its `parentPort` (`node:worker_threads`).
+   * Sends a message to the thread's module, which receives it on its `parentPort` (`node:worker_threads`).
    *
    * What is posted before the module has been loaded is kept until then; what is posted after the thread's end is
    * dropped.
@@ -108,7 +108,7 @@ export class Thread<Result = unknown> {
    * @param value Anything that can be cloned, copied now. numakit's objects in it, at any depth, arrive as handles:
    * `fromHandles` brings them to life there.
    * @param transfer What of it is moved and not copied. Default: nothing.
-   * @throws {NumaError} `EINVAL` when it cannot be cloned; what an object in it throws that cannot be shared any more.
+   * @throws {NumaError} `EINVAL` when it cannot be cloned; the error of an object in it that can no longer be shared.
    */
   postMessage(value: unknown, transfer: readonly object[] = []): void {
     this.#mailbox.post(value, transfer);
@@ -122,7 +122,7 @@ export class Thread<Result = unknown> {
    *
    * @param event `"message"`: the listener gets what was posted; numakit's objects in it are live if the module posted
    * them through `toHandles`. `"messageerror"`: the listener gets the error of a message that could not be
-   * received; when nobody listens for that, the process warns.
+   * received; without a listener for it, the process emits a warning.
    * @param listener Called for each message. One that was added before is not added again.
    * @returns The thread.
    * @throws {NumaError} `EINVAL` no such event, or no function.
@@ -172,7 +172,7 @@ export class Thread<Result = unknown> {
   /**
    * Terminates the thread, whatever it is doing. `join` then rejects with `ETERMINATED`, unless it had already ended.
    *
-   * @param options The timeout, and a signal that aborts the wait.
+   * @param options The timeout.
    * @returns True once the OS thread is gone: no code of it runs any more and all its memory is released. False when it
    * still runs after the timeout, which happens on Deno only: Deno cannot stop a thread that never comes back to its
    * event loop. Its memory then stays mapped until it does, and the process does not exit before that, unless

@@ -45,8 +45,8 @@ const locals = new Map<number, Arena>();
  * the first to do so, until it calls {@linkcode unclaim} or ends. All threads may use the bytes.
  *
  * `destroy` (or `using`) ends this thread's use: its views become empty, whichever code holds them. The memory returns
- * to the system when the last thread has released it. The garbage collector never frees an arena: one that is dropped
- * without either keeps its memory until the thread ends, and `NUMAKIT_DEBUG=1` reports it.
+ * to the system when the last thread has released it. The garbage collector never frees an arena: one that is never
+ * destroyed keeps its memory until the thread ends, and `NUMAKIT_DEBUG=1` reports it.
  *
  * @example
  * ```ts
@@ -123,9 +123,9 @@ export class Arena extends TypedAllocator implements Shareable {
    * the arena is on the nearest node that has. It is created on first use, and freed when the thread ends. By default
    * it starts with 1 MiB and grows to 1 GiB; the options of the first call can change that.
    *
-   * Cost: about what `currentNode()` costs, once it is there.
+   * Cost: about that of `currentNode()`, once the arena exists.
    *
-   * @param options Size, reserve, pages and lock; looked at when the arena is made.
+   * @param options Size, reserve, pages and lock, which are used only when the arena is created.
    * @returns The same arena for every call on that node in this thread, until it is destroyed. Its `node` says where it
    * is.
    * @throws {NumaError} As `create`.
@@ -156,8 +156,8 @@ export class Arena extends TypedAllocator implements Shareable {
   /**
    * Allocates bytes.
    *
-   * Cost: O(1), no system call, no allocation. The bytes are zero the first time they are given out, and whatever
-   * was there before after `reset` or `rewind`.
+   * Cost: O(1), no system call, no allocation. The bytes are zero the first time they are given out. After `reset` or
+   * `rewind` they contain what was there before.
    *
    * @param size Bytes, from 1 to what remains, as for `allocAligned`; rounded up to 16.
    * @returns Their offset in {@linkcode bytes}, a multiple of 16.
@@ -219,7 +219,7 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Some of the arena's bytes: what `alloc(size)` gave is at `view(offset, size)`, also in arenas of more than one
+   * Some of the arena's bytes: what `alloc(size)` gave is at `view(offset, size)`, even in arenas of more than one
    * window (over 3 GiB, on Bun and Node 20).
    *
    * @param offset The first byte.
@@ -248,7 +248,7 @@ export class Arena extends TypedAllocator implements Shareable {
     return Atomics.load(this.#header, TOP) * GRANULE_BYTES;
   }
 
-  /** Bytes left, those it can grow by included. */
+  /** Bytes left, including those that it can grow by. */
   get remaining(): number {
     return this.capacity - this.used;
   }
@@ -266,7 +266,7 @@ export class Arena extends TypedAllocator implements Shareable {
    *
    * @param size Bytes to grow by, rounded up to whole pages.
    * @returns Bytes that have pages now.
-   * @throws {NumaError} As `create`, and the arena is as it was; `ENOMEM` beyond what was reserved; `EBUSY` when another
+   * @throws {NumaError} As `create`, and the arena is unchanged; `ENOMEM` beyond what was reserved; `EBUSY` when another
    * thread allocates here; `EDESTROYED`.
    */
   grow(size: ByteSize): number {
@@ -279,7 +279,7 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Returns the pages behind the allocated part to the system, and hugepages to their pool. `alloc` and `grow` take
+   * Returns the pages behind the allocated part to the system, and hugepages to their pool. `alloc` and `grow` commit
    * pages again when they need them.
    *
    * @returns Bytes given back: whole pages, nothing of what is allocated.
@@ -386,8 +386,8 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Ends this thread's use of the arena. Calling it twice has no further effect. On Bun a view that native code uses
-   * dies later.
+   * Ends this thread's use of the arena. Calling it twice has no further effect. On Bun, a view that native code is using
+   * becomes empty later.
    *
    * Locks that the thread holds in it pass to the waiters as if the thread had died: a `Mutex` with `ownerDied`, for
    * instance. Promises of waits in it reject with `EDESTROYED`.
@@ -455,10 +455,10 @@ export class Arena extends TypedAllocator implements Shareable {
   }
 
   /**
-   * Attaches an arena that another process of the same user made with a `name`. It lives as long as any process has it;
-   * its name as long as the process that made it.
+   * Attaches an arena that another process of the same user created with a `name`. The arena lives as long as any process
+   * has it, and its name as long as the process that created it.
    *
-   * A thread has one object of an arena: where this thread has it already, `open` returns that object, and its `destroy`
+   * A thread has one object for each arena: if it already has this one, `open` returns that object, and its `destroy`
    * ends all use in this thread.
    *
    * Both processes have to be in one PID namespace and see the same folder of names, `/run/numakit` (root),
@@ -466,9 +466,9 @@ export class Arena extends TypedAllocator implements Shareable {
    *
    * @param name Its name.
    * @returns The arena, verified to be where it was asked for.
-   * @throws {NumaError} `ESTALE` nobody has that name; `ENOTSUP` its maker is in another container (PID, time or mount
-   * namespace), or there is no `/proc`; `EACCES` the process that made it may not be looked at, or the folder of names is
-   * not this user's own; `EABI` it was made by another version of numakit, or is not what it claims to be; `EINVAL` no
+   * @throws {NumaError} `ESTALE` no arena has that name; `ENOTSUP` its creator is in another container (PID, time or mount
+   * namespace), or there is no `/proc`; `EACCES` its creator may not be inspected, or the folder of names does not belong
+   * to this user; `EABI` it was created by another version of numakit, or is not what it claims to be; `EINVAL` not a
    * name; `ENOMEM`; `ESTRICT`.
    *
    * @example

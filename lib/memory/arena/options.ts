@@ -1,5 +1,5 @@
 /**
- * What one can ask of an arena, and whether it was asked well.
+ * The options of arenas, and their checks.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export interface ArenaOptions {
   readonly reserve?: ByteSize;
   /** The pages, or kinds of pages to try in order. Default: `"4k"`. */
   readonly pages?: PageKind | readonly PageKind[];
-  /** Whether its pages are locked (mlock), so that they are never swapped out and come back elsewhere. Default: false. */
+  /** Whether its pages are locked (mlock), so that they cannot be swapped out and return elsewhere. Default: false. */
   readonly lock?: boolean;
   /** Its name in `memoryReport` and in events: 1 to 40 characters. Default: `"arena"`. */
   readonly label?: string;

@@ -81,7 +81,7 @@ export class Mapping {
   readonly node: number;
   /** Its pages. */
   readonly pages: PageKind;
-  /** Bytes a page. */
+  /** The size of a page in bytes. */
   readonly pageBytes: number;
   /** Whether its pages are locked. */
   readonly locked: boolean;

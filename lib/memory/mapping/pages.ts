@@ -5,7 +5,7 @@ import { NumaError } from "../../base/error.ts";
  * The pages an arena is made of.
  *
  * - `"4k"`: the system's small pages, kept small.
- * - `"thp"`: transparent hugepages of 2 MiB, all of them huge or it fails.
+ * - `"thp"`: transparent hugepages of 2 MiB; it fails unless all of them are huge.
  * - `"2m"`, `"1g"`: hugepages from the node's own pool (`/sys/devices/system/node/nodeN/hugepages`).
  */
 export type PageKind = "4k" | "thp" | "2m" | "1g";
@@ -14,7 +14,7 @@ export type PageKind = "4k" | "thp" | "2m" | "1g";
 export interface PageFormat {
   /** `NK_PAGES_SMALL`, `NK_PAGES_THP` or `NK_PAGES_HUGE`. */
   readonly kind: 0 | 1 | 2;
-  /** Bytes a page. */
+  /** The size of a page in bytes. */
   readonly pageBytes: number;
 }
 

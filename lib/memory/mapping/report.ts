@@ -14,11 +14,11 @@ export interface ArenaReport {
   readonly node: number;
   /** Its pages. */
   readonly pages: PageKind;
-  /** Bytes a page. */
+  /** The size of a page in bytes. */
   readonly pageBytes: number;
   /** Whether its pages are locked. */
   readonly locked: boolean;
-  /** Bytes that have addresses. */
+  /** Bytes of reserved addresses. */
   readonly reservedBytes: number;
   /** Bytes that have pages. */
   readonly committedBytes: number;
@@ -32,21 +32,21 @@ export interface ArenaReport {
   readonly holders: number;
   /** Whether this thread is one of them. */
   readonly held: boolean;
-  /** Where it was made: in debug mode (`NUMAKIT_DEBUG=1`) only. */
+  /** Where it was created; in debug mode (`NUMAKIT_DEBUG=1`) only. */
   readonly stack: string | undefined;
 }
 
 /** The result of {@linkcode memoryReport}. */
 export interface MemoryReport {
-  /** Every live arena of the process, those inside of slabs, pools and arrays included, the oldest first. */
+  /** Every live arena of the process, including those in slabs, pools and arrays, the oldest first. */
   readonly arenas: readonly ArenaReport[];
   /** Bytes with pages, by the node they were asked for. */
   readonly committedBytes: ReadonlyMap<number, number>;
-  /** Ranges of addresses that are kept without pages, because some buffer of them could not be detached. */
+  /** Ranges of addresses that are kept without pages, because a buffer over them could not be detached. */
   readonly retired: { readonly count: number; readonly bytes: number };
   /**
    * Addresses of destroyed arenas that are kept without pages, because native code of the runtime may still use them:
-   * how many bytes, and beyond how many the oldest are given back. They take no memory.
+   * their bytes, and the limit beyond which the oldest are released. They take no memory.
    */
   readonly quarantine: { readonly bytes: number; readonly mostBytes: number };
   /** The report as text, for people. */
@@ -97,7 +97,7 @@ function line(arena: ArenaReport): string {
  * for monitoring, not for loops.
  *
  * @returns What there is now.
- * @throws {NumaError} `EPERM` where the system does not tell where pages are.
+ * @throws {NumaError} `EPERM` if the system does not permit asking where pages are.
  *
  * @example
  * ```ts

@@ -4,11 +4,11 @@ import { MAX_NODES } from "../../topology/nodes.ts";
 
 /** Where the pages of a range are. */
 export interface Residency {
-  /** Bytes a counted page. */
+  /** The size of a counted page in bytes. */
   readonly pageBytes: number;
   /** Pages in the range. */
   readonly pages: number;
-  /** Pages by node, nodes with none left out. */
+  /** The number of pages by node, without nodes that have none. */
   readonly nodes: ReadonlyMap<number, number>;
   /** Pages that are not resident. */
   readonly absent: number;

@@ -39,13 +39,13 @@ export interface NodePoolOptions {
   readonly bytesPerNode: ByteSize;
   /** The pages, or kinds of pages to try in order. Default: `"4k"`. */
   readonly pages?: PageKind | readonly PageKind[];
-  /** Threads that can allocate and free at a time, up to 4,096. Default: 64. Each takes 128 bytes a node. */
+  /** The maximum number of threads at the same time: 1 to 4,096. Default: 64. Each takes 128 bytes on each node. */
   readonly threads?: number;
 }
 
 /** The usage of a size class on a node. */
 export interface NodePoolClassUsage {
-  /** Bytes an object. */
+  /** The size of an object in bytes. */
   readonly bytes: number;
   /** Objects allocated and not freed. */
   readonly allocated: number;
@@ -104,7 +104,7 @@ function checkSize(size: unknown, action: string): number {
 export class NodePool implements Shareable {
   /** The nodes it is on. */
   readonly nodes: readonly number[];
-  /** Threads that can use it at a time. */
+  /** The maximum number of threads that use it at the same time. */
   readonly threads: number;
   static readonly #live: WeakMap<Arena, NodePool> = new WeakMap();
 
@@ -291,7 +291,7 @@ export class NodePool implements Shareable {
   }
 
   /**
-   * What is in use, by node and class. Counts it: about 1 ms a million objects.
+   * What is in use, by node and class. Takes about 1 ms for each million objects.
    *
    * @returns In the order of {@linkcode nodes}.
    * @throws {NumaError} `EDESTROYED`.

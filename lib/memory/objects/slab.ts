@@ -26,13 +26,13 @@ import { createOver } from "../arena/node_arenas.ts";
 export interface SlabOptions {
   /** The node of the memory. */
   readonly node: number;
-  /** Bytes an object. */
+  /** The size of an object in bytes. */
   readonly objectSize: number;
-  /** Objects in all, up to 2^30. */
+  /** The number of objects: 1 to 2^30. */
   readonly count: number;
   /** The pages, or kinds of pages to try in order. Default: `"4k"`. */
   readonly pages?: PageKind | readonly PageKind[];
-  /** Threads that can allocate and free at a time, up to 4,096. Default: 64. Each takes 128 bytes. */
+  /** The maximum number of threads at the same time: 1 to 4,096. Default: 64. Each takes 128 bytes. */
   readonly threads?: number;
 }
 
@@ -104,15 +104,15 @@ function checkConfig(config: Record<keyof SlabConfig, unknown>, action: string):
 export class Slab implements Shareable {
   /** The node of its memory. */
   readonly node: number;
-  /** The pages it got. */
+  /** The kind of its pages. */
   readonly pages: PageKind;
-  /** Bytes an object, as it was asked for. */
+  /** The size of an object in bytes, as it was asked for. */
   readonly objectSize: number;
   /** Bytes from one object to the next: `objectSize` rounded up to a multiple of 64. */
   readonly stride: number;
-  /** Objects in all. */
+  /** The number of objects. */
   readonly capacity: number;
-  /** Threads that can use it at a time. */
+  /** The maximum number of threads that use it at the same time. */
   readonly threads: number;
   static readonly #live: WeakMap<Arena, Slab> = new WeakMap();
 
@@ -253,7 +253,7 @@ export class Slab implements Shareable {
   }
 
   /**
-   * Objects allocated and not freed, by all threads. Counts them: O(capacity), about 1 ms a million.
+   * The number of objects allocated and not freed, by all threads. Takes O(capacity): about 1 ms for each million.
    *
    * @throws {NumaError} `EDESTROYED`.
    */

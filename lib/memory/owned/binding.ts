@@ -23,8 +23,8 @@ export interface BindOptions {
   /** The node. */
   readonly node: number;
   /**
-   * Whether to ask for transparent hugepages before the first touch; {@linkcode BufferPlacement} tells small pages all the
-   * same. Default: false.
+   * Whether to ask for transparent hugepages before the first touch. {@linkcode BufferPlacement} still counts small
+   * pages. Default: false.
    */
   readonly huge?: boolean;
 }
@@ -245,7 +245,7 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
   readonly nodes: readonly number[];
   /** Bytes of whole pages that were bound. */
   readonly boundBytes: number;
-  /** Bytes at the edges that were not, as their pages are shared with other objects. */
+  /** Bytes at the edges that were not bound, because their pages are shared with other objects. */
   readonly edgeBytes: number;
   readonly #identity: number;
   #disposed = false;
@@ -338,7 +338,7 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
    * Undoes the policy where it stands, even when the buffer has grown, shrunk or been transferred away since. Memory
    * that took the place of the buffer's is left alone. Calling it twice has no further effect.
    *
-   * @throws {NumaError} `ENOMEM` the kernel has no room to note it; it can be tried again then.
+   * @throws {NumaError} `ENOMEM` the kernel has no memory to record the change; it can be tried again.
    */
   dispose(): void {
     if (this.#disposed) return;
@@ -393,7 +393,7 @@ function patternOf({ nodes, weights }: InterleaveOptions, action: string): numbe
  * Puts memory that the runtime owns on a node, strictly: the whole pages inside it are moved or made there, and stay
  * bound to it until the binding is disposed.
  *
- * Cost: about 0.2 s a GiB, and as much again for pages that have to move.
+ * Cost: about 0.2 s for each GiB, and as much again for pages that have to move.
  *
  * @param buffer The memory. Of a view only its own part is bound.
  * @param options The node.
@@ -419,11 +419,11 @@ export function bind<Memory extends OwnedMemory>(
 }
 
 /**
- * Spreads memory that the runtime owns over nodes, page by page: what is read by all and written by few. Over more than
- * one node its transparent hugepages become small pages, and stay so.
+ * Spreads memory that the runtime owns over nodes, page by page, for data that many threads read and few write. With more
+ * than one node, its transparent hugepages are split into small pages for good.
  *
  * @param buffer The memory. Of a view only its own part is spread.
- * @param options The nodes, and how many pages of a round each of them gets.
+ * @param options The nodes, and the number of pages that each of them gets in a round.
  * @returns The binding, which says what was spread and what was not.
  * @throws {NumaError} As {@linkcode bind}. Every policy is then as it was; pages that were populated or moved by then
  * stay so.
@@ -445,11 +445,11 @@ export function interleave<Memory extends OwnedMemory>(
 }
 
 /**
- * Moves memory that the runtime owns to a node, once: no policy stays behind, and one that stands still says where pages
- * go that are touched later. Pages of an arena that something else has moved away can be moved back to its node, and
- * nowhere else.
+ * Moves memory that the runtime owns to a node, once. It sets no policy: an existing one still decides where pages go that
+ * are touched later. Pages of an arena that something else has moved away can be moved back to its node, and nowhere
+ * else.
  *
- * Cost: about 0.4 s a GiB.
+ * Cost: about 0.4 s for each GiB.
  *
  * @param buffer The memory. Of a view only its own part is moved.
  * @param node The node.

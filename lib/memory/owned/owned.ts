@@ -16,15 +16,15 @@ export type OwnedMemory =
 export interface BufferPlacement {
   /** Offset of the first whole page in the memory that was asked about. */
   readonly offset: number;
-  /** Bytes of whole pages. Only they have a place of their own. */
+  /** Bytes of whole pages. Only these can be placed. */
   readonly bytes: number;
-  /** Bytes before and behind them, on pages that are shared with others. */
+  /** Bytes before and after them, on pages that are shared with other objects. */
   readonly edgeBytes: number;
-  /** Bytes a page. */
+  /** The size of a page in bytes. */
   readonly pageBytes: number;
   /** The node of each whole page, -1 for one that is not resident. */
   readonly pageNodes: Int32Array;
-  /** Pages by node, nodes with none left out. */
+  /** The number of pages by node, without nodes that have none. */
   readonly nodes: ReadonlyMap<number, number>;
   /** Pages that are not resident. */
   readonly absent: number;
@@ -129,20 +129,20 @@ export function locate(pages: WholePages, action: string): BufferPlacement {
 }
 
 /**
- * Asks the kernel where memory is that the runtime owns.
+ * Asks the kernel on which nodes memory is that the runtime owns.
  *
  * Cost: one system call per 1024 pages.
  *
  * @param memory The memory.
  * @returns Each whole page's node, and what lies outside of whole pages.
- * @throws {NumaError} `EINVAL` no memory, or no whole page in it; `EPERM`, `ENOSYS` the system does not tell.
+ * @throws {NumaError} `EINVAL` no memory, or no whole page in it; `EPERM`, `ENOSYS` the system does not say.
  *
  * @example
  * ```ts
  * import { placement } from "@numakit/numakit";
  *
  * const { nodes, absent } = placement(new SharedArrayBuffer(2 ** 20));
- * console.log(nodes, absent); // what was touched so far
+ * console.log(nodes, absent); // pages that were touched, and those that were not
  * ```
  */
 export function placement(memory: OwnedMemory): BufferPlacement {

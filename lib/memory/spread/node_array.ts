@@ -25,7 +25,7 @@ import {
 } from "../arena/node_arenas.ts";
 
 /**
- * How elements are dealt out to nodes.
+ * How elements are distributed over nodes.
  *
  * - `"blocked"`: the first node gets the first `ceil(length / nodes)` elements, and so on.
  * - `"cyclic"`: blocks of a fixed size go to the nodes in turn.
@@ -36,13 +36,13 @@ export type NodeArrayLayout = "blocked" | "cyclic";
 export interface NodeArrayOptions<Type extends NodeArrayElementType = NodeArrayElementType> {
   /** The type of its elements. */
   readonly type: Type;
-  /** Elements, from 1. */
+  /** The number of elements, at least 1. */
   readonly length: number;
   /** The nodes, different ones, in the order of their parts. Default: all whose memory may be used. */
   readonly nodes?: readonly number[];
-  /** How elements are dealt out. Default: `"blocked"`. */
+  /** How elements are distributed. Default: `"blocked"`. */
   readonly layout?: NodeArrayLayout;
-  /** Elements a block, for `"cyclic"` only; powers of two are fastest. Default: as many as 4 KiB hold. */
+  /** The number of elements in a block, for `"cyclic"` only; powers of two are fastest. Default: as many as 4 KiB hold. */
   readonly block?: number;
   /** The pages, or kinds of pages to try in order. Default: `"4k"`. */
   readonly pages?: PageKind | readonly PageKind[];
@@ -81,7 +81,7 @@ const KIND = "nodeArray";
 const BLOCK_BYTES = 4096;
 
 /**
- * One array laid over several nodes, a part on each.
+ * One array over several nodes, with a part on each.
  *
  * Every part is memory on its node, strictly (as an arena is), with one typed array over it: threads work on the part
  * of their own node at full speed, and {@linkcode get} and {@linkcode set} reach any element by its index.
@@ -109,11 +109,11 @@ export class NodeArray<Type extends NodeArrayElementType = NodeArrayElementType>
   implements Shareable {
   /** The type of its elements. */
   readonly type: Type;
-  /** Elements in all. */
+  /** The number of elements. */
   readonly length: number;
   /** The nodes, in the order of their parts. */
   readonly nodes: readonly number[];
-  /** Elements a block. */
+  /** The number of elements in a block. */
   readonly block: number;
   /** One live array a thread, so that a handle that comes twice gives the same object. */
   static readonly #live: WeakMap<Arena, NodeArray> = new WeakMap();

@@ -31,7 +31,7 @@ export interface ReplicatedOptions {
   readonly size?: ByteSize;
   /** The bytes of version 0. */
   readonly data?: ArrayBufferView;
-  /** The nodes that get a copy. Default: each node that is the nearest with memory to some CPU. */
+  /** The nodes that get a copy. Default: for each CPU, the nearest node with memory. */
   readonly nodes?: readonly number[];
   /** The pages, or kinds of pages to try in order. Default: `"4k"`. */
   readonly pages?: PageKind | readonly PageKind[];
@@ -42,7 +42,7 @@ export interface ReplicatedOptions {
 /** Fills in a new version, which starts as the version before. */
 export type ReplicatedUpdateFunction = (next: Uint8Array<ArrayBuffer>, version: number) => void;
 
-/** What an update takes: the bytes, exactly as many as there are, or a function that fills them in. */
+/** The source of an update: exactly as many bytes as a version has, or a function that fills them in. */
 export type ReplicatedUpdateSource = ArrayBufferView | ReplicatedUpdateFunction;
 
 /** One copy as this thread sees it. */
@@ -165,7 +165,7 @@ export class Replicated implements Shareable {
    * Creates the copies: all pages of every copy are strictly on its node, or nothing is created.
    *
    * @param options Size or data, nodes, pages, threads.
-   * @returns It, at version 0.
+   * @returns The object, at version 0.
    * @throws {NumaError} What {@linkcode Arena.create} throws; `EINVAL` a bad argument; `EAGAIN` more threads live than
    * `threads`.
    */
@@ -228,7 +228,7 @@ export class Replicated implements Shareable {
    *
    * Cost: three atomic operations on this node's memory, and asking which node that is. Nothing is allocated.
    *
-   * @param fn Gets the bytes, which it has to leave as they are and must not keep, and the version's number.
+   * @param fn A function of the bytes, which it must neither change nor keep, and of the version's number.
    * @returns What it returned.
    * @throws {NumaError} `EDESTROYED`; `EINVAL` when it is no function, or an asynchronous one. What the function throws.
    */
@@ -286,8 +286,8 @@ export class Replicated implements Shareable {
   }
 
   /**
-   * {@linkcode update} that does not block the thread while it waits. `source` is looked at when the turn has come; those
-   * of a thread come in the order of their calls. What is read in this very thread is waited for, too: dispose its
+   * Does the same as {@linkcode update} without blocking the thread. `source` is read when the update begins,
+   * and a thread's updates are made in the order of their calls. It also waits for reads of this thread: dispose its
    * snapshots.
    *
    * @param source The new bytes, or a synchronous function that changes what was.

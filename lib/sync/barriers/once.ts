@@ -63,11 +63,11 @@ export class Once implements Shareable {
   }
 
   /**
-   * Creates one.
+   * Creates an object whose action has not been performed.
    *
    * @param memory The memory for its words: an arena, or a `SharedArrayBuffer` of {@linkcode Once.bytes} bytes.
    * @param options The maximum number of threads, and other options.
-   * @returns It.
+   * @returns The object.
    * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
@@ -90,7 +90,7 @@ export class Once implements Shareable {
    * Returns the live object of a handle. In one thread, the same handle always gives the same object.
    *
    * @param handle A handle from {@linkcode Once.toHandle}, made in any thread of this process.
-   * @returns It.
+   * @returns The object.
    * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */

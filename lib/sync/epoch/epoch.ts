@@ -36,7 +36,7 @@ const KIND = defineKind<Epoch>({
  * epoch.exit();
  *
  * const retired = { offset: 4096, at: epoch.current }; // after it was unlinked
- * while (!epoch.safe(retired.at)) epoch.advance(); // then nobody looks at it any more
+ * while (!epoch.safe(retired.at)) epoch.advance(); // then no thread can access it
  * ```
  */
 export class Epoch implements Shareable {
@@ -52,7 +52,7 @@ export class Epoch implements Shareable {
   }
 
   /**
-   * Creates one.
+   * Creates an epoch that no thread has entered.
    *
    * @param memory The memory for its words: an arena, or a `SharedArrayBuffer` of {@linkcode Epoch.bytes} bytes.
    * @param options Options of the epoch. Each thread needs 128 bytes.

@@ -41,7 +41,7 @@ const KIND = defineLock<Mutex, MutexOptions>({
  * const lock = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
  * {
  *   using guard = lock.acquire();
- *   if (guard.ownerDied) lock.markConsistent(); // after looking after the data
+ *   if (guard.ownerDied) lock.markConsistent(); // after repairing the data
  * }
  * lock.acquire(); // the same without a block
  * lock.release();

@@ -107,7 +107,7 @@ function wordsAt(arena: Arena, offset: number): Int32Array {
  * const theirs = SharedMutex.open(same, lock.offset);
  * {
  *   using guard = theirs.acquire();
- *   if (guard.ownerDied) theirs.markConsistent(); // after looking after the data
+ *   if (guard.ownerDied) theirs.markConsistent(); // after repairing the data
  * }
  * ```
  */
@@ -251,8 +251,8 @@ export class SharedMutex implements Shareable {
   /**
    * Releases the mutex.
    *
-   * @throws {NumaError} `EOWNER` this thread does not hold it, or holds it by `acquireAsync`, or somebody has written over
-   * the mutex; `EDESTROYED` its arena, with which the mutex went to the next owner as one of the dead.
+   * @throws {NumaError} `EOWNER` this thread does not hold it, or holds it by `acquireAsync`, or the mutex was overwritten;
+   * `EDESTROYED` its arena is destroyed, and the mutex has passed to the next owner as after a death.
    */
   release(): void {
     if (this.#owner === this.#guard) return this.#giveBack();

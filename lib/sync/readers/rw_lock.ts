@@ -39,7 +39,7 @@ const KIND = defineKind<RwLock, LockOptions>({
  * }
  * {
  *   using writing = lock.write.acquire();
- *   if (writing.ownerDied) lock.write.markConsistent(); // after looking after the data
+ *   if (writing.ownerDied) lock.write.markConsistent(); // after repairing the data
  * }
  * ```
  */

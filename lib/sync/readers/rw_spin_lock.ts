@@ -37,7 +37,7 @@ const KIND = defineKind<RwSpinLock, LockOptions>({
  * }
  * {
  *   using writing = lock.write.acquire();
- *   if (writing.ownerDied) lock.write.markConsistent(); // after looking after the data
+ *   if (writing.ownerDied) lock.write.markConsistent(); // after repairing the data
  * }
  * ```
  */
