@@ -2,24 +2,24 @@
  * The harness that a lock joins.
  *
  * ```
- *   // specs/ticket_lock.ts
- *   import { NEXT_WORD, TicketLock } from "../../../lib/sync/locks/ticket_lock.ts";
+ *   // specs/example_ticket_lock.ts
+ *   import { NEXT, TicketLock } from "../examples/ticket_lock.ts";
  *   import { lockSpec } from "../lock_spec.ts";
  *   import type { Spec } from "../spec.ts";
  *
  *   export const specs: readonly Spec[] = [
  *     lockSpec({
- *       name: "TicketLock",
- *       source: "lib/sync/locks/ticket_lock.ts",
+ *       name: "example: ticket lock",
+ *       source: "tests/explorer/examples/ticket_lock.ts",
  *       make: (words) => new TicketLock(words),
- *       words: () => 64,
- *       fifo: [NEXT_WORD],
+ *       words: () => 3,
+ *       fifo: [NEXT],
  *       cases: [
- *         { threads: 2, acquisitions: 2, preemptions: 3 },
- *         { threads: 3, acquisitions: 1, preemptions: 2, spins: 1, timeouts: 1 },
+ *         { threads: 2, acquisitions: 2, preemptions: 4, tries: 1 },
+ *         { threads: 3, acquisitions: 1, preemptions: 3, spins: 1 },
  *       ],
  *       mutants: [
- *         { find: "Atomics.add(words, NEXT, 1)", replace: "Atomics.load(words, NEXT)" },
+ *         { name: "nobody is next", find: "(this.#ticket + 1) | 0", replace: "(this.#ticket + 2) | 0" },
  *         …
  *       ],
  *     }),

@@ -5,13 +5,13 @@
  * its threads call them as anybody would. It is loaded twice: as it is, for names and numbers, and once more with all
  * that it imports in stepwise form (`transform.ts`), in which every `Atomics` call is a step of the explorer.
  *
- * Joining with a lock takes about twenty lines (`lock_spec.ts`); for anything else write a {@linkcode Case} with a
+ * A lock joins with `lock_spec.ts` (CONTRIBUTING.md has an example); for anything else write a {@linkcode Case} with a
  * `setup` function (`specs/left_right.ts` is an example).
  *
  * ```
  *   export const specs: readonly Spec[] = [{
  *     name: "counter",
- *     mutants: [{ file: "lib/sync/counter.ts", find: "Atomics.add(", replace: "Atomics.store(" }, …],
+ *     mutants: [{ file: "lib/sync/counters/my_core.ts", find: "Atomics.add(", replace: "Atomics.store(" }, …],
  *     cases: [{
  *       threads: 3, words: 64, preemptions: 2,
  *       setup(world) {
