@@ -279,7 +279,7 @@ static void test_random_bindings(void)
     int count = 0;
     char *start = map_at(NULL);
 
-    for (int round = 0; round < 3000; round++) {
+    for (int round = repeats(3000); round > 0; round--) {
         char expected[17] = "................";
 
         random = random * 1103515245u + 12345u;
@@ -312,7 +312,7 @@ static void *bind_often(void *shared)
 {
     const char *start = shared;
 
-    for (int round = 0; round < 200; round++) {
+    for (int round = repeats(200); round > 0; round--) {
         uint64_t one = bound(start, (uint64_t)(round % 8), 6), other = interleaved(start, (uint64_t)(round % 5), 9);
 
         CHECK_EQ(nk_binding_undo(one), 0);

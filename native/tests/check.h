@@ -49,6 +49,14 @@ static inline double now_ms(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
+/* How often something is repeated: an emulated machine does a part of it. */
+static inline int repeats(int all)
+{
+    const char *part = getenv("NUMAKIT_REPEAT_PART");
+
+    return part == NULL ? all : all / atoi(part);
+}
+
 /* The same numbers for the same seed. */
 static inline uint32_t next_random(uint32_t *state)
 {

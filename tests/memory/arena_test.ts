@@ -8,7 +8,7 @@ import { HEADER_WORDS, OWNER, TOP } from "../../lib/memory/mapping/layout.ts";
 import { native } from "../../lib/runtime/native.ts";
 import { onNode20 } from "../support/checkout.ts";
 import { throwsCode } from "../support/errors.ts";
-import { inExtent } from "../support/extent.ts";
+import { inExtent, repeats } from "../support/extent.ts";
 import { readNumaMaps } from "../support/numa_maps.ts";
 
 function liveMappings(): number {
@@ -291,7 +291,7 @@ describe("arena.destroy", () => {
     assert.equal(new Uint8Array(stolen).every((byte) => byte === 0), true);
   });
 
-  const cycles = inExtent(100, 1000);
+  const cycles = repeats(inExtent(100, 1000));
   it(`leaves memory and mappings where they were after ${cycles} cycles of 64 MiB`, () => {
     const rss = (): number => process.memoryUsage.rss();
     const maps = (): number => readNumaMaps().length;
@@ -299,7 +299,7 @@ describe("arena.destroy", () => {
       using arena = Arena.create({ node: 0, size: "64 MiB", pages: ["thp", "4k"] });
       arena.allocUint8(1)[0] = 1;
     };
-    for (let round = 0; round < 20; round++) cycle();
+    for (let round = 0; round < repeats(20); round++) cycle();
     const before = { rss: rss(), maps: maps(), live: liveMappings() };
     for (let round = 0; round < cycles; round++) cycle();
     const after = { rss: rss(), maps: maps(), live: liveMappings() };

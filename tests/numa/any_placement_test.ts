@@ -6,6 +6,7 @@ import { NodeArray } from "../../lib/memory/spread/node_array.ts";
 import { Replicated } from "../../lib/memory/spread/replicated.ts";
 import { sibling } from "../support/checkout.ts";
 import { arenasOf, nodesInMaps } from "../support/copies.ts";
+import { notInGate } from "../support/extent.ts";
 import { throwsCode } from "../support/errors.ts";
 import type { Report } from "../workers/node_array.ts";
 import type { ReaderReport } from "../workers/replicated.ts";
@@ -60,7 +61,9 @@ describe("Replicated on several nodes", () => {
     assert.deepEqual(await locate(replicated, node, 10), { node, touched: [[nearest, 20]] });
   });
 
-  it("is whole on every node and never goes back, for threads that wander, too", async () => {
+  it("is whole on every node and never goes back, for threads that wander, too", {
+    skip: notInGate,
+  }, async () => {
     using replicated = Replicated.create({ size: "1 KiB" });
     const control = new Int32Array(new SharedArrayBuffer(8));
     const args = { replicated, control };
@@ -113,7 +116,7 @@ describe("NodeArray on several nodes", () => {
     });
   }
 
-  it("gives each thread the part of its own node", async () => {
+  it("gives each thread the part of its own node", { skip: notInGate }, async () => {
     using array = NodeArray.create({ type: "float64", length: 10_000, layout: "cyclic", block: 8 });
     array.fill(-1);
     const handle = JSON.stringify(array.toHandle());

@@ -20,6 +20,16 @@ export function inExtent<Value>(gate: Value, full: Value): Value {
 }
 
 /**
+ * How often something is repeated: where everything is slow, a part of it.
+ *
+ * @param all How often elsewhere.
+ * @returns At least once.
+ */
+export function repeats(all: number): number {
+  return Math.ceil(all / Number(process.env["NUMAKIT_REPEAT_PART"] ?? 1));
+}
+
+/**
  * Why a test is skipped that takes long and hardly depends on the runtime, as it is the algorithms' or the kernel's work
  * that it looks at: the gate runs it on Bun, which starts threads fastest.
  */
