@@ -10,8 +10,8 @@ const CONTAINER = "native/build/container";
 
 /** Topology, policies and their arithmetic; threads; locks and all else that lives in plain shared memory. */
 const NAMES = [
-  ...["bytes", "cpu_set", "current", "import", "left_right", "lock_cores", "machine"],
-  ...["object_heap", "policy", "reader_cores", "readers", "semaphores"],
+  ...["barriers", "bytes", "conditions", "cpu_set", "current", "epoch", "import", "left_right"],
+  ...["lock_cores", "machine", "object_heap", "policy", "reader_cores", "readers", "semaphores"],
   ...["thread", "thread_helpers", "thread_messages", "topology", "wait_strategy"],
 ];
 

@@ -1,41 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ConditionCore } from "../../lib/sync/conditions/condition_core.ts";
-import { EpochCore } from "../../lib/sync/epoch/epoch_core.ts";
-import { EventCountCore } from "../../lib/sync/conditions/event_count_core.ts";
 import { RwCore } from "../../lib/sync/readers/rw_core.ts";
 import { RwSpinCore } from "../../lib/sync/readers/rw_spin_core.ts";
 import { READ_TRIES, SeqCore } from "../../lib/sync/readers/seq_core.ts";
 import type { LockCore } from "../../lib/sync/locks/lock_core.ts";
 import { ID_MASK, LINE_WORDS, type Waiter } from "../../lib/wait/waiter.ts";
+import { Crew } from "../support/crew.ts";
 import { coreName, SHARED, type Sides } from "../support/locks.ts";
 
 // The algorithms over plain words, one thread after the other; readers_test.ts has the classes, in real threads.
 
 const SHAPE = { threads: 4, domains: 2 };
-
-/** Threads that are numbers: who was woken, and who is dead, is up to the test. */
-class Crew {
-  readonly woken: number[] = [];
-  readonly dead: Set<number> = new Set();
-
-  /** The largest ids, so that flags that overlap them would show. */
-  id(slot: number): number {
-    return ID_MASK - slot;
-  }
-
-  member(slot: number, id = this.id(slot)): Waiter {
-    return {
-      id,
-      slot,
-      domain: slot % 2,
-      spin: () => false,
-      unpark: (id) => void this.woken.push(id),
-      alive: (id) => !this.dead.has(id),
-      now: () => 0,
-    };
-  }
-}
 
 function wordsOf(words: number): Int32Array {
   return new Int32Array(new SharedArrayBuffer(words * 4));
@@ -348,136 +323,5 @@ describe("SeqCore", () => {
       assert.equal(core.read(out), most < READ_TRIES);
       assert.equal(writes, most);
     }
-  });
-});
-
-describe("EpochCore", () => {
-  const setup = (): { a: Waiter; b: Waiter; crew: Crew; words: Int32Array; core: EpochCore } => {
-    const crew = new Crew();
-    const words = wordsOf(EpochCore.words(SHAPE));
-    return { a: crew.member(0), b: crew.member(1), crew, words, core: new EpochCore(words, SHAPE) };
-  };
-
-  it("is safe after two steps, which wait for who is inside", () => {
-    const { a, b, core } = setup();
-    core.enter(a);
-    const epoch = core.epoch();
-    assert.equal(core.advance(b), 0);
-    assert.equal(core.advance(b), a.id);
-    assert.equal(core.safe(epoch), false);
-    core.quiescent(a);
-    assert.equal(core.advance(b), 0);
-    assert.equal(core.safe(epoch), true);
-    assert.equal(core.advance(b), a.id);
-    assert.ok(core.exit(a));
-    assert.equal(core.advance(b), 0);
-  });
-
-  it("nests, and is not fooled by an inner quiescent state", () => {
-    const { a, b, core } = setup();
-    assert.equal(core.exit(a), false);
-    core.enter(a);
-    core.enter(a);
-    core.advance(b);
-    core.quiescent(a);
-    assert.equal(core.advance(b), a.id);
-    assert.ok(core.exit(a));
-    assert.equal(core.advance(b), a.id);
-    assert.ok(core.exit(a));
-    assert.equal(core.exit(a), false);
-    assert.equal(core.advance(b), 0);
-  });
-
-  it("forgets the dead, and their slots' next users are not taken for them", () => {
-    const { a, b, crew, words, core } = setup();
-    core.enter(a);
-    core.advance(b);
-    assert.equal(core.advance(b), a.id);
-    crew.dead.add(a.id);
-    assert.equal(core.advance(b), 0);
-    const next = crew.member(0, 5);
-    const other = new EpochCore(words, SHAPE);
-    other.enter(next);
-    assert.equal(core.advance(b), 0);
-    assert.equal(core.advance(b), 5);
-  });
-
-  it("wraps", () => {
-    const { a, words, core } = setup();
-    words[0] = 2 ** 31 - 2;
-    const epoch = core.epoch();
-    core.enter(a);
-    core.advance(a);
-    assert.equal(core.epoch(), -(2 ** 31));
-    core.quiescent(a);
-    assert.equal(core.safe(epoch), false);
-    core.advance(a);
-    assert.equal(core.safe(epoch), true);
-  });
-});
-
-describe("EventCountCore and ConditionCore", () => {
-  const setup = (): { crew: Crew; members: Waiter[]; core: EventCountCore } => {
-    const crew = new Crew();
-    const members = [0, 1, 2, 3].map((slot) => crew.member(slot));
-    const core = new EventCountCore(wordsOf(EventCountCore.words(SHAPE)), SHAPE);
-    return { crew, members, core };
-  };
-
-  it("wakes who waits, in turn, and passes on what came too late", () => {
-    const { crew, members: [a, b, c, d], core } = setup() as never as {
-      crew: Crew;
-      members: [Waiter, Waiter, Waiter, Waiter];
-      core: EventCountCore;
-    };
-    assert.equal(core.notify(d), false);
-    for (const me of [a, b, c]) core.prepare(me);
-    assert.ok(core.notify(d) && core.notify(d));
-    assert.deepEqual(crew.woken, [a.id, b.id]);
-    core.cancel(a);
-    assert.deepEqual(crew.woken, [a.id, b.id, c.id]);
-    assert.deepEqual(core.wait(b).next(false), { value: true, done: true });
-    assert.deepEqual(core.wait(c).next(false), { value: true, done: true });
-    assert.equal(core.notify(d), false);
-    core.prepare(a);
-    const wait = core.wait(a);
-    assert.equal(wait.next(false).done, false);
-    assert.equal(wait.next(false).done, false, "woken for no reason");
-    assert.deepEqual(wait.next(true), { value: false, done: true });
-    core.prepare(a);
-    core.prepare(b);
-    assert.ok(core.notifyAll(d));
-    assert.deepEqual(core.wait(a).next(true), { value: true, done: true });
-  });
-
-  it("does not lose what a dead one was told", () => {
-    const { crew, members, core } = setup();
-    const [a, b, c] = members as [Waiter, Waiter, Waiter, Waiter];
-    core.prepare(a);
-    core.prepare(b);
-    const wait = core.wait(b);
-    wait.next(false);
-    assert.ok(core.notify(c));
-    assert.deepEqual(crew.woken, [a.id]);
-    crew.dead.add(a.id);
-    assert.deepEqual(wait.next(false), { value: true, done: true });
-    core.prepare(b);
-    crew.woken.length = 0;
-    core.notify(c);
-    assert.deepEqual(crew.woken, [b.id], "the dead are not woken");
-  });
-
-  it("releases the lock only for who holds it, after it has announced itself", () => {
-    const { members, core } = setup();
-    const [a, b] = members as [Waiter, Waiter, Waiter, Waiter];
-    const condition = new ConditionCore(core);
-    const lock = new SeqCore(wordsOf(LINE_WORDS), SHAPE, 1);
-    assert.equal(condition.begin(lock, a), false);
-    assert.equal(condition.signal(b), false);
-    lock.tryAcquire(a);
-    assert.ok(condition.begin(lock, a) && !lock.holds(a));
-    assert.ok(condition.signal(b));
-    assert.deepEqual(condition.wait(a).next(false), { value: true, done: true });
-    assert.equal(condition.broadcast(b), false);
   });
 });

@@ -1,18 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  Condition,
-  Epoch,
-  EventCount,
-  launch,
-  type Lock,
-  Mutex,
-  RwLock,
-  RwSpinLock,
-  SeqLock,
-  type Thread,
-} from "../../mod.ts";
+import { launch, type Lock, RwLock, RwSpinLock, SeqLock, type Thread } from "../../mod.ts";
 import { sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
@@ -29,11 +18,6 @@ function shared(words = 16): Int32Array {
   return new Int32Array(new SharedArrayBuffer(words * 4));
 }
 
-/** Waits until so many threads have begun. */
-async function begun(words: Int32Array, threads: number): Promise<void> {
-  while (Atomics.load(words, 8) < threads) await sleep(1);
-}
-
 describe("readers and their like, in threads", () => {
   type Whole = LockClass<Sides<Lock>>;
   const make = (type: Whole, options: object = {}) =>
@@ -42,15 +26,11 @@ describe("readers and their like, in threads", () => {
   it("take so many atomic operations uncontended, and no foreign call", () => {
     const sides = READ.map((side) => [side.lock(), side.atomics] as const);
     const record = SeqLock.create(new SharedArrayBuffer(SeqLock.bytes({ words: 4 })), { words: 4 });
-    const epoch = Epoch.create(new SharedArrayBuffer(Epoch.bytes()));
-    const events = EventCount.create(new SharedArrayBuffer(EventCount.bytes()));
     const out = new Int32Array(4);
     const bodies: (readonly [() => void, Atomics])[] = [
       ...sides.map(([lock, atomics]) => [() => lock.acquire().release(), atomics] as const),
       [() => record.read(out), { load: 6 }],
       [() => record.write(out), { compareExchange: 2, load: 1, store: 5 }],
-      [() => (epoch.enter(), epoch.exit()), { store: 2 }],
-      [() => void events.notify(), { load: 1 }],
     ];
     for (const [body, atomics] of bodies) {
       body();
@@ -185,72 +165,5 @@ describe("readers and their like, in threads", () => {
     throwsCode(() => small.read(new Int32Array(1)), "EINVAL");
     throwsCode(() => small.write([1]), "EINVAL");
     throwsCode(() => small.write(undefined as never), "EINVAL");
-  });
-
-  it("find no block reused that they look at", async () => {
-    const epoch = Epoch.create(new SharedArrayBuffer(Epoch.bytes()));
-    const words = shared();
-    const tasks = ["follow", "follow", "replace"] as const;
-    const threads = tasks.map((task) => run({ task, epoch, words, times: 3000 }));
-    for (const thread of threads) await thread.join();
-    throwsCode(() => epoch.exit(), "EOWNER");
-    throwsCode(() => epoch.safe(0.5), "EINVAL");
-  });
-
-  it("take all that was made, asleep or not", async () => {
-    const events = EventCount.create(new SharedArrayBuffer(EventCount.bytes()));
-    const words = shared();
-    const times = 2000;
-    const tasks = ["take", "take", "take", "make", "make"] as const;
-    const threads = tasks.map((task) => run({ task, events, words, times }));
-    let taken = 0;
-    const take = (): boolean => {
-      const found = Atomics.load(words, 0);
-      if (found === 0 || Atomics.compareExchange(words, 0, found, found - 1) !== found) {
-        return false;
-      }
-      taken++;
-      return true;
-    };
-    const make = run({ task: "make", events, words, times: times + 10 });
-    for (let turn = 0; turn < 10; turn++) await events.waitUntilAsync(take);
-    for (const thread of [...threads, make]) await thread.join();
-    assert.deepEqual([words[0], taken], [0, 10]);
-    throwsCode(() => events.waitUntil(() => false), "EWOULDBLOCK");
-    throwsCode(() => events.waitUntil(() => false, { block: true, timeoutMs: 5 }), "ETIMEDOUT");
-    await rejectsCode(events.waitUntilAsync(() => false, { timeoutMs: 5 }), "ETIMEDOUT");
-  });
-
-  it("consume under a mutex what others produce", async () => {
-    const lock = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
-    const filled = Condition.create(new SharedArrayBuffer(Condition.bytes()));
-    const words = shared();
-    const times = 500;
-    const tasks = ["consume", "consume", "produce", "produce"] as const;
-    const threads = tasks.map((task) => run({ task, lock, filled, words, times }));
-    await begun(words, 4);
-    for (const thread of threads) await thread.join();
-    assert.equal(words[0], 0);
-  });
-
-  it("wait for a condition no longer than they said, and have the lock afterwards", async () => {
-    const lock = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
-    const filled = Condition.create(new SharedArrayBuffer(Condition.bytes()));
-    throwsCode(() => filled.wait(lock), "EOWNER");
-    throwsCode(() => filled.wait({} as never), "EINVAL");
-    {
-      using _guard = lock.acquire();
-      throwsCode(() => filled.wait(lock, { block: true, timeoutMs: 5 }), "ETIMEDOUT");
-      assert.equal(lock.held, true);
-    }
-    const waiting = filled.waitAsync(lock, await lock.acquireAsync());
-    lock.acquire().release();
-    assert.equal(filled.signal(), true);
-    (await waiting).release();
-    await rejectsCode(
-      filled.waitAsync(lock, await lock.acquireAsync(), { timeoutMs: 5 }),
-      "ETIMEDOUT",
-    );
-    using _guard = lock.acquire();
   });
 });

@@ -1,10 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
-import { Latch } from "../../lib/sync/barriers/latch.ts";
-import { LatchCore } from "../../lib/sync/barriers/latch_core.ts";
-import { Once } from "../../lib/sync/barriers/once.ts";
-import { ONCE_BUSY, ONCE_DONE, ONCE_RUN, OnceCore } from "../../lib/sync/barriers/once_core.ts";
 import { Semaphore } from "../../lib/sync/conditions/semaphore.ts";
 import { SemaphoreCore } from "../../lib/sync/conditions/semaphore_core.ts";
 import type { Shape } from "../../lib/shared/shape.ts";
@@ -33,10 +28,6 @@ function shared(words: number): Int32Array {
 /** Four threads of one domain. */
 function four(process: FakeProcess): [FakeWaiter, FakeWaiter, FakeWaiter, FakeWaiter] {
   return [process.thread(3), process.thread(2), process.thread(1), process.thread(0)];
-}
-
-async function reaches(words: Int32Array, word: number, value: number): Promise<void> {
-  while (Atomics.load(words, word) < value) await sleep(1);
 }
 
 describe("SemaphoreCore", () => {
@@ -150,56 +141,6 @@ describe("SemaphoreCore", () => {
   });
 });
 
-describe("LatchCore", () => {
-  it("opens at 0 for good", () => {
-    const words = shared(LatchCore.words(SHAPE));
-    LatchCore.init(words, 3);
-    const core = new LatchCore(words, SHAPE);
-    const process = new FakeProcess();
-    const [first, second, quitter, opener] = four(process);
-    assert.equal(core.countDown(opener, 1), 2);
-    const waits = [first, second, quitter].map((me) => {
-      assert.equal(core.begin(me), false);
-      return new FakeWait(me, core.wait(me));
-    });
-    waits[2]?.step(true);
-    assert.equal(waits[2]?.result, false);
-    assert.equal(core.countDown(opener, 1), 1);
-    assert.equal(process.wakes, 0);
-    assert.equal(core.countDown(opener, 7), 0);
-    for (const wait of waits) wait.run();
-    assert.deepEqual(waits.map(({ result }) => result), [true, true, false]);
-    assert.equal(quitter.wakes, 0);
-    assert.equal(core.countDown(opener, 1), 0);
-    assert.deepEqual(counting(() => core.begin(first)).atomics, { load: 1 });
-  });
-});
-
-describe("OnceCore", () => {
-  it("is run by one, and by the next when that one fails or dies", () => {
-    const core = new OnceCore(shared(OnceCore.words(SHAPE)), SHAPE);
-    const process = new FakeProcess();
-    // Who ends a run wakes in the order of slots.
-    const [fourth, third, second, first] = four(process);
-    assert.equal(core.begin(first), ONCE_RUN);
-    assert.equal(core.tryBegin(second), ONCE_BUSY);
-    const waits = [second, third, fourth].map((me) => new FakeWait(me, core.wait(me)));
-    assert.equal(core.end(second, true), false);
-    assert.equal(core.end(first, false), true);
-    for (const wait of waits) wait.run();
-    assert.deepEqual(waits.map(({ result }) => result), [ONCE_RUN, undefined, undefined]);
-    process.kill(second);
-    for (const wait of waits) wait.run();
-    assert.deepEqual(waits.map(({ result }) => result), [ONCE_RUN, ONCE_RUN, undefined]);
-    assert.equal(core.runs(third), true);
-    assert.equal(core.done(), false);
-    assert.equal(core.end(third, true), true);
-    waits[2]?.run();
-    assert.equal(waits[2]?.result, ONCE_DONE);
-    assert.deepEqual(counting(() => core.begin(first)).atomics, { load: 1 });
-  });
-});
-
 describe("Semaphore", () => {
   const make = (permits: number, options = {}): Semaphore =>
     Semaphore.create(new SharedArrayBuffer(Semaphore.bytes(options)), permits, options);
@@ -256,100 +197,5 @@ describe("Semaphore", () => {
     throwsCode(() => semaphore.release(), "EDESTROYED");
     throwsCode(() => semaphore.available, "EDESTROYED");
     await rejectsCode(waiting, "EDESTROYED");
-  });
-});
-
-describe("Latch and Once", () => {
-  it("start together, and do it once", async () => {
-    const latch = Latch.create(new SharedArrayBuffer(Latch.bytes()), 5);
-    const once = Once.create(new SharedArrayBuffer(Once.bytes()));
-    const words = shared(8);
-    const threads = Array.from(
-      { length: 4 },
-      () => run({ task: "once", latch, once, times: 1, words }),
-    );
-    const opened = latch.waitAsync();
-    await reaches(words, WORD.there, 4);
-    assert.equal(once.done, false);
-    throwsCode(() => latch.wait(), "EWOULDBLOCK");
-    throwsCode(() => latch.wait({ block: true, timeoutMs: 1 }), "ETIMEDOUT");
-    while (latch.count > 1) await sleep(1);
-    assert.equal(latch.countDown(), 0);
-    await opened;
-    latch.wait();
-    let ran = 0;
-    for (const thread of threads) ran += await thread.join();
-    assert.deepEqual([ran, words[WORD.runs], once.done], [1, 1, true]);
-    assert.equal(once.run(() => assert.fail("twice")), false);
-    assert.equal(await once.runAsync(() => assert.fail("twice")), false);
-  });
-
-  it("do it again when a thread dies in the middle", async () => {
-    const once = Once.create(new SharedArrayBuffer(Once.bytes()));
-    const words = shared(8);
-    await assert.rejects(
-      run({ task: "die in the middle", once, times: 1, words }).join(),
-      /died in the middle/,
-    );
-    assert.equal(words[WORD.runs], 1);
-    assert.equal(once.done, false);
-    assert.equal(once.run(() => {}), true);
-  });
-
-  it("wait for asynchronous runs, and go on after their failures", async () => {
-    const once = Once.create(new SharedArrayBuffer(Once.bytes()));
-    throwsCode(() => once.run(7 as never), "EINVAL");
-    throwsCode(() => once.run((() => Promise.resolve()) as () => void), "EINVAL");
-    throwsCode(() => once.run(() => void once.run(() => {})), "EDEADLK");
-    let runs = 0;
-    let letGo: () => void = () => {};
-    const held = new Promise<void>((resolve) => {
-      letGo = resolve;
-    });
-    const fail = async (): Promise<void> => {
-      runs++;
-      await held;
-      throw new Error("not this time");
-    };
-    const first = assert.rejects(once.runAsync(fail), /not this time/);
-    const second = once.runAsync(async () => {
-      runs++;
-      await sleep(5);
-    });
-    throwsCode(() => once.run(() => {}), "EWOULDBLOCK");
-    await rejectsCode(once.runAsync(() => {}, { timeoutMs: 1 }), "ETIMEDOUT");
-    letGo();
-    await first;
-    while (runs < 2) await sleep(1);
-    const third = once.runAsync(() => assert.fail("it is done"));
-    assert.deepEqual([await second, await third, runs], [true, false, 2]);
-  });
-
-  it("refuse what cannot be", () => {
-    const latch = Latch.create(new SharedArrayBuffer(Latch.bytes()), 3);
-    for (const wrong of [0, -1, 0.5, NaN, "1", null]) {
-      throwsCode(() => latch.countDown(wrong as number), "EINVAL");
-    }
-    for (const wrong of [-1, 2 ** 29, 0.5, "1"]) {
-      throwsCode(
-        () => Latch.create(new SharedArrayBuffer(Latch.bytes()), wrong as number),
-        "EINVAL",
-      );
-    }
-    assert.equal(latch.count, 3);
-    const open = Latch.create(new SharedArrayBuffer(Latch.bytes()), 0);
-    open.wait();
-    throwsCode(() => Once.fromHandle(open.toHandle()), "EINVAL");
-  });
-
-  it("say so when their arena is gone", { skip: noPolicies }, async () => {
-    const arena = Arena.create({ node: 0, size: "64 KiB" });
-    const latch = Latch.create(arena, 1);
-    const once = Once.create(arena);
-    const waiting = latch.waitAsync();
-    throwsCode(() => once.run(() => arena.destroy()), "EDESTROYED");
-    await rejectsCode(waiting, "EDESTROYED");
-    throwsCode(() => latch.countDown(), "EDESTROYED");
-    throwsCode(() => once.done, "EDESTROYED");
   });
 });
