@@ -1,22 +1,14 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { posix } from "node:path";
 import { describe, it } from "node:test";
 import { checkoutFile } from "../support/checkout.ts";
+import { filesIn, textOf } from "../support/sources.ts";
 
 const INDEX = "docs/README.md";
 
-/** Markdown files below a folder, as paths from the checkout's root. */
-function pagesIn(folder: string): string[] {
-  return readdirSync(checkoutFile(folder), { withFileTypes: true }).flatMap((entry) => {
-    const path = `${folder}/${entry.name}`;
-    return entry.isDirectory() ? pagesIn(path) : path.endsWith(".md") ? [path] : [];
-  });
-}
-
-const docs = pagesIn("docs");
+const docs = filesIn("docs", ".md");
 const pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...docs];
-const textOf = (page: string): string => readFileSync(checkoutFile(page), "utf8");
 
 /** A page's text without code: links in code are not links. */
 function proseOf(page: string): string {

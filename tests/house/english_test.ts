@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { checkoutFile } from "../support/checkout.ts";
+import { filesIn, textOf } from "../support/sources.ts";
 
 /** Wording that is not plain English, and what to write instead. */
 const WRONG: readonly { readonly pattern: RegExp; readonly instead: string }[] = [
@@ -12,14 +11,6 @@ const WRONG: readonly { readonly pattern: RegExp; readonly instead: string }[] =
   { pattern: /(?:^|[.:;] |@\w+ (?:\w+ )?)Who\b(?![^.]*\?)/, instead: '"A thread that …"' },
 ];
 
-/** Files below a folder, as paths from the checkout's root. */
-function filesIn(folder: string, ending: string): string[] {
-  return readdirSync(checkoutFile(folder), { withFileTypes: true }).flatMap((entry) => {
-    const path = `${folder}/${entry.name}`;
-    return entry.isDirectory() ? filesIn(path, ending) : path.endsWith(ending) ? [path] : [];
-  });
-}
-
 interface Sentence {
   readonly place: string;
   readonly text: string;
@@ -27,7 +18,7 @@ interface Sentence {
 
 /** What users read of a module: its documentation comments and its texts, each on one line. */
 function textsOfModule(file: string): Sentence[] {
-  const source = readFileSync(checkoutFile(file), "utf8");
+  const source = textOf(file);
   const place = (index: number): string => `${file}:${source.slice(0, index).split("\n").length}`;
   const comments = [...source.matchAll(/\/\*\*([\s\S]*?)\*\//g)].flatMap((
     { index, 1: body = "" },
@@ -46,7 +37,7 @@ function textsOfModule(file: string): Sentence[] {
 /** The paragraphs of a page. */
 function textsOfPage(file: string): Sentence[] {
   let line = 1;
-  return readFileSync(checkoutFile(file), "utf8").split(/\n\s*\n|\n(?=\s*[-|])/).map((text) => {
+  return textOf(file).split(/\n\s*\n|\n(?=\s*[-|])/).map((text) => {
     const place = `${file}:${line}`;
     line += text.split("\n").length;
     return { place, text: text.replace(/\s+/g, " ").replace(/^ ?[-|] ?/, "") };

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { checkoutFile } from "../support/checkout.ts";
+import { filesIn, textOf } from "../support/sources.ts";
 
 const SPECS = "tests/explorer/specs";
 /** Seeded bugs that several specs have to find. */
@@ -22,18 +21,6 @@ const UNEXPLORED: Readonly<Record<string, string>> = {
   "lib/wait/thread_waiter.ts": "Atomics.pause only",
 };
 
-function textOf(file: string): string {
-  return readFileSync(checkoutFile(file), "utf8");
-}
-
-/** Files below a folder, as paths from the checkout's root. */
-function filesIn(folder: string): string[] {
-  return readdirSync(checkoutFile(folder), { withFileTypes: true }).flatMap((entry) => {
-    const path = `${folder}/${entry.name}`;
-    return entry.isDirectory() ? filesIn(path) : path.endsWith(".ts") ? [path] : [];
-  });
-}
-
 /** Whether code, and not only comments, names Atomics. */
 function usesAtomics(file: string): boolean {
   return textOf(file).split("\n").some((line) =>
@@ -41,12 +28,12 @@ function usesAtomics(file: string): boolean {
   );
 }
 
-const specs = [...filesIn(SPECS), MUTANTS].map(textOf).join("\n");
+const specs = [...filesIn(SPECS, ".ts"), MUTANTS].map(textOf).join("\n");
 /** Whether a spec has mutants of a file. */
 const isExplored = (file: string): boolean => specs.includes(`"${file}"`);
 
 describe("code that uses atomics", () => {
-  const files = filesIn("lib").filter(usesAtomics);
+  const files = filesIn("lib", ".ts").filter(usesAtomics);
 
   it("was looked for", () => {
     assert.ok(files.length > 20 && files.some(isExplored), `${files.length} files`);

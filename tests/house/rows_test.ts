@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import * as sync from "../../lib/sync/mod.ts";
-import { checkoutFile } from "../support/checkout.ts";
 import { SYNC_KINDS } from "../support/fuzz_sync_kinds.ts";
 import { coreName, LOCKS } from "../support/locks.ts";
+import { filesIn, textOf } from "../support/sources.ts";
 
 // What is missing in a list that tests go through is tested by nobody.
 
@@ -16,16 +15,6 @@ const NO_SPEC: Readonly<Record<string, string>> = {
   "lib/sync/locks/queue_core.ts":
     "a part of others: specs/mcs.ts and specs/cna.ts each find all bugs of queue_mutants.ts in it",
 };
-
-function textOf(file: string): string {
-  return readFileSync(checkoutFile(file), "utf8");
-}
-
-/** Files below a folder, as paths from the checkout's root. */
-function filesIn(folder: string): string[] {
-  return readdirSync(checkoutFile(folder), { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts")).map((name) => `${folder}/${name}`).sort();
-}
 
 type Class = { readonly prototype: object };
 
@@ -55,7 +44,7 @@ describe("a class that lib/sync/mod.ts exports", () => {
 });
 
 describe("a row of tests/support/locks.ts", () => {
-  const cores = filesIn("lib").filter((file) => file.endsWith("_core.ts")).map(textOf).join("\n");
+  const cores = filesIn("lib", "_core.ts").map(textOf).join("\n");
 
   it("is of a class that lib/sync/mod.ts exports, by its name", () => {
     const exported = new Map<string, unknown>(classes);
@@ -75,8 +64,8 @@ describe("a row of tests/support/locks.ts", () => {
 });
 
 describe("an algorithm", () => {
-  const cores = filesIn("lib").filter((file) => file.endsWith("_core.ts"));
-  const specs = filesIn(SPECS);
+  const cores = filesIn("lib", "_core.ts");
+  const specs = filesIn(SPECS, ".ts");
   /** `lib/sync/locks/mcs_core.ts` has `tests/explorer/specs/mcs.ts`. */
   const specOf = (file: string): string =>
     `${SPECS}/${file.slice(file.lastIndexOf("/") + 1).replace(/_core\.ts$/, ".ts")}`;
@@ -103,8 +92,8 @@ describe("an algorithm", () => {
 });
 
 describe("a test for machines with several nodes", () => {
-  const tests = filesIn("tests/numa").filter((file) => file.endsWith("_test.ts"));
-  const patterns = filesIn("scripts").flatMap((file) =>
+  const tests = filesIn("tests/numa", "_test.ts");
+  const patterns = filesIn("scripts", ".ts").flatMap((file) =>
     [...textOf(file).matchAll(/\btests: \/(.+?)\/[,\s]/g)].map(([, found]) => found as string)
   );
 

@@ -15,7 +15,6 @@ import {
   sharedBuffer,
   type Thread,
 } from "../../mod.ts";
-import { native } from "../../lib/runtime/native.ts";
 import { onDeno, sibling } from "../support/checkout.ts";
 import {
   type Destroyable,
@@ -25,6 +24,7 @@ import {
   useMember,
 } from "../support/destroyables.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
+import { liveMappings } from "../support/mappings.ts";
 import type { DestroyTask, Gate } from "../workers/after_destroy.ts";
 
 const ROUNDS = 100_000;
@@ -47,12 +47,6 @@ async function until(gate: Gate, count: number, thread: Thread<unknown>): Promis
     if (thread.state === "ended") await thread.join();
     await sleep(1);
   }
-}
-
-function liveMappings(): number {
-  const out = new BigUint64Array(4);
-  native().calls.nk_mapping_stats(out);
-  return Number(out[0]);
 }
 
 /** Threads let go of their mappings a moment after they end. */

@@ -10,12 +10,7 @@ import { onNode20 } from "../support/checkout.ts";
 import { throwsCode } from "../support/errors.ts";
 import { inExtent, repeats } from "../support/extent.ts";
 import { readNumaMaps } from "../support/numa_maps.ts";
-
-function liveMappings(): number {
-  const out = new BigUint64Array(4);
-  native().calls.nk_mapping_stats(out);
-  return Number(out[0]);
-}
+import { liveMappings } from "../support/mappings.ts";
 
 const free2m = (): number =>
   topology({ refresh: true }).nodes[0]?.hugepages.find(({ pageBytes }) => pageBytes === 2 ** 21)

@@ -2,22 +2,16 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Arena, launch, NodePool, NumaError, Replicated, Slab } from "../../mod.ts";
-import { native } from "../../lib/runtime/native.ts";
 import { sibling } from "../support/checkout.ts";
 import { inExtent } from "../support/extent.ts";
 import { random, runProgram } from "../support/fuzz.ts";
+import { liveMappings } from "../support/mappings.ts";
 import type { FuzzTask } from "../workers/fuzz.ts";
 
 /** Programs on the main thread, and in workers of which every other one is terminated. */
 const ALONE = inExtent(150, 1000);
 const WORKERS = 12;
 const EACH = inExtent(25, 100);
-
-function liveMappings(): number {
-  const out = new BigUint64Array(4);
-  native().calls.nk_mapping_stats(out);
-  return Number(out[0]);
-}
 
 /**
  * Threads let go of their mappings a moment after they end; and what other files of the same process have left may be

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Arena, currentNode, type Handle, launch } from "../../mod.ts";
-import { native } from "../../lib/runtime/native.ts";
 import { type NodeArrayElementType } from "../../lib/memory/spread/elements.ts";
 import { NodeArray, type NodeArrayOptions } from "../../lib/memory/spread/node_array.ts";
 import { Partition } from "../../lib/memory/spread/partition.ts";
 import { sibling } from "../support/checkout.ts";
 import { throwsCode } from "../support/errors.ts";
+import { liveMappings } from "../support/mappings.ts";
 import type { Report } from "../workers/node_array.ts";
 
 const TYPES: Record<NodeArrayElementType, number> = {
@@ -22,12 +22,6 @@ const TYPES: Record<NodeArrayElementType, number> = {
   bigint64: 8,
   biguint64: 8,
 };
-
-function liveMappings(): number {
-  const out = new BigUint64Array(4);
-  native().calls.nk_mapping_stats(out);
-  return Number(out[0]);
-}
 
 const place = (partition: Partition, index: number): [number, number] => {
   const block = partition.blockOf(index);

@@ -2,21 +2,15 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
-import { Arena, currentNode, launch, type Thread, topology } from "../../mod.ts";
+import { Arena, currentNode, topology } from "../../mod.ts";
 import { NodePool, type NodePoolOptions } from "../../lib/memory/objects/node_pool.ts";
 import { CLASS_BYTES, classOf, MAX_CLASS_BYTES } from "../../lib/memory/objects/size_classes.ts";
 import { Slab } from "../../lib/memory/objects/slab.ts";
 import { type Churned, makeExchange } from "../support/churn.ts";
-import { sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
+import { runObjects } from "../support/launches.ts";
 import type { ObjectTask } from "../workers/objects.ts";
-
-const module = sibling(import.meta.url, "../workers/objects");
-
-function run<Result>(args: ObjectTask): Thread<Result> {
-  return launch<Result>(module, { args });
-}
 
 function make(options: Partial<NodePoolOptions> = {}): NodePool {
   return NodePool.create({ bytesPerNode: "1 MiB", ...options });
@@ -178,7 +172,7 @@ describe("a node pool between threads", () => {
     using pool = make();
     using slab = Slab.create({ node: 0, objectSize: 64, count: 10 });
     const task: ObjectTask = { task: "identity", slab, pool, nested: { deep: [slab, pool] } };
-    assert.equal(await run({ ...task }).join(), true);
+    assert.equal(await runObjects({ ...task }).join(), true);
     assert.equal(NodePool.fromHandle(structuredClone(pool.toHandle())), pool);
     const handle = pool.toHandle();
     using arena = Arena.create({ node: 0, size: 4096 });
@@ -193,14 +187,14 @@ describe("a node pool between threads", () => {
 
   it("frees from any thread what any other allocated", async () => {
     using pool = make();
-    const ids = await run<number[]>({ task: "poolAlloc", pool, count: 60 }).join();
+    const ids = await runObjects<number[]>({ task: "poolAlloc", pool, count: 60 }).join();
     for (const [index, id] of ids.entries()) {
       assert.ok(pool.view(id).every((byte) => byte === (index & 255)));
     }
-    await run({ task: "freeMany", pool, ids: ids.slice(0, 30) }).join();
+    await runObjects({ task: "freeMany", pool, ids: ids.slice(0, 30) }).join();
     for (const id of ids.slice(30)) pool.free(id);
     assert.ok(pool.usage().every(({ allocatedBytes }) => allocatedBytes === 0));
-    const twice = run({ task: "freeMany", pool, ids: [ids[0] as number] });
+    const twice = runObjects({ task: "freeMany", pool, ids: [ids[0] as number] });
     await rejectsCode(twice.join(), "EINVAL", /freed before/);
   });
 
@@ -209,7 +203,7 @@ describe("a node pool between threads", () => {
     const exchange = makeExchange(500);
     const threads = Array.from(
       { length: 8 },
-      (_, seed) => run<Churned>({ task: "churnPool", pool, exchange, seed }),
+      (_, seed) => runObjects<Churned>({ task: "churnPool", pool, exchange, seed }),
     );
     while (Atomics.load(exchange.running, 0) < 8) await sleep(5);
     await sleep(400);

@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Arena, type Handle, launch, type Thread } from "../../mod.ts";
-import { native } from "../../lib/runtime/native.ts";
 import { threadSelf } from "../../lib/runtime/thread.ts";
 import { ReplicaSnapshot } from "../../lib/memory/spread/replica_snapshot.ts";
 import { Replicated, type ReplicatedOptions } from "../../lib/memory/spread/replicated.ts";
 import { sibling } from "../support/checkout.ts";
 import { arenasOf } from "../support/copies.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
+import { liveMappings } from "../support/mappings.ts";
+import { reaches } from "../support/words.ts";
 import type { ReaderReport, Task } from "../workers/replicated.ts";
 
 const module = sibling(import.meta.url, "../workers/replicated");
@@ -18,16 +19,6 @@ function run<Result>(args: Task): Thread<Result> {
 }
 
 const newControl = (): Int32Array<SharedArrayBuffer> => new Int32Array(new SharedArrayBuffer(8));
-
-async function until(control: Int32Array, count: number): Promise<void> {
-  while (Atomics.load(control, 0) < count) await sleep(1);
-}
-
-function liveMappings(): number {
-  const out = new BigUint64Array(4);
-  native().calls.nk_mapping_stats(out);
-  return Number(out[0]);
-}
 
 const ints = (bytes: Uint8Array): Int32Array =>
   new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
@@ -324,7 +315,7 @@ describe("replicated.destroy", () => {
     const replicated = Replicated.create({ size: 64 });
     const control = newControl();
     const reader = run<ReaderReport>({ task: "read", replicated, control });
-    await until(control, 1);
+    await reaches(control, 0, 1);
     const handle = replicated.toHandle();
     throwsCode(() => replicated.update(() => replicated.destroy()), "EDESTROYED");
     using again = Replicated.fromHandle(handle);
@@ -426,7 +417,7 @@ describe("replicated between threads", () => {
       { length: 6 },
       () => run<ReaderReport>({ task: "read", replicated, control }),
     );
-    await until(control, readers.length);
+    await reaches(control, 0, readers.length);
     const end = performance.now() + 1500;
     let version = 0;
     // On a busy machine readers are stopped in their reads, and an update waits for them.
@@ -461,7 +452,7 @@ describe("replicated between threads", () => {
     using replicated = Replicated.create({ size: 4096 });
     const control = newControl();
     const thread = run({ task: "dieInRead", replicated, control });
-    await until(control, 1);
+    await reaches(control, 0, 1);
     replicated.update(fillWithVersion);
     const reads = /the thread in slot \d+ still reads .* on node \d+, and /;
     throwsCode(
@@ -480,7 +471,7 @@ describe("replicated between threads", () => {
       for (let round = 0; round < 2; round++) {
         const control = newControl();
         const thread = run({ task, replicated, control });
-        await until(control, 1);
+        await reaches(control, 0, 1);
         replicated.update(fillWithVersion);
         // On Deno a busy loop goes on to its end.
         assert.equal(await thread.terminate({ timeoutMs: 120_000 }), true);
@@ -494,7 +485,7 @@ describe("replicated between threads", () => {
     using replicated = Replicated.create({ size: 4096 });
     const control = newControl();
     const thread = run({ task: "dieInUpdate", replicated, control });
-    await until(control, 1);
+    await reaches(control, 0, 1);
     const updates = /another thread is updating it, and /;
     throwsCode(
       () => replicated.update(fillWithVersion, { timeoutMs: 20, block: true }),

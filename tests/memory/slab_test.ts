@@ -2,19 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
-import { Arena, launch, type Thread } from "../../mod.ts";
+import { Arena, type Thread } from "../../mod.ts";
 import { Slab, type SlabOptions } from "../../lib/memory/objects/slab.ts";
 import { type Churned, type Exchange, makeExchange } from "../support/churn.ts";
-import { onDeno, sibling } from "../support/checkout.ts";
+import { onDeno } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
-import type { ObjectTask } from "../workers/objects.ts";
-
-const module = sibling(import.meta.url, "../workers/objects");
-
-function run<Result>(args: ObjectTask): Thread<Result> {
-  return launch<Result>(module, { args });
-}
+import { runObjects } from "../support/launches.ts";
 
 function make(count: number, options: Partial<SlabOptions> = {}): Slab {
   return Slab.create({ node: 0, objectSize: 64, count, ...options });
@@ -199,7 +193,7 @@ describe("slab handles", () => {
   it("give the same object in one thread, and cross into others at any depth", async () => {
     using slab = make(100);
     assert.equal(Slab.fromHandle(structuredClone(slab.toHandle())), slab);
-    const ids = await run<number[]>({ task: "allocMany", slab, count: 3 }).join();
+    const ids = await runObjects<number[]>({ task: "allocMany", slab, count: 3 }).join();
     assert.ok(ids.every((id) => slab.offset(id) >= 0), "ids mean the same everywhere");
   });
 
@@ -218,7 +212,7 @@ describe("slab handles", () => {
       throwsCode(() => Slab.fromHandle(wrong as never), "EINVAL");
     }
     const exchange = makeExchange(1);
-    const late = run({ task: "attach", handle, exchange });
+    const late = runObjects({ task: "attach", handle, exchange });
     slab.destroy();
     Atomics.store(exchange.stop, 0, 1);
     await rejectsCode(late.join(), "ESTALE");
@@ -231,24 +225,24 @@ describe("a slab between threads", () => {
     using slab = make(1000);
     const ids = drain(slab);
     assert.equal(ids.length, 1000);
-    await run({ task: "freeMany", slab, ids: ids.slice(0, 500) }).join();
+    await runObjects({ task: "freeMany", slab, ids: ids.slice(0, 500) }).join();
     assert.equal(slab.used, 500);
     assert.equal(drain(slab).length, 500);
-    const twice = run({ task: "freeMany", slab, ids: [ids[0] as number, ids[0] as number] });
+    const twice = runObjects({ task: "freeMany", slab, ids: [ids[0] as number, ids[0] as number] });
     await rejectsCode(twice.join(), "EINVAL", /freed before/);
   });
 
   it("finds what a thread did not flush after its end", async () => {
     using slab = make(1000);
     const ids = drain(slab);
-    await run({ task: "freeAndLeave", slab, ids: ids.slice(0, 45) }).join();
+    await runObjects({ task: "freeAndLeave", slab, ids: ids.slice(0, 45) }).join();
     assert.equal((await drainUntil(slab, 45)).length, 45);
   });
 
   it("takes over what a thread had that ended or destroyed it; its objects stay", async () => {
     using slab = make(1000);
     for (const task of ["allocMany", "allocAndDestroy"]) {
-      const theirs = await run<number[]>({ task, slab, count: 500 }).join();
+      const theirs = await runObjects<number[]>({ task, slab, count: 500 }).join();
       assert.equal(slab.used, 500);
       const mine = await drainUntil(slab, 500);
       assert.equal(mine.length, 500);
@@ -264,11 +258,11 @@ describe("a slab between threads", () => {
     using slab = make(1000, { threads: 1 });
     const id = slab.alloc();
     await rejectsCode(
-      run({ task: "allocMany", slab, count: 1 }).join(),
+      runObjects({ task: "allocMany", slab, count: 1 }).join(),
       "EAGAIN",
       /1 live threads/,
     );
-    await rejectsCode(run({ task: "freeMany", slab, ids: [id] }).join(), "EAGAIN");
+    await rejectsCode(runObjects({ task: "freeMany", slab, ids: [id] }).join(), "EAGAIN");
     assert.equal(slab.used, 1);
   });
 });
@@ -293,7 +287,7 @@ describe("a slab under fire", () => {
     const exchange = makeExchange(700);
     const threads = Array.from(
       { length: THREADS },
-      (_, seed) => run<Churned>({ task: "churnSlab", slab, exchange, seed }),
+      (_, seed) => runObjects<Churned>({ task: "churnSlab", slab, exchange, seed }),
     );
     while (Atomics.load(exchange.running, 0) < THREADS) await sleep(5);
     await sleep(500);
@@ -313,7 +307,7 @@ describe("a slab under fire", () => {
     using slab = make(COUNT);
     const exchange = makeExchange(700);
     const start = (seed: number, busy = false): Thread<Churned> =>
-      run<Churned>({ task: "churnSlab", slab, exchange, seed, busy });
+      runObjects<Churned>({ task: "churnSlab", slab, exchange, seed, busy });
     // Deno cannot end a thread that never comes back to its event loop.
     const victims = Array.from({ length: 4 }, (_, seed) => start(seed, !onDeno));
     const threads = Array.from({ length: 2 }, (_, seed) => start(seed + 50));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
 import {
@@ -14,23 +14,13 @@ import {
   sharedBuffer,
   topology,
 } from "../../mod.ts";
-import { native } from "../../lib/runtime/native.ts";
 import { runModule, sibling } from "../support/checkout.ts";
 import { notInGate } from "../support/extent.ts";
 import { throwsCode } from "../support/errors.ts";
-import { MemoryLimit } from "../support/memory_limit.ts";
+import { MemoryLimit, oomKills } from "../support/memory_limit.ts";
 import { bytesByNode, readNumaMaps } from "../support/numa_maps.ts";
+import { liveMappings } from "../support/mappings.ts";
 import type { HeapReport } from "../workers/heap.ts";
-
-function liveMappings(): number {
-  const out = new BigUint64Array(4);
-  native().calls.nk_mapping_stats(out);
-  return Number(out[0]);
-}
-
-function oomKills(): number {
-  return Number(/^oom_kill (\d+)$/m.exec(readFileSync("/proc/vmstat", "utf8"))?.[1]);
-}
 
 const bound = (node: number) =>
   readNumaMaps().filter(({ policy }) => new RegExp(`^bind(=static)?:${node}$`).test(policy));

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import {
@@ -15,7 +14,6 @@ import {
   Slab,
   topology,
 } from "../../mod.ts";
-import { native } from "../../lib/runtime/native.ts";
 import { pinThread } from "../../lib/sched/pin.ts";
 import { threadAffinity } from "../../lib/topology/load.ts";
 import { ArrayModel, arrayShape, arrayStep } from "../support/array_model.ts";
@@ -24,6 +22,8 @@ import { arenasOf, nodesInMaps } from "../support/copies.ts";
 import { throwsCode } from "../support/errors.ts";
 import { bytesByNode, readNumaMaps } from "../support/numa_maps.ts";
 import { PoolModel, poolStep } from "../support/object_models.ts";
+import { liveMappings } from "../support/mappings.ts";
+import { oomKills } from "../support/memory_limit.ts";
 import type { UnevenReport, UnevenTask } from "../workers/uneven.ts";
 
 const MIB = 2 ** 20;
@@ -40,16 +40,6 @@ const PAGE_BYTES: Record<PageKind, number> = {
   ...{ "4k": 4096, thp: 2 * MIB, "2m": 2 * MIB, "1g": 1024 * MIB },
 };
 const SEED = 20_260;
-
-function liveMappings(): number {
-  const out = new BigUint64Array(4);
-  native().calls.nk_mapping_stats(out);
-  return Number(out[0]);
-}
-
-function oomKills(): number {
-  return Number(/^oom_kill (\d+)$/m.exec(readFileSync("/proc/vmstat", "utf8"))?.[1]);
-}
 
 /** Bytes by node of the mappings that are bound to a node, in pages of that size. */
 function boundBytes(node: number, pageBytes: number): [number, number][] {

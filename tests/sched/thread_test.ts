@@ -11,12 +11,13 @@ import {
   type Thread,
   topology,
 } from "../../mod.ts";
-import { native } from "../../lib/runtime/native.ts";
 import { cannotSend } from "../../lib/sched/message.ts";
 import { threadAffinity } from "../../lib/topology/load.ts";
 import { onDeno, onNode20, sibling } from "../support/checkout.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { noPolicies } from "../support/policies.ts";
+import { mappingStats } from "../support/mappings.ts";
+import { reaches, sharedWords } from "../support/words.ts";
 import type { Task } from "../workers/basic.ts";
 
 const basic = sibling(import.meta.url, "../workers/basic");
@@ -24,18 +25,6 @@ const basic = sibling(import.meta.url, "../workers/basic");
 function run<Result>(args: Task, options: LaunchOptions = {}): Thread<Result> {
   return launch<Result>(basic, { ...options, args });
 }
-
-function stats(): { live: number; retired: number } {
-  const out = new BigUint64Array(4);
-  native().calls.nk_mapping_stats(out);
-  return { live: Number(out[0]), retired: Number(out[2]) };
-}
-
-async function until(word: Int32Array, value: number): Promise<void> {
-  while (Atomics.load(word, 0) !== value) await sleep(1);
-}
-
-const shared = (): Int32Array<SharedArrayBuffer> => new Int32Array(new SharedArrayBuffer(4));
 
 describe("launch", () => {
   afterEach(async () => {
@@ -86,11 +75,11 @@ describe("launch", () => {
   );
 
   it("brings arenas to life in results", { skip: noPolicies }, async () => {
-    const { live } = stats();
+    const { live } = mappingStats();
     const { made } = await run<{ made: Arena[] }>({ task: "makeArena" }).join();
     using arena = made[0] as Arena;
     assert.deepEqual([...arena.bytes.subarray(0, 4)], [1, 2, 3, 4]);
-    assert.equal(stats().live, live + 1);
+    assert.equal(mappingStats().live, live + 1);
   });
 
   it("rejects join with what the thread threw", async () => {
@@ -169,9 +158,9 @@ describe("arenas between threads", () => {
     arena.alloc(16);
     await rejectsCode(run({ task: "fill", arena }).join(), "EBUSY", /unclaim/);
     arena.unclaim();
-    const started = shared();
+    const started = sharedWords(1);
     const thread = run({ task: "hang", arena, started });
-    await until(started, 1);
+    await reaches(started, 0, 1);
     throwsCode(() => arena.alloc(16), "EBUSY");
     assert.equal(await thread.terminate(), true);
     assert.equal(arena.alloc(16), 32);
@@ -182,22 +171,22 @@ describe("arenas between threads", () => {
     "outlive the thread that made them, and die with the last one",
     { skip: noPolicies },
     async () => {
-      const { live } = stats();
+      const { live } = mappingStats();
       const arena = Arena.create({ node: 0, size: 4096 });
-      const started = shared();
+      const started = sharedWords(1);
       const thread = run<number[]>({ task: "useAfter", arena, started });
-      await until(started, 1);
+      await reaches(started, 0, 1);
       arena.destroy();
-      assert.equal(stats().live, live + 1);
+      assert.equal(mappingStats().live, live + 1);
       Atomics.store(started, 0, 2);
       assert.deepEqual(await thread.join(), [80, 0]);
-      assert.equal(stats().live, live);
+      assert.equal(mappingStats().live, live);
     },
   );
 
   it("are refused to a thread that comes too late", { skip: noPolicies }, async () => {
     const arena = Arena.create({ node: 0, size: 4096 });
-    const started = shared();
+    const started = sharedWords(1);
     const thread = run({ task: "attachLate", handle: arena.toHandle(), started });
     arena.destroy();
     Atomics.store(started, 0, 1);
@@ -208,42 +197,44 @@ describe("arenas between threads", () => {
   it("survive a thread that transferred the buffer", transfers, async () => {
     const arena = Arena.create({ node: 0, size: 4096 });
     assert.equal(await run({ task: "transferAway", arena }).join(), 8192);
-    const { retired } = stats();
+    const { retired } = mappingStats();
     arena.bytes.fill(1);
     arena.destroy();
-    assert.equal(stats().retired, retired + 1);
+    assert.equal(mappingStats().retired, retired + 1);
   });
 });
 
 describe("thread.terminate", () => {
   it("ends a waiting thread and accounts for what it held", { skip: noPolicies }, async () => {
-    const { live, retired } = stats();
+    const { live, retired } = mappingStats();
     for (let round = 0; round < 5; round++) {
       const arena = Arena.create({ node: 0, size: 4096 });
-      const started = shared();
+      const started = sharedWords(1);
       const thread = run({ task: "hang", arena, started });
-      await until(started, 1);
+      await reaches(started, 0, 1);
       assert.equal(await thread.terminate(), true);
       arena.destroy();
       await rejectsCode(thread.join(), "ETERMINATED", /was terminated/);
       assert.equal(await thread.terminate(), true, "twice is no fault");
     }
-    assert.deepEqual(stats(), { live, retired });
+    assert.deepEqual(mappingStats(), { live, retired });
   });
 
   it("ends a busy thread, or says that it could not", { skip: noPolicies }, async () => {
-    const { live } = stats();
+    const { live } = mappingStats();
     const arena = Arena.create({ node: 0, size: 4096 });
-    const started = shared();
+    const started = sharedWords(1);
     const thread = run({ task: "spin", arena, started });
-    await until(started, 1);
+    await reaches(started, 0, 1);
     // Deno cannot stop a loop that never comes back (docs/runtimes.md).
     assert.equal(await thread.terminate({ timeoutMs: 500 }), !onDeno);
     arena.destroy();
-    if (onDeno) assert.equal(stats().live, live + 1, "its memory stays mapped until it ends");
+    if (onDeno) {
+      assert.equal(mappingStats().live, live + 1, "its memory stays mapped until it ends");
+    }
     assert.equal(await thread.terminate({ timeoutMs: 120_000 }), true);
     await rejectsCode(thread.join(), "ETERMINATED");
-    assert.equal(stats().live, live);
+    assert.equal(mappingStats().live, live);
   });
 
   it("keeps what its function makes of it from join", { skip: noPolicies }, async () => {

@@ -5,6 +5,7 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { launch, Mutex, type Thread } from "../../mod.ts";
 import { sibling } from "../support/checkout.ts";
+import { reaches, sharedWords } from "../support/words.ts";
 import { HOLD, type HolderTask, type Holding, STATES } from "./holder.ts";
 
 /** What came of it. */
@@ -19,10 +20,6 @@ export interface Terminations {
 
 const module = sibling(import.meta.url, "./holder");
 
-async function reaches(words: Int32Array, index: number, value: number): Promise<void> {
-  while (Atomics.load(words, index) < value) await sleep(0);
-}
-
 /**
  * Terminates holders.
  *
@@ -33,7 +30,7 @@ async function reaches(words: Int32Array, index: number, value: number): Promise
 export async function terminateHolders(count: number): Promise<Terminations> {
   const lock = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
   const other = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
-  const words = new Int32Array(new SharedArrayBuffer(HOLD.words * 4));
+  const words = sharedWords(HOLD.words);
   const start = (holding: Holding | "heir"): Thread =>
     launch(module, { args: { holding, lock, other, words } satisfies HolderTask });
   // Deno cannot stop a thread that is busy or asleep in the user's own code.

@@ -26,6 +26,7 @@ import { MutexCore } from "../../lib/sync/locks/mutex_core.ts";
 import { TicketCore } from "../../lib/sync/locks/ticket_core.ts";
 import { RwCore } from "../../lib/sync/readers/rw_core.ts";
 import { RwSpinCore } from "../../lib/sync/readers/rw_spin_core.ts";
+import { sharedWords } from "./words.ts";
 
 /** What all locks can do, those between processes included. */
 export type AnyLock = Lock | SharedMutex;
@@ -103,13 +104,9 @@ type CoreClass<Core> =
   & { words(shape: Shape): number }
   & (new (words: Int32Array, shape: Shape, option?: number) => Core);
 
-function words(count: number): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(count * 4));
-}
-
 function algorithm<Core>(type: CoreClass<Core>): Algorithm<Core> {
   return {
-    make: (shape, option) => new type(words(type.words(shape)), shape, option),
+    make: (shape, option) => new type(sharedWords(type.words(shape)), shape, option),
   };
 }
 
@@ -120,10 +117,10 @@ const cohort: Algorithm<CohortCore> = {
     const seats = { threads: domains, domains };
     const locals = Array.from(
       { length: domains },
-      () => new McsCore(words(McsCore.words(shape)), shape),
+      () => new McsCore(sharedWords(McsCore.words(shape)), shape),
     );
-    const global = new TicketCore(words(TicketCore.words(seats)), seats);
-    return new CohortCore(words(CohortCore.words(domains)), global, locals, passes);
+    const global = new TicketCore(sharedWords(TicketCore.words(seats)), seats);
+    return new CohortCore(sharedWords(CohortCore.words(domains)), global, locals, passes);
   },
 };
 

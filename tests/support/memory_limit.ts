@@ -1,5 +1,5 @@
 /**
- * Child processes under a memory limit of the kernel's, where the system allows that.
+ * Child processes under a memory limit of the kernel's, where the system allows that, and what it kills for memory.
  */
 import { readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
@@ -54,4 +54,9 @@ export class MemoryLimit implements Disposable {
   [Symbol.dispose](): void {
     rmdirSync(this.#group.folder);
   }
+}
+
+/** How many processes the kernel has killed for memory since it started. */
+export function oomKills(): number {
+  return Number(/^oom_kill (\d+)$/m.exec(readFileSync("/proc/vmstat", "utf8"))?.[1]);
 }

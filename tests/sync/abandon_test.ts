@@ -21,6 +21,7 @@ import { claimWaiter } from "../../lib/wait/thread_waiter.ts";
 import { sibling } from "../support/checkout.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { type AnyLock, EXCLUSIVE, type LockSide, READ, SIDES } from "../support/locks.ts";
+import { reaches } from "../support/words.ts";
 import { type AbandonTask, outcome } from "../workers/abandoner.ts";
 
 const module = sibling(import.meta.url, "../workers/abandoner");
@@ -57,10 +58,6 @@ function arenaFor(name = ""): Arena {
 }
 
 const run = (args: AbandonTask): Thread<string> => launch<string>(module, { args });
-
-async function reaches(words: Int32Array, at: number, value: number): Promise<void> {
-  while (Atomics.load(words, at) < value) await sleep(1);
-}
 
 /** Has a thread hold something, others wait for it, and looks what becomes of them. */
 async function abandon(

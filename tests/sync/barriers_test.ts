@@ -15,28 +15,16 @@ import { ONCE_BUSY, ONCE_DONE, ONCE_RUN, OnceCore } from "../../lib/sync/barrier
 import type { Shape } from "../../lib/shared/shape.ts";
 import { claimWaiter } from "../../lib/wait/thread_waiter.ts";
 import { LINE_WORDS } from "../../lib/wait/waiter.ts";
-import { Arena, Barrier, Latch, launch, type NumaError, Once, type Thread } from "../../mod.ts";
-import { sibling } from "../support/checkout.ts";
+import { Arena, Barrier, Latch, type NumaError, Once } from "../../mod.ts";
 import { counting } from "../support/counting.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { noPolicies } from "../support/policies.ts";
 import { FakeProcess, FakeWait, type FakeWaiter } from "../support/waiters.ts";
-import { type PrimitiveTask, WORD } from "../workers/primitives.ts";
+import { runPrimitives } from "../support/launches.ts";
+import { reaches, sharedWords } from "../support/words.ts";
+import { WORD } from "../workers/primitives.ts";
 
-const module = sibling(import.meta.url, "../workers/primitives");
 const SHAPE: Shape = { threads: 6, domains: 2 };
-
-function run(args: PrimitiveTask): Thread<number> {
-  return launch<number>(module, { args });
-}
-
-function shared(words: number): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(words * 4));
-}
-
-async function reaches(words: Int32Array, word: number, value: number): Promise<void> {
-  while (Atomics.load(words, word) < value) await sleep(1);
-}
 
 /** Four threads of one domain. */
 function four(process: FakeProcess): [FakeWaiter, FakeWaiter, FakeWaiter, FakeWaiter] {
@@ -82,7 +70,7 @@ describe("BarrierCore", () => {
     core: BarrierCore;
     parties: Party[];
   } {
-    const words = shared(BarrierCore.words(SHAPE));
+    const words = sharedWords(BarrierCore.words(SHAPE));
     BarrierCore.init(words, domains.length);
     const core = new BarrierCore(words, SHAPE);
     const process = new FakeProcess();
@@ -231,7 +219,7 @@ describe("BarrierCore", () => {
 
 describe("LatchCore", () => {
   it("opens at 0 for good", () => {
-    const words = shared(LatchCore.words(SHAPE));
+    const words = sharedWords(LatchCore.words(SHAPE));
     LatchCore.init(words, 3);
     const core = new LatchCore(words, SHAPE);
     const process = new FakeProcess();
@@ -256,7 +244,7 @@ describe("LatchCore", () => {
 
 describe("OnceCore", () => {
   it("is run by one, and by the next when that one fails or dies", () => {
-    const core = new OnceCore(shared(OnceCore.words(SHAPE)), SHAPE);
+    const core = new OnceCore(sharedWords(OnceCore.words(SHAPE)), SHAPE);
     const process = new FakeProcess();
     // Who ends a run wakes in the order of slots.
     const [fourth, third, second, first] = four(process);
@@ -286,10 +274,10 @@ describe("Barrier", () => {
   it("keeps threads in step", async () => {
     const [parties, times] = [4, 300];
     const barrier = make(parties);
-    const words = shared(8);
+    const words = sharedWords(8);
     const threads = Array.from(
       { length: parties },
-      () => run({ task: "steps", barrier, parties, times, words }),
+      () => runPrimitives({ task: "steps", barrier, parties, times, words }),
     );
     for (const thread of threads) await thread.join();
     assert.deepEqual([words[WORD.leaders], words[WORD.late]], [times, 0]);
@@ -298,8 +286,8 @@ describe("Barrier", () => {
 
   it("is passed by waits that do not block, too", async () => {
     const barrier = make(3);
-    const words = shared(8);
-    const thread = run({ task: "meet", barrier, times: 5, words });
+    const words = sharedWords(8);
+    const thread = runPrimitives({ task: "meet", barrier, times: 5, words });
     for (let phase = 0; phase < 5; phase++) {
       const leaders = await Promise.all([barrier.waitAsync(), barrier.waitAsync()]);
       assert.ok(leaders.filter(Boolean).length <= 1);
@@ -311,8 +299,8 @@ describe("Barrier", () => {
     const barrier = make(3);
     throwsCode(() => barrier.wait(), "EWOULDBLOCK");
     assert.equal(barrier.broken, false, "who may not block has not come");
-    const words = shared(8);
-    const thread = run({ task: "meet", barrier, times: 1, words });
+    const words = sharedWords(8);
+    const thread = runPrimitives({ task: "meet", barrier, times: 1, words });
     await reaches(words, WORD.there, 1);
     await rejectsCode(barrier.waitAsync({ timeoutMs: 20 }), "ETIMEDOUT");
     await rejectsCode(thread.join(), "ETIMEDOUT");
@@ -326,22 +314,24 @@ describe("Barrier", () => {
 
   it("tells the others when a thread dies", async () => {
     const barrier = make(2);
-    const words = shared(8);
-    const thread = run({ task: "meet", barrier, times: 1, dies: true, words });
+    const words = sharedWords(8);
+    const thread = runPrimitives({ task: "meet", barrier, times: 1, dies: true, words });
     await barrier.waitAsync();
     await assert.rejects(thread.join(), /died on its way/);
     await rejectsCode(barrier.waitAsync({ timeoutMs: 60_000 }), "EOWNERDEAD");
     throwsCode(() => barrier.wait({ block: true }), "EOWNERDEAD");
     barrier.reset();
-    const again = run({ task: "meet", barrier, times: 1, words });
+    const again = runPrimitives({ task: "meet", barrier, times: 1, words });
     await barrier.waitAsync();
     await again.join();
   });
 
   it("tells the others when a thread is terminated, which gives up first", async () => {
     const barrier = make(3);
-    const words = shared(8);
-    const [thread, other] = [1, 2].map(() => run({ task: "meet", barrier, times: 1, words }));
+    const words = sharedWords(8);
+    const [thread, other] = [1, 2].map(() =>
+      runPrimitives({ task: "meet", barrier, times: 1, words })
+    );
     await reaches(words, WORD.there, 2);
     await sleep(20);
     void thread?.terminate();
@@ -405,10 +395,10 @@ describe("Latch and Once", () => {
   it("start together, and do it once", async () => {
     const latch = Latch.create(new SharedArrayBuffer(Latch.bytes()), 5);
     const once = Once.create(new SharedArrayBuffer(Once.bytes()));
-    const words = shared(8);
+    const words = sharedWords(8);
     const threads = Array.from(
       { length: 4 },
-      () => run({ task: "once", latch, once, times: 1, words }),
+      () => runPrimitives({ task: "once", latch, once, times: 1, words }),
     );
     const opened = latch.waitAsync();
     await reaches(words, WORD.there, 4);
@@ -428,9 +418,9 @@ describe("Latch and Once", () => {
 
   it("do it again when a thread dies in the middle", async () => {
     const once = Once.create(new SharedArrayBuffer(Once.bytes()));
-    const words = shared(8);
+    const words = sharedWords(8);
     await assert.rejects(
-      run({ task: "die in the middle", once, times: 1, words }).join(),
+      runPrimitives({ task: "die in the middle", once, times: 1, words }).join(),
       /died in the middle/,
     );
     assert.equal(words[WORD.runs], 1);

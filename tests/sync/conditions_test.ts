@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { ConditionCore } from "../../lib/sync/conditions/condition_core.ts";
 import { EventCountCore } from "../../lib/sync/conditions/event_count_core.ts";
 import { SeqCore } from "../../lib/sync/readers/seq_core.ts";
@@ -10,6 +9,7 @@ import { sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { Crew } from "../support/crew.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
+import { reaches, sharedWords } from "../support/words.ts";
 import type { ConditionsTask } from "../workers/conditions.ts";
 
 // Semaphores have a file of their own, semaphores_test.ts.
@@ -21,20 +21,11 @@ function run(args: ConditionsTask): Thread<number> {
   return launch<number>(module, { args });
 }
 
-function wordsOf(words: number): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(words * 4));
-}
-
-/** Waits until so many threads have begun. */
-async function begun(words: Int32Array, threads: number): Promise<void> {
-  while (Atomics.load(words, 1) < threads) await sleep(1);
-}
-
 describe("EventCountCore and ConditionCore", () => {
   const setup = (): { crew: Crew; members: Waiter[]; core: EventCountCore } => {
     const crew = new Crew();
     const members = [0, 1, 2, 3].map((slot) => crew.member(slot));
-    const core = new EventCountCore(wordsOf(EventCountCore.words(SHAPE)), SHAPE);
+    const core = new EventCountCore(sharedWords(EventCountCore.words(SHAPE)), SHAPE);
     return { crew, members, core };
   };
 
@@ -85,7 +76,7 @@ describe("EventCountCore and ConditionCore", () => {
     const { members, core } = setup();
     const [a, b] = members as [Waiter, Waiter, Waiter, Waiter];
     const condition = new ConditionCore(core);
-    const lock = new SeqCore(wordsOf(LINE_WORDS), SHAPE, 1);
+    const lock = new SeqCore(sharedWords(LINE_WORDS), SHAPE, 1);
     assert.equal(condition.begin(lock, a), false);
     assert.equal(condition.signal(b), false);
     lock.tryAcquire(a);
@@ -106,7 +97,7 @@ describe("EventCount and Condition, in threads", () => {
 
   it("take all that was made, asleep or not", async () => {
     const events = EventCount.create(new SharedArrayBuffer(EventCount.bytes()));
-    const words = wordsOf(2);
+    const words = sharedWords(2);
     const times = 2000;
     const tasks = ["take", "take", "take", "make", "make"] as const;
     const threads = tasks.map((task) => run({ task, events, words, times }));
@@ -131,11 +122,11 @@ describe("EventCount and Condition, in threads", () => {
   it("consume under a mutex what others produce", async () => {
     const lock = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
     const filled = Condition.create(new SharedArrayBuffer(Condition.bytes()));
-    const words = wordsOf(2);
+    const words = sharedWords(2);
     const times = 500;
     const tasks = ["consume", "consume", "produce", "produce"] as const;
     const threads = tasks.map((task) => run({ task, lock, filled, words, times }));
-    await begun(words, 4);
+    await reaches(words, 1, 4);
     for (const thread of threads) await thread.join();
     assert.equal(words[0], 0);
   });

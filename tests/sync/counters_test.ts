@@ -13,32 +13,18 @@ import {
 import { LimitCore } from "../../lib/sync/counters/limit_core.ts";
 import type { Shape } from "../../lib/shared/shape.ts";
 import { LINE_WORDS } from "../../lib/wait/waiter.ts";
-import {
-  Arena,
-  Histogram,
-  launch,
-  LimitedCounter,
-  PartitionedCounter,
-  type Thread,
-} from "../../mod.ts";
+import { Arena, Histogram, launch, LimitedCounter, PartitionedCounter } from "../../mod.ts";
 import { sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { throwsCode } from "../support/errors.ts";
 import { FakeProcess, type FakeWaiter } from "../support/waiters.ts";
-import { type PrimitiveTask, WORD } from "../workers/primitives.ts";
+import { runPrimitives } from "../support/launches.ts";
+import { sharedWords } from "../support/words.ts";
+import { WORD } from "../workers/primitives.ts";
 import type { QuotaTask } from "../workers/quota.ts";
 
-const module = sibling(import.meta.url, "../workers/primitives");
 const quotaModule = sibling(import.meta.url, "../workers/quota");
 const SHAPE: Shape = { threads: 4, domains: 2 };
-
-function run(args: PrimitiveTask): Thread<number> {
-  return launch<number>(module, { args });
-}
-
-function shared(words: number): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(words * 4));
-}
 
 /** Lines that a body changes, by number. */
 function changedLines(words: Int32Array, body: () => void): number[] {
@@ -60,7 +46,7 @@ describe("CounterCore", () => {
       // Often the same way, so that sums get large.
       const runs = fc.array(fc.tuple(slot, n, fc.integer({ min: 1, max: 40 })), { maxLength: 40 });
       fc.assert(fc.property(runs, (runs) => {
-        const words = shared(CounterCore.words(SHAPE, shards));
+        const words = sharedWords(CounterCore.words(SHAPE, shards));
         const process = new FakeProcess();
         const threads = [0, 1, 2, 3].map((slot) => process.thread(slot, slot & 1));
         const cores = threads.map(() => new CounterCore(words, SHAPE, shards));
@@ -77,7 +63,7 @@ describe("CounterCore", () => {
   }
 
   it("goes far beyond 2^32 both ways", () => {
-    const words = shared(CounterCore.words(SHAPE));
+    const words = sharedWords(CounterCore.words(SHAPE));
     const core = new CounterCore(words, SHAPE);
     const me = new FakeProcess().thread(2);
     for (const [n, times] of [[2 ** 30, 20_000], [-(2 ** 30), 45_000], [1, 3]] as const) {
@@ -88,7 +74,7 @@ describe("CounterCore", () => {
 
   it("writes a line of its own, and its anchor seldom", () => {
     for (const shards of ["thread", "domain"] as const satisfies CounterShards[]) {
-      const words = shared(CounterCore.words(SHAPE, shards));
+      const words = sharedWords(CounterCore.words(SHAPE, shards));
       const core = new CounterCore(words, SHAPE, shards);
       const me = new FakeProcess().thread(3, 1);
       assert.deepEqual(changedLines(words, () => core.add(me, 1)), [
@@ -113,7 +99,7 @@ describe("CounterCore", () => {
   });
 
   it("keeps what threads of a slot have added", () => {
-    const words = shared(CounterCore.words(SHAPE));
+    const words = sharedWords(CounterCore.words(SHAPE));
     const process = new FakeProcess();
     for (let turn = 1; turn <= 3; turn++) {
       const me = process.thread(1);
@@ -134,7 +120,7 @@ describe("LimitCore", () => {
       what: fc.constantFrom("add", "add", "sub", "die"),
     });
     fc.assert(fc.property(fc.array(op, { maxLength: 60 }), (ops) => {
-      const words = shared(LimitCore.words(SHAPE));
+      const words = sharedWords(LimitCore.words(SHAPE));
       LimitCore.init(words, LIMIT, 4);
       const process = new FakeProcess();
       const threads = [0, 1, 2, 3].map((slot) => process.thread(slot));
@@ -161,7 +147,7 @@ describe("LimitCore", () => {
   });
 
   it("touches its own line alone, but for once a batch", () => {
-    const words = shared(LimitCore.words(SHAPE));
+    const words = sharedWords(LimitCore.words(SHAPE));
     LimitCore.init(words, 1_000_000, 100);
     const core = new LimitCore(words, SHAPE);
     const me = new FakeProcess().thread(2);
@@ -205,7 +191,7 @@ describe("HistogramCore", () => {
   const BUCKETS: Buckets = { precision: 3, bits: 10 };
 
   it("counts beyond 2^32, on a line of its own", () => {
-    const words = shared(HistogramCore.words(SHAPE, BUCKETS));
+    const words = sharedWords(HistogramCore.words(SHAPE, BUCKETS));
     const core = new HistogramCore(words, SHAPE, BUCKETS);
     const me = new FakeProcess().thread(1);
     core.record(me, 5);
@@ -280,11 +266,11 @@ describe("PartitionedCounter", () => {
     it(`loses nothing that four threads add, shards of ${shards}s`, async () => {
       using arena = Arena.create({ node: 0, size: "256 KiB" });
       const counter = PartitionedCounter.create(arena, { shards });
-      const words = shared(8);
+      const words = sharedWords(8);
       const [n, times] = [2 ** 17 + 1, 50_000];
       const threads = Array.from({ length: 4 }, (_, index) => {
         const sign = index % 4 === 3 ? -1 : 1;
-        return run({ task: "add", counter, n: sign * n, times, words });
+        return runPrimitives({ task: "add", counter, n: sign * n, times, words });
       });
       // What is read meanwhile is something that was added up to then.
       for (let turn = 0; turn < 5; turn++) {
@@ -302,8 +288,8 @@ describe("PartitionedCounter", () => {
     const counter = make();
     for (let round = 0; round < 2; round++) {
       const before = counter.value();
-      const words = shared(8);
-      const thread = run({ task: "add", counter, n: 3, times: 2 ** 24, words });
+      const words = sharedWords(8);
+      const thread = runPrimitives({ task: "add", counter, n: 3, times: 2 ** 24, words });
       while (counter.value() === before) await sleep(1);
       // On Deno a busy loop cannot be terminated: it goes on to its end.
       void thread.terminate();
@@ -442,11 +428,11 @@ describe("Histogram", () => {
   it("loses nothing that threads record, while windows are taken", async () => {
     using arena = Arena.create({ node: 0, size: "2 MiB" });
     const histogram = Histogram.create(arena);
-    const words = shared(8);
+    const words = sharedWords(8);
     const times = 30_000;
     const threads = Array.from(
       { length: 4 },
-      () => run({ task: "record", histogram, times, words }),
+      () => runPrimitives({ task: "record", histogram, times, words }),
     );
     let counted = 0;
     while (Atomics.load(words, WORD.there) < 4 || counted < 4 * times) {

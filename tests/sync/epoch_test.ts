@@ -7,6 +7,7 @@ import { sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { Crew } from "../support/crew.ts";
 import { throwsCode } from "../support/errors.ts";
+import { sharedWords } from "../support/words.ts";
 import type { EpochTask } from "../workers/epoch.ts";
 
 const module = sibling(import.meta.url, "../workers/epoch");
@@ -16,14 +17,10 @@ function run(args: EpochTask): Thread<number> {
   return launch<number>(module, { args });
 }
 
-function wordsOf(words: number): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(words * 4));
-}
-
 describe("EpochCore", () => {
   const setup = (): { a: Waiter; b: Waiter; crew: Crew; words: Int32Array; core: EpochCore } => {
     const crew = new Crew();
-    const words = wordsOf(EpochCore.words(SHAPE));
+    const words = sharedWords(EpochCore.words(SHAPE));
     return { a: crew.member(0), b: crew.member(1), crew, words, core: new EpochCore(words, SHAPE) };
   };
 
@@ -98,7 +95,7 @@ describe("readers in an Epoch, in threads", () => {
 
   it("find no block reused that they look at", async () => {
     const epoch = Epoch.create(new SharedArrayBuffer(Epoch.bytes()));
-    const words = wordsOf(3);
+    const words = sharedWords(3);
     const tasks = ["follow", "follow", "replace"] as const;
     const threads = tasks.map((task) => run({ task, epoch, words, times: 3000 }));
     for (const thread of threads) await thread.join();

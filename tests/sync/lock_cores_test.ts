@@ -9,12 +9,11 @@ import { counting } from "../support/counting.ts";
 import { coreName, type LockRow, LOCKS } from "../support/locks.ts";
 import { traffic } from "../support/traffic.ts";
 import { acquire, FakeProcess, type FakeWait, type FakeWaiter } from "../support/waiters.ts";
+import { sharedWords } from "../support/words.ts";
 
 // The algorithms over plain words. Threads are objects here, and go on when the test says so.
 
 const SHAPE: Shape = { threads: 8, domains: 2 };
-
-const words = (count: number): Int32Array => new Int32Array(new SharedArrayBuffer(count * 4));
 
 /** What one thread holds at a time. */
 function coreOf({ core }: LockRow, shape: Shape, option?: number): LockCore {
@@ -331,7 +330,7 @@ for (const row of LOCKS) {
 describe("TicketCore", () => {
   it("goes on where its 16-bit numbers wrap", () => {
     const process = new FakeProcess();
-    const core = new TicketCore(words(TicketCore.words(SHAPE)), SHAPE);
+    const core = new TicketCore(sharedWords(TicketCore.words(SHAPE)), SHAPE);
     const [first, second] = [process.thread(0), process.thread(1)];
     for (let round = 0; round < 65_530; round++) {
       core.begin(first);

@@ -1,30 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
-import { Arena, launch, type LockOptions, type NumaError, type Thread } from "../../mod.ts";
+import { Arena, type LockOptions, type NumaError } from "../../mod.ts";
 import { decode } from "../../lib/base/handle.ts";
 import { createRegion } from "../../lib/shared/region.ts";
 import { Lock } from "../../lib/sync/locks/lock.ts";
 import type { LockCore } from "../../lib/sync/locks/lock_core.ts";
 import type { Wait, Waiter } from "../../lib/wait/waiter.ts";
-import { sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
+import { checkExcludesAsync, checkHeldByOne } from "../support/lock_checks.ts";
 import { EXCLUSIVE, type LocalSide } from "../support/locks.ts";
-import type { LockTask } from "../workers/locks.ts";
+import { runLocks } from "../support/launches.ts";
+import { reaches, sharedWords } from "../support/words.ts";
 
 // The locks as everybody uses them, in real threads; lock_cores_test.ts has their algorithms.
-
-const module = sibling(import.meta.url, "../workers/locks");
-
-function run(args: LockTask): Thread<number> {
-  return launch<number>(module, { args });
-}
-
-/** Resolves when a word has got there. */
-async function reaches(words: Int32Array, index: number, value: number): Promise<void> {
-  while (Atomics.load(words, index) < value) await sleep(1);
-}
 
 /** Lets so many threads go on at the same time. */
 async function start(words: Int32Array, threads: number): Promise<void> {
@@ -32,8 +21,6 @@ async function start(words: Int32Array, threads: number): Promise<void> {
   Atomics.store(words, 2, 1);
   Atomics.notify(words, 2);
 }
-
-const shared = (): Int32Array => new Int32Array(new SharedArrayBuffer(16));
 
 /** A thread's turns: a lock that is handed on takes a context switch each. */
 const turnsOf = ({ row }: LocalSide, many: number): number => row.overtaken < Infinity ? 150 : many;
@@ -45,21 +32,7 @@ function testLock(side: LocalSide): void {
 
   it("is held by one at a time, and given back once", () => {
     const lock = make();
-    assert.equal(lock.held, false);
-    {
-      using guard = lock.acquire();
-      assert.equal(guard.ownerDied, false);
-      assert.equal(lock.held, true);
-      throwsCode(() => lock.acquire(), "EDEADLK");
-      throwsCode(() => lock.tryAcquire(), "EDEADLK");
-    }
-    assert.equal(lock.held, false);
-    throwsCode(() => lock.release(), "EOWNER");
-    const guard = lock.tryAcquire();
-    assert.ok(guard);
-    guard.release();
-    guard.release();
-    assert.equal(lock.held, false);
+    checkHeldByOne(lock);
     assert.equal(lock.markConsistent(), false);
   });
 
@@ -109,8 +82,8 @@ function testLock(side: LocalSide): void {
 
   it("does not block the main thread unasked, and times out", async () => {
     const lock = make();
-    const words = shared();
-    const thread = run({ task: "hold", lock, words });
+    const words = sharedWords(4);
+    const thread = runLocks({ task: "hold", lock, words });
     await reaches(words, 1, 1);
     throwsCode(() => lock.acquire(), "EWOULDBLOCK");
     throwsCode(() => lock.acquire({ block: true, timeoutMs: 20 }), "ETIMEDOUT");
@@ -131,15 +104,7 @@ function testLock(side: LocalSide): void {
 
   it("excludes asynchronous waits of one thread from each other", async () => {
     const lock = make();
-    let inside = 0;
-    let most = 0;
-    await Promise.all(Array.from({ length: 10 }, async () => {
-      using _guard = await lock.acquireAsync();
-      most = Math.max(most, ++inside);
-      await sleep(1);
-      inside--;
-    }));
-    assert.equal(most, 1);
+    await checkExcludesAsync(lock);
     assert.equal(lock.tryAcquire() !== undefined, true);
     lock.release();
   });
@@ -168,9 +133,12 @@ function testLock(side: LocalSide): void {
   it("loses no count of four threads, in an arena", async () => {
     using arena = Arena.create({ node: 0, size: "1 MiB" });
     const lock = side.lock(arena, { statistics: true });
-    const words = shared();
+    const words = sharedWords(4);
     const times = turnsOf(side, 2000);
-    const threads = Array.from({ length: 4 }, () => run({ task: "count", lock, words, times }));
+    const threads = Array.from(
+      { length: 4 },
+      () => runLocks({ task: "count", lock, words, times }),
+    );
     await start(words, 4);
     for (const thread of threads) await thread.join();
     assert.equal(words[0], 4 * times);
@@ -179,9 +147,12 @@ function testLock(side: LocalSide): void {
 
   it("loses no count of threads that give up and come back", async () => {
     const lock = make();
-    const words = shared();
+    const words = sharedWords(4);
     const times = 150;
-    const threads = Array.from({ length: 4 }, () => run({ task: "short", lock, words, times }));
+    const threads = Array.from(
+      { length: 4 },
+      () => runLocks({ task: "short", lock, words, times }),
+    );
     await start(words, 4);
     let missed = 0;
     for (const thread of threads) missed += await thread.join();
@@ -194,9 +165,12 @@ function testLock(side: LocalSide): void {
     const lock = make({ statistics: true });
     lock.acquire();
     lock.release();
-    const words = shared();
+    const words = sharedWords(4);
     const times = turnsOf(side, 1000);
-    const threads = Array.from({ length: 2 }, () => run({ task: "count", lock, words, times }));
+    const threads = Array.from(
+      { length: 2 },
+      () => runLocks({ task: "count", lock, words, times }),
+    );
     await start(words, 2);
     for (const thread of threads) await thread.join();
     const report = lock.statistics;
@@ -230,8 +204,8 @@ function testLock(side: LocalSide): void {
 function testRobust(side: LocalSide): void {
   const afterDeath = async (): Promise<{ lock: Lock; words: Int32Array }> => {
     const lock = side.lock();
-    const words = shared();
-    await assert.rejects(run({ task: "die", lock, words }).join(), /died holding/);
+    const words = sharedWords(4);
+    await assert.rejects(runLocks({ task: "die", lock, words }).join(), /died holding/);
     return { lock, words };
   };
 
@@ -256,7 +230,7 @@ function testRobust(side: LocalSide): void {
     await rejectsCode(lock.acquireAsync(), "EOWNERDEAD");
     Atomics.store(words, 2, 1);
     await assert.rejects(
-      run({ task: "count", lock, words }).join(),
+      runLocks({ task: "count", lock, words }).join(),
       (error: NumaError) => error.code === "EOWNERDEAD",
     );
     assert.equal(lock.markConsistent(), true);
@@ -279,11 +253,11 @@ function testRobust(side: LocalSide): void {
 function testBrittle(side: LocalSide): void {
   it("tells all that wait when its owner dies, then and later", async () => {
     const lock = side.lock();
-    const words = shared();
-    await assert.rejects(run({ task: "die", lock, words }).join(), /died holding/);
+    const words = sharedWords(4);
+    await assert.rejects(runLocks({ task: "die", lock, words }).join(), /died holding/);
     const isDead = (error: NumaError): boolean => error.code === "EOWNERDEAD";
     words[1] = 0;
-    const waiters = [1, 2].map(() => run({ task: "count", lock, words }).join());
+    const waiters = [1, 2].map(() => runLocks({ task: "count", lock, words }).join());
     await start(words, 2);
     for (const waiter of waiters) await assert.rejects(waiter, isDead);
     throwsCode(() => lock.acquire({ block: true, timeoutMs: 1000 }), "EOWNERDEAD");

@@ -1,18 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Arena, type Handle, launch, Mutex, type MutexOptions, type Thread } from "../../mod.ts";
-import { sibling } from "../support/checkout.ts";
+import { Arena, type Handle, Mutex, type MutexOptions } from "../../mod.ts";
 import { throwsCode } from "../support/errors.ts";
-import type { LockTask } from "../workers/locks.ts";
+import { runLocks } from "../support/launches.ts";
 
 // What is the Mutex's own, or is the same in all locks; locks_test.ts has the rest.
-
-const module = sibling(import.meta.url, "../workers/locks");
-
-function run(args: LockTask): Thread<number> {
-  return launch<number>(module, { args });
-}
 
 function make(options: MutexOptions = {}): Mutex {
   return Mutex.create(new SharedArrayBuffer(Mutex.bytes(options)), options);
@@ -65,7 +58,10 @@ describe("Mutex", () => {
       const lock = place === "an arena" ? Mutex.create(arena) : make();
       const words = new Int32Array(new SharedArrayBuffer(16));
       const times = 20_000;
-      const threads = Array.from({ length: 8 }, () => run({ task: "count", lock, words, times }));
+      const threads = Array.from(
+        { length: 8 },
+        () => runLocks({ task: "count", lock, words, times }),
+      );
       while (Atomics.load(words, 1) < 8) await sleep(1);
       Atomics.store(words, 2, 1);
       Atomics.notify(words, 2);

@@ -7,14 +7,11 @@ import type { LockCore } from "../../lib/sync/locks/lock_core.ts";
 import { ID_MASK, LINE_WORDS, type Waiter } from "../../lib/wait/waiter.ts";
 import { Crew } from "../support/crew.ts";
 import { coreName, SHARED, type Sides } from "../support/locks.ts";
+import { sharedWords } from "../support/words.ts";
 
 // The algorithms over plain words, one thread after the other; readers_test.ts has the classes, in real threads.
 
 const SHAPE = { threads: 4, domains: 2 };
-
-function wordsOf(words: number): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(words * 4));
-}
 
 for (const row of SHARED) {
   const { core } = row;
@@ -93,7 +90,7 @@ for (const row of SHARED) {
 
 describe("RwCore", () => {
   it("keeps each reader on a line of its own, which no other writes", () => {
-    const words = wordsOf(RwCore.words(SHAPE));
+    const words = sharedWords(RwCore.words(SHAPE));
     const crew = new Crew();
     const lock = new RwCore(words, SHAPE);
     for (let slot = 0; slot < SHAPE.threads; slot++) {
@@ -115,7 +112,7 @@ describe("RwCore", () => {
   it("wakes a sleeping writer when the reader that it waits for leaves, and no sooner", () => {
     const crew = new Crew();
     const [a, b, c] = [crew.member(0), crew.member(1), crew.member(2)];
-    const lock = new RwCore(wordsOf(RwCore.words(SHAPE)), SHAPE);
+    const lock = new RwCore(sharedWords(RwCore.words(SHAPE)), SHAPE);
     lock.read.tryAcquire(a);
     lock.read.tryAcquire(b);
     assert.equal(lock.write.begin(c), false);
@@ -134,7 +131,7 @@ describe("RwCore", () => {
   it("lets sleeping readers in after some writers, and none before them", () => {
     const crew = new Crew();
     const [reader, other] = [crew.member(0), crew.member(1)];
-    const lock = new RwCore(wordsOf(RwCore.words(SHAPE)), SHAPE, 2);
+    const lock = new RwCore(sharedWords(RwCore.words(SHAPE)), SHAPE, 2);
     let [now, next] = [crew.member(2), crew.member(3)];
     assert.ok(lock.write.tryAcquire(now));
     const waits = [reader, other].map((me) => {
@@ -167,7 +164,7 @@ describe("RwCore", () => {
   it("lets sleeping readers in when only newcomers write, as the writer that was woken is slow", () => {
     const crew = new Crew();
     const [reader, slow, quick] = [crew.member(0), crew.member(1), crew.member(2)];
-    const lock = new RwCore(wordsOf(RwCore.words(SHAPE)), SHAPE);
+    const lock = new RwCore(sharedWords(RwCore.words(SHAPE)), SHAPE);
     assert.ok(lock.write.tryAcquire(quick));
     for (const [side, me] of [[lock.read, reader], [lock.write, slow]] as const) {
       assert.equal(side.begin(me), false);
@@ -182,7 +179,7 @@ describe("RwCore", () => {
   it("does not wait for a dead reader, nor for its slot's next user", () => {
     const crew = new Crew();
     const [dead, writer] = [crew.member(1), crew.member(2)];
-    const lock = new RwCore(wordsOf(RwCore.words(SHAPE)), SHAPE);
+    const lock = new RwCore(sharedWords(RwCore.words(SHAPE)), SHAPE);
     lock.read.tryAcquire(dead);
     assert.equal(lock.write.tryAcquire(writer), false);
     crew.dead.add(dead.id);
@@ -194,7 +191,7 @@ describe("RwCore", () => {
   it("does not say that a writer died that had not begun", () => {
     const crew = new Crew();
     const [reader, dead, writer] = [crew.member(0), crew.member(1), crew.member(2)];
-    const lock = new RwCore(wordsOf(RwCore.words(SHAPE)), SHAPE);
+    const lock = new RwCore(sharedWords(RwCore.words(SHAPE)), SHAPE);
     lock.read.tryAcquire(reader);
     assert.equal(lock.write.begin(dead), false);
     lock.write.wait(dead).next(false);
@@ -207,7 +204,7 @@ describe("RwCore", () => {
   it("does not say so either where a reader finds that writer", () => {
     const crew = new Crew();
     const [inside, dead, reader] = [crew.member(0), crew.member(1), crew.member(2)];
-    const lock = new RwCore(wordsOf(RwCore.words(SHAPE)), SHAPE);
+    const lock = new RwCore(sharedWords(RwCore.words(SHAPE)), SHAPE);
     lock.read.tryAcquire(inside);
     assert.equal(lock.write.begin(dead), false);
     lock.write.wait(dead).next(false);
@@ -223,7 +220,7 @@ describe("RwSpinCore", () => {
     assert.equal(RwSpinCore.words(SHAPE), 1);
     const crew = new Crew();
     const [a, b, c] = [crew.member(0), crew.member(1), crew.member(2)];
-    const lock = new RwSpinCore(wordsOf(1), SHAPE);
+    const lock = new RwSpinCore(sharedWords(1), SHAPE);
     lock.read.tryAcquire(a);
     lock.write.begin(b);
     const wait = lock.write.wait(b);
@@ -234,7 +231,7 @@ describe("RwSpinCore", () => {
   });
 
   it("counts no more readers than it has bits for", () => {
-    const words = wordsOf(1);
+    const words = sharedWords(1);
     const lock = new RwSpinCore(words, SHAPE);
     words[0] = ID_MASK;
     assert.equal(lock.read.tryAcquire(new Crew().member(0)), false);
@@ -244,7 +241,7 @@ describe("RwSpinCore", () => {
   it("forgets a writer that died waiting", () => {
     const crew = new Crew();
     const [a, dead] = [crew.member(0), crew.member(1)];
-    const lock = new RwSpinCore(wordsOf(1), SHAPE);
+    const lock = new RwSpinCore(sharedWords(1), SHAPE);
     lock.read.tryAcquire(a);
     lock.write.begin(dead);
     lock.write.wait(dead).next(false);
@@ -262,7 +259,7 @@ describe("SeqCore", () => {
 
   it("reads what was written, whatever the size", () => {
     for (const size of [1, 2, 15, 16]) {
-      const core = new SeqCore(wordsOf(SeqCore.words(SHAPE, size)), SHAPE, size);
+      const core = new SeqCore(sharedWords(SeqCore.words(SHAPE, size)), SHAPE, size);
       const out = new Int32Array(size);
       for (let round = 0; round < 5; round++) {
         const values = Array.from({ length: size }, (_, word) => round * 100 - word);
@@ -275,7 +272,7 @@ describe("SeqCore", () => {
   });
 
   it("goes on where the version wraps", () => {
-    const words = wordsOf(SeqCore.words(SHAPE, 1));
+    const words = sharedWords(SeqCore.words(SHAPE, 1));
     words[0] = 2 ** 31 - 1;
     const core = new SeqCore(words, SHAPE, 1);
     const out = new Int32Array(1);
@@ -288,7 +285,7 @@ describe("SeqCore", () => {
 
   it("is not held up by a writer that stands still or dies half-way", () => {
     const crew = new Crew();
-    const words = wordsOf(SeqCore.words(SHAPE, SIZE));
+    const words = sharedWords(SeqCore.words(SHAPE, SIZE));
     const core = new SeqCore(words, SHAPE, SIZE);
     const [dead, heir] = [crew.member(0), crew.member(1)];
     core.write(new Int32Array(SIZE).fill(1));
@@ -312,7 +309,7 @@ describe("SeqCore", () => {
 
   it("gives up reading when a write comes in between every time, and not before", () => {
     for (const most of [1, READ_TRIES - 1, READ_TRIES]) {
-      const core = new SeqCore(wordsOf(LINE_WORDS), SHAPE, 1);
+      const core = new SeqCore(sharedWords(LINE_WORDS), SHAPE, 1);
       let writes = 0;
       const out = new Proxy(new Int32Array(1), {
         set(): boolean {

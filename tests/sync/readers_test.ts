@@ -6,16 +6,13 @@ import { sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { type Atomics, type LockClass, READ, SHARED, type Sides } from "../support/locks.ts";
+import { sharedWords } from "../support/words.ts";
 import type { ReadersTask } from "../workers/readers.ts";
 
 const module = sibling(import.meta.url, "../workers/readers");
 
 function run(args: ReadersTask): Thread<number> {
   return launch<number>(module, { args });
-}
-
-function shared(words = 16): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(words * 4));
 }
 
 describe("readers and their like, in threads", () => {
@@ -57,7 +54,7 @@ describe("readers and their like, in threads", () => {
   for (const { name, type, shared: { findsDeadReaders } } of SHARED) {
     it(`see whole writes under ${name}, and lose none`, async () => {
       const lock = make(type);
-      const words = shared();
+      const words = sharedWords(2);
       const times = 3000;
       const threads = ["read", "write", "read", "write", "read", "read"].map((task) =>
         run({ task: task as "read", lock, words, times })
@@ -76,7 +73,7 @@ describe("readers and their like, in threads", () => {
       const lock = make(type, options);
       lock.write.acquire().release();
       assert.equal(lock.write.statistics?.handoffsWithin, 0);
-      const words = shared();
+      const words = sharedWords(2);
       const threads = [
         ...[1, 2].map(() => run({ task: "read", lock, words, times: 2000 })),
         ...[1, 2].map(() => run({ task: "write", lock, words, times: 1000 })),
@@ -96,7 +93,10 @@ describe("readers and their like, in threads", () => {
 
     it(`are told by ${name} that a writer died`, async () => {
       const lock = make(type);
-      await assert.rejects(run({ task: "die", lock, words: shared(), times: 1 }).join(), /died/);
+      await assert.rejects(
+        run({ task: "die", lock, words: sharedWords(2), times: 1 }).join(),
+        /died/,
+      );
       throwsCode(() => lock.read.acquire({ block: true }), "EOWNERDEAD");
       await rejectsCode(lock.read.acquireAsync(), "EOWNERDEAD");
       {
@@ -110,7 +110,7 @@ describe("readers and their like, in threads", () => {
     if (!findsDeadReaders) continue;
     it(`do not wait for a dead reader of a ${name}`, async () => {
       const lock = make(type);
-      const args = { lock, words: shared(), times: 1 };
+      const args = { lock, words: sharedWords(2), times: 1 };
       await assert.rejects(run({ task: "die reading", ...args }).join(), /died/);
       using guard = lock.write.acquire({ block: true });
       assert.equal(guard.ownerDied, false);
@@ -152,7 +152,7 @@ describe("readers and their like, in threads", () => {
     for (const size of [2, 16]) {
       const memory = new SharedArrayBuffer(SeqLock.bytes({ words: size }));
       const record = SeqLock.create(memory, { words: size });
-      const words = shared();
+      const words = sharedWords(2);
       const tasks = ["look", "put", "look", "put"] as const;
       const threads = tasks.map((task) => run({ task, record, words, times: 5000 }));
       for (const thread of threads) await thread.join();

@@ -3,27 +3,19 @@ import { describe, it } from "node:test";
 import { Semaphore } from "../../lib/sync/conditions/semaphore.ts";
 import { SemaphoreCore } from "../../lib/sync/conditions/semaphore_core.ts";
 import type { Shape } from "../../lib/shared/shape.ts";
-import { Arena, launch, type Thread } from "../../mod.ts";
+import { Arena } from "../../mod.ts";
 import { LINE_WORDS } from "../../lib/wait/waiter.ts";
-import { sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { FakeProcess, FakeWait, type FakeWaiter } from "../support/waiters.ts";
-import { type PrimitiveTask, WORD } from "../workers/primitives.ts";
+import { WORD } from "../workers/primitives.ts";
 import { noPolicies } from "../support/policies.ts";
+import { runPrimitives } from "../support/launches.ts";
+import { sharedWords } from "../support/words.ts";
 
-const module = sibling(import.meta.url, "../workers/primitives");
 const SHAPE: Shape = { threads: 6, domains: 2 };
 /** Word of a semaphore: the next ticket. */
 const TICKETS = LINE_WORDS + 3;
-
-function run(args: PrimitiveTask): Thread<number> {
-  return launch<number>(module, { args });
-}
-
-function shared(words: number): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(words * 4));
-}
 
 /** Four threads of one domain. */
 function four(process: FakeProcess): [FakeWaiter, FakeWaiter, FakeWaiter, FakeWaiter] {
@@ -36,7 +28,7 @@ describe("SemaphoreCore", () => {
     core: SemaphoreCore;
     waits: (me: FakeWaiter, n: number) => FakeWait<boolean>;
   } {
-    const words = shared(SemaphoreCore.words(SHAPE));
+    const words = sharedWords(SemaphoreCore.words(SHAPE));
     SemaphoreCore.init(words, permits, 4, bypass);
     words[TICKETS] = ticket;
     const core = new SemaphoreCore(words, SHAPE);
@@ -179,9 +171,9 @@ describe("Semaphore", () => {
 
   it("lets no more in than there are permits", async () => {
     const semaphore = make(3);
-    const words = shared(8);
+    const words = sharedWords(8);
     const threads = [1, 1, 2, 3].map((n) =>
-      run({ task: "permits", semaphore, n, times: 2_000, words })
+      runPrimitives({ task: "permits", semaphore, n, times: 2_000, words })
     );
     for (const thread of threads) await thread.join();
     assert.ok((words[WORD.most] as number) <= 3);

@@ -10,6 +10,8 @@ import { SharedMutex } from "../../lib/sync/locks/shared_mutex.ts";
 import { checkoutFile, onDeno, sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
+import { checkExcludesAsync, checkHeldByOne } from "../support/lock_checks.ts";
+import { reaches } from "../support/words.ts";
 import type { SharedMutexTask } from "../workers/shared_mutex.ts";
 
 const module = sibling(import.meta.url, "../workers/shared_mutex");
@@ -25,11 +27,6 @@ function make(): { arena: Arena; lock: SharedMutex; words: Int32Array } {
 
 function run(args: SharedMutexTask): Thread<number> {
   return launch<number>(module, { args });
-}
-
-/** Resolves when a word has got there. */
-async function reaches(words: Int32Array, index: number, value: number): Promise<void> {
-  while (Atomics.load(words, index) < value) await sleep(1);
 }
 
 /** Runs the module in another process, on the tests' runtime or another one. */
@@ -60,21 +57,7 @@ describe("SharedMutex", () => {
   it("is held by one at a time, and given back once", () => {
     const { arena, lock } = make();
     using _arena = arena;
-    assert.equal(lock.held, false);
-    {
-      using guard = lock.acquire();
-      assert.equal(guard.ownerDied, false);
-      assert.equal(lock.held, true);
-      throwsCode(() => lock.acquire(), "EDEADLK");
-      throwsCode(() => lock.tryAcquire(), "EDEADLK");
-    }
-    assert.equal(lock.held, false);
-    throwsCode(() => lock.release(), "EOWNER");
-    const guard = lock.tryAcquire();
-    assert.ok(guard);
-    guard.release();
-    guard.release();
-    assert.equal(lock.held, false);
+    checkHeldByOne(lock);
   });
 
   it("is one object in a thread, whatever way it came there", () => {
@@ -181,15 +164,7 @@ describe("SharedMutex", () => {
   it("excludes asynchronous waits of one thread from each other", async () => {
     const { arena, lock } = make();
     using _arena = arena;
-    let inside = 0;
-    let most = 0;
-    await Promise.all(Array.from({ length: 10 }, async () => {
-      using _guard = await lock.acquireAsync();
-      most = Math.max(most, ++inside);
-      await sleep(1);
-      inside--;
-    }));
-    assert.equal(most, 1);
+    await checkExcludesAsync(lock);
     const guard = await lock.acquireAsync();
     assert.equal(lock.held, false);
     throwsCode(() => lock.acquire(), "EDEADLK");

@@ -1,0 +1,21 @@
+/** Threads that the tests of several files start. */
+import { launch, type Thread } from "../../mod.ts";
+import type { LockTask } from "../workers/locks.ts";
+import type { ObjectTask } from "../workers/objects.ts";
+import type { PrimitiveTask } from "../workers/primitives.ts";
+import { sibling } from "./checkout.ts";
+
+/** Starts a thread that uses a lock. */
+export function runLocks(args: LockTask): Thread<number> {
+  return launch<number>(sibling(import.meta.url, "../workers/locks"), { args });
+}
+
+/** Starts a thread that uses a pool or a slab. */
+export function runObjects<Result>(args: ObjectTask): Thread<Result> {
+  return launch<Result>(sibling(import.meta.url, "../workers/objects"), { args });
+}
+
+/** Starts a thread that uses a barrier, a latch, a once, a semaphore or a counter. */
+export function runPrimitives(args: PrimitiveTask): Thread<number> {
+  return launch<number>(sibling(import.meta.url, "../workers/primitives"), { args });
+}
