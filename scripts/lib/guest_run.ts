@@ -5,14 +5,14 @@
  * Each command's stdout and stderr, the reports and the kernel's console have a socket that QEMU inherits.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import * as fs from "node:fs";
 import { constants } from "node:os";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Duplex } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import type { GuestCommand } from "./guest_files.ts";
-import { CommandProgress, GuestLife, type HostTime, type LifeLimits } from "./guest_progress.ts";
+import { CommandProgress, GuestLife, type LifeLimits } from "./guest_progress.ts";
+import { hostTime } from "./host_time.ts";
 
 /** The statuses that are not a command's own. */
 export const EXIT = {
@@ -120,27 +120,6 @@ export function startQemu(
   return spawn("setpriv", ["--pdeathsig", "KILL", "--", qemu, ...args], {
     stdio: ["ignore", "ignore", "pipe", "pipe", "pipe", initramfs, ...pipes],
   });
-}
-
-/** The text of a file of /proc; empty when its process or thread is gone. */
-function readProc(path: string): string {
-  try {
-    return fs.readFileSync(`/proc/${path}`, "utf8");
-  } catch {
-    return "";
-  }
-}
-
-/** What a process has had of the host; nothing when it is gone. Only the threads that live tell how long they waited. */
-function hostTime(pid: number): HostTime {
-  const stat = readProc(`${pid}/stat`);
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const ticks = Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
-  const threads = fields.length < 2 ? [] : fs.readdirSync(`/proc/${pid}/task`);
-  const waits_ns = threads.map((thread) =>
-    Number(readProc(`${pid}/task/${thread}/schedstat`).split(" ")[1] ?? 0)
-  );
-  return { cpu_s: ticks / 100, waited_s: waits_ns.reduce((sum, wait) => sum + wait, 0) / 1e9 };
 }
 
 /** What is known of a command while it runs. */

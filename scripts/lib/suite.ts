@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import process from "node:process";
 import { readJunit, type TestCase } from "./junit.ts";
-import { watchLife } from "./stuck.ts";
+import { watchLife } from "./host_progress.ts";
 
 /** What a suite came to. */
 export interface SuiteResult {
