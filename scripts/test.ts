@@ -1,7 +1,7 @@
 /**
  * The gate: every check and every suite, one line each at the end.
  *
- * scripts/test [--quick | --full | --arm64] [--only NAME]
+ * scripts/test [--quick | --full | --arm64] [--only NAME]...
  */
 import { globSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";

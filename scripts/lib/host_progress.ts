@@ -8,8 +8,8 @@ import { cpuMsOf } from "./proc.ts";
 
 /** How often it is looked. */
 const LOOK_MS = 5000;
-/** How long processes may be without a sign of life. The longest sleep of a test is a tenth of it. */
-const STILL_MS = 300_000;
+/** How long processes, and threads of tests, may be without a sign of life. The longest sleep of a test is a tenth of it. */
+export const STILL_MS = 300_000;
 /** CPU time that counts as a sign of life. What sleepers use that wake up for a moment is less. */
 const MIN_MS = 100;
 

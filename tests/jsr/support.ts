@@ -23,7 +23,7 @@ export function runBeside(
   const env: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: "1", ...options.env };
   delete env["NUMAKIT_LIBRARY"];
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: options.cwd, env, timeout: 900_000 });
+    const child = spawn(program, args, { cwd: options.cwd, env });
     const said = { stdout: "", stderr: "" };
     child.stdout.setEncoding("utf8").on("data", (text: string) => said.stdout += text);
     child.stderr.setEncoding("utf8").on("data", (text: string) => said.stderr += text);

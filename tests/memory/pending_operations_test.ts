@@ -21,7 +21,7 @@ const MIN_CONSUMERS = 12;
 describe("an arena that is destroyed while native code works on its views", () => {
   const { status, signal, stdout, stderr } = runModule(
     sibling(import.meta.url, "../modules/pending"),
-    { env: { ROUNDS }, timeoutMs: 30 * 60_000, again: false },
+    { env: { ROUNDS }, again: false },
   );
 
   it("does not crash the process", () => {

@@ -26,7 +26,7 @@ function compileRefusal(): string | false {
     const { status } = spawnSync(
       checkoutFile(".tools/bin/deno"),
       ["compile", "--quiet", "--no-config", "--output", "empty", "empty.js"],
-      { cwd: folder, timeout: 900_000 },
+      { cwd: folder },
     );
     return status !== 0 && "Deno's runtime for compiled programs cannot be downloaded here";
   } finally {

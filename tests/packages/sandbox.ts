@@ -13,8 +13,6 @@ import { checkoutFile, type Ran } from "../support/checkout.ts";
 /** Names of programs in `.tools/bin`. */
 export type Tool = "bun" | "deno" | "node" | "node20" | "node22" | "node24" | "pnpm";
 
-const TIMEOUT_MS = 900_000;
-
 /** The system's hwloc and libnuma, which numakit's package must not need. */
 function systemLibraries(): string[] {
   const { stdout } = spawnSync("/sbin/ldconfig", ["-p"], { encoding: "utf8" });
@@ -131,7 +129,6 @@ export class Sandbox {
         cwd: options.cwd,
         env: { ...this.#env(tool), ...options.env },
         stdio: ["ignore", "pipe", "pipe"],
-        timeout: TIMEOUT_MS,
       });
       const said = { stdout: "", stderr: "" };
       for (const name of ["stdout", "stderr"] as const) {

@@ -63,7 +63,7 @@ function run(
     execFile(
       process.execPath,
       [...start, ...places, program, feature],
-      { env: { ...process.env, NUMAKIT_LIBRARY: "", ...env }, timeout: 900_000 },
+      { env: { ...process.env, NUMAKIT_LIBRARY: "", ...env } },
       (_error, stdout, stderr) => resolve(stdout || stderr),
     );
   });

@@ -4,6 +4,7 @@
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { launch, Mutex, type Thread } from "../../mod.ts";
+import { STILL_MS } from "../../scripts/lib/host_progress.ts";
 import { sibling } from "../support/checkout.ts";
 import { reaches, sharedWords } from "../support/words.ts";
 import { HOLD, type HolderTask, type Holding, STATES } from "./holder.ts";
@@ -25,7 +26,7 @@ const module = sibling(import.meta.url, "./holder");
  *
  * @param count How many.
  * @returns What came of it.
- * @throws When an heir is not told, or gets nothing within ten seconds.
+ * @throws When a holder cannot be terminated, or the heir fails or gets nothing for five minutes.
  */
 export async function terminateHolders(count: number): Promise<Terminations> {
   const lock = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
@@ -54,9 +55,11 @@ export async function terminateHolders(count: number): Promise<Terminations> {
     await reaches(words, HOLD.wanted, turn + 1);
     if (!await holder.terminate()) throw new Error(`a holder ${holding} could not be terminated`);
     const gone = performance.timeOrigin + performance.now();
-    const deadline = performance.now() + 10_000;
+    // The looking itself is a sign of life to those that watch this process, so that it has to end here.
+    const end = performance.now() + STILL_MS;
     while (Atomics.load(words, HOLD.inherited) <= turn) {
-      if (performance.now() > deadline) throw new Error(`nobody inherits from a holder ${holding}`);
+      if (heir.state === "ended") await heir.join();
+      if (performance.now() > end) throw new Error(`nobody inherits from a holder ${holding}`);
       await sleep(0);
     }
     killed[holding]++;

@@ -43,23 +43,23 @@ export const onNode20: boolean = process.versions.node.startsWith("20.") &&
   !("Bun" in globalThis) &&
   !onDeno;
 
-/** Runs a module in a process of its own, on the runtime of the tests. */
+/**
+ * Runs a module in a process of its own, on the runtime of the tests. It may take as long as it takes: scripts/test watches
+ * the whole suite (scripts/lib/host_progress.ts).
+ */
 export function runModule(
   module: URL,
   options: {
     readonly args?: readonly string[];
     readonly env?: Record<string, string>;
     readonly denoFlags?: readonly string[];
-    /** The longest time that it may take. Default: a minute. */
-    readonly timeoutMs?: number;
     /** Whether it is run once more when Deno crashes at its exit. Default: true. */
     readonly again?: boolean;
     /** A program that runs what it is given, and its own arguments. */
     readonly within?: readonly string[];
   } = {},
 ): Ran {
-  const { args = [], env = {}, denoFlags = ["--allow-all"], within = [] } = options;
-  const { timeoutMs = 900_000, again = true } = options;
+  const { args = [], env = {}, denoFlags = ["--allow-all"], within = [], again = true } = options;
   const flags = onDeno ? ["run", "--no-prompt", ...denoFlags] : [];
   const [program, ...words] = [
     ...within,
@@ -69,7 +69,7 @@ export function runModule(
     const { status, signal, stdout, stderr } = spawnSync(
       program as string,
       words,
-      { env: { ...process.env, ...env }, encoding: "utf8", timeout: timeoutMs },
+      { env: { ...process.env, ...env }, encoding: "utf8" },
     );
     return { status, signal, stdout, stderr };
   };

@@ -88,7 +88,6 @@ function run(command: string): { readonly status: number | null; readonly output
   const { status, stdout, stderr } = spawnSync("sh", ["-c", command], {
     cwd: copy,
     encoding: "utf8",
-    timeout: 900_000,
   });
   return { status, output: `${stdout}${stderr}` };
 }
