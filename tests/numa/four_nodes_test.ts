@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Arena, launch, plan, Policy, topology } from "../../mod.ts";
+import { Arena, launch, Mutex, plan, Policy, topology } from "../../mod.ts";
 import { sibling } from "../support/checkout.ts";
 import { throwsCode } from "../support/errors.ts";
+import { sideFor } from "../support/locks.ts";
 import { terminateHolders } from "../stress/terminations.ts";
 import { bytesByNode, readNumaMaps } from "../support/numa_maps.ts";
 
@@ -33,7 +34,7 @@ describe("a machine with four nodes and one without CPUs", () => {
   });
 
   it("lets a thread inherit a lock from a holder on another node that is terminated", async () => {
-    const { heirs } = await terminateHolders(4);
+    const { heirs } = await terminateHolders(sideFor(Mutex).lock(), 4);
     assert.equal(heirs, 4);
   });
 

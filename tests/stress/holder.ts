@@ -1,7 +1,7 @@
 /**
  * Holds a lock until it is terminated, in one of several ways; or inherits it, over and over.
  */
-import { type Mutex, worker } from "../../mod.ts";
+import { type Lock, type Mutex, worker } from "../../mod.ts";
 
 /** What a holder does when it is terminated. */
 export const STATES = ["in our wait", "at the event loop", "busy", "asleep"] as const;
@@ -21,13 +21,14 @@ export const HOLD = {
 /** What a holder, or the heir, is given. */
 export interface HolderTask {
   readonly holding: Holding | "heir";
-  readonly lock: Mutex;
+  /** A robust one. */
+  readonly lock: Lock;
   /** Another lock, which somebody else holds. */
   readonly other: Mutex;
   readonly words: Int32Array;
 }
 
-function inherit(lock: Mutex, words: Int32Array): number {
+function inherit(lock: Lock, words: Int32Array): number {
   const times = new Float64Array(words.buffer, HOLD.time * 4, 1);
   let heirs = 0;
   for (let turn = 1;; turn++) {

@@ -1,5 +1,5 @@
 /**
- * Tortures all locks for long, and terminates many holders of a mutex:
+ * Tortures all locks for long, and terminates many holders of each that is robust:
  * tests/stress/run.ts [--seconds N] [--threads N] [--terminations N] [--seed N] [--quota CPUS] [--hang SECONDS]
  * [--lock NAME]
  */
@@ -48,12 +48,14 @@ for (const { name, lock, robust } of ms > 0 ? tortured : []) {
   process.stdout.write(`${name}, ${threads} threads: ${JSON.stringify(done)}\n`);
   if (done.violations > 0) process.exitCode = 1;
 }
-if (terminations > 0) {
-  const { killed, heirs, waitsMs } = await terminateHolders(terminations);
+for (const { name, lock } of terminations > 0 ? tortured.filter(({ robust }) => robust) : []) {
+  const { killed, heirs, waitsMs } = await terminateHolders(lock(), terminations);
   const at = (share: number): string =>
     (waitsMs[Math.floor(share * (waitsMs.length - 1))] as number).toFixed(1);
   process.stdout.write(
-    `terminated ${JSON.stringify(killed)}: ${heirs} heirs were told; the next one had the mutex ` +
+    `${name}, terminated ${
+      JSON.stringify(killed)
+    }: ${heirs} heirs were told; the next one had it ` +
       `after ${at(0.5)} ms (median), ${at(0.99)} (p99), ${at(1)} (most)\n`,
   );
   if (heirs !== terminations) process.exitCode = 1;

@@ -1,9 +1,9 @@
 /**
- * Terminates holders of a lock, one after the other, while another thread waits for it, and looks how soon that gets it.
+ * Terminates holders of a robust lock, one after the other, while another thread waits for it, and looks how soon that gets it.
  */
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { launch, Mutex, type Thread } from "../../mod.ts";
+import { launch, type Lock, Mutex, type Thread } from "../../mod.ts";
 import { STILL_MS } from "../../scripts/lib/host_progress.ts";
 import { sibling } from "../support/checkout.ts";
 import { reaches, sharedWords } from "../support/words.ts";
@@ -24,12 +24,12 @@ const module = sibling(import.meta.url, "./holder");
 /**
  * Terminates holders.
  *
+ * @param lock What they hold: free, and robust.
  * @param count How many.
  * @returns What came of it.
  * @throws When a holder cannot be terminated, or the heir fails or gets nothing for five minutes.
  */
-export async function terminateHolders(count: number): Promise<Terminations> {
-  const lock = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
+export async function terminateHolders(lock: Lock, count: number): Promise<Terminations> {
   const other = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
   const words = sharedWords(HOLD.words);
   const start = (holding: Holding | "heir"): Thread =>
