@@ -22,7 +22,7 @@ const ERRNO: Readonly<Record<number, { code: NumaErrorCode; why: string }>> = {
     code: "EABI",
     why: "it was created by another version of numakit, or is not numakit's (EPROTO)",
   },
-  87: { code: "EAGAIN", why: "this process may map no more (EUSERS)" },
+  87: { code: "EAGAIN", why: "this process may not map more (EUSERS)" },
   95: { code: "ENOTSUP", why: "it is switched off on this system (ENOTSUP)" },
   116: { code: "ESTALE", why: "it is gone (ESTALE)" },
 };

@@ -42,7 +42,7 @@ export function registerKind<Type extends Shareable>(
 ): void {
   if (revivers.has(kind)) {
     throw new NumaError("EINVAL", `register a class of handles "${kind}"`, {
-      why: "there is one of that name",
+      why: "another class has that name",
       fix: "Give it another name.",
     });
   }

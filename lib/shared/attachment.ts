@@ -31,11 +31,12 @@ export class Attachment {
    * Checks that the memory is there.
    *
    * @param verb What was asked, as it follows "Cannot".
+   * @param rest What follows the object. Default: nothing.
    * @throws {NumaError} `EDESTROYED`.
    */
-  check(verb: string): void {
+  check(verb: string, rest: string = ""): void {
     if (this.words.length > 0) return;
-    throw destroyedError(`${verb} this ${this.#noun}`);
+    throw destroyedError(`${verb} this ${this.#noun}${rest}`);
   }
 
   /**

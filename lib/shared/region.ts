@@ -321,7 +321,7 @@ function find(data: Record<string, unknown>, action: string): Place {
 
 function refuseHandle(action: string): never {
   throw new NumaError("EINVAL", action, {
-    why: "what the handle shows is something else",
+    why: "the handle refers to an object of another kind",
     fix: "Give what toHandle() returned.",
   });
 }

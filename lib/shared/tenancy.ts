@@ -44,7 +44,7 @@ export function settleIn(object: object, region: Region, title: string, tenant: 
 function arenaError(action: string, why: string): NumaError {
   return new NumaError("EDESTROYED", action, {
     why,
-    fix: "Destroy an arena after what lives in it.",
+    fix: "Destroy the arena after the objects in it.",
   });
 }
 

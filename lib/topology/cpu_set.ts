@@ -354,7 +354,7 @@ export class CpuSet implements Iterable<number> {
   #combine(other: CpuSet, keep: (here: boolean, there: boolean) => boolean): CpuSet {
     if (!CpuSet.#is(other)) {
       throw new NumaError("EINVAL", `combine the CPUs ${this.text} with others`, {
-        why: `the others are ${show(other)}`,
+        why: `other is ${show(other)}`,
         fix: "Give a CpuSet.",
       });
     }

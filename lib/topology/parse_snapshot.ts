@@ -26,7 +26,7 @@ export function parseDescription(json: string, process: ProcessLimits | null): T
     new NumaError("EABI", "read the machine's description", {
       why,
       fix: "The C helper and this source are not of the same version, or the machine is one that " +
-        "nobody has tried: please report it with the output of lstopo.",
+        "numakit has not been tested on: please report it with the output of lstopo.",
       syscall: "nk_topology_export",
       cause,
     });

@@ -67,7 +67,7 @@ export class ParkingLot extends SlotsCore {
       }
     }
     throw new NumaError("EINVAL", action, {
-      why: "what came with it is no parking lot",
+      why: "the parking lot that came with it is invalid",
       fix: "Give what toHandle() returned.",
     });
   }

@@ -102,7 +102,7 @@ describe("Arena.create", () => {
     throwsCode(
       () => Arena.create({ node: 0, size: availableBytes + 2 ** 30 }),
       "ENOMEM",
-      /to give|limit/,
+      /available: some|limit/,
     );
     assert.equal(liveMappings(), live);
   });

@@ -240,7 +240,7 @@ describe("bindings that overlap", () => {
     assert.equal(stdout, "true 1n\n0n true 1048576\n");
     assert.match(
       stderr,
-      /numakit: a binding of .* to nodes 0 was collected and never disposed: .*; it was made\n.*forget/,
+      /numakit: a binding of .* to nodes 0 was collected and never disposed: .*; it was created\n.*forget/,
     );
   });
 });

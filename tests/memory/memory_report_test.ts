@@ -148,7 +148,7 @@ describe("debug mode", () => {
     assert.match(stdout, /^makeForgotten true\n$/, "the report has the stack");
     assert.match(
       stderr,
-      /numakit: forgotten of 1 MiB on node 0 was never destroyed; it was made\n.*makeForgotten/,
+      /numakit: forgotten of 1 MiB on node 0 was never destroyed; it was created\n.*makeForgotten/,
     );
     assert.doesNotMatch(stderr, /remembered/);
   });

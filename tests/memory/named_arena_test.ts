@@ -178,7 +178,7 @@ describe("an arena with a name", () => {
     assert.equal(entries(name).length, 1);
     arena.destroy();
     assert.deepEqual(entries(name), []);
-    throwsCode(() => Arena.open(name), "ESTALE", /never made, or whoever made it is gone/);
+    throwsCode(() => Arena.open(name), "ESTALE", /never created, or its creator has ended/);
     using _next = Arena.create({ node: 0, size: 4096, name });
   });
 
@@ -255,7 +255,7 @@ describe("Arena.open where the other process cannot be reached", () => {
     const finding: Readonly<Record<number, readonly [NumaErrorCode, RegExp]>> = {
       1: ["EACCES", /folder of names, \/.*numakit.*owner \d+, mode \d+.*rm -r/],
       2: ["ESTALE", /no process of this user has an arena called "x"/],
-      6: ["ENOTSUP", /\/proc of this process's own PID namespace/],
+      6: ["ENOTSUP", /\/proc of this process's PID namespace/],
       12: ["ENOMEM", /not enough memory/],
       13: ["EACCES", /not dumpable.*setcap.*AmbientCapabilities/],
       18: ["ENOTSUP", /another PID or time namespace.*--pid container/],
@@ -274,7 +274,7 @@ describe("Arena.open where the other process cannot be reached", () => {
       17: ["EBUSY", /another arena of this user is called "x"/],
       23: ["EAGAIN", /the system has no file descriptor/],
       24: ["EAGAIN", /this process has no file descriptor.*ulimit -n/],
-      117: ["EACCES", /x\.arena is not what numakit makes.*remove it/],
+      117: ["EACCES", /x\.arena is not a file that belongs to this user.*remove it/],
       28: ["ENOMEM", /folder of names, .* is full/],
     };
     for (const [errno, [code, text]] of Object.entries(taking)) {
@@ -282,9 +282,9 @@ describe("Arena.open where the other process cannot be reached", () => {
       assert.deepEqual([error.code, text.test(error.message)], [code, true], error.message);
     }
     const sharing: Readonly<Record<number, readonly [NumaErrorCode, RegExp]>> = {
-      12: ["ENOMEM", /to give/],
+      12: ["ENOMEM", /available: some/],
       24: ["EAGAIN", /file descriptor/],
-      87: ["EAGAIN", /may map no more.*max_map_count/],
+      87: ["EAGAIN", /may not map more.*max_map_count/],
     };
     for (const [errno, [code, text]] of Object.entries(sharing)) {
       const error = explainSharing(-Number(errno), refused);

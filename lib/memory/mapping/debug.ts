@@ -49,7 +49,7 @@ export function callerStack(): string {
  * @param stack Where it was made.
  */
 export function reportLeak(what: string, stack: string): void {
-  write(`${what}; it was made`, stack);
+  write(`${what}; it was created`, stack);
 }
 
 function write(news: string, stack: string): void {
@@ -102,7 +102,7 @@ export function reportAtExit(leftovers: () => readonly Leftover[]): void {
   watched = true;
   builtin("node:process").on("exit", () => {
     for (const leftover of leftovers()) {
-      tell(leftover, "was never destroyed; it was made", leftover.stack);
+      tell(leftover, "was never destroyed; it was created", leftover.stack);
     }
   });
 }

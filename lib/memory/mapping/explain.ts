@@ -73,8 +73,10 @@ function explainRoom(request: Pick<Refused, "node">): Partial<NumaErrorDetails> 
   return {
     why: limited
       ? `the cgroup's memory limit of ${formatBytes(Number(limit[1]))} leaves ` +
-        `${formatBytes(Number(inGroup))} beside a margin for the runtime`
-      : `node ${node} has ${formatBytes(Number(onNode))} to give: some of what is free has to stay`,
+        `${formatBytes(Number(inGroup))} after a margin for the runtime`
+      : `node ${node} has ${
+        formatBytes(Number(onNode))
+      } available: some of its free memory is reserved`,
     fix:
       "Ask for less, use another node, or free memory there: touching more than there is would " +
       "call the OOM killer.",
@@ -121,8 +123,7 @@ export function explainCreate(result: number, request: Refused): NumaError {
     }),
     [ENOLCK]: () => LOCK_FIX,
     [EUSERS]: () => ({
-      why:
-        "this process may map no more: it has all the mappings or addresses that may be numakit's",
+      why: "this process may not map more: numakit has used its share of the mappings or addresses",
       fix:
         "Make fewer and larger arenas, or raise the limits (`sysctl vm.max_map_count`, of which half " +
         "is for arenas; `ulimit -v`).",

@@ -49,7 +49,7 @@ function explainNobody(name: string): Partial<NumaErrorDetails> {
   const { path, contained } = namesFolder();
   return {
     why:
-      `no process of this user has an arena called "${name}": it was never made, or whoever made it is gone` +
+      `no process of this user has an arena called "${name}": it was never created, or its creator has ended` +
       (contained ? `; this is a container, and those of others are not in its ${path}` : ""),
     fix:
       "Start the process that makes it first, and keep it running until all others have opened it.",
@@ -62,14 +62,14 @@ function explainFolder(): Partial<NumaErrorDetails> {
     why:
       `the folder of names, ${path}, is not private to this user: it belongs to another one, or others ` +
       `may look into it (owner ${owner}, mode ${mode.toString(8)})`,
-    fix: `Remove it (as root: \`rm -r ${path}\`); numakit makes it anew, with mode 700.`,
+    fix: `Remove it (as root: \`rm -r ${path}\`); numakit creates it again, with mode 700.`,
   };
 }
 
 function explainEntry(name: string): Partial<NumaErrorDetails> {
   const entry = `${namesFolder().path}/${name}.arena`;
   return {
-    why: `${entry} is not what numakit makes: a file of this user's that nobody else may write to`,
+    why: `${entry} is not a file that belongs to this user and that only this user can write`,
     fix: `Find out what made it, and remove it (\`rm -r ${entry}\`).`,
   };
 }
@@ -104,8 +104,7 @@ const COMMON: Explanations = {
   [EPERM]: () => [EACCES, explainFolder()],
   [EUCLEAN]: (name) => [EACCES, explainEntry(name)],
   [ENXIO]: () => [ENOTSUP, {
-    why:
-      "memory between processes takes a /proc of this process's own PID namespace, and there is none",
+    why: "memory shared between processes needs a /proc of this process's PID namespace",
     fix: "Mount it: `mount -t proc proc /proc` (`unshare --mount-proc`).",
   }],
 };
@@ -127,8 +126,7 @@ const FINDING: Explanations = {
   ...COMMON,
   [ENOENT]: (name) => [ESTALE, explainNobody(name)],
   [EACCES]: () => [EACCES, {
-    why:
-      "the process that made it may not be looked at: it is not dumpable (it has file capabilities, " +
+    why: "its creator may not be inspected: it is not dumpable (it has file capabilities, " +
       "as setcap gives, or changed its user), or /proc hides it",
     fix: "Run both processes as the same user, and give capabilities as ambient ones (setpriv " +
       "--ambient-caps, systemd's AmbientCapabilities, docker run --cap-add) instead of setcap; or grant " +

@@ -147,7 +147,7 @@ export class Mapping {
     const { node, pages, committedBytes, reservedBytes, lock, label, name } = request;
     if (name !== undefined && pages === "thp") {
       throw new NumaError("ENOTSUP", action, {
-        why: "the kernel does not promise transparent hugepages to memory with a name",
+        why: "the kernel does not guarantee transparent hugepages for named memory",
         fix: 'Use pages: ["2m", "4k"].',
         node,
       });
@@ -363,8 +363,8 @@ export class Mapping {
     const whole = Math.ceil(bytes / this.pageBytes) * this.pageBytes;
     if (this.shared && whole !== before) {
       throw new NumaError("ENOTSUP", action, {
-        why: "other processes have it mapped as it is",
-        fix: "Make named arenas as large as they have to be.",
+        why: "other processes have mapped it at this size",
+        fix: "Create a named arena at its full size.",
         node: this.node,
       });
     }

@@ -170,7 +170,7 @@ export class NodeArray<Type extends NodeArrayElementType = NodeArrayElementType>
     }
     if (layout === "blocked" && options.block !== undefined) {
       throw new NumaError("EINVAL", action, {
-        why: 'there is a block, which the layout "blocked" has no use for',
+        why: 'block is given, but only the layout "cyclic" uses it',
         fix: 'Leave it out, or give layout: "cyclic".',
       });
     }

@@ -44,7 +44,7 @@ const ACTION = "pass a barrier";
 function leads(answer: number): boolean {
   if (answer === BARRIER_LEADER) return true;
   if (answer === BARRIER_PASSED) return false;
-  const fix = "See to it that all parties have left it, then call reset().";
+  const fix = "Make sure that all parties have left it, then call reset().";
   if (answer === BARRIER_DIED) {
     throw new NumaError("EOWNERDEAD", ACTION, { why: "a thread that takes part has died", fix });
   }

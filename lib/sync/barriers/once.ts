@@ -16,17 +16,17 @@ import { goneError, settleIn } from "../../shared/tenancy.ts";
 const KIND = defineKind<Once>({
   name: "Once",
   code: 25,
-  title: "a once",
+  title: "a Once",
   accepts: ["threads"],
   words: (shape) => OnceCore.words(shape),
 });
 
-const RUN = "do something once";
+const RUN = "run a Once";
 
 function checkFunction(run: unknown): void {
   if (typeof run === "function") return;
   throw new NumaError("EINVAL", RUN, {
-    why: `what is to be done is ${show(run)}`,
+    why: `run is ${show(run)}`,
     fix: "Give a function.",
   });
 }
@@ -119,7 +119,7 @@ export class Once implements Shareable {
    * `run` throws.
    */
   run(run: () => void, options?: BlockOptions): boolean {
-    this.#attached.check("do");
+    this.#attached.check("run");
     const core = this.#core;
     const me = this.#attached.me;
     if (core.done()) return false;
@@ -129,8 +129,8 @@ export class Once implements Shareable {
     const { holder = me } = this.#turns;
     if (core.runs(me) || (mayBlock && core.runs(holder))) {
       throw new NumaError("EDEADLK", RUN, {
-        why: "this thread is doing it",
-        fix: "Do not ask for it from within; while runAsync is at it, await that.",
+        why: "this thread is performing it already",
+        fix: "Do not call it from within the action; await a pending runAsync.",
       });
     }
     if (blockFor(this.#request, me, options) === ONCE_DONE) return false;
@@ -139,7 +139,7 @@ export class Once implements Shareable {
       const result: unknown = run();
       if (result instanceof Promise) {
         throw new NumaError("EINVAL", RUN, {
-          why: "what is to be done is asynchronous",
+          why: "run is asynchronous",
           fix: "Use runAsync.",
         });
       }
@@ -162,7 +162,7 @@ export class Once implements Shareable {
    * during the wait; `EINVAL`. What `run` throws. The signal's reason if it aborts.
    */
   async runAsync(run: () => void | Promise<void>, options?: WaitOptions): Promise<boolean> {
-    this.#attached.check("do");
+    this.#attached.check("run");
     if (this.#core.done()) return false;
     checkFunction(run);
     const entered = this.#turns.enter(this.#request, options);

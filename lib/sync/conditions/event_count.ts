@@ -190,7 +190,7 @@ export class EventCount implements Shareable {
 function checkTake(take: unknown): void {
   if (typeof take === "function") return;
   throw new NumaError("EINVAL", WAIT, {
-    why: `what takes it is ${show(take)}`,
+    why: `take is ${show(take)}`,
     fix: "Give a function that returns whether it succeeded.",
   });
 }

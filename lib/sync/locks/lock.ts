@@ -178,12 +178,12 @@ export abstract class Lock implements Shareable {
    */
   markConsistent(): boolean {
     const core = this.#core;
-    this.#attached.check("mark consistent");
+    this.#attached.check("mark", " as consistent");
     if (core.ownerDied?.() !== true) return false;
     const { holder = this.#me } = this.#turns;
     if (core.markConsistent?.(this.#me) === true) return true;
     if (core.markConsistent?.(holder) === true) return true;
-    throw new NumaError("EOWNER", `mark ${this.#title} consistent`, {
+    throw new NumaError("EOWNER", `mark ${this.#title} as consistent`, {
       why: "another thread holds it",
       fix: "Call this in the thread that got it from the dead owner.",
     });
@@ -269,8 +269,8 @@ export abstract class Lock implements Shareable {
     this.#turns.withdraw();
     if (this.#turns.holders === 0) return;
     throw new NumaError("EDEADLK", `acquire ${this.#title}`, {
-      why: "this thread holds it by acquireAsync, and would sleep",
-      fix: "Release that first, or await acquireAsync here, too.",
+      why: "an asynchronous call of this thread holds it",
+      fix: "Release its guard first, or use acquireAsync here as well.",
     });
   }
 
@@ -309,7 +309,7 @@ export abstract class Lock implements Shareable {
         : "a thread died while it held it or waited for it",
       fix: robust
         ? "Repair what it guards, then call markConsistent()."
-        : "Make a new one, or use a Mutex, which goes on.",
+        : "Create a new one, or use a Mutex, which survives a dead owner.",
     });
   }
 
@@ -324,7 +324,7 @@ export abstract class Lock implements Shareable {
   #refuseRelease(): never {
     throw new NumaError("EOWNER", `release ${this.#title}`, {
       why: "this thread does not hold it",
-      fix: "Release it once, in the thread that acquired it; what acquireAsync gave, by its guard.",
+      fix: "Release it once, in the thread that acquired it; for acquireAsync, release the guard.",
     });
   }
 }

@@ -258,7 +258,7 @@ export class SharedMutex implements Shareable {
     if (this.#owner === this.#guard) return this.#giveBack();
     throw new NumaError("EOWNER", "release a shared mutex", {
       why: "this thread does not hold it",
-      fix: "Release it once, in the thread that acquired it; what acquireAsync gave, by its guard.",
+      fix: "Release it once, in the thread that acquired it; for acquireAsync, release the guard.",
     });
   }
 
@@ -275,7 +275,7 @@ export class SharedMutex implements Shareable {
    * @throws {NumaError} `EOWNER` this thread does not hold it; `EDESTROYED`.
    */
   markConsistent(): boolean {
-    const action = "mark a shared mutex consistent";
+    const action = "mark a shared mutex as consistent";
     if (this.#arena.destroyed) throw destroyedError(action);
     const words = this.#words;
     for (;;) {

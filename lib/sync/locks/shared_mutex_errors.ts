@@ -67,7 +67,7 @@ export function releaseError(result: number): NumaError {
   const action = "release a shared mutex";
   if (result === ESTALE) return destroyedError(action);
   return new NumaError("EOWNER", action, {
-    why: "somebody has written over it while this thread held it",
+    why: "it was overwritten while this thread held it",
     fix: "Look for code that writes outside of what it was given.",
   });
 }

@@ -72,7 +72,7 @@ class RwSide extends Lock {
       const found = (decode(whole) as Record<string, unknown> | undefined)?.[String(side)];
       if (found instanceof RwSide) return found;
       throw new NumaError("EINVAL", action, {
-        why: "what the handle shows is something else",
+        why: "the handle refers to an object of another kind",
         fix: "Give what toHandle() returned.",
       });
     });

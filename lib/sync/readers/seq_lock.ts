@@ -193,7 +193,7 @@ export class SeqLock implements Shareable {
     this.#check(out, action);
     if (out instanceof Int32Array) return;
     throw new NumaError("EINVAL", action, {
-      why: `it is to go to ${show(out)}`,
+      why: `out is ${show(out)}`,
       fix: "Give an Int32Array.",
     });
   }
