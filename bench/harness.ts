@@ -48,11 +48,11 @@ export interface Row extends Cost {
 /** How long and how often to measure. */
 export interface Effort {
   readonly rounds: number;
-  readonly leastMs: number;
+  readonly minMs: number;
 }
 
-export const FULL: Effort = { rounds: 7, leastMs: 60 };
-export const QUICK: Effort = { rounds: 3, leastMs: 15 };
+export const FULL: Effort = { rounds: 7, minMs: 60 };
+export const QUICK: Effort = { rounds: 3, minMs: 15 };
 
 /** Something to keep results in, so that no engine leaves the work out. */
 export const sink: { value: unknown } = { value: undefined };
@@ -68,9 +68,9 @@ function shuffled<Item>(items: readonly Item[]): Item[] {
 
 async function sample(
   { batch, operations = 1, self, repeats = 10 }: Subject,
-  leastMs: number,
+  minMs: number,
 ): Promise<number[]> {
-  if (batch !== undefined) return await timeBatch(batch, operations, leastMs);
+  if (batch !== undefined) return await timeBatch(batch, operations, minMs);
   const samples: number[] = [];
   for (let turn = 0; turn < repeats; turn++) samples.push(await self?.() ?? NaN);
   return samples;
@@ -96,7 +96,7 @@ export async function compare(
   let valid = true;
   for (let round = 0; round < effort.rounds; round++) {
     for (const subject of shuffled(subjects)) {
-      const { median } = summarizeSamples(await sample(subject, effort.leastMs));
+      const { median } = summarizeSamples(await sample(subject, effort.minMs));
       valid &&= !Number.isNaN(median);
       (medians.get(subject) as number[]).push(median);
       valid &&= currentCpu() === cpu;

@@ -11,7 +11,7 @@
 #include "bench.h"
 
 #define LINE 128
-#define MOST_THREADS 64
+#define MAX_THREADS 64
 
 enum kind { PTHREAD_MUTEX, MCS, SHARED_ADD, OWN_ADD };
 
@@ -29,7 +29,7 @@ static struct {
     _Alignas(LINE) atomic_int phase;
 } lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-static struct node nodes[MOST_THREADS];
+static struct node nodes[MAX_THREADS];
 
 struct task {
     _Alignas(LINE) enum kind kind;
@@ -147,11 +147,11 @@ API int32_t bench_lock_pair(int32_t kind, int32_t count, uint64_t *out)
 API int32_t bench_lock_threads(int32_t kind, int32_t threads, const int32_t *cpus, int32_t ms, int32_t steps,
                                uint64_t *out)
 {
-    static struct task tasks[MOST_THREADS];
+    static struct task tasks[MAX_THREADS];
     struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
     int32_t started = 0, error = 0;
 
-    if (threads < 1 || threads > MOST_THREADS)
+    if (threads < 1 || threads > MAX_THREADS)
         return -EINVAL;
     memset(tasks, 0, sizeof tasks);
     atomic_store(&lock.phase, 0);

@@ -29,18 +29,18 @@ export function summarizeSamples(samples: readonly number[]): Cost {
  *
  * @param batch Does the operation `operations` times.
  * @param operations The number of operations in a batch.
- * @param leastMs The least time to spend, in milliseconds.
+ * @param minMs The least time to spend, in milliseconds.
  * @returns Nanoseconds for each operation, one sample for each batch.
  */
 export async function timeBatch(
   batch: () => void,
   operations: number,
-  leastMs: number,
+  minMs: number,
 ): Promise<number[]> {
   // Every sample is one call: a batch is long enough for the clock.
   const { samples } = await measure(batch, {
     batch_threshold: 0,
-    min_cpu_time: leastMs * 1e6,
+    min_cpu_time: minMs * 1e6,
     min_samples: 20,
     max_samples: 1e5,
     warmup_samples: 10,

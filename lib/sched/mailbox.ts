@@ -7,7 +7,7 @@ import { cannotSend } from "./message.ts";
 import { checkTransfer } from "./transfer.ts";
 
 /** A listener for a thread's messages. */
-export type MessageListener = (value: unknown) => void;
+export type ThreadMessageListener = (value: unknown) => void;
 
 /**
  * `"message"`: a message of the thread's module. `"messageerror"`: the error of a message that could not be received.
@@ -29,7 +29,7 @@ interface Held {
 export class Mailbox {
   readonly #worker: Worker;
   readonly #thread: string;
-  readonly #listeners: Readonly<Record<ThreadEvent, Set<MessageListener>>> = {
+  readonly #listeners: Readonly<Record<ThreadEvent, Set<ThreadMessageListener>>> = {
     message: new Set(),
     messageerror: new Set(),
   };
@@ -43,7 +43,7 @@ export class Mailbox {
     worker.on("messageerror", (error) => this.#tell("messageerror", error));
   }
 
-  listenersOf(event: ThreadEvent, listener: unknown): Set<MessageListener> {
+  listenersOf(event: ThreadEvent, listener: unknown): Set<ThreadMessageListener> {
     const known = Object.hasOwn(this.#listeners, event);
     if (known && typeof listener === "function") return this.#listeners[event];
     throw new NumaError("EINVAL", `listen to thread "${this.#thread}"`, {

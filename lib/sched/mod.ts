@@ -16,7 +16,7 @@
 export { plan, type ThreadPlacement } from "./plan.ts";
 export { Policy, type PolicyDescription } from "./policy.ts";
 export { launch, type LaunchOptions } from "./launch.ts";
-export type { MessageListener, ThreadEvent } from "./mailbox.ts";
+export type { ThreadEvent, ThreadMessageListener } from "./mailbox.ts";
 export { joinAll, type TerminateOptions, Thread, type ThreadState } from "./thread.ts";
 export { transfer } from "./transfer.ts";
 export { decode as fromHandles, encode as toHandles } from "../base/handle.ts";

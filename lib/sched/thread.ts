@@ -5,7 +5,7 @@ import { NumaError } from "../base/error.ts";
 import { decode } from "../base/handle.ts";
 import { threadAlive } from "../runtime/thread.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
-import { Mailbox, type MessageListener, type ThreadEvent } from "./mailbox.ts";
+import { Mailbox, type ThreadEvent, type ThreadMessageListener } from "./mailbox.ts";
 import { type FromWorker, type Leave, unflatten } from "./message.ts";
 import type { HeapReport } from "./pin.ts";
 import type { ThreadPlacement } from "./plan.ts";
@@ -138,7 +138,7 @@ export class Thread<Result = unknown> {
    * await thread.join();
    * ```
    */
-  on(event: ThreadEvent, listener: MessageListener): this {
+  on(event: ThreadEvent, listener: ThreadMessageListener): this {
     this.#mailbox.listenersOf(event, listener).add(listener);
     return this;
   }
@@ -151,7 +151,7 @@ export class Thread<Result = unknown> {
    * @returns The thread.
    * @throws {NumaError} `EINVAL` no such event, or no function.
    */
-  off(event: ThreadEvent, listener: MessageListener): this {
+  off(event: ThreadEvent, listener: ThreadMessageListener): this {
     this.#mailbox.listenersOf(event, listener).delete(listener);
     return this;
   }

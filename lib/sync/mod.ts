@@ -37,11 +37,11 @@ export type { LockReport } from "./locks/lock_report.ts";
 export { McsLock } from "./locks/mcs_lock.ts";
 export { Mutex, type MutexOptions } from "./locks/mutex.ts";
 export { Once } from "./barriers/once.ts";
-export type { BlockOptions, WaitOptions } from "../wait/options.ts";
+export type { AsyncWaitOptions, BlockOptions } from "../wait/options.ts";
 export {
-  type CounterOptions,
-  type CounterShards,
   PartitionedCounter,
+  type PartitionedCounterOptions,
+  type PartitionedCounterShards,
 } from "./counters/partitioned_counter.ts";
 export type { SyncMemory, SyncOptions } from "../shared/region.ts";
 export { RwLock } from "./readers/rw_lock.ts";

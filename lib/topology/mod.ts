@@ -27,4 +27,4 @@ export { currentCpu, currentNode } from "./current.ts";
 export { syntheticTopology, topology, xmlTopology } from "./load.ts";
 export { parseSnapshot } from "./parse_snapshot.ts";
 export type * from "./snapshot.ts";
-export { Topology, type WithCpus } from "./topology.ts";
+export { Topology, type TopologyPart } from "./topology.ts";

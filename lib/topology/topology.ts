@@ -21,7 +21,7 @@ const MAX_ID = 65_535;
 const NONE = -1;
 
 /** A part of the machine as the snapshot has it, with its CPUs as a {@linkcode CpuSet}. */
-export type WithCpus<T extends { readonly cpus: string }> =
+export type TopologyPart<T extends { readonly cpus: string }> =
   & Omit<T, "cpus">
   & {
     /** Its CPUs. */
@@ -55,20 +55,20 @@ export class Topology {
   /** The data all of this is read from. */
   readonly snapshot: TopologySnapshot;
   /** The NUMA nodes by id, those without CPUs or without memory among them. */
-  readonly nodes: readonly WithCpus<NodeInfo>[];
+  readonly nodes: readonly TopologyPart<NodeInfo>[];
   /** The packages by id; empty when the machine describes none. */
-  readonly packages: readonly WithCpus<PackageInfo>[];
+  readonly packages: readonly TopologyPart<PackageInfo>[];
   /** The dies by their first CPU; empty when the machine describes none. */
-  readonly dies: readonly WithCpus<DieInfo>[];
+  readonly dies: readonly TopologyPart<DieInfo>[];
   /** The L3 caches by their first CPU; empty when the machine describes none. */
-  readonly l3Domains: readonly WithCpus<CacheInfo>[];
+  readonly l3Domains: readonly TopologyPart<CacheInfo>[];
   /**
    * The machine's CPUs, grouped by which can exchange cache lines cheaply: one set for each L3 cache, and one for each
    * node for CPUs without an L3. Ordered by their first CPU.
    */
   readonly domains: readonly CpuSet[];
   /** The cores by their first CPU; empty when the machine describes none. */
-  readonly cores: readonly WithCpus<CoreInfo>[];
+  readonly cores: readonly TopologyPart<CoreInfo>[];
   /** Every CPU. */
   readonly cpus: CpuSet;
   /** The CPUs this process may use: those that are both in its cpuset and in its affinity. */
@@ -87,7 +87,7 @@ export class Topology {
   readonly #packageOf: Int32Array;
   readonly #domainOf: Int32Array;
   readonly #coreOf: Int32Array;
-  readonly #nodeById: ReadonlyMap<number, WithCpus<NodeInfo>>;
+  readonly #nodeById: ReadonlyMap<number, TopologyPart<NodeInfo>>;
   readonly #nearest = new Map<number, readonly number[]>();
 
   private constructor(snapshot: TopologySnapshot) {
@@ -216,7 +216,7 @@ export class Topology {
     if (known !== undefined) return known;
     const from = this.#node(node, `order the nodes around node ${show(node)}`);
     const home = this.#packageOfNode(from);
-    const key = (other: WithCpus<NodeInfo>): readonly number[] => {
+    const key = (other: TopologyPart<NodeInfo>): readonly number[] => {
       if (other === from) return [-1, 0, other.id];
       const distance = this.distance(node, other.id);
       if (distance !== undefined) return [distance, 0, other.id];
@@ -369,7 +369,7 @@ export class Topology {
     });
   }
 
-  #node(id: number, action: string): WithCpus<NodeInfo> {
+  #node(id: number, action: string): TopologyPart<NodeInfo> {
     const node = this.#nodeById.get(checkInteger(id, "the node", 0, MAX_ID, action));
     if (node !== undefined) return node;
     throw new NumaError("ENODEV", action, {
@@ -379,14 +379,14 @@ export class Topology {
     });
   }
 
-  #packageOfNode(node: WithCpus<NodeInfo>): number | undefined {
+  #packageOfNode(node: TopologyPart<NodeInfo>): number | undefined {
     return node.cpus.first === undefined ? undefined : this.packageOfCpu(node.cpus.first);
   }
 }
 
 function withCpus<T extends { readonly cpus: string }>(
   items: readonly T[],
-): readonly WithCpus<T>[] {
+): readonly TopologyPart<T>[] {
   return Object.freeze(items.map((item) => {
     return Object.freeze({ ...item, cpus: CpuSet.parse(item.cpus) });
   }));
@@ -418,7 +418,7 @@ function table(length: number, entries: readonly (readonly [CpuSet, number])[]):
 
 function domainsOf(
   cpus: CpuSet,
-  caches: readonly WithCpus<CacheInfo>[],
+  caches: readonly TopologyPart<CacheInfo>[],
   nodeOf: Int32Array,
 ): readonly CpuSet[] {
   const domains = caches.map((cache) => cache.cpus).filter((set) => set.size > 0);

@@ -5,7 +5,7 @@
  */
 import { checkInteger, checkOptions, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
-import type { BlockOptions, WaitOptions } from "./options.ts";
+import type { AsyncWaitOptions, BlockOptions } from "./options.ts";
 import { type AsyncRequest, beginAsync, type Request, waitAsync } from "./request.ts";
 import { claimWaiter, isMainThread, reap, type ThreadWaiter } from "./thread_waiter.ts";
 import { beginVigil, endVigil, SLICE_MS } from "./vigil.ts";
@@ -162,7 +162,7 @@ export function blockFor<Result>(
  */
 export async function blockAsync<Result>(
   request: AsyncRequest<Result>,
-  options: WaitOptions | undefined,
+  options: AsyncWaitOptions | undefined,
 ): Promise<{ me: ThreadWaiter; result: Result }> {
   const { action } = request;
   const { timeoutMs = Infinity, signal } = checkWaitOptions(options, action) ?? {};
@@ -208,9 +208,9 @@ export async function blockAsync<Result>(
  * @throws {NumaError} `EINVAL`.
  */
 export function checkWaitOptions(
-  options: WaitOptions | undefined,
+  options: AsyncWaitOptions | undefined,
   action: string,
-): WaitOptions | undefined {
+): AsyncWaitOptions | undefined {
   if (options === undefined) return undefined;
   checkOptions(options, "{ timeoutMs, signal }", action);
   const { timeoutMs, signal } = options;

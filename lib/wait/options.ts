@@ -10,7 +10,7 @@ export interface BlockOptions {
 }
 
 /** Options of calls that wait without blocking the thread. */
-export interface WaitOptions {
+export interface AsyncWaitOptions {
   /** The timeout in milliseconds: 0 to 2^31 - 1. Default: no limit. */
   readonly timeoutMs?: number;
   /** A signal that aborts the wait; the promise then rejects with its reason. */

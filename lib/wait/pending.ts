@@ -1,5 +1,5 @@
 import { giveUpError } from "./block.ts";
-import type { WaitOptions } from "./options.ts";
+import type { AsyncWaitOptions } from "./options.ts";
 import { beginVigil, endVigil } from "./vigil.ts";
 
 /**
@@ -25,7 +25,7 @@ export class Pending<Result> {
    * @param expire Called when the time has passed, or the signal aborts: has to end in {@linkcode reject}, or to have ended
    * in {@linkcode resolve}.
    */
-  constructor(action: string, options: WaitOptions | undefined, expire: () => void) {
+  constructor(action: string, options: AsyncWaitOptions | undefined, expire: () => void) {
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;

@@ -10,7 +10,7 @@
  */
 import { AsyncWait, borrowWaiter, returnWaiter } from "./async_wait.ts";
 import { checkWaitOptions } from "./block.ts";
-import type { WaitOptions } from "./options.ts";
+import type { AsyncWaitOptions } from "./options.ts";
 import { Pending } from "./pending.ts";
 import { type AsyncRequest, beginAsync, waitAsync } from "./request.ts";
 import type { ThreadWaiter } from "./thread_waiter.ts";
@@ -67,7 +67,7 @@ export class Turns {
    */
   enter<Result>(
     request: AsyncRequest<Result>,
-    options: WaitOptions | undefined,
+    options: AsyncWaitOptions | undefined,
   ): Turn<Result> | Promise<Turn<Result>> {
     const checked = checkWaitOptions(options, request.action);
     checked?.signal?.throwIfAborted();
@@ -101,7 +101,7 @@ export class Turns {
    */
   async pass<Result>(
     request: AsyncRequest<Result>,
-    options: WaitOptions | undefined,
+    options: AsyncWaitOptions | undefined,
   ): Promise<Result> {
     const entered = this.enter(request, options);
     const { result } = entered instanceof Promise ? await entered : entered;
@@ -148,7 +148,7 @@ export class Turns {
     this.#head.wait?.end();
   }
 
-  #newEntry(request: AsyncRequest<unknown>, options: WaitOptions | undefined): Entry {
+  #newEntry(request: AsyncRequest<unknown>, options: AsyncWaitOptions | undefined): Entry {
     const expire = (): void => {
       if (this.#line.delete(entry)) {
         entry.pending.reject();

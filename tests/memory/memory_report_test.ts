@@ -71,9 +71,9 @@ describe("memoryReport", () => {
   it("tells what addresses are in quarantine", () => {
     const before = memoryReport().quarantine;
     Arena.create({ node: 0, size: "1 MiB" }).destroy();
-    const { bytes, mostBytes } = memoryReport().quarantine;
-    assert.ok(bytes >= Math.min(before.bytes + 2 ** 20, mostBytes / 2), `${bytes} bytes`);
-    assert.equal(mostBytes, before.mostBytes);
+    const { bytes, maxBytes } = memoryReport().quarantine;
+    assert.ok(bytes >= Math.min(before.bytes + 2 ** 20, maxBytes / 2), `${bytes} bytes`);
+    assert.equal(maxBytes, before.maxBytes);
   });
 
   it("survives labels that were scribbled over", () => {

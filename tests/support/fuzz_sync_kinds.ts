@@ -38,7 +38,7 @@ export interface SyncKind<Type extends object = object> {
 
 /** A short wait, also on the main thread. */
 const blocks = (): sync.BlockOptions => ({ timeoutMs: 1, block: true });
-const waits = (): sync.WaitOptions => ({ timeoutMs: 1, signal: new AbortController().signal });
+const waits = (): sync.AsyncWaitOptions => ({ timeoutMs: 1, signal: new AbortController().signal });
 /** One that ends at once when it has to wait. */
 const NOW: sync.BlockOptions = { timeoutMs: 0, block: true };
 const LONG: sync.BlockOptions = { timeoutMs: 1000, block: true };
@@ -216,7 +216,7 @@ const eventCount: SyncKind<sync.EventCount> = {
 
 const semaphore: SyncKind<sync.Semaphore> = {
   type: Semaphore,
-  make: (memory) => create(Semaphore, memory, { ...THREADS, most: 5 }, 2),
+  make: (memory) => create(Semaphore, memory, { ...THREADS, maxPermits: 5 }, 2),
   methods: {
     acquire: () => [1, blocks()],
     tryAcquire: () => [1],
@@ -224,7 +224,7 @@ const semaphore: SyncKind<sync.Semaphore> = {
     release: () => [1],
     toHandle: none,
   },
-  statics: statics(Semaphore, { ...THREADS, most: 5 }, 2),
+  statics: statics(Semaphore, { ...THREADS, maxPermits: 5 }, 2),
   hold(object) {
     object.acquire(2);
     return Promise.resolve(() => object.release(2));

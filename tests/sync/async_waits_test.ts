@@ -138,7 +138,7 @@ describe(`${MANY} asynchronous waits of one thread`, () => {
   });
 
   it("get permits in their order", async () => {
-    const permits = Semaphore.create(shared(Semaphore.bytes()), 0, { most: 3 });
+    const permits = Semaphore.create(shared(Semaphore.bytes()), 0, { maxPermits: 3 });
     const order: number[] = [];
     const all = Promise.all(Array.from({ length: MANY }, async (_, index) => {
       await permits.acquireAsync(1 + index % 3);

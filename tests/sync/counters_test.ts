@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
-import { CounterCore, type CounterShards } from "../../lib/sync/counters/counter_core.ts";
+import {
+  CounterCore,
+  type PartitionedCounterShards,
+} from "../../lib/sync/counters/counter_core.ts";
 import {
   bucketCount,
   bucketOf,
@@ -73,7 +76,7 @@ describe("CounterCore", () => {
   });
 
   it("writes a line of its own, and its anchor seldom", () => {
-    for (const shards of ["thread", "domain"] as const satisfies CounterShards[]) {
+    for (const shards of ["thread", "domain"] as const satisfies PartitionedCounterShards[]) {
       const words = sharedWords(CounterCore.words(SHAPE, shards));
       const core = new CounterCore(words, SHAPE, shards);
       const me = new FakeProcess().thread(3, 1);

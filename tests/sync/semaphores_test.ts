@@ -138,7 +138,7 @@ describe("Semaphore", () => {
     Semaphore.create(new SharedArrayBuffer(Semaphore.bytes(options)), permits, options);
 
   it("counts permits", async () => {
-    const semaphore = make(2, { most: 3 });
+    const semaphore = make(2, { maxPermits: 3 });
     semaphore.acquire(2);
     assert.equal(semaphore.tryAcquire(), false);
     throwsCode(() => semaphore.acquire(), "EWOULDBLOCK");
@@ -162,7 +162,7 @@ describe("Semaphore", () => {
       throwsCode(() => semaphore.release(wrong as number), "EINVAL");
     }
     for (const wrong of [-1, 2 ** 29, 0.5, "1"]) throwsCode(() => make(wrong as number), "EINVAL");
-    throwsCode(() => make(2, { most: 1 }), "EINVAL");
+    throwsCode(() => make(2, { maxPermits: 1 }), "EINVAL");
     throwsCode(() => make(2, { threads: 0 }), "EINVAL");
     const alone = make(1, { threads: 1 });
     alone.acquire();

@@ -35,7 +35,7 @@ export interface ArenaOptions {
 /** Options of `Arena.local`; those of the first call of a thread on a node apply. */
 export type LocalArenaOptions = Partial<Omit<ArenaOptions, "node" | "name">>;
 
-const LABEL_LENGTH = 40;
+const MAX_LABEL_LENGTH = 40;
 
 /**
  * Checks a name between processes.
@@ -54,10 +54,10 @@ export function checkName(name: unknown, action: string): string {
 }
 
 function checkLabel(label: unknown, action: string): string {
-  if (typeof label === "string" && label !== "" && label.length <= LABEL_LENGTH) return label;
+  if (typeof label === "string" && label !== "" && label.length <= MAX_LABEL_LENGTH) return label;
   throw new NumaError("EINVAL", action, {
     why: `label is ${show(label)}`,
-    fix: `Give a text of 1 to ${LABEL_LENGTH} characters.`,
+    fix: `Give a text of 1 to ${MAX_LABEL_LENGTH} characters.`,
   });
 }
 

@@ -48,7 +48,7 @@ export interface MemoryReport {
    * Addresses of destroyed arenas that are kept without pages, because native code of the runtime may still use them:
    * their bytes, and the limit beyond which the oldest are released. They take no memory.
    */
-  readonly quarantine: { readonly bytes: number; readonly mostBytes: number };
+  readonly quarantine: { readonly bytes: number; readonly maxBytes: number };
   /** The report as text, for people. */
   toString(): string;
 }
@@ -124,7 +124,7 @@ export function memoryReport(): MemoryReport {
     arenas,
     committedBytes,
     retired: { count: Number(stats[2]), bytes: Number(stats[3]) },
-    quarantine: { bytes: Number(kept[0]), mostBytes: Number(kept[1]) },
+    quarantine: { bytes: Number(kept[0]), maxBytes: Number(kept[1]) },
     toString: () => arenas.map(line).join("\n"),
   };
 }

@@ -45,7 +45,7 @@ const LINE_BYTES = 64;
 /** log2 of the objects a chunk has at most. */
 const MAX_SHIFT = 6;
 /** Chunks there are at least, as far as there are objects: enough for threads to have their share. */
-const CHUNKS_WANTED = 64;
+const MIN_CHUNKS = 64;
 
 interface SlabConfig {
   readonly objectSize: number;
@@ -55,7 +55,7 @@ interface SlabConfig {
 
 /** Everything that follows from a slab's configuration. */
 function planSlab({ objectSize, count, threads }: SlabConfig) {
-  const most = Math.floor(Math.log2(Math.max(1, count / CHUNKS_WANTED)));
+  const most = Math.floor(Math.log2(Math.max(1, count / MIN_CHUNKS)));
   const shift = Math.min(most, MAX_SHIFT);
   const stride = Math.ceil(objectSize / LINE_BYTES) * LINE_BYTES;
   const layout = objectLayout({ records: threads, chunks: Math.ceil(count / 2 ** shift), shift });

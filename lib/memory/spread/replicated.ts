@@ -5,7 +5,7 @@ import { type Handle, handleData, registerKind, type Shareable } from "../../bas
 import { showAs } from "../../base/inspect.ts";
 import { threadAlive, threadSelf } from "../../runtime/thread.ts";
 import { checkBlockOptions } from "../../wait/block.ts";
-import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
+import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import { Turns } from "../../wait/turns.ts";
 import type { Arena } from "../arena/arena.ts";
 import { refuseDestroyed } from "../arena/destroyed.ts";
@@ -296,7 +296,7 @@ export class Replicated implements Shareable {
    * @throws {NumaError} `ETIMEDOUT` as `update`; `EAGAIN` too many threads and waits; `EINVAL`; `EDESTROYED`. The
    * signal's reason if it aborts. What the function throws.
    */
-  async updateAsync(source: ReplicatedUpdateSource, options?: WaitOptions): Promise<number> {
+  async updateAsync(source: ReplicatedUpdateSource, options?: AsyncWaitOptions): Promise<number> {
     const write = this.#checkSource(source, UPDATE);
     return await awaitTurn(this.#turns, () => this.#attempt(write, UPDATE), UPDATE, options);
   }

@@ -5,7 +5,7 @@
  */
 import { NumaError, partsOf } from "../../base/error.ts";
 import { block } from "../../wait/block.ts";
-import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
+import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import { lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import type { AsyncRequest } from "../../wait/request.ts";
 import type { Turns } from "../../wait/turns.ts";
@@ -132,7 +132,7 @@ export async function awaitTurn(
   turns: Turns,
   attempt: Attempt,
   action: string,
-  options: WaitOptions | undefined,
+  options: AsyncWaitOptions | undefined,
 ): Promise<number> {
   const busy: { last?: Busy } = {};
   const request: AsyncRequest<number | Busy> = {

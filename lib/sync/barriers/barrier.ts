@@ -17,7 +17,7 @@ import {
   checkBlockOptions,
   wouldBlockError,
 } from "../../wait/block.ts";
-import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
+import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import type { Tenant } from "../../memory/mapping/tenants.ts";
 import { DEAD_ID } from "../../wait/parking_lot.ts";
 import { defineKind } from "../../shared/kind.ts";
@@ -197,7 +197,7 @@ export class Barrier implements Shareable {
    * @throws {NumaError} As {@linkcode Barrier.wait}; `EAGAIN` also for more waits than it was made for; `EDESTROYED`
    * also if its arena is destroyed during the wait. The signal's reason if it aborts.
    */
-  async waitAsync(options?: WaitOptions): Promise<boolean> {
+  async waitAsync(options?: AsyncWaitOptions): Promise<boolean> {
     this.#attached.check("pass");
     let party: ThreadWaiter | undefined;
     const admit = (me: ThreadWaiter): void => {

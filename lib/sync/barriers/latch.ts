@@ -1,7 +1,7 @@
 import { checkInteger } from "../../base/check.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import { block, checkBlockOptions } from "../../wait/block.ts";
-import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
+import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import type { AsyncRequest } from "../../wait/request.ts";
 import { Turns } from "../../wait/turns.ts";
 import { Attachment } from "../../shared/attachment.ts";
@@ -136,7 +136,7 @@ export class Latch implements Shareable {
    * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EDESTROYED` its arena is destroyed, or was
    * during the wait; `EINVAL`. The signal's reason if it aborts.
    */
-  async waitAsync(options?: WaitOptions): Promise<void> {
+  async waitAsync(options?: AsyncWaitOptions): Promise<void> {
     this.#attached.check("wait for");
     // The next one finds it open.
     await this.#turns.pass(this.#request, options);

@@ -2,7 +2,7 @@ import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import { blockFor, checkBlockOptions } from "../../wait/block.ts";
-import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
+import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import type { AsyncRequest } from "../../wait/request.ts";
 import { Turns } from "../../wait/turns.ts";
 import type { Tenant } from "../../memory/mapping/tenants.ts";
@@ -161,7 +161,7 @@ export class Once implements Shareable {
    * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EDESTROYED` its arena is destroyed, or was
    * during the wait; `EINVAL`. What `run` throws. The signal's reason if it aborts.
    */
-  async runAsync(run: () => void | Promise<void>, options?: WaitOptions): Promise<boolean> {
+  async runAsync(run: () => void | Promise<void>, options?: AsyncWaitOptions): Promise<boolean> {
     this.#attached.check("run");
     if (this.#core.done()) return false;
     checkFunction(run);

@@ -2,7 +2,7 @@ import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import { block, checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
-import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
+import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import { ConditionCore } from "./condition_core.ts";
 import { Crowd } from "./crowd.ts";
 import { EventCountCore } from "./event_count_core.ts";
@@ -147,7 +147,7 @@ export class Condition implements Shareable {
    * `EINVAL` not a lock or guard, and nothing has happened then, or bad options. The signal's reason if it aborts. What
    * the lock throws.
    */
-  async waitAsync(lock: Lock, guard: Guard, options?: WaitOptions): Promise<Guard> {
+  async waitAsync(lock: Lock, guard: Guard, options?: AsyncWaitOptions): Promise<Guard> {
     checkLock(lock);
     if (!(guard instanceof Guard)) {
       throw new NumaError("EINVAL", WAIT, {

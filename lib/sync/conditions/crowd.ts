@@ -9,7 +9,7 @@
  * @module
  */
 import { AsyncWait, borrowWaiter, returnWaiter } from "../../wait/async_wait.ts";
-import type { WaitOptions } from "../../wait/options.ts";
+import type { AsyncWaitOptions } from "../../wait/options.ts";
 import { Pending } from "../../wait/pending.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import type { Tenant } from "../../memory/mapping/tenants.ts";
@@ -63,7 +63,7 @@ export class Crowd {
    * @throws {NumaError} `EAGAIN` there are too many threads. What `whenReady` throws.
    */
   join(
-    options: WaitOptions | undefined,
+    options: AsyncWaitOptions | undefined,
     take?: () => boolean,
     whenReady?: () => void,
   ): Promise<void> {

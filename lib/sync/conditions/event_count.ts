@@ -2,7 +2,7 @@ import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import { block, checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
-import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
+import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import { Crowd } from "./crowd.ts";
 import { EventCountCore } from "./event_count_core.ts";
 import { defineKind } from "../../shared/kind.ts";
@@ -136,7 +136,7 @@ export class EventCount implements Shareable {
    * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EDESTROYED` its arena is destroyed;
    * `EINVAL`. The signal's reason if it aborts; what `take` throws.
    */
-  async waitUntilAsync(take: () => boolean, options?: WaitOptions): Promise<void> {
+  async waitUntilAsync(take: () => boolean, options?: AsyncWaitOptions): Promise<void> {
     checkTake(take);
     const checked = checkWaitOptions(options, WAIT);
     if (take()) return;

@@ -2,7 +2,7 @@ import { checkInteger } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import { block, checkBlockOptions } from "../../wait/block.ts";
-import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
+import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import type { AsyncRequest } from "../../wait/request.ts";
 import { Turns } from "../../wait/turns.ts";
 import { Attachment } from "../../shared/attachment.ts";
@@ -14,20 +14,20 @@ import { settleIn, waitsTenant } from "../../shared/tenancy.ts";
 /** Options of a {@linkcode Semaphore}. */
 export interface SemaphoreOptions extends SyncOptions {
   /** The maximum number of permits; releasing more is an error. Default: the initial number, and at least 1. */
-  readonly most?: number;
+  readonly maxPermits?: number;
 }
 
 const KIND = defineKind<Semaphore, SemaphoreOptions, [permits: number]>({
   name: "Semaphore",
   code: 22,
   title: "a semaphore",
-  accepts: ["threads", "most"],
+  accepts: ["threads", "maxPermits"],
   words: (shape) => SemaphoreCore.words(shape),
   prepare({ options, action }, permits) {
     checkInteger(permits, "permits", 0, MAX_PERMITS, action);
     const least = Math.max(1, permits);
-    const most = checkInteger(options.most ?? least, "most", least, MAX_PERMITS, action);
-    return (words) => SemaphoreCore.init(words, permits, most, BYPASS);
+    const max = checkInteger(options.maxPermits ?? least, "maxPermits", least, MAX_PERMITS, action);
+    return (words) => SemaphoreCore.init(words, permits, max, BYPASS);
   },
 });
 const ACQUIRE = "acquire a semaphore";
@@ -108,7 +108,7 @@ export class Semaphore implements Shareable {
   /**
    * Acquires permits, and sleeps until there are enough.
    *
-   * @param n The number of permits, at most `most`. Default: 1.
+   * @param n The number of permits, at most `maxPermits`. Default: 1.
    * @param options The timeout, and whether the main thread may block.
    * @throws {NumaError} `ETIMEDOUT`; `EWOULDBLOCK` the call would block the main thread; `ETERMINATED` this thread is
    * being terminated; `EDESTROYED` its arena is destroyed; `EINVAL`.
@@ -128,7 +128,7 @@ export class Semaphore implements Shareable {
   /**
    * Acquires permits if there are enough now.
    *
-   * @param n The number of permits, at most `most`. Default: 1.
+   * @param n The number of permits, at most `maxPermits`. Default: 1.
    * @returns Whether it succeeded.
    * @throws {NumaError} `EDESTROYED` its arena is destroyed; `EINVAL`.
    */
@@ -142,13 +142,13 @@ export class Semaphore implements Shareable {
    * Acquires permits without blocking the thread. Such calls of a thread are served in their order; there can be any
    * number of them.
    *
-   * @param n The number of permits, at most `most`. Default: 1.
+   * @param n The number of permits, at most `maxPermits`. Default: 1.
    * @param options The timeout, and a signal that aborts the wait.
    * @returns A promise that resolves when the permits are acquired.
    * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EDESTROYED` its arena is destroyed, or was
    * during the wait; `EINVAL`. The signal's reason if it aborts.
    */
-  async acquireAsync(n = 1, options?: WaitOptions): Promise<void> {
+  async acquireAsync(n = 1, options?: AsyncWaitOptions): Promise<void> {
     this.#attached.check("acquire");
     this.#check(n, ACQUIRE);
     const core = this.#core;
@@ -176,8 +176,8 @@ export class Semaphore implements Shareable {
     this.#check(n, action);
     if (this.#core.release(this.#attached.me, n)) return;
     throw new NumaError("EOWNER", action, {
-      why: `with ${n} more it would have more than ${this.#core.most} permits`,
-      fix: "Release what was acquired, once; or make it with a larger `most`.",
+      why: `with ${n} more it would have more than ${this.#core.maxPermits} permits`,
+      fix: "Release what was acquired, once; or make it with a larger `maxPermits`.",
     });
   }
 
@@ -203,7 +203,7 @@ export class Semaphore implements Shareable {
   }
 
   #check(n: unknown, action: string): void {
-    checkInteger(n, "the number of permits", 1, this.#core.most, action);
+    checkInteger(n, "the number of permits", 1, this.#core.maxPermits, action);
   }
 
   static {

@@ -3,7 +3,7 @@
  *
  * ```
  *   line 0       | state |                    permits << 2 | CLOSED | WAITERS
- *   line 1       | most | bypass | used | tickets | bypassed |
+ *   line 1       | max | bypass | used | tickets | bypassed |
  *   line 2 + s   | id | need | ticket |       slot s: who waits, 0 for nobody
  * ```
  *
@@ -32,7 +32,7 @@ import { raise } from "../../wait/slot_words.ts";
 import { FOREVER, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
 const STATE = 0;
-const MOST = LINE_WORDS;
+const MAX = LINE_WORDS;
 const BYPASS = LINE_WORDS + 1;
 const USED = LINE_WORDS + 2;
 const TICKETS = LINE_WORDS + 3;
@@ -55,7 +55,7 @@ export class SemaphoreCore {
   readonly #words: Int32Array;
   readonly #bypass: number;
   /** How many permits there can be. */
-  readonly most: number;
+  readonly maxPermits: number;
 
   /**
    * @param words Its memory, after {@linkcode SemaphoreCore.init}.
@@ -64,7 +64,7 @@ export class SemaphoreCore {
   constructor(words: Int32Array, _shape: Shape) {
     this.#words = words;
     // Written once, before anybody knows of the words.
-    this.most = words[MOST] as number;
+    this.maxPermits = words[MAX] as number;
     this.#bypass = words[BYPASS] as number;
   }
 
@@ -83,12 +83,12 @@ export class SemaphoreCore {
    *
    * @param words Its memory: zero, and nobody else's yet.
    * @param permits How many there are at first.
-   * @param most How many there can be, {@linkcode MAX_PERMITS} at the most.
+   * @param max How many there can be, {@linkcode MAX_PERMITS} at the most.
    * @param bypass How often sleepers are overtaken, at most: at least 1.
    */
-  static init(words: Int32Array, permits: number, most: number, bypass: number): void {
+  static init(words: Int32Array, permits: number, max: number, bypass: number): void {
     words[STATE] = permits << PERMIT_SHIFT;
-    words[MOST] = most;
+    words[MAX] = max;
     words[BYPASS] = bypass;
   }
 
@@ -179,7 +179,7 @@ export class SemaphoreCore {
     const words = this.#words;
     for (;;) {
       const state = Atomics.load(words, STATE);
-      if ((state >> PERMIT_SHIFT) + n > this.most) return false;
+      if ((state >> PERMIT_SHIFT) + n > this.maxPermits) return false;
       const next = state + (n << PERMIT_SHIFT);
       if (Atomics.compareExchange(words, STATE, state, next) !== state) continue;
       if ((state & WAITERS) !== 0) this.#passOn(me);

@@ -51,7 +51,7 @@ const ANCHOR_UNIT = 2 ** ANCHOR_SHIFT;
 const FAR = 3 * 2 ** 28;
 
 /** What has a shard of its own: each thread, or each L3 domain. */
-export type CounterShards = "thread" | "domain";
+export type PartitionedCounterShards = "thread" | "domain";
 
 /** The algorithm of `PartitionedCounter`. */
 export class CounterCore {
@@ -66,7 +66,7 @@ export class CounterCore {
    * @param _shape For whom.
    * @param shards Who has a shard.
    */
-  constructor(words: Int32Array, _shape: Shape, shards: CounterShards = "thread") {
+  constructor(words: Int32Array, _shape: Shape, shards: PartitionedCounterShards = "thread") {
     this.#words = words;
     this.#line = words;
     this.#shared = shards === "domain";
@@ -79,7 +79,7 @@ export class CounterCore {
    * @param shards Who has a shard.
    * @returns 32-bit words.
    */
-  static words({ threads, domains }: Shape, shards: CounterShards = "thread"): number {
+  static words({ threads, domains }: Shape, shards: PartitionedCounterShards = "thread"): number {
     return (1 + (shards === "domain" ? domains : threads)) * LINE_WORDS;
   }
 
@@ -90,7 +90,7 @@ export class CounterCore {
    * @param shards Who has a shard.
    * @returns 2^30; with shards of domains 2^28 divided by the threads, so that all can be adding at once.
    */
-  static most({ threads }: Shape, shards: CounterShards = "thread"): number {
+  static most({ threads }: Shape, shards: PartitionedCounterShards = "thread"): number {
     return shards === "domain" ? Math.floor(2 ** 28 / threads) : 2 ** 30;
   }
 

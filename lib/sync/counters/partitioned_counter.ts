@@ -1,24 +1,24 @@
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
-import { CounterCore, type CounterShards } from "./counter_core.ts";
+import { CounterCore, type PartitionedCounterShards } from "./counter_core.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 
-export type { CounterShards } from "./counter_core.ts";
+export type { PartitionedCounterShards } from "./counter_core.ts";
 
 /** Options of a {@linkcode PartitionedCounter}. */
-export interface CounterOptions extends SyncOptions {
+export interface PartitionedCounterOptions extends SyncOptions {
   /**
    * What has a cache line of its own. `"thread"`: no line is written by two threads. `"domain"`: one line for each L3
    * domain, if there are too many threads for a line each. Default: `"thread"`.
    */
-  readonly shards?: CounterShards;
+  readonly shards?: PartitionedCounterShards;
 }
 
-const KIND = defineKind<PartitionedCounter, CounterOptions>({
+const KIND = defineKind<PartitionedCounter, PartitionedCounterOptions>({
   name: "PartitionedCounter",
   code: 20,
   title: "a counter",
@@ -27,12 +27,12 @@ const KIND = defineKind<PartitionedCounter, CounterOptions>({
   words: (shape, option) => CounterCore.words(shape, shardsOf(option)),
 });
 
-function shardsOf(option: number): CounterShards {
+function shardsOf(option: number): PartitionedCounterShards {
   return option === 1 ? "domain" : "thread";
 }
 
 /** The number that {@linkcode shardsOf} takes. */
-function optionOf({ shards = "thread" }: CounterOptions, action: string): number {
+function optionOf({ shards = "thread" }: PartitionedCounterOptions, action: string): number {
   if (shards !== "thread" && shards !== "domain") {
     throw new NumaError("EINVAL", action, {
       why: `shards is ${show(shards)}`,
@@ -85,7 +85,7 @@ export class PartitionedCounter implements Shareable {
    * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
-  static create(memory: SyncMemory, options: CounterOptions = {}): PartitionedCounter {
+  static create(memory: SyncMemory, options: PartitionedCounterOptions = {}): PartitionedCounter {
     return KIND.create(memory, options);
   }
 
@@ -96,7 +96,7 @@ export class PartitionedCounter implements Shareable {
    * @returns The size in bytes.
    * @throws {NumaError} `EINVAL`.
    */
-  static bytes(options: CounterOptions = {}): number {
+  static bytes(options: PartitionedCounterOptions = {}): number {
     return KIND.bytes(options);
   }
 

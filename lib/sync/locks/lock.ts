@@ -1,7 +1,7 @@
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import { block, checkBlockOptions, giveUp } from "../../wait/block.ts";
-import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
+import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import type { AsyncRequest } from "../../wait/request.ts";
 import { Turns } from "../../wait/turns.ts";
 import type { LockCore } from "./lock_core.ts";
@@ -130,7 +130,7 @@ export abstract class Lock implements Shareable {
    * @throws {NumaError} `ETIMEDOUT`; `EOWNERDEAD` the lock is poisoned or broken; `EAGAIN` more threads than `threads`;
    * `EDESTROYED` its arena is destroyed, or was during the wait; `EINVAL`. The signal's reason if it aborts.
    */
-  async acquireAsync(options?: WaitOptions): Promise<Guard> {
+  async acquireAsync(options?: AsyncWaitOptions): Promise<Guard> {
     for (;;) {
       this.#attached.check("acquire");
       const entered = this.#turns.enter(this.#request, options);

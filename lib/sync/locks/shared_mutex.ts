@@ -27,7 +27,7 @@ import { type Handle, handleData, registerKind, type Shareable } from "../../bas
 import { native } from "../../runtime/native.ts";
 import { MAPPING_FACTS } from "../../runtime/symbols.ts";
 import { checkBlockOptions, giveUpError, wouldBlockError } from "../../wait/block.ts";
-import type { BlockOptions, WaitOptions } from "../../wait/options.ts";
+import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import type { AsyncRequest } from "../../wait/request.ts";
 import { Turns } from "../../wait/turns.ts";
 import { destroyedError, goneError } from "../../shared/tenancy.ts";
@@ -235,7 +235,7 @@ export class SharedMutex implements Shareable {
    * @throws {NumaError} `ETIMEDOUT`; `EOWNERDEAD` the mutex is poisoned; `EAGAIN`; `EDESTROYED`; `EINVAL`. The signal's
    * reason if it aborts.
    */
-  async acquireAsync(options?: WaitOptions): Promise<Guard> {
+  async acquireAsync(options?: AsyncWaitOptions): Promise<Guard> {
     const guard = this.#newGuard();
     const request: AsyncRequest<boolean> = {
       action: ACQUIRE_ACTION,

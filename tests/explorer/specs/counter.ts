@@ -1,4 +1,7 @@
-import { CounterCore, type CounterShards } from "../../../lib/sync/counters/counter_core.ts";
+import {
+  CounterCore,
+  type PartitionedCounterShards,
+} from "../../../lib/sync/counters/counter_core.ts";
 import type { Shape } from "../../../lib/shared/shape.ts";
 import { LINE_WORDS, type Waiter } from "../../../lib/wait/waiter.ts";
 import type { Case, Program, Thread, World } from "../spec.ts";
@@ -30,7 +33,7 @@ function possible(start: number, adds: readonly (readonly number[])[]): readonly
 /** Writers, and a thread that reads the sum twice. */
 function reading(
   name: string,
-  shards: CounterShards,
+  shards: PartitionedCounterShards,
   adds: readonly (readonly number[])[],
   more: Partial<Case>,
 ): Case {

@@ -9,7 +9,7 @@ function describe(word: number): string {
   const line = Math.floor(word / LINE_WORDS);
   const at = word % LINE_WORDS;
   if (line === 0) return "state";
-  if (line === 1) return ["most", "bypass", "used", "tickets", "bypassed"][at] as string;
+  if (line === 1) return ["max", "bypass", "used", "tickets", "bypassed"][at] as string;
   return `${["id", "need", "ticket"][at]} of slot ${line - 2}`;
 }
 
