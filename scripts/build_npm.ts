@@ -6,7 +6,15 @@
  * Two packers turn the sources into JavaScript and declarations: dnt where JSR can be reached, `deno pack` elsewhere.
  * All that npm knows and they don't, and all in which they differ, is finished here in one way for both.
  */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
@@ -87,6 +95,12 @@ async function build(packer: "dnt" | "deno", out: string): Promise<void> {
       cpSync(file, join(folder, "libnumakit.so"));
       if (existsSync("native/licenses")) {
         cpSync("native/licenses", join(folder, "licenses"), { recursive: true });
+        const page = join(folder, "licenses/README.md");
+        // There it is one folder below the license, not two.
+        writeFileSync(
+          page,
+          readFileSync(page, "utf8").replaceAll("](../../LICENSE", "](../LICENSE"),
+        );
       }
       writeFileSync(
         join(folder, "README.md"),

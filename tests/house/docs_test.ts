@@ -1,36 +1,16 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { posix } from "node:path";
 import { describe, it } from "node:test";
 import { checkoutFile } from "../support/checkout.ts";
+import { anchorsIn, type Link, linksIn } from "../support/links.ts";
 import { filesIn, textOf } from "../support/sources.ts";
 
 const INDEX = "docs/README.md";
 
 const docs = filesIn("docs", ".md");
-const pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...docs];
+const pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "native/README.md", ...docs];
 
-/** A page's text without code: links in code are not links. */
-function proseOf(page: string): string {
-  return textOf(page).replace(/^ *```[\s\S]*?^ *```$/gm, "").replace(/`[^`\n]*`/g, "code");
-}
-
-/** The targets of a page's links to other files, as paths from the root, with the part after `#`. */
-function linksOf(page: string): { path: string; anchor: string | undefined }[] {
-  const targets = [...proseOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target ?? "");
-  return targets.filter((target) => !/^[a-z]+:/.test(target)).map((target) => {
-    const [file = "", anchor] = target.split("#");
-    const path = file === "" ? page : posix.join(posix.dirname(page), file);
-    return { path, anchor };
-  });
-}
-
-/** What can be linked to in a page: its headings, as GitHub names them. */
-function anchorsOf(page: string): string[] {
-  return [...textOf(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
-    heading.toLowerCase().replace(/[^\p{L}\p{N}\- ]/gu, "").replaceAll(" ", "-")
-  );
-}
+const linksOf = (page: string): Link[] => linksIn(page, textOf(page));
 
 describe("the documents", () => {
   it("are all in the index", () => {
@@ -47,7 +27,7 @@ describe("the documents", () => {
     it(`${page} has only links that resolve`, () => {
       const broken = linksOf(page).filter(({ path, anchor }) =>
         !existsSync(checkoutFile(path)) ||
-        (anchor !== undefined && !anchorsOf(path).includes(anchor))
+        (anchor !== undefined && !anchorsIn(textOf(path)).includes(anchor))
       );
       assert.deepEqual(broken, []);
     });

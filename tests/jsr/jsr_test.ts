@@ -6,13 +6,14 @@ import { after, before, describe, it } from "node:test";
 import { PREBUILT } from "../../lib/runtime/library/prebuilt.ts";
 import { hasSum } from "../../lib/runtime/library/verify.ts";
 import { checkoutFile } from "../support/checkout.ts";
+import { deadLinks } from "../support/links.ts";
 import { damage, type Ran, runBeside, unpack, User } from "./support.ts";
 
 const HELPER = `native/prebuilt/linux-${process.arch}-gnu/libnumakit.so`;
 const { sha256 } = PREBUILT[`linux-${process.arch}-gnu`] as { sha256: string };
 const EVERYTHING_ELSE = new RegExp(
-  "^(deno\\.json|mod\\.ts|worker_entry\\.ts|README\\.md|LICENSE|CHANGELOG\\.md|lib/.+|" +
-    "native/(prebuilt|licenses)/.+|docs/(topology-schema|errors)\\.md)$",
+  "^(deno\\.json|mod\\.ts|worker_entry\\.ts|LICENSE|(README|CHANGELOG|CONTRIBUTING)\\.md|lib/.+|" +
+    "native/(prebuilt|licenses)/.+|native/README\\.md|docs/.+\\.md)$",
 );
 
 let user: User;
@@ -57,6 +58,12 @@ describe("the package for JSR", () => {
     const wanted = [...sources, ...helpers, "mod.ts", "worker_entry.ts", "LICENSE", "README.md"];
     assert.deepEqual(wanted.filter((name) => !names.includes(name)), []);
     assert.ok(hasSum(helper, sha256), "the helper is not the one that the sources know");
+  });
+
+  it("has what its documents link to", () => {
+    const { files } = user.registry;
+    assert.ok(files.has("docs/errors.md") && files.has("docs/design/arena.md"));
+    assert.deepEqual(deadLinks(files), []);
   });
 
   it("names the versions of the command's dependencies", () => {

@@ -13,6 +13,7 @@ import { after, before, describe, it } from "node:test";
 import { PREBUILT } from "../../lib/runtime/library/prebuilt.ts";
 import { readTarball } from "../../scripts/lib/npm/tarball.ts";
 import type { Ran } from "../support/checkout.ts";
+import { deadLinks } from "../support/links.ts";
 import { copyProject, install, type Installer, runArguments, writeProject } from "./consumers.ts";
 import { mayMount, told, type Tool } from "./sandbox.ts";
 import { type Contract, setUp } from "./setup.ts";
@@ -61,6 +62,12 @@ describe("the tarballs", () => {
       const { bytes } = PREBUILT[name.slice("@numakit/".length)] as { bytes: number };
       assert.equal(files.get("libnumakit.so")?.length, bytes);
       assert.doesNotMatch(String(files.get("libnumakit.so")), /lib(hwloc|numa)\.so/);
+    }
+  });
+
+  it("have what their documents link to", async () => {
+    for (const tarball of [contract.tarball, ...contract.helpers]) {
+      assert.deepEqual(deadLinks(await readTarball(tarball)), []);
     }
   });
 
