@@ -1,30 +1,64 @@
 import { NumaError, type NumaErrorCode, type NumaErrorDetails } from "./error.ts";
 
 /** The errno values the helper gives, as Linux numbers them on every architecture that numakit supports. */
-const ERRNO: Readonly<Record<number, { code: NumaErrorCode; why: string }>> = {
-  1: { code: "EPERM", why: "the system forbids it (EPERM)" },
-  2: { code: "ENODEV", why: "there is no such thing (ENOENT)" },
-  6: { code: "EACCES", why: "only a part of it is available to this process (ENXIO)" },
-  11: { code: "EAGAIN", why: "the system is out of threads or slots (EAGAIN)" },
-  12: { code: "ENOMEM", why: "there is not enough memory (ENOMEM)" },
-  13: { code: "EACCES", why: "it is outside this process's cpuset (EACCES)" },
-  14: { code: "ENOMEM", why: "the kernel ran out of pages on the way (EFAULT)" },
-  17: { code: "EBUSY", why: "the name is taken (EEXIST)" },
-  19: { code: "ENODEV", why: "there is no such node with memory (ENODEV)" },
-  16: { code: "EBUSY", why: "another thread is doing the same (EBUSY)" },
-  22: { code: "EINVAL", why: "the kernel does not accept the request (EINVAL)" },
-  23: { code: "EAGAIN", why: "the system has no file descriptor left (ENFILE)" },
-  24: { code: "EAGAIN", why: "this process has no file descriptor left (EMFILE)" },
-  37: { code: "EPERM", why: "this process may not lock so much memory (RLIMIT_MEMLOCK)" },
-  38: { code: "ENOSYS", why: "this kernel cannot do it (ENOSYS)" },
-  61: { code: "EINVAL", why: "there is no whole page in it (ENODATA)" },
-  71: {
+export const ERRNO = {
+  EPERM: 1,
+  ENOENT: 2,
+  ENXIO: 6,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EFAULT: 14,
+  EBUSY: 16,
+  EEXIST: 17,
+  EXDEV: 18,
+  ENODEV: 19,
+  EINVAL: 22,
+  ENFILE: 23,
+  EMFILE: 24,
+  ENOSPC: 28,
+  EDEADLK: 35,
+  ENOLCK: 37,
+  ENOSYS: 38,
+  ENODATA: 61,
+  EREMOTE: 66,
+  EPROTO: 71,
+  EBADMSG: 74,
+  EUSERS: 87,
+  ENOTSUP: 95,
+  ESTALE: 116,
+  EUCLEAN: 117,
+  ENOTRECOVERABLE: 131,
+} as const;
+
+/** What each means of itself. */
+const MEANING: Readonly<Record<number, { code: NumaErrorCode; why: string }>> = {
+  [ERRNO.EPERM]: { code: "EPERM", why: "the system forbids it (EPERM)" },
+  [ERRNO.ENOENT]: { code: "ENODEV", why: "there is no such thing (ENOENT)" },
+  [ERRNO.ENXIO]: { code: "EACCES", why: "only a part of it is available to this process (ENXIO)" },
+  [ERRNO.EAGAIN]: { code: "EAGAIN", why: "the system is out of threads or slots (EAGAIN)" },
+  [ERRNO.ENOMEM]: { code: "ENOMEM", why: "there is not enough memory (ENOMEM)" },
+  [ERRNO.EACCES]: { code: "EACCES", why: "it is outside this process's cpuset (EACCES)" },
+  [ERRNO.EFAULT]: { code: "ENOMEM", why: "the kernel ran out of pages on the way (EFAULT)" },
+  [ERRNO.EEXIST]: { code: "EBUSY", why: "the name is taken (EEXIST)" },
+  [ERRNO.ENODEV]: { code: "ENODEV", why: "there is no such node with memory (ENODEV)" },
+  [ERRNO.EBUSY]: { code: "EBUSY", why: "another thread is doing the same (EBUSY)" },
+  [ERRNO.EINVAL]: { code: "EINVAL", why: "the kernel does not accept the request (EINVAL)" },
+  [ERRNO.ENFILE]: { code: "EAGAIN", why: "the system has no file descriptor left (ENFILE)" },
+  [ERRNO.EMFILE]: { code: "EAGAIN", why: "this process has no file descriptor left (EMFILE)" },
+  [ERRNO.ENOLCK]: {
+    code: "EPERM",
+    why: "this process may not lock so much memory (RLIMIT_MEMLOCK)",
+  },
+  [ERRNO.ENOSYS]: { code: "ENOSYS", why: "this kernel cannot do it (ENOSYS)" },
+  [ERRNO.ENODATA]: { code: "EINVAL", why: "there is no whole page in it (ENODATA)" },
+  [ERRNO.EPROTO]: {
     code: "EABI",
     why: "it was created by another version of numakit, or is not numakit's (EPROTO)",
   },
-  87: { code: "EAGAIN", why: "this process may not map more (EUSERS)" },
-  95: { code: "ENOTSUP", why: "it is switched off on this system (ENOTSUP)" },
-  116: { code: "ESTALE", why: "it is gone (ESTALE)" },
+  [ERRNO.EUSERS]: { code: "EAGAIN", why: "this process may not map more (EUSERS)" },
+  [ERRNO.ENOTSUP]: { code: "ENOTSUP", why: "it is switched off on this system (ENOTSUP)" },
+  [ERRNO.ESTALE]: { code: "ESTALE", why: "it is gone (ESTALE)" },
 };
 
 /** How to get the memory policy calls back where a container's seccomp profile takes them. */
@@ -52,7 +86,7 @@ export function errnoError(
   action: string,
   details: Partial<NumaErrorDetails> = {},
 ): NumaError {
-  const { code, why } = ERRNO[-result] ??
+  const { code, why } = MEANING[-result] ??
     { code: "ENOSYS" as const, why: `the system answered errno ${-result}` };
   const refused = syscall === "nk_buffer_move" ? MOVE_FIX : SECCOMP_FIX;
   const fix = code === "EPERM" ? { fix: refused } : {};

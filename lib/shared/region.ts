@@ -19,7 +19,7 @@ import type { Handle } from "../base/handle.ts";
 import { MAX_SLOTS } from "../wait/parking_lot.ts";
 import type { Shape } from "./shape.ts";
 import { currentWaiter, domainCount, joinLot, parkingLot } from "../wait/thread_waiter.ts";
-import { LINE_WORDS } from "../wait/waiter.ts";
+import { LINE_BYTES, LINE_WORDS } from "../wait/waiter.ts";
 
 /**
  * The memory of a lock or counter: an arena, from which it allocates; or a `SharedArrayBuffer`, all zeros, of which it
@@ -51,7 +51,6 @@ const HEAD = {
   nameLow: 7,
   nameHigh: 8,
 } as const;
-const LINE_BYTES = LINE_WORDS * 4;
 const MAX_DOMAINS = 4096;
 const THREADS = 64;
 

@@ -59,6 +59,17 @@ export function destroyedError(action: string): NumaError {
 }
 
 /**
+ * Checks that the memory of something is there.
+ *
+ * @param region Its memory.
+ * @param action What was asked, as it follows "Cannot".
+ * @throws {NumaError} `EDESTROYED`.
+ */
+export function checkAlive(region: Region, action: string): void {
+  if (region.words.length === 0) throw destroyedError(action);
+}
+
+/**
  * The error of a wait whose memory goes.
  *
  * @param action What was asked, as it follows "Cannot".

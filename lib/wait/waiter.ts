@@ -67,3 +67,5 @@ export const ID_MASK: number = 2 ** ID_BITS - 1;
 
 /** 32-bit words of two cache lines: x86 prefetches lines in pairs, so what must not share a line is this far apart. */
 export const LINE_WORDS = 32;
+/** The same in bytes. */
+export const LINE_BYTES: number = LINE_WORDS * 4;

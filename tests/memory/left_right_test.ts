@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  Control,
-  controlBytes,
-  LINE_BYTES,
-  Reader,
-  Writer,
-} from "../../lib/memory/spread/left_right.ts";
+import { Control, controlBytes, Reader, Writer } from "../../lib/memory/spread/left_right.ts";
+import { LINE_BYTES } from "../../lib/wait/waiter.ts";
 
 // Plain shared memory, no native library: threads are numbers here, and die when the test says so.
 

@@ -4,11 +4,24 @@
  * @module
  */
 import { formatBytes } from "../../base/bytes.ts";
-import { errnoError } from "../../base/errno.ts";
+import { ERRNO, errnoError } from "../../base/errno.ts";
 import type { NumaError, NumaErrorDetails } from "../../base/error.ts";
 import { native } from "../../runtime/native.ts";
 import { MAX_NODES } from "../../topology/nodes.ts";
-import { pageFormat, type PageKind } from "./pages.ts";
+import { HUGE, pageFormat, type PageKind } from "./pages.ts";
+
+const {
+  ENOENT,
+  ENOMEM,
+  EACCES,
+  EFAULT,
+  ENODEV,
+  EINVAL,
+  ENOLCK,
+  ENOSYS,
+  EUSERS,
+  ENOTSUP,
+} = ERRNO;
 
 /** What was refused. */
 export interface Refused {
@@ -23,18 +36,6 @@ export interface Refused {
   /** Which function of the helper refused. */
   readonly syscall: string;
 }
-
-const ENOENT = 2;
-const ENOMEM = 12;
-const EACCES = 13;
-const EFAULT = 14;
-const ENODEV = 19;
-const EINVAL = 22;
-const ENOLCK = 37;
-const ENOSYS = 38;
-const EUSERS = 87;
-const ENOTSUP = 95;
-const HUGE = 2;
 
 /** The pool of hugepages that a request needs, and how to fill it. */
 function explainPool(request: Omit<Refused, "syscall">): Partial<NumaErrorDetails> {

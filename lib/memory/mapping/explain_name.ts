@@ -3,27 +3,29 @@
  *
  * @module
  */
-import { errnoError } from "../../base/errno.ts";
+import { ERRNO, errnoError } from "../../base/errno.ts";
 import type { NumaError, NumaErrorDetails } from "../../base/error.ts";
 import { native } from "../../runtime/native.ts";
 import { explainCreate, type Refused } from "./explain.ts";
 
-const EPERM = 1;
-const ENOENT = 2;
-const ENXIO = 6;
-const ENOMEM = 12;
-const EACCES = 13;
-const EEXIST = 17;
-const EXDEV = 18;
-const ENFILE = 23;
-const EMFILE = 24;
-const ENOSPC = 28;
-const EREMOTE = 66;
-const EPROTO = 71;
-const EBADMSG = 74;
-const ENOTSUP = 95;
-const ESTALE = 116;
-const EUCLEAN = 117;
+const {
+  EPERM,
+  ENOENT,
+  ENXIO,
+  ENOMEM,
+  EACCES,
+  EEXIST,
+  EXDEV,
+  ENFILE,
+  EMFILE,
+  ENOSPC,
+  EREMOTE,
+  EPROTO,
+  EBADMSG,
+  ENOTSUP,
+  ESTALE,
+  EUCLEAN,
+} = ERRNO;
 
 /** What `nk_names_folder` tells. */
 interface NamesFolder {

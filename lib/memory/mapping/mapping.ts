@@ -17,7 +17,7 @@ import {
   STACK_OFFSET,
   TOP,
 } from "./layout.ts";
-import { pageFormat, type PageKind, pageKind } from "./pages.ts";
+import { HUGE, pageFormat, type PageKind, pageKind, STEP_BYTES } from "./pages.ts";
 import { askResidency, type Residency } from "./residency.ts";
 import { endWaits, evict } from "./tenants.ts";
 import { detachPinned, letGo, letGoUnseen } from "./views.ts";
@@ -42,10 +42,6 @@ export interface MappingRequest {
   readonly name?: string | undefined;
 }
 
-/** One call of populate stays well below the 50 ms that a thread may be out of reach inside C. */
-const STEP_BYTES = 2 ** 26;
-/** `NK_PAGES_HUGE`. */
-const HUGE = 2;
 /** `NK_LOCK` and `NK_RESERVE`. */
 const LOCK = 1;
 const RESERVE = 2;

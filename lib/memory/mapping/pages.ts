@@ -12,17 +12,26 @@ export type PageKind = "4k" | "thp" | "2m" | "1g";
 
 /** How the helper names a page kind, and its size in bytes. */
 export interface PageFormat {
-  /** `NK_PAGES_SMALL`, `NK_PAGES_THP` or `NK_PAGES_HUGE`. */
+  /** `NK_PAGES_SMALL`, `NK_PAGES_THP` or `NK_PAGES_HUGE`, which is {@linkcode HUGE}. */
   readonly kind: 0 | 1 | 2;
   /** The size of a page in bytes. */
   readonly pageBytes: number;
 }
 
+/**
+ * Bytes that one call of the helper populates, moves or looks for: it stays well below the 50 ms that a thread may be out
+ * of reach inside C.
+ */
+export const STEP_BYTES: number = 2 ** 26;
+
+/** The format's kind of pages from a node's own pool: `NK_PAGES_HUGE`. */
+export const HUGE = 2;
+
 const FORMATS: Readonly<Record<PageKind, PageFormat>> = {
   "4k": { kind: 0, pageBytes: 4096 },
   thp: { kind: 1, pageBytes: 2 ** 21 },
-  "2m": { kind: 2, pageBytes: 2 ** 21 },
-  "1g": { kind: 2, pageBytes: 2 ** 30 },
+  "2m": { kind: HUGE, pageBytes: 2 ** 21 },
+  "1g": { kind: HUGE, pageBytes: 2 ** 30 },
 };
 
 /**

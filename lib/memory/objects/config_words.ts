@@ -11,7 +11,8 @@ import { NumaError } from "../../base/error.ts";
 import type { Arena } from "../arena/arena.ts";
 import { CONFIG_WORDS } from "./object_layout.ts";
 
-const WORD_BYTES = 4;
+/** Bytes of a word. */
+export const WORD_BYTES = 4;
 
 function wordsOf(arena: Arena): Int32Array<ArrayBuffer> {
   const { buffer, byteOffset } = arena.view(0, CONFIG_WORDS * WORD_BYTES);

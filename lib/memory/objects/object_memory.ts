@@ -19,6 +19,7 @@ import { threadAlive, threadSelf } from "../../runtime/thread.ts";
 import type { Arena } from "../arena/arena.ts";
 import { identityOf } from "../arena/identity.ts";
 import { windowBytes } from "../mapping/mapping.ts";
+import { WORD_BYTES } from "./config_words.ts";
 import { ObjectHeap } from "./object_heap.ts";
 import type { ObjectLayout } from "./object_layout.ts";
 import type { ObjectHeapOptions } from "./object_options.ts";
@@ -28,7 +29,6 @@ export const ID_BITS = 30;
 /** How many threads {@linkcode Slab} and {@linkcode NodePool} have records for by default. */
 export const DEFAULT_THREADS = 64;
 
-const WORD_BYTES = 4;
 /** An identity is a serial number times this, and a slot. */
 const SLOT_COUNT = 65536;
 

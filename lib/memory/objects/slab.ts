@@ -41,7 +41,7 @@ const KIND = "slab";
 const MAGIC = 0x51ab_0001;
 const CONFIG = new ConfigWords("slab", MAGIC, ["objectSize", "count", "threads"]);
 /** What objects are aligned to. */
-const LINE_BYTES = 64;
+const ALIGN_BYTES = 64;
 /** log2 of the objects a chunk has at most. */
 const MAX_SHIFT = 6;
 /** Chunks there are at least, as far as there are objects: enough for threads to have their share. */
@@ -57,7 +57,7 @@ interface SlabConfig {
 function planSlab({ objectSize, count, threads }: SlabConfig) {
   const most = Math.floor(Math.log2(Math.max(1, count / MIN_CHUNKS)));
   const shift = Math.min(most, MAX_SHIFT);
-  const stride = Math.ceil(objectSize / LINE_BYTES) * LINE_BYTES;
+  const stride = Math.ceil(objectSize / ALIGN_BYTES) * ALIGN_BYTES;
   const layout = objectLayout({ records: threads, chunks: Math.ceil(count / 2 ** shift), shift });
   const heap = { layout, objects: count, slots: [2 ** shift], units: [0], room: 0 };
   const objectBytes = stride * count;

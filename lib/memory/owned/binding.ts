@@ -1,6 +1,6 @@
 import { type ByteSize, formatBytes, parseBytes } from "../../base/bytes.ts";
 import { checkInteger, checkOptions, show } from "../../base/check.ts";
-import { errnoError } from "../../base/errno.ts";
+import { ERRNO, errnoError } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
 import { showAs } from "../../base/inspect.ts";
 import { native } from "../../runtime/native.ts";
@@ -46,7 +46,6 @@ export interface SharedBufferOptions extends BindOptions {
 const POLICY = { bind: 2, interleave: 3 } as const;
 const MASK_WORDS = 16;
 const MAX_WEIGHT = 1000;
-const ENOTSUP = 95;
 
 /** What is told of a binding that was collected. */
 interface Forgotten {
@@ -95,7 +94,7 @@ function refusal(
   action: string,
 ): NumaError {
   const [node] = nodes;
-  if (-result === ENOTSUP && syscall !== "nk_buffer_advise_huge") {
+  if (-result === ERRNO.ENOTSUP && syscall !== "nk_buffer_advise_huge") {
     return new NumaError("ENOTSUP", action, {
       why: "it belongs to an arena, which keeps its memory on its own node",
       fix: "Make an arena on that node and copy: pages of an arena can only be moved back to it.",

@@ -2,6 +2,7 @@ import { show } from "../../base/check.ts";
 import { errnoError } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
 import { native } from "../../runtime/native.ts";
+import { STEP_BYTES } from "../mapping/pages.ts";
 
 /**
  * Memory that the runtime owns: a buffer, a view of one, or a `WebAssembly.Memory`. A view means its own part; everything
@@ -40,8 +41,6 @@ export interface WholePages {
   readonly whole: Uint8Array<ArrayBufferLike>;
   readonly steps: readonly Uint8Array<ArrayBufferLike>[];
 }
-
-const STEP_BYTES = 2 ** 26;
 
 /**
  * The bytes of some memory.

@@ -34,7 +34,7 @@
  * @module
  */
 import { raise } from "../../wait/slot_words.ts";
-import { LINE_WORDS } from "../../wait/waiter.ts";
+import { LINE_BYTES, LINE_WORDS } from "../../wait/waiter.ts";
 
 const LINE_LONGS = LINE_WORDS / 2;
 const VERSION = 0;
@@ -45,9 +45,6 @@ const PLACE = 5;
 const FAMILY_LONG = 4;
 const SIZE_LONG = 5;
 const IDENTITY_LONG = 1;
-
-/** Bytes of a line. */
-export const LINE_BYTES: number = LINE_WORDS * 4;
 
 /**
  * Bytes of a copy's control words.

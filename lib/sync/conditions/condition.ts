@@ -10,7 +10,7 @@ import { Guard } from "../locks/guard.ts";
 import { Lock } from "../locks/lock.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
-import { destroyedError, settleIn } from "../../shared/tenancy.ts";
+import { checkAlive, settleIn } from "../../shared/tenancy.ts";
 import { currentWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
 const KIND = defineKind<Condition>({
@@ -116,7 +116,7 @@ export class Condition implements Shareable {
    */
   wait(lock: Lock, options?: BlockOptions): void {
     options = checkBlockOptions(options, WAIT);
-    this.#check(WAIT);
+    checkAlive(this.#region, WAIT);
     checkLock(lock);
     if (!lock.held) {
       throw new NumaError("EOWNER", WAIT, {
@@ -161,7 +161,7 @@ export class Condition implements Shareable {
       guard.release();
     };
     try {
-      this.#check(WAIT);
+      checkAlive(this.#region, WAIT);
       const checked = checkWaitOptions(options, WAIT);
       checked?.signal?.throwIfAborted();
       await this.#crowd.join(checked, undefined, letGo);
@@ -179,7 +179,7 @@ export class Condition implements Shareable {
    * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   signal(): boolean {
-    this.#check("signal a condition");
+    checkAlive(this.#region, "signal a condition");
     return this.#core.signal(this.#me);
   }
 
@@ -190,7 +190,7 @@ export class Condition implements Shareable {
    * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   broadcast(): boolean {
-    this.#check("signal a condition");
+    checkAlive(this.#region, "signal a condition");
     return this.#core.broadcast(this.#me);
   }
 
@@ -202,11 +202,6 @@ export class Condition implements Shareable {
    */
   toHandle(): Handle {
     return this.#region.toHandle();
-  }
-
-  #check(action: string): void {
-    if (this.#region.words.length > 0) return;
-    throw destroyedError(action);
   }
 
   static {

@@ -7,7 +7,7 @@ import { Crowd } from "./crowd.ts";
 import { EventCountCore } from "./event_count_core.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
-import { destroyedError, settleIn } from "../../shared/tenancy.ts";
+import { checkAlive, settleIn } from "../../shared/tenancy.ts";
 import { currentWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
 const KIND = defineKind<EventCount>({
@@ -112,7 +112,7 @@ export class EventCount implements Shareable {
     const me = this.#me;
     const start = options?.timeoutMs === undefined ? 0 : me.now();
     while (!take()) {
-      this.#check(WAIT);
+      checkAlive(this.#region, WAIT);
       core.prepare(me);
       let ready = true;
       try {
@@ -120,7 +120,7 @@ export class EventCount implements Shareable {
       } finally {
         if (ready && this.#region.words.length > 0) core.cancel(me);
       }
-      this.#check(WAIT);
+      checkAlive(this.#region, WAIT);
       if (ready) return;
       block(core.wait(me), me, WAIT, left(options, start, me));
     }
@@ -140,7 +140,7 @@ export class EventCount implements Shareable {
     checkTake(take);
     const checked = checkWaitOptions(options, WAIT);
     if (take()) return;
-    this.#check(WAIT);
+    checkAlive(this.#region, WAIT);
     checked?.signal?.throwIfAborted();
     await this.#crowd.join(checked, take);
   }
@@ -152,7 +152,7 @@ export class EventCount implements Shareable {
    * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   notify(): boolean {
-    this.#check("notify an event");
+    checkAlive(this.#region, "notify an event");
     return this.#core.notify(this.#me);
   }
 
@@ -163,7 +163,7 @@ export class EventCount implements Shareable {
    * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   notifyAll(): boolean {
-    this.#check("notify an event");
+    checkAlive(this.#region, "notify an event");
     return this.#core.notifyAll(this.#me);
   }
 
@@ -175,11 +175,6 @@ export class EventCount implements Shareable {
    */
   toHandle(): Handle {
     return this.#region.toHandle();
-  }
-
-  #check(action: string): void {
-    if (this.#region.words.length > 0) return;
-    throw destroyedError(action);
   }
 
   static {

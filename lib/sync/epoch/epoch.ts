@@ -4,7 +4,7 @@ import type { Handle, Shareable } from "../../base/handle.ts";
 import { EpochCore } from "./epoch_core.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
-import { destroyedError, settleIn } from "../../shared/tenancy.ts";
+import { checkAlive, settleIn } from "../../shared/tenancy.ts";
 import type { Tenant } from "../../memory/mapping/tenants.ts";
 import { currentWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
@@ -93,7 +93,7 @@ export class Epoch implements Shareable {
    * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   enter(): void {
-    if (this.#region.words.length === 0) throw destroyedError("enter an epoch");
+    checkAlive(this.#region, "enter an epoch");
     this.#core.enter(this.#me);
   }
 
@@ -103,7 +103,7 @@ export class Epoch implements Shareable {
    * @throws {NumaError} `EOWNER` there is nothing to end; `EDESTROYED` its arena is destroyed.
    */
   exit(): void {
-    if (this.#region.words.length === 0) throw destroyedError("exit an epoch");
+    checkAlive(this.#region, "exit an epoch");
     if (this.#core.exit(this.#me)) return;
     throw new NumaError("EOWNER", "exit an epoch", {
       why: "this thread has not entered it, or has left it already",
@@ -119,7 +119,7 @@ export class Epoch implements Shareable {
    * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   quiescent(): void {
-    if (this.#region.words.length === 0) throw destroyedError("pass through an epoch");
+    checkAlive(this.#region, "pass through an epoch");
     this.#core.quiescent(this.#me);
   }
 
@@ -129,7 +129,7 @@ export class Epoch implements Shareable {
    * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   get current(): number {
-    if (this.#region.words.length === 0) throw destroyedError("read an epoch");
+    checkAlive(this.#region, "read an epoch");
     return this.#core.epoch();
   }
 
@@ -142,7 +142,7 @@ export class Epoch implements Shareable {
    */
   safe(epoch: number): boolean {
     checkInteger(epoch, "epoch", -(2 ** 31), 2 ** 31 - 1, "compare epochs");
-    if (this.#region.words.length === 0) throw destroyedError("read an epoch");
+    checkAlive(this.#region, "read an epoch");
     return this.#core.safe(epoch);
   }
 
@@ -154,7 +154,7 @@ export class Epoch implements Shareable {
    * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   advance(): boolean {
-    if (this.#region.words.length === 0) throw destroyedError("advance an epoch");
+    checkAlive(this.#region, "advance an epoch");
     return this.#core.advance(this.#me) === 0;
   }
 

@@ -1,7 +1,7 @@
 import type { Handle } from "../../base/handle.ts";
 import { CnaCore, PASSES } from "./cna_core.ts";
 import { Lock, type LockOptions } from "./lock.ts";
-import { defineLock } from "./lock_kind.ts";
+import { defineLock, MAX_PASSES } from "./lock_kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
 
@@ -13,8 +13,6 @@ export interface CnaLockOptions extends LockOptions {
    */
   readonly passes?: number;
 }
-
-const MAX_PASSES = 2 ** 30;
 
 const KIND = defineLock<CnaLock, CnaLockOptions>({
   name: "CnaLock",

@@ -1,7 +1,7 @@
 import type { Handle } from "../../base/handle.ts";
 import { CohortCore, PASSES } from "./cohort_core.ts";
 import { Lock, type LockOptions } from "./lock.ts";
-import { defineLock } from "./lock_kind.ts";
+import { defineLock, MAX_PASSES } from "./lock_kind.ts";
 import { McsCore } from "./mcs_core.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import type { Shape } from "../../shared/shape.ts";
@@ -16,8 +16,6 @@ export interface CohortLockOptions extends LockOptions {
    */
   readonly passes?: number;
 }
-
-const MAX_PASSES = 2 ** 30;
 
 /** Words of its parts: the cohort's own, then the global lock's, then each local lock's. */
 function partsOf(shape: Shape): { own: number; global: number; local: number } {

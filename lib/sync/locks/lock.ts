@@ -11,6 +11,7 @@ import { Guard } from "./guard.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import type { Region, SyncOptions } from "../../shared/region.ts";
 import { settleIn } from "../../shared/tenancy.ts";
+import { heldError, notHeldError, poisonedError } from "./lock_errors.ts";
 import { lockTenant } from "./lock_tenant.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import type { WaitStrategy } from "../../wait/wait_strategy.ts";
@@ -302,29 +303,20 @@ export abstract class Lock implements Shareable {
 
   #checkBroken(): void {
     if (this.#core.broken?.() !== true) return;
-    const robust = this.#core.markConsistent !== undefined;
-    throw new NumaError("EOWNERDEAD", `acquire ${this.#title}`, {
-      why: robust
-        ? "a thread died while it held it, and the next one released it without markConsistent()"
-        : "a thread died while it held it or waited for it",
-      fix: robust
-        ? "Repair what it guards, then call markConsistent()."
-        : "Create a new one, or use a Mutex, which survives a dead owner.",
+    const action = `acquire ${this.#title}`;
+    if (this.#core.markConsistent !== undefined) throw poisonedError(action);
+    throw new NumaError("EOWNERDEAD", action, {
+      why: "a thread died while it held it or waited for it",
+      fix: "Create a new one, or use a Mutex, which survives a dead owner.",
     });
   }
 
   #refuseTwice(): never {
     this.#attached.check("acquire");
-    throw new NumaError("EDEADLK", `acquire ${this.#title}`, {
-      why: "this thread holds it already",
-      fix: "Release it first.",
-    });
+    throw heldError(`acquire ${this.#title}`);
   }
 
   #refuseRelease(): never {
-    throw new NumaError("EOWNER", `release ${this.#title}`, {
-      why: "this thread does not hold it",
-      fix: "Release it once, in the thread that acquired it; for acquireAsync, release the guard.",
-    });
+    throw notHeldError(`release ${this.#title}`);
   }
 }

@@ -6,6 +6,9 @@
 import { defineKind, type Kind, type KindRow } from "../../shared/kind.ts";
 import type { Lock, LockOptions, LockTraits } from "./lock.ts";
 
+/** The most hand-offs within a domain that a lock's user can ask for. */
+export const MAX_PASSES: number = 2 ** 30;
+
 /** The row of a lock. */
 export interface LockRow<Options extends LockOptions = LockOptions>
   extends KindRow<Options>, LockTraits {}

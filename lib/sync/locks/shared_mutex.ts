@@ -22,6 +22,7 @@
 import { Arena } from "../../memory/arena/arena.ts";
 import { identityOf } from "../../memory/arena/identity.ts";
 import { checkInteger, show } from "../../base/check.ts";
+import { ERRNO } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
 import { native } from "../../runtime/native.ts";
@@ -32,6 +33,7 @@ import type { AsyncRequest } from "../../wait/request.ts";
 import { Turns } from "../../wait/turns.ts";
 import { destroyedError, goneError } from "../../shared/tenancy.ts";
 import { Guard } from "./guard.ts";
+import { notHeldError } from "./lock_errors.ts";
 import { settle, type Tenant } from "../../memory/mapping/tenants.ts";
 import { ACQUIRE_ACTION, acquireError, openError, releaseError } from "./shared_mutex_errors.ts";
 import { isMainThread, lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
@@ -54,8 +56,6 @@ const POISON = OWNER;
 const SLICE_MS = 20;
 /** Waits that do not block look again after 1 ms, 2 ms and so on up to this. */
 const MAX_DELAY_MS = 16;
-
-const EDEADLK = -35;
 
 /** This thread's live objects, by arena and offset. */
 const live = new WeakMap<Arena, Map<number, SharedMutex>>();
@@ -256,10 +256,7 @@ export class SharedMutex implements Shareable {
    */
   release(): void {
     if (this.#owner === this.#guard) return this.#giveBack();
-    throw new NumaError("EOWNER", "release a shared mutex", {
-      why: "this thread does not hold it",
-      fix: "Release it once, in the thread that acquired it; for acquireAsync, release the guard.",
-    });
+    throw notHeldError("release a shared mutex");
   }
 
   /** Whether this thread holds it. Acquisitions by `acquireAsync` do not count. */
@@ -326,7 +323,7 @@ export class SharedMutex implements Shareable {
   #takeAsync(guard: Guard): boolean {
     // The thread may hold it: that ends, so it is worth waiting.
     const result = native().calls.nk_robust_acquire(this.#lock, 0);
-    if (result < 0 && result !== EDEADLK) throw acquireError(result);
+    if (result < 0 && result !== -ERRNO.EDEADLK) throw acquireError(result);
     if (result > 0) this.#owner = guard;
     return result > 0;
   }

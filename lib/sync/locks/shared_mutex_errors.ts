@@ -3,33 +3,27 @@
  *
  * @module
  */
-import { errnoError } from "../../base/errno.ts";
+import { ERRNO, errnoError } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
+import { heldError, poisonedError } from "./lock_errors.ts";
 import { destroyedError } from "../../shared/tenancy.ts";
 
 /** What is asked, as it follows "Cannot". */
 export const ACQUIRE_ACTION = "acquire a shared mutex";
 
-const EPERM = -1;
-const EXDEV = -18;
-const EDEADLK = -35;
-const ENOLCK = -37;
-const ESTALE = -116;
-const ENOTRECOVERABLE = -131;
-
 /** What `nk_robust_open` refused. */
 export function openError(result: number, action: string): NumaError {
   const syscall = "nk_robust_open";
   switch (result) {
-    case EXDEV:
+    case -ERRNO.EXDEV:
       return new NumaError("ENOTSUP", action, {
         why: "it belongs to another PID namespace, where thread ids mean something else",
         fix: "Run all of its processes in one (docker run --pid=…).",
         syscall,
       });
-    case ENOLCK:
+    case -ERRNO.ENOLCK:
       return new NumaError("EAGAIN", action, { why: "this thread has 32,768 of them", syscall });
-    case EPERM:
+    case -ERRNO.EPERM:
       return errnoError(result, syscall, action, { fix: "Let the sandbox allow set_robust_list." });
     default:
       return errnoError(result, syscall, action);
@@ -39,23 +33,16 @@ export function openError(result: number, action: string): NumaError {
 /** What `nk_robust_acquire` refused. */
 export function acquireError(result: number): NumaError {
   switch (result) {
-    case EDEADLK:
-      return new NumaError("EDEADLK", ACQUIRE_ACTION, {
-        why: "this thread holds it already",
-        fix: "Release it first.",
-      });
-    case ENOTRECOVERABLE:
-      return new NumaError("EOWNERDEAD", ACQUIRE_ACTION, {
-        why:
-          "a thread died while it held it, and the next one released it without markConsistent()",
-        fix: "Repair what it guards, then call markConsistent().",
-      });
-    case ENOLCK:
+    case -ERRNO.EDEADLK:
+      return heldError(ACQUIRE_ACTION);
+    case -ERRNO.ENOTRECOVERABLE:
+      return poisonedError(ACQUIRE_ACTION);
+    case -ERRNO.ENOLCK:
       return new NumaError("EAGAIN", ACQUIRE_ACTION, {
         why: "this thread holds 31 of them",
         fix: "Release some first.",
       });
-    case ESTALE:
+    case -ERRNO.ESTALE:
       return destroyedError(ACQUIRE_ACTION);
     default:
       return errnoError(result, "nk_robust_acquire", ACQUIRE_ACTION);
@@ -65,7 +52,7 @@ export function acquireError(result: number): NumaError {
 /** What `nk_robust_release` refused. */
 export function releaseError(result: number): NumaError {
   const action = "release a shared mutex";
-  if (result === ESTALE) return destroyedError(action);
+  if (result === -ERRNO.ESTALE) return destroyedError(action);
   return new NumaError("EOWNER", action, {
     why: "it was overwritten while this thread held it",
     fix: "Look for code that writes outside of what it was given.",

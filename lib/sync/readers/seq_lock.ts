@@ -4,7 +4,7 @@ import type { Handle, Shareable } from "../../base/handle.ts";
 import { block, checkBlockOptions } from "../../wait/block.ts";
 import type { BlockOptions } from "../../wait/options.ts";
 import { defineKind } from "../../shared/kind.ts";
-import { destroyedError } from "../../shared/tenancy.ts";
+import { checkAlive } from "../../shared/tenancy.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { MAX_RECORD_WORDS, SeqCore } from "./seq_core.ts";
 import { lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
@@ -199,7 +199,7 @@ export class SeqLock implements Shareable {
   }
 
   #check(values: ArrayLike<number>, action: string): void {
-    if (this.#region.words.length === 0) throw destroyedError(action);
+    checkAlive(this.#region, action);
     if (!(values?.length >= this.#core.size)) {
       throw new NumaError("EINVAL", action, {
         why: `it has ${this.#core.size} words and was given ${show(values)}`,
