@@ -19,7 +19,7 @@ export interface Subject {
   readonly operations?: number;
   /** Times itself: nanoseconds an operation, measured where the work is (in C, in other threads); NaN when not valid. */
   readonly self?: () => number | Promise<number>;
-  /** How often `self` is asked a round. 10 unless given: fewer for what takes long. */
+  /** How often `self` is asked a round. Default: 10; fewer for what takes long. */
   readonly repeats?: number;
 }
 

@@ -126,7 +126,7 @@ export function runEntry(): void {
   const userPort = parentPort;
   channel.on("message", () => {
     Mapping.releaseAll();
-    // Not process.exit: when terminate() comes at the same time, a worker of Deno hangs for ever.
+    // Not process.exit: when terminate() comes at the same time, a worker of Deno hangs forever.
     unref();
     userPort?.unref();
   });

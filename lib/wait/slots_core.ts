@@ -100,7 +100,7 @@ export function permitAt(id: number): number {
   return lineOf(slotOf(id)) + PERMIT;
 }
 
-/** Who tells whether an OS thread can still run code, by the identity that the C helper gave it. */
+/** Tells whether an OS thread can still run code, by the identity that the C helper gave it. */
 export type IsAlive = (identity: number) => boolean;
 
 /** The algorithm of `ParkingLot`, but for sleeping and notifying themselves. */
@@ -195,7 +195,7 @@ export class SlotsCore {
   /**
    * Buries threads that have ended without anybody's telling.
    *
-   * @param isAlive Who knows.
+   * @param isAlive Tells whether a thread can still run code.
    */
   reap(isAlive: IsAlive): void {
     const words = this.#words;

@@ -24,7 +24,7 @@ interface Telling extends LockCore {
 export interface KillCase extends Omit<Case, "words" | "setup"> {
   make(words: Int32Array, shape: Shape): Telling;
   words(shape: Shape): number;
-  /** How often each thread takes the lock; once unless given. */
+  /** How often each thread takes the lock. Default: once. */
   readonly acquisitions?: number;
 }
 

@@ -123,7 +123,7 @@ export interface World {
    * @param doorway When it wants it: words of which the first write by this thread is its place in the order in which
    * the lock is taken.
    * @param bypass How often threads that came later may take it before, for each that waits before this one, and for
-   * itself; 0 unless given.
+   * itself. Default: 0.
    */
   lock(
     state: "wanted" | "taken" | "free" | "gave up",

@@ -6,6 +6,7 @@ import { filesIn, textOf } from "../support/sources.ts";
 const WRONG: readonly { readonly pattern: RegExp; readonly instead: string }[] = [
   { pattern: /\bunless given\b/i, instead: '"Default: 64."' },
   { pattern: /\bfor whom\b/i, instead: '"Options of …" or "The number of threads …"' },
+  { pattern: /\bfor ever\b|\bneighbour/i, instead: '"forever", "neighbor"' },
   { pattern: /\bSo long\b/, instead: '"As long as …"' },
   // A sentence, and no question.
   { pattern: /(?:^|[.:;] |@\w+ (?:\w+ )?)Who\b(?![^.]*\?)/, instead: '"A thread that …"' },
@@ -44,10 +45,11 @@ function textsOfPage(file: string): Sentence[] {
   });
 }
 
-// The heads of the cores are proofs for those who change them.
-const modules = ["mod.ts", "worker_entry.ts", ...filesIn("lib", ".ts")]
-  .filter((file) => !file.endsWith("_core.ts"));
-const pages = ["README.md", "CONTRIBUTING.md", ...filesIn("docs", ".md")];
+const modules = ["mod.ts", "worker_entry.ts", ...filesIn("lib", ".ts")];
+const pages = [
+  ...["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "native/README.md", "lib/runtime/README.md"],
+  ...filesIn("docs", ".md"),
+];
 
 describe("what users read", () => {
   const texts = [...modules.flatMap(textsOfModule), ...pages.flatMap(textsOfPage)];
@@ -70,6 +72,8 @@ describe("what users read", () => {
         "64 unless given.",
         "For whom a lock is made, and what it tells.",
         "So long as it lives.",
+        "It is kept for ever.",
+        "Neighbouring pages.",
         "It ends. Who waits is told.",
         "@param me Who.",
       ]

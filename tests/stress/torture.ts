@@ -14,7 +14,7 @@ export interface Torture {
   readonly seed: number;
   /** Whether threads are terminated, which only robust locks survive. */
   readonly kills: boolean;
-  /** Nobody moving for so long is a hang: the run ends and says so. Ten seconds unless given. */
+  /** Nobody moving for so long is a hang: the run ends and says so. Default: ten seconds. */
   readonly hangMs?: number;
 }
 

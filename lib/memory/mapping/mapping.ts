@@ -432,7 +432,7 @@ export class Mapping {
    * dies with a later call, once that is done; until then it reads zeros.
    *
    * A buffer that somebody else has carried off cannot be detached any more; the helper then keeps its addresses
-   * reserved for ever, so that what is left of it reads zeros.
+   * reserved forever, so that what is left of it reads zeros.
    */
   release(): void {
     if (held.get(this.identity) !== this) return;

@@ -225,7 +225,7 @@ export class Writer {
    *
    * @param copies All copies, in the same order in every thread.
    * @param self The identity of this thread; not 0.
-   * @param alive Whether a thread can still run. Once false for an identity, false for ever.
+   * @param alive Whether a thread can still run. Once false for an identity, false forever.
    */
   constructor(copies: readonly Control[], self: bigint, alive: (identity: bigint) => boolean) {
     this.#copies = copies;

@@ -20,13 +20,14 @@
  *   that phase some spinning. In the first phase nothing is expected and each counts itself.
  * - Waiting threads spin on the phase, whose line changes once a phase, and reaches each domain once.
  *
- * Why no wake-up is lost. A sleeper sets ASLEEP, then `asleep` of its domain, then looks at the phase. Who changes the
- * phase looks at `asleep` after that, clears it, and then looks at the slots.
+ * Why no wake-up is lost. A sleeper sets ASLEEP, then `asleep` of its domain, then looks at the phase. A thread that
+ * changes the phase looks at `asleep` after that, clears it, and then looks at the slots.
  *
- * Breaking. A phase ends in one of two ways, by a compare-exchange of its word: the number grows, or it gets a reason. Who
- * gives up breaks it; so does who finds, before it sleeps, that a party is dead: one that has joined, or has arrived in
- * this phase or in any before, and has not left. Everybody who is in then leaves with that reason, and so does who comes, until a reset. A
- * thread that dies before it joined or came is not known here. When a thread dies all sleepers get a permit and look.
+ * Breaking. A phase ends in one of two ways, by a compare-exchange of its word: the number grows, or it gets a reason. A
+ * thread that gives up breaks it; so does one that finds, before it sleeps, that a party is dead: one that has joined,
+ * or has arrived in this phase or in any before, and has not left. All that are in then leave with that reason, and so
+ * do those that come, until a reset. A thread that dies before it joined or came is not known here. When a thread dies
+ * all sleepers get a permit and look.
  *
  * A reset tells those who are in, waits until they are out, and clears everything. INSIDE is set before the phase is
  * read, so that nobody is overlooked.
@@ -87,7 +88,7 @@ export class BarrierCore {
 
   /**
    * @param words Its memory, after {@linkcode BarrierCore.init}.
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    */
   constructor(words: Int32Array, { domains }: Shape) {
     this.#words = words;
@@ -100,7 +101,7 @@ export class BarrierCore {
   /**
    * The words that one takes.
    *
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @returns 32-bit words.
    */
   static words({ threads, domains }: Shape): number {
@@ -129,7 +130,7 @@ export class BarrierCore {
   /**
    * Arrives, and spins.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns How it ended. {@linkcode BARRIER_WAITING}: {@linkcode BarrierCore.wait} has to follow.
    */
   begin(me: Waiter): number {
@@ -157,7 +158,7 @@ export class BarrierCore {
   /**
    * Waits for the others after {@linkcode BarrierCore.begin} said that they have not all come.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns How it ended.
    */
   *wait(me: Waiter): Wait<number> {
@@ -185,7 +186,7 @@ export class BarrierCore {
   /**
    * Takes part from now on, so that everybody is told if it dies before it comes for the first time.
    *
-   * @param me Who. Must not be in.
+   * @param me The calling thread. Must not be in.
    */
   join(me: Waiter): void {
     this.#enter(me, me.id);
@@ -194,7 +195,7 @@ export class BarrierCore {
   /**
    * Takes no part any more, so that it may end without breaking anything.
    *
-   * @param me Who. Must not be in.
+   * @param me The calling thread. Must not be in.
    */
   leave(me: Waiter): void {
     const at = this.#slots + me.slot * LINE_WORDS;
@@ -204,7 +205,7 @@ export class BarrierCore {
   /**
    * Leaves it as a party that died, for one whose memory goes away. Whoever calls it wakes everybody afterwards.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @param dead An id that is nobody's and never will be.
    * @returns Whether it took part.
    */
@@ -220,7 +221,7 @@ export class BarrierCore {
   /**
    * Makes it whole, as new: breaks it if it is not broken, waits until all are out, and forgets its parties.
    *
-   * @param me Who. Must not be in.
+   * @param me The calling thread. Must not be in.
    * @returns False when the wait was over before that; it is broken then.
    */
   *reset(me: Waiter): Wait<boolean> {

@@ -6,9 +6,10 @@
  *   line 1 …   | id of slot 0 | id of slot 1 | …      who sleeps, 0 for nobody
  * ```
  *
- * A sleeper writes its id, then sets SLEEPERS unless nothing is left. Who counts down to nothing changes the same word, so
- * one of the two sees the other: the sleeper an open gate, or the opener SLEEPERS, and then all ids that were written
- * before. If the opener is killed before it has woken all, the permits that all sleepers get when a thread dies do that.
+ * A sleeper writes its id, then sets SLEEPERS unless nothing is left. The thread that counts down to nothing changes the
+ * same word, so one of the two sees the other: the sleeper an open gate, or the opener SLEEPERS, and then all ids that
+ * were written before. If the opener is killed before it has woken all, the permits that all sleepers get when a thread
+ * dies do that.
  *
  * Slots share lines, because they are written only by who goes to sleep. A latch does not know who is to count it down, so
  * it cannot tell when those are dead: give waits a timeout where that matters.
@@ -39,7 +40,7 @@ export class LatchCore {
 
   /**
    * @param words Its memory, after {@linkcode LatchCore.init}.
-   * @param _shape For whom.
+   * @param _shape The number of threads and domains.
    */
   constructor(words: Int32Array, _shape: Shape) {
     this.#words = words;
@@ -48,7 +49,7 @@ export class LatchCore {
   /**
    * The words that one takes.
    *
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @returns 32-bit words.
    */
   static words({ threads }: Shape): number {
@@ -77,7 +78,7 @@ export class LatchCore {
   /**
    * Counts down, to 0 at the lowest.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @param n By how much: at least 1.
    * @returns What is left.
    */
@@ -100,7 +101,7 @@ export class LatchCore {
   /**
    * Looks whether it is open, and spins.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns True when it is. False: {@linkcode LatchCore.wait} has to follow.
    */
   begin(me: Waiter): boolean {
@@ -112,7 +113,7 @@ export class LatchCore {
   /**
    * Waits until it is open.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns Whether it is.
    */
   *wait(me: Waiter): Wait<boolean> {

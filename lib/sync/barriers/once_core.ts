@@ -8,7 +8,7 @@
  *
  * The state goes from nobody to a runner, and from there to DONE, or back to nobody when the runner fails, or to another
  * runner when it is found dead. A sleeper writes its id, then looks at the state: it becomes the runner, sees DONE, or
- * sets SLEEPERS. Who ends a run changes the same word, so one of the two sees the other. SLEEPERS stays until DONE.
+ * sets SLEEPERS. The end of a run changes the same word, so one of the two sees the other. SLEEPERS stays until DONE.
  *
  * After a failure all sleepers wake, and one of them runs: to wake one only would leave the others asleep if it gave up.
  * When the runner is killed, all sleepers get a permit, look, and find it not alive.
@@ -43,7 +43,7 @@ export class OnceCore {
 
   /**
    * @param words Its memory: zero at first.
-   * @param _shape For whom.
+   * @param _shape The number of threads and domains.
    */
   constructor(words: Int32Array, _shape: Shape) {
     this.#words = words;
@@ -52,7 +52,7 @@ export class OnceCore {
   /**
    * The words that one takes.
    *
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @returns 32-bit words.
    */
   static words({ threads }: Shape): number {
@@ -71,7 +71,7 @@ export class OnceCore {
   /**
    * Whether the caller is at it.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns True from ONCE_RUN until it ends the run.
    */
   runs(me: Waiter): boolean {
@@ -81,7 +81,7 @@ export class OnceCore {
   /**
    * Becomes the runner if there is none, or none that lives.
    *
-   * @param me Who. Must not be the runner.
+   * @param me The calling thread. Must not be the runner.
    * @returns {@linkcode ONCE_RUN}, {@linkcode ONCE_DONE} or {@linkcode ONCE_BUSY}.
    */
   tryBegin(me: Waiter): number {
@@ -91,7 +91,7 @@ export class OnceCore {
   /**
    * The same, and spins while somebody else is at it.
    *
-   * @param me Who. Must not be the runner.
+   * @param me The calling thread. Must not be the runner.
    * @returns The same. {@linkcode ONCE_BUSY}: {@linkcode OnceCore.wait} has to follow.
    */
   begin(me: Waiter): number {
@@ -105,7 +105,7 @@ export class OnceCore {
   /**
    * Waits until it is done, or has to be done by the caller.
    *
-   * @param me Who. Must not be the runner.
+   * @param me The calling thread. Must not be the runner.
    * @returns {@linkcode ONCE_RUN} or {@linkcode ONCE_DONE}; {@linkcode ONCE_BUSY} when the wait was over before.
    */
   *wait(me: Waiter): Wait<number> {
@@ -126,7 +126,7 @@ export class OnceCore {
   /**
    * Ends the run.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @param done Whether it is done; if not, somebody else has to do it.
    * @returns False, and nothing is changed, when `me` is not the runner.
    */

@@ -41,7 +41,7 @@ export class ConditionCore {
    * Begins to wait, and releases a lock.
    *
    * @param lock The lock.
-   * @param me Who holds it.
+   * @param me The calling thread, which holds it.
    * @returns False, and nothing is changed, when `me` does not hold it.
    */
   begin(lock: Pick<LockCore, "release">, me: Waiter): boolean {
@@ -54,7 +54,7 @@ export class ConditionCore {
   /**
    * Waits for a signal after {@linkcode begin}. The lock is to be taken back afterwards.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns Whether there was one; sometimes true for no reason.
    */
   wait(me: Waiter): Wait<boolean> {
@@ -64,7 +64,7 @@ export class ConditionCore {
   /**
    * Wakes one that waits.
    *
-   * @param me Who. Has changed the condition before; need not hold the lock.
+   * @param me The calling thread. Has changed the condition before; need not hold the lock.
    * @returns Whether somebody waited.
    */
   signal(me: Waiter): boolean {
@@ -74,7 +74,7 @@ export class ConditionCore {
   /**
    * Wakes all that wait.
    *
-   * @param me Who. Has changed the condition before; need not hold the lock.
+   * @param me The calling thread. Has changed the condition before; need not hold the lock.
    * @returns Whether somebody waited.
    */
   broadcast(me: Waiter): boolean {

@@ -26,12 +26,12 @@
  * change when it looks. It is cleared only by a notifier that afterwards notifies everybody it finds: a waiter that
  * saw it set before that has written its entry before, too.
  *
- * A notification of one goes to somebody who waits and lives. Who cancels or gives up passes on what came too late.
- * When a thread dies all sleepers get a permit; one of them takes over the dead one's entry if that was notified or
- * awake, and returns, because what the dead one was told of may still be there; the slot's next user passes it on. Both
- * clear that entry last: if they die, too, it is still there, or in their own entry. A sleeper that was notified itself
- * leaves it to the others. If a notifier dies while `armed` is 0, sleepers return for no reason. What cannot be made
- * good for is a thread that has never waited here and dies between its change and `notify`.
+ * A notification of one goes to somebody who waits and lives. A waiter that cancels or gives up passes on what came too
+ * late. When a thread dies all sleepers get a permit; one of them takes over the dead one's entry if that was notified
+ * or awake, and returns, because what the dead one was told of may still be there; the slot's next user passes it on.
+ * Both clear that entry last: if they die, too, it is still there, or in their own entry. A sleeper that was notified
+ * itself leaves it to the others. If a notifier dies while `armed` is 0, sleepers return for no reason. What cannot be
+ * made good for is a thread that has never waited here and dies between its change and `notify`.
  *
  * Eventcounts: Reed and Kanodia (1979); in this form by Vyukov, in Eigen and folly. Cost: `notify` one load when
  * nobody waits, which is what it is for; `prepare` four and `cancel` one; a slow `notify` one load for each slot in
@@ -61,7 +61,7 @@ export class EventCountCore {
 
   /**
    * @param words Its memory: zero at first.
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    */
   constructor(words: Int32Array, shape: Shape) {
     this.#words = words;
@@ -71,7 +71,7 @@ export class EventCountCore {
   /**
    * The words that one takes.
    *
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @returns 32-bit words.
    */
   static words({ threads }: Shape): number {
@@ -81,7 +81,7 @@ export class EventCountCore {
   /**
    * Announces that a thread is about to wait. It looks once more at what it waits for, then cancels or waits.
    *
-   * @param me Who.
+   * @param me The calling thread.
    */
   prepare(me: Waiter): void {
     const words = this.#words;
@@ -96,7 +96,7 @@ export class EventCountCore {
   /**
    * Does not wait after all.
    *
-   * @param me Who has prepared.
+   * @param me The calling thread, which has prepared.
    */
   cancel(me: Waiter): void {
     const before = Atomics.exchange(this.#words, ENTRIES + me.slot, me.id | AWAKE);
@@ -106,7 +106,7 @@ export class EventCountCore {
   /**
    * Says that a thread has nothing in hand that it was told of: for waiters that end before their thread does.
    *
-   * @param me Who does not wait.
+   * @param me The thread, which does not wait.
    */
   leave(me: Waiter): void {
     Atomics.store(this.#words, ENTRIES + me.slot, 0);
@@ -115,7 +115,7 @@ export class EventCountCore {
   /**
    * Waits for a notification that came after {@linkcode prepare}.
    *
-   * @param me Who has prepared.
+   * @param me The calling thread, which has prepared.
    * @returns Whether there was one; sometimes true for no reason.
    */
   *wait(me: Waiter): Wait<boolean> {
@@ -138,7 +138,7 @@ export class EventCountCore {
   /**
    * Wakes one that waits. After what it waits for was changed.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns Whether somebody waited.
    */
   notify(me: Waiter): boolean {
@@ -166,7 +166,7 @@ export class EventCountCore {
   /**
    * Wakes all that wait. After what they wait for was changed.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns Whether somebody waited.
    */
   notifyAll(me: Waiter): boolean {

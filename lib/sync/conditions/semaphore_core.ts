@@ -1,5 +1,5 @@
 /**
- * A number of permits: newcomers may overtake sleepers, but not for ever; sleepers are served in their order.
+ * A number of permits: newcomers may overtake sleepers, but not forever; sleepers are served in their order.
  *
  * ```
  *   line 0       | state |                    permits << 2 | CLOSED | WAITERS
@@ -12,10 +12,11 @@
  * gather, and the first sleeper takes its own: however many it needs, it does not starve. Sleepers go by their
  * tickets, without exception: many small requests behind a large one wait for it. That is the documented policy.
  *
- * Why no wake-up is lost. A sleeper publishes its id, then looks at the state: it takes its permits if it is the first, or
- * makes sure that WAITERS is set. A release changes the state, then looks for the first sleeper if WAITERS was set, and
- * wakes it if there are enough for it. Who leaves the queue, served or not, does the same for the next one. Who finds
- * nobody clears WAITERS and then searches once more, because somebody may have joined who saw it still set.
+ * Why no wake-up is lost. A sleeper publishes its id, then looks at the state: it takes its permits if it is the first,
+ * or makes sure that WAITERS is set. A release changes the state, then looks for the first sleeper if WAITERS was set,
+ * and wakes it if there are enough for it. A thread that leaves the queue, served or not, does the same for the next
+ * one. A thread that finds nobody clears WAITERS and then searches once more, because another may have joined that saw
+ * it still set.
  *
  * Death. A dead sleeper is taken out by the next search. One that was woken and died has not passed its wake-up on: the
  * permit that every sleeper gets when a thread dies is for that. Permits have no owner: those that a dead thread had taken
@@ -59,7 +60,7 @@ export class SemaphoreCore {
 
   /**
    * @param words Its memory, after {@linkcode SemaphoreCore.init}.
-   * @param _shape For whom.
+   * @param _shape The number of threads and domains.
    */
   constructor(words: Int32Array, _shape: Shape) {
     this.#words = words;
@@ -71,7 +72,7 @@ export class SemaphoreCore {
   /**
    * The words that one takes.
    *
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @returns 32-bit words.
    */
   static words({ threads }: Shape): number {
@@ -104,7 +105,7 @@ export class SemaphoreCore {
   /**
    * Takes permits if there are enough at this moment, and no sleeper's turn has come.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @param n How many: at least 1.
    * @returns Whether it did.
    */
@@ -128,7 +129,7 @@ export class SemaphoreCore {
   /**
    * Takes permits, or spins for them.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @param n How many: at least 1, and no more than there can be.
    * @returns True with the permits. False: {@linkcode SemaphoreCore.wait} has to follow.
    */
@@ -146,7 +147,7 @@ export class SemaphoreCore {
   /**
    * Queues, and waits for permits.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @param n How many: as in {@linkcode SemaphoreCore.begin}.
    * @returns Whether it has them.
    */
@@ -171,7 +172,7 @@ export class SemaphoreCore {
   /**
    * Gives permits back, or adds some.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @param n How many: at least 1.
    * @returns False, and nothing is changed, when there would be more than there can be.
    */

@@ -63,8 +63,8 @@ export class CounterCore {
 
   /**
    * @param words Its memory: zero at first.
-   * @param _shape For whom.
-   * @param shards Who has a shard.
+   * @param _shape The number of threads and domains.
+   * @param shards What has a shard of its own.
    */
   constructor(words: Int32Array, _shape: Shape, shards: PartitionedCounterShards = "thread") {
     this.#words = words;
@@ -75,8 +75,8 @@ export class CounterCore {
   /**
    * The words that one takes.
    *
-   * @param shape For whom.
-   * @param shards Who has a shard.
+   * @param shape The number of threads and domains.
+   * @param shards What has a shard of its own.
    * @returns 32-bit words.
    */
   static words({ threads, domains }: Shape, shards: PartitionedCounterShards = "thread"): number {
@@ -86,8 +86,8 @@ export class CounterCore {
   /**
    * The most that one add may add or take away.
    *
-   * @param shape For whom.
-   * @param shards Who has a shard.
+   * @param shape The number of threads and domains.
+   * @param shards What has a shard of its own.
    * @returns 2^30; with shards of domains 2^28 divided by the threads, so that all can be adding at once.
    */
   static most({ threads }: Shape, shards: PartitionedCounterShards = "thread"): number {
@@ -97,7 +97,7 @@ export class CounterCore {
   /**
    * Adds.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @param n An integer, {@linkcode CounterCore.most} at the most either way.
    */
   add(me: Waiter, n: number): void {

@@ -100,7 +100,7 @@ export class HistogramCore {
 
   /**
    * @param words Its memory: zero at first.
-   * @param _shape For whom.
+   * @param _shape The number of threads and domains.
    * @param buckets Its buckets.
    */
   constructor(words: Int32Array, _shape: Shape, buckets: Buckets) {
@@ -114,7 +114,7 @@ export class HistogramCore {
   /**
    * The words that one takes.
    *
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @param buckets Its buckets.
    * @returns 32-bit words.
    */
@@ -126,7 +126,7 @@ export class HistogramCore {
   /**
    * Counts a value.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @param value At least 0, less than 2^53.
    */
   record(me: Waiter, value: number): void {

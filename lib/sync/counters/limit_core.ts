@@ -15,7 +15,8 @@
  *   it, nobody waits for it (without a transfer an add takes from `granted`, a batch at a time becomes one at a time).
  *   What is to move is written down first. The first of the two words is changed together with its MOVING bit, which
  *   says that the second has to follow; so is the second, which says that it has. Then the bits go, in the same order.
- *   Who finds a dead owner ends the transfer by what the bits say. So no credit is lost, wherever threads are killed.
+ *   A thread that finds a dead owner ends the transfer by what the bits say. So no credit is lost, wherever threads are
+ *   killed.
  * - Anybody may take a slot's credit back, a living thread's and a dead one's, by such a transfer.
  *
  * Never above the limit: credit is granted before it can be spent. Refused only where the total and n exceed it, but
@@ -61,7 +62,7 @@ export class LimitCore {
 
   /**
    * @param words Its memory, after {@linkcode LimitCore.init}.
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    */
   constructor(words: Int32Array, { threads }: Shape) {
     this.#words = words;
@@ -74,7 +75,7 @@ export class LimitCore {
   /**
    * The words that one takes.
    *
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @returns 32-bit words.
    */
   static words({ threads }: Shape): number {
@@ -96,7 +97,7 @@ export class LimitCore {
   /**
    * Adds unless the total would exceed the limit.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @param n At least 1, at most {@linkcode MAX_LIMIT}.
    * @returns Whether it did.
    */
@@ -108,7 +109,7 @@ export class LimitCore {
   /**
    * Takes back what was added, by any thread.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @param n At least 1, no more than was added.
    * @returns False, and nothing is changed, when it is seen to be more than was added.
    */

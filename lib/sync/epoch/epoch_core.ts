@@ -12,7 +12,7 @@
  * online for a batch of look-ups only ({@linkcode EpochCore.enter}, {@linkcode EpochCore.exit}), and is offline while
  * it sleeps.
  *
- * The epoch moves on when all that are online and alive have seen it. Who takes something out of a structure
+ * The epoch moves on when all that are online and alive have seen it. A thread that takes something out of a structure
  *
  *   1. unlinks it, so that nobody finds it any more,
  *   2. notes the epoch ({@linkcode EpochCore.epoch}) with it in a list of its own,
@@ -63,7 +63,7 @@ export class EpochCore {
 
   /**
    * @param words Its memory: zero at first.
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    */
   constructor(words: Int32Array, shape: Shape) {
     this.#words = words;
@@ -73,7 +73,7 @@ export class EpochCore {
   /**
    * The words that one takes.
    *
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @returns 32-bit words.
    */
   static words({ threads }: Shape): number {
@@ -85,7 +85,7 @@ export class EpochCore {
    * {@linkcode quiescent} often and exits before it sleeps. May nest, and does nothing more in a thread that is
    * online.
    *
-   * @param me Who.
+   * @param me The calling thread.
    */
   enter(me: Waiter): void {
     const { slot } = me;
@@ -101,7 +101,7 @@ export class EpochCore {
   /**
    * Ends what {@linkcode enter} began.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns False when it is offline already.
    */
   exit(me: Waiter): boolean {
@@ -116,7 +116,7 @@ export class EpochCore {
   /**
    * Says that a thread remembers nothing of what it looked at. Does nothing inside of a second guard, or offline.
    *
-   * @param me Who.
+   * @param me The calling thread.
    */
   quiescent(me: Waiter): void {
     const { slot } = me;
@@ -150,7 +150,7 @@ export class EpochCore {
   /**
    * Moves the epoch on if everybody has seen it.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns 0 when it has moved, else the id of a thread that has to say something first; perhaps `me`.
    */
   advance(me: Waiter): number {

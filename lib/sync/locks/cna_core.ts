@@ -71,7 +71,7 @@ export class CnaCore extends QueueCore {
 
   /**
    * @param words Its memory: zero at first.
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @param passes In place of {@linkcode PASSES}; the same in all threads.
    */
   constructor(words: Int32Array, shape: Shape, passes: number = PASSES) {

@@ -8,8 +8,8 @@
  *   passes:  how often it was passed on since
  * ```
  *
- * Who wants the lock takes the local lock of its domain and then, unless it finds that the domain has it, the global one.
- * Release passes the local lock on to somebody who waits for it, with the global one; where nobody does, and after
+ * A thread takes the local lock of its domain and then, unless it finds that the domain has it, the global one. Release
+ * passes the local lock on to somebody who waits for it, with the global one; where nobody does, and after
  * {@linkcode PASSES} times, it releases both.
  *
  * Invariants
@@ -21,8 +21,9 @@
  * Bypass. Where both locks are first come, first served, a thread that had k threads of its domain before it is overtaken
  * by others at most (k + 1) × (domains - 1) × (PASSES + 1) times.
  *
- * Death: the two locks tell. Who was passed the lock is known to the global one from then on, so that whoever waits there
- * can find it dead. After a death in one domain only, the others may go on for a while; `broken` says true to all.
+ * Death: the two locks tell. The thread that was passed the lock is known to the global one from then on, so that
+ * whoever waits there can find it dead. After a death in one domain only, the others may go on for a while; `broken`
+ * says true to all.
  *
  * | fair | NUMA-aware | robust | abortable | atomics uncontended |
  * | ---- | ---------- | ------ | --------- | ------------------- |
@@ -51,7 +52,7 @@ export interface LocalLock extends LockCore {
   /**
    * As {@linkcode LockCore.wait}.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns {@linkcode GAVE_UP}, {@linkcode GOT_LATE}, or another number: has the lock, and there is time left.
    */
   obtain(me: Waiter): Wait<number>;
@@ -91,7 +92,7 @@ export interface GlobalLock {
   /**
    * Says who will take it over, if that has not happened yet.
    *
-   * @param me Who held it last.
+   * @param me The thread that held it last.
    * @param heir Id of the new holder.
    * @param seat The seat.
    */

@@ -18,35 +18,35 @@ export interface LockCore {
   /**
    * Takes the lock when it is free at this moment.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns Whether it did. Nothing is changed when not.
    */
   tryAcquire(me: Waiter): boolean;
   /**
    * Takes the lock, or joins those that wait for it, and spins.
    *
-   * @param me Who. Must not hold it.
+   * @param me The calling thread. Must not hold it.
    * @returns True with the lock. False: {@linkcode wait} has to follow.
    */
   begin(me: Waiter): boolean;
   /**
    * Waits for the lock after {@linkcode begin} returned false.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns Whether it has the lock.
    */
   wait(me: Waiter): Wait<boolean>;
   /**
    * Gives the lock back.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns False, and nothing is changed, when `me` does not hold it.
    */
   release(me: Waiter): boolean;
   /**
    * Whether somebody holds it.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns True when `me` does.
    */
   holds(me: Waiter): boolean;
@@ -73,7 +73,7 @@ export interface LockCore {
    * Leaves the lock as a dead thread does: for a living one that can never give it back, because its memory goes away.
    * Whoever calls it wakes everybody afterwards, as after a death.
    *
-   * @param me Who may hold it.
+   * @param me The thread that may hold it.
    * @param dead An id that is nobody's and never will be: it stands for the holder from now on.
    * @returns Whether `me` held it. Absent in locks that are never held while code of others runs.
    */
@@ -81,7 +81,7 @@ export interface LockCore {
   /**
    * Whether a thread that holds it may let another of its own tasks have it as well, under the same id.
    *
-   * @param me Who holds it.
+   * @param me The thread that holds it.
    * @returns Whether that keeps nobody waiting. Absent in locks that exclude.
    */
   shares?(me: Waiter): boolean;

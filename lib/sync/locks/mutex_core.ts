@@ -30,11 +30,11 @@
  * - it grants: the new owner's word keeps WAITERS;
  * - it leaves the free lock to a spinner of its domain that it sees after that, who has yet to take it, or to look at
  *   it once more;
- * - it drops WAITERS from the free word, and only then searches the entries and wakes one. Who sleeps later has looked
- *   later.
- * Who spins, and who was woken, cares for the others from then on: it acquires with WAITERS, or sets it again, or, giving
- * up, passes the care on. So nobody else has to be woken before it has come; who was woken says so (`woken`) before it
- * looks.
+ * - it drops WAITERS from the free word, and only then searches the entries and wakes one. A thread that sleeps later
+ *   has looked later.
+ * A thread that spins, or was woken, cares for the others from then on: it acquires with WAITERS, or sets it again, or,
+ * giving up, passes the care on. So nobody else has to be woken before it has come; who was woken says so (`woken`)
+ * before it looks.
  *
  * Death. A waiter who finds that the owner is not alive takes the lock with DIED, so does the one who finds a dead
  * grantee; a thread that died on its way with a wake-up in hand is made good for by the permit that every sleeper gets
@@ -78,7 +78,7 @@ export class MutexCore implements LockCore {
 
   /**
    * @param words Its memory: zero at first.
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @param patienceMs How long a thread lets others pass, in milliseconds. Default: 10.
    */
   constructor(words: Int32Array, shape: Shape, patienceMs: number = PATIENCE_MS) {
@@ -91,7 +91,7 @@ export class MutexCore implements LockCore {
   /**
    * The words that one takes.
    *
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @returns 32-bit words.
    */
   static words({ threads, domains }: Shape): number {
@@ -204,7 +204,7 @@ export class MutexCore implements LockCore {
     }
   }
 
-  /** Who was woken cares for those that still sleep: makes its release look for them. */
+  /** A thread that was woken cares for those that still sleep: makes its release look for them. */
   #keepWaiters(): true {
     const words = this.#words;
     for (;;) {

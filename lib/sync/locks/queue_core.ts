@@ -188,7 +188,7 @@ export abstract class QueueCore implements LockCore {
 
   /**
    * @param words Its memory: zero at first.
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    */
   constructor(words: Int32Array, shape: Shape) {
     this.words = words;
@@ -198,7 +198,7 @@ export abstract class QueueCore implements LockCore {
   /**
    * The words that one takes.
    *
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @returns 32-bit words.
    */
   static words({ threads }: Shape): number {
@@ -226,7 +226,7 @@ export abstract class QueueCore implements LockCore {
   /**
    * As {@linkcode QueueCore.wait}, for who has more to wait for.
    *
-   * @param me Who.
+   * @param me The calling thread.
    * @returns {@linkcode GAVE_UP}, {@linkcode GOT} or {@linkcode GOT_LATE}.
    */
   *obtain(me: Waiter): Wait<number> {

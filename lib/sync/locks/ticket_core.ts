@@ -18,7 +18,7 @@
  * ```
  *
  * Both numbers are in one word, so that one `add` draws a ticket and tells whether it is served at once, and one `add`
- * serves the next and tells whether there is one. Who has to wait is served through the entry of its ticket.
+ * serves the next and tells whether there is one. A thread that has to wait is served through the entry of its ticket.
  *
  * Invariants
  * - Tickets from `serving` up to `next` are in line: one for each seat at most, and the one being passed over. A seat draws
@@ -31,7 +31,7 @@
  * - One `or` of the releaser decides between serving and give-up: it sets GRANTED, and what it returns says whether the
  *   ticket was given up. A waiter gives up, sleeps and comes back by compare-exchange, which then fails.
  * - Release waits for nobody. Passing over a ticket costs it two more atomic operations.
- * - Who comes back before its ticket was passed over goes on with that.
+ * - A thread that comes back before its ticket was passed over goes on with that.
  *
  * A waiter looks as often as it is near: between two looks it pauses once for each ticket before its own.
  *
@@ -93,7 +93,7 @@ export class TicketCore implements LockCore {
 
   /**
    * @param words Its memory: zero at first.
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    */
   constructor(words: Int32Array, shape: Shape) {
     this.#words = words;
@@ -105,7 +105,7 @@ export class TicketCore implements LockCore {
   /**
    * The words that one takes.
    *
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @returns 32-bit words.
    */
   static words({ threads }: Shape): number {
@@ -239,7 +239,7 @@ export class TicketCore implements LockCore {
   /**
    * Says who will take it over, so that it is found if that thread dies before it does. The holder may end after this.
    *
-   * @param me Who held it last.
+   * @param me The thread that held it last.
    * @param heir Id of the new holder, which may have taken over already.
    * @param seat The seat.
    */

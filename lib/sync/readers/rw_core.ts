@@ -22,18 +22,17 @@
  * writer has to wait for them. Writers among themselves compete; who sleeps is woken in turn, but may be overtaken by
  * one that is running (handing the lock to a sleeper would cost a context switch each time).
  *
- * Why no wake-up is lost. Who sleeps has written its entry before its last look at the owner, at which it took the
- * lock, or made sure that WAITERS is set on an owner's word. A release that finds WAITERS lets readers in, frees the
- * word, and only then searches the entries for one writer, or for readers when there is none. Who sleeps later has
+ * Why no wake-up is lost. A sleeper has written its entry before its last look at the owner, at which it took the lock,
+ * or made sure that WAITERS is set on an owner's word. A release that finds WAITERS lets readers in, frees the word, and
+ * only then searches the entries for one writer, or for readers when there is none. A thread that sleeps later has
  * looked later. A writer so woken (its entry was taken away) cares for those who still sleep: it sets WAITERS on
- * whatever owner it finds, itself included, and, giving up, searches itself. A writer that waits for a reader marks
- * that reader's entry with WAKE, which the reader cannot miss, since it leaves by exchanging that word.
+ * whatever owner it finds, itself included, and, giving up, searches itself. A writer that waits for a reader marks that
+ * reader's entry with WAKE, which the reader cannot miss, since it leaves by exchanging that word.
  *
- * Death. Who wants to write and finds the owner dead takes its place, with DIED unless that had not begun (DRAINING).
- * Who wants to read cannot repair anything: it leaves the word free with DIED, for a writer to take, and is told that
- * the lock is broken. A release with DIED still set poisons the lock: nobody gets it until somebody says that what it
- * guards is right again. Who died with a wake-up in hand is made good for by the permit that every sleeper gets when
- * a thread dies.
+ * Death. A writer that finds the owner dead takes its place, with DIED unless that had not begun (DRAINING). A reader
+ * cannot repair anything: it leaves the word free with DIED, for a writer to take, and is told that the lock is broken.
+ * A release with DIED still set poisons the lock: nobody gets it until somebody says that what it guards is right again.
+ * A thread that died with a wake-up in hand is made good for by the permit that every sleeper gets when a thread dies.
  *
  * BRAVO's readers' table (Dice and Kogan, ATC 2019) with dense slots instead of hashes, for threads are numbered
  * here; writers and readers take turns as in Calciu et al. (PPoPP 2013) and in Brandenburg and Anderson's phase-fair
@@ -340,7 +339,7 @@ export class RwWriteSide extends Side implements LockCore {
   }
 
   /**
-   * Becomes the owner if there is none, or it is dead. Who waits makes sure of WAITERS, on its own word too, because
+   * Becomes the owner if there is none, or it is dead. A waiter makes sure of WAITERS, on its own word too, because
    * it may have been woken to care for others.
    */
   #own(me: Waiter, waits: boolean): boolean {
@@ -465,7 +464,7 @@ export class RwCore {
 
   /**
    * @param words Its memory: zero at first.
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @param inARow How many writers may follow each other while readers sleep; the same in all threads.
    */
   constructor(words: Int32Array, shape: Shape, inARow: number = WRITERS_IN_A_ROW) {
@@ -476,7 +475,7 @@ export class RwCore {
   /**
    * The words that one takes.
    *
-   * @param shape For whom.
+   * @param shape The number of threads and domains.
    * @returns 32-bit words.
    */
   static words({ threads }: Shape): number {

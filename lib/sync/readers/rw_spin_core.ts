@@ -14,13 +14,13 @@
  * WAITING is set no reader enters, so that a writer waits for those readers only that are inside. A writer that
  * enters clears it and the others set it again. Readers may starve while writers never pause.
  *
- * A word has no room for sleepers' names. Who has spun for long enough naps for a millisecond and looks again; nobody
- * is ever woken, so no wake-up can be lost, but a lock that is held for long should be another one.
+ * A word has no room for sleepers' names. A thread that has spun for long enough naps for a millisecond and looks again;
+ * nobody is ever woken, so no wake-up can be lost, but a lock that is held for long should be another one.
  *
  * Death. A dead writer is found by who waits for it, and followed by a writer with DIED; for readers the lock is
  * broken until then. A release with DIED still set poisons the lock, until somebody says that what it guards is right
  * again. WAITING of a dead writer is cleared by a reader that finds nothing else in the word when it wakes. **A dead
- * reader cannot be told from a slow one and keeps writers out for ever**: that takes `RwLock`.
+ * reader cannot be told from a slow one and keeps writers out forever**: that takes `RwLock`.
  *
  * That a thread reads is remembered by its core alone, so that its release costs one atomic: use one core a thread.
  *
@@ -263,7 +263,7 @@ export class RwSpinCore {
 
   /**
    * @param words Its memory: zero at first.
-   * @param _shape For whom; it does not matter.
+   * @param _shape The number of threads and domains; it does not matter.
    */
   constructor(words: Int32Array, _shape: Shape) {
     this.read = new RwSpinReadSide(words);
@@ -273,7 +273,7 @@ export class RwSpinCore {
   /**
    * The words that one takes. Give it a line of its own unless it is one of many that are hardly ever contended.
    *
-   * @param _shape For whom; it does not matter.
+   * @param _shape The number of threads and domains; it does not matter.
    * @returns 32-bit words.
    */
   static words(_shape: Shape): number {

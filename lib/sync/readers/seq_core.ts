@@ -55,7 +55,7 @@ export class SeqCore implements LockCore {
 
   /**
    * @param words Its memory: zero at first, and so is the record.
-   * @param _shape For whom; it does not matter.
+   * @param _shape The number of threads and domains; it does not matter.
    * @param size 32-bit words of the record, up to {@linkcode MAX_RECORD_WORDS}.
    */
   constructor(words: Int32Array, _shape: Shape, size: number) {
@@ -66,7 +66,7 @@ export class SeqCore implements LockCore {
   /**
    * The words that one takes.
    *
-   * @param _shape For whom; it does not matter.
+   * @param _shape The number of threads and domains; it does not matter.
    * @param size 32-bit words of the record.
    * @returns 32-bit words.
    */

@@ -24,7 +24,7 @@ const KIND = defineKind<SeqLock, SeqLockOptions>({
   words: (shape, words) => SeqCore.words(shape, words),
 });
 
-/** Whose sleep is so short that the main thread may have it, too. */
+/** The sleep is so short that the main thread may have it, too. */
 const SHORT: BlockOptions = { block: true };
 
 /**
