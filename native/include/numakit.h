@@ -181,7 +181,7 @@ NK_API int32_t nk_thread_yield(void);
  * memory that commit replaces, never a fault. Threads hold a mapping at most once each. When the last holder lets go its
  * pages go back to the system, and its addresses into quarantine: native code of the runtimes may still use them. There
  * they read zeros, take what is written, and are nobody else's until the quarantine is over its bounds
- * (nk_mapping_quarantine). They stay there for ever when some holder could not vouch for its views (it ended without
+ * (nk_mapping_quarantine). They stay there forever when some holder could not vouch for its views (it ended without
  * nk_mapping_release, or said so).
  *
  * The first 64 bits of the header tell the thread that allocates from the mapping: its slot + 1 (0: nobody), or in a
@@ -302,7 +302,7 @@ NK_API int32_t nk_mapping_release(uint64_t mapping, int32_t views);
 
 /*
  * The buffer of a release with NK_VIEWS_PINNED is detached by now. Until each of them is, the addresses of a mapping that is
- * gone count as kept for ever; from then on they are in quarantine. Returns 0. -ESTALE there is none, or somebody else
+ * gone count as kept forever; from then on they are in quarantine. Returns 0. -ESTALE there is none, or somebody else
  * carried a buffer away.
  */
 NK_API int32_t nk_mapping_unpin(uint64_t mapping);
@@ -310,13 +310,13 @@ NK_API int32_t nk_mapping_unpin(uint64_t mapping);
 /* The identities of all live mappings, whoever holds them: as many as fit. Returns how many there are. */
 NK_API int32_t nk_mapping_list(uint64_t *out, uint64_t capacity);
 
-/* out[0] live mappings, out[1] their bytes, out[2] ranges whose addresses are kept for ever, out[3] their bytes.
+/* out[0] live mappings, out[1] their bytes, out[2] ranges whose addresses are kept forever, out[3] their bytes.
  * Returns 4. */
 NK_API int32_t nk_mapping_stats(uint64_t *out);
 
 /*
- * Addresses of mappings that are gone, without pages: out[0] bytes in quarantine, those kept for ever aside, out[1] beyond
- * which the oldest are given back, out[2] runs of neighbouring addresses, those kept for ever included, out[3] beyond which
+ * Addresses of mappings that are gone, without pages: out[0] bytes in quarantine, those kept forever aside, out[1] beyond
+ * which the oldest are given back, out[2] runs of neighboring addresses, those kept forever included, out[3] beyond which
  * the same happens. Returns 4.
  */
 NK_API int32_t nk_mapping_quarantine(uint64_t *out);
