@@ -30,4 +30,4 @@ export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "1b0c1fe31fd74a626d19fd7ee59fb7c568f6c860a9f7fb507b790c8e563c14b9";
+  "c0ee5cb4beb4d8365bfb70783d6afc20acbcd0db18a2b0d4ea7f39872083468b";
