@@ -114,6 +114,16 @@ describe("a parking lot", () => {
     assert.equal(await lot.parkAsync(id, 1), false);
   });
 
+  it("has no timer left of an asynchronous sleep that has ended", async () => {
+    const lot = ParkingLot.create(1);
+    const id = lot.claim();
+    const sleep = lot.parkAsync(id, 20);
+    lot.unpark(id);
+    assert.equal(await sleep, true);
+    // It would end this one, and keep the process alive.
+    assert.equal(await lot.parkAsync(id, 100), false);
+  });
+
   it("is known by its stamp, and nothing else is one", () => {
     const lot = ParkingLot.create(2);
     assert.equal(ParkingLot.from(lot.buffer, "test").stamp, lot.stamp);
