@@ -18,7 +18,7 @@ import {
   type Thread,
 } from "../../mod.ts";
 import { Replicated } from "../../lib/memory/spread/replicated.ts";
-import { claimWaiter } from "../../lib/wait/thread_waiter.ts";
+import { claimWaiter, currentWaiter } from "../../lib/wait/thread_waiter.ts";
 import { sibling } from "../support/checkout.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { type AnyLock, EXCLUSIVE, READ } from "../support/locks.ts";
@@ -325,18 +325,32 @@ describe(`${MANY} asynchronous waits of one thread`, () => {
   });
 });
 
-describe("an asynchronous wait", () => {
-  /** A worker that nobody launched through numakit, which holds a lock when it is terminated. */
-  async function killHolder(lock: Lock): Promise<void> {
-    const words = new Int32Array(shared(8));
-    const worker = new Worker(sibling(import.meta.url, "../modules/plain_holder"), {
-      workerData: { lock: lock.toHandle(), words },
-    });
-    while (Atomics.load(words, 0) === 0) await sleep(1);
-    await sleep(10);
-    await worker.terminate();
-  }
+/** A worker that nobody launched through numakit, which holds a lock when it is terminated. */
+async function killHolder(lock: Lock): Promise<void> {
+  const words = new Int32Array(shared(8));
+  const worker = new Worker(sibling(import.meta.url, "../modules/plain_holder"), {
+    workerData: { lock: lock.toHandle(), words },
+  });
+  while (Atomics.load(words, 0) === 0) await sleep(1);
+  await sleep(10);
+  await worker.terminate();
+}
 
+describe("a wait that blocks", () => {
+  it("notices by itself that the owner is dead", async () => {
+    const lock = Mutex.create(shared(Mutex.bytes()));
+    await killHolder(lock);
+    const { lot, id } = currentWaiter();
+    // A wake-up from before would have it look at once.
+    lot.park(id, 0);
+    const guard = lock.acquire({ block: true, timeoutMs: 60_000 });
+    assert.equal(guard.ownerDied, true);
+    lock.markConsistent();
+    guard.release();
+  });
+});
+
+describe("an asynchronous wait", () => {
   it("notices that the owner is dead as soon as one that blocks", async () => {
     const lock = Mutex.create(shared(Mutex.bytes()));
     const started = killHolder(lock);
