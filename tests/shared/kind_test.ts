@@ -4,6 +4,7 @@ import * as sync from "../../lib/sync/mod.ts";
 import { encode, type Handle, registerKind, type Shareable } from "../../lib/base/handle.ts";
 import { defineKind, type Kind, type KindRow } from "../../lib/shared/kind.ts";
 import type { Region } from "../../lib/shared/region.ts";
+import { Arena } from "../../mod.ts";
 import { throwsCode } from "../support/errors.ts";
 import { SYNC_KINDS } from "../support/fuzz_sync_kinds.ts";
 
@@ -111,6 +112,15 @@ describe("a kind", () => {
     assert.throws(() => kind.create(words, { threads: 2 }, 3), TypeError);
     assert.ok(new Int32Array(words).every((word) => word === 0));
     assert.deepEqual([...kind.create(words, { threads: 2 }, 2).region.words], [2, 0, 0, 0]);
+  });
+
+  it("begins with zeros in memory that its arena gives a second time", () => {
+    const kind = toys(921);
+    using arena = Arena.create({ node: 0, size: "64 KiB" });
+    arena.bytes.fill(255);
+    assert.deepEqual([...kind.create(arena, { size: 3 }, 7).region.words], [7, 0, 0]);
+    arena.reset();
+    assert.deepEqual([...kind.create(arena, { size: 2 }, 5).region.words], [5, 0]);
   });
 
   it("does not attach what somebody has written another option over", () => {
