@@ -276,6 +276,22 @@ function testQueue(row: LockRow): void {
     }
   });
 
+  it("is found broken wherever among many threads the dead one was", () => {
+    const shape: Shape = { threads: 200, domains: 2 };
+    for (const slot of [63, 64, 199]) {
+      const process = new FakeProcess();
+      const core = coreOf(row, shape);
+      const [owner, me] = [process.thread(slot), process.thread(0)];
+      core.begin(owner);
+      const wait = acquire(core, me);
+      process.kill(owner);
+      // It looks at some of them each time.
+      for (let look = 0; look < 4; look++) wait?.step();
+      assert.equal(wait?.result, false, `slot ${slot}`);
+      assert.equal(isBroken(core), true);
+    }
+  });
+
   it("is found broken by waits that are short", () => {
     const process = new FakeProcess();
     const core = coreOf(row, SHAPE);
