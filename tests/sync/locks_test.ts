@@ -180,6 +180,15 @@ function testLock(side: LocalSide): void {
     assert.ok(report.contended >= report.parked && report.longestHoldMs > 0);
   });
 
+  it("counts how long an asynchronous call has held it", async () => {
+    const lock = make({ statistics: true });
+    const guard = await lock.acquireAsync();
+    const start = performance.now();
+    while (performance.now() < start + 2) await sleep(1);
+    guard.release();
+    assert.ok((lock.statistics?.longestHoldMs ?? 0) >= 2);
+  });
+
   it("says so when its arena is gone", async () => {
     const arena = Arena.create({ node: 0, size: "1 MiB" });
     const lock = side.lock(arena);
