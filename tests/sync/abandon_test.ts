@@ -140,6 +140,20 @@ describe("a thread that destroys an arena in which it holds", () => {
     }
   });
 
+  it("a lock wakes all that sleep, to look for it", async () => {
+    const { lot, id } = claimWaiter();
+    for (const isAsync of [false, true]) {
+      const arena = Arena.create({ node: 0, size: "64 KiB" });
+      const lock = Mutex.create(arena);
+      if (isAsync) await lock.acquireAsync();
+      else lock.acquire();
+      const sleeping = lot.parkAsync(id, 10_000);
+      arena.destroy();
+      assert.equal(await sleeping, true);
+    }
+    lot.release(id);
+  });
+
   it("a lock whose object is another one by now, is found by that one", () => {
     const told: string[] = [];
     const tenant = (name: string) => ({
