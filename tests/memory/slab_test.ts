@@ -204,7 +204,9 @@ describe("slab handles", () => {
     const forged = { numakitHandle: "slab", data: { arena: arena.toHandle() } };
     throwsCode(() => Slab.fromHandle(forged), "EINVAL", /does not hold a slab/);
     const words = new Int32Array(arena.bytes.buffer, arena.bytes.byteOffset, 4);
-    for (const config of [[64, 1e6, 64], [0, 0, 0], [-1, 10, 1], [64, 10, 2 ** 30]]) {
+    words.set([0x51ab_0001, 64, 1e6, 64]);
+    throwsCode(() => Slab.fromHandle(forged), "EINVAL", /does not hold a slab/);
+    for (const config of [[0, 0, 0], [-1, 10, 1], [64, 10, 2 ** 30]]) {
       words.set([0x51ab_0001, ...config]);
       throwsCode(() => Slab.fromHandle(forged), "EINVAL");
     }
