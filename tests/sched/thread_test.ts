@@ -57,6 +57,12 @@ describe("launch", () => {
     await joinAll();
     const again = run({ task: "where" }, { policy: Policy.compact() });
     assert.equal(again.placement.cpus.toString(), cpus[0], "a place is free again after the end");
+    await again.join();
+    const policy = Policy.compact();
+    throwsCode(() => launch(basic, { policy, args: () => {} }), "EINVAL");
+    const next = run({ task: "where" }, { policy });
+    assert.equal(next.placement.cpus.toString(), cpus[0], "also where no thread was started");
+    await next.join();
   });
 
   it(
