@@ -293,4 +293,13 @@ describe("joinAll", () => {
     run({ task: "throwError" });
     await assert.rejects(joinAll(), { name: "RangeError" });
   });
+
+  it("leaves out who was terminated", { skip: noPolicies }, async () => {
+    using arena = Arena.create({ node: 0, size: 4096 });
+    const started = shared();
+    const thread = run({ task: "hang", arena, started });
+    await until(started, 1);
+    assert.equal(await thread.terminate(), true);
+    assert.deepEqual(await joinAll(), []);
+  });
 });
