@@ -365,6 +365,21 @@ describe("an asynchronous wait", () => {
     guard.release();
   });
 
+  it("notices it also after others have ended with their arena", async () => {
+    const arena = Arena.create({ node: 0, size: "64 KiB" });
+    const gone = Mutex.create(arena);
+    gone.acquire();
+    const ends = [1, 2, 3].map(() => rejectsCode(gone.acquireAsync(), "EDESTROYED"));
+    arena.destroy();
+    await Promise.all(ends);
+    const lock = Mutex.create(shared(Mutex.bytes()));
+    await killHolder(lock);
+    const guard = await lock.acquireAsync({ timeoutMs: 5000 });
+    assert.equal(guard.ownerDied, true);
+    lock.markConsistent();
+    guard.release();
+  });
+
   it("that has begun before notices it, too", async () => {
     const lock = McsLock.create(shared(McsLock.bytes()));
     const words = new Int32Array(shared(8));
