@@ -296,9 +296,9 @@ describe("joinAll", () => {
 
   it("leaves out who was terminated", { skip: noPolicies }, async () => {
     using arena = Arena.create({ node: 0, size: 4096 });
-    const started = shared();
+    const started = sharedWords(1);
     const thread = run({ task: "hang", arena, started });
-    await until(started, 1);
+    await reaches(started, 0, 1);
     assert.equal(await thread.terminate(), true);
     assert.deepEqual(await joinAll(), []);
   });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Arena, type LockOptions, type NumaError } from "../../mod.ts";
 import { decode } from "../../lib/base/handle.ts";
 import { createRegion } from "../../lib/shared/region.ts";
