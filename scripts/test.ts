@@ -35,8 +35,8 @@ const EXPLORE = [
   ...[".tools/bin/bun", "tests/explorer/run.ts", "--workers", "1"],
   ...(options.full ? ["--full"] : []),
 ];
-/** Suites that run side by side: each keeps about one CPU busy. */
-const LANES = Math.max(2, availableParallelism());
+/** Suites that run side by side: each keeps nearly one CPU busy, and one more fills the gaps. */
+const LANES = availableParallelism() + 1;
 /** What tests read with tests/support/extent.ts. */
 if (options.full) process.env["NUMAKIT_FULL"] = "1";
 /** Saves Node half of its time in tests: it strips the types of every module for every thread. */
@@ -217,14 +217,15 @@ async function runAll(): Promise<SuiteResult[]> {
   const guests = wantsGuests()
     ? [arm64Step(options.full ? "full" : "gate"), ...await guestSteps()]
     : [];
+  const explorer = junit(EXPLORER, (report) => [...EXPLORE, "--junit", report], { isTable: true });
+  const long = [node26, node20, deno, explorer];
   // What is measured has the machine to itself. Of the rest what takes longest comes first, so that no lane ends long
-  // before the others.
+  // before the others; guests alternate with what has one process.
   return [
     ...await runSteps([costs()], 1),
     ...await runSteps([
-      ...guests,
-      ...[node26, node20, deno],
-      junit(EXPLORER, (report) => [...EXPLORE, "--junit", report], { isTable: true }),
+      ...long.flatMap((step, index) => [...guests.slice(index, index + 1), step]),
+      ...guests.slice(long.length),
       ...[bun, staticChecks()],
       ...packageSteps(),
       ...containerSteps(),
