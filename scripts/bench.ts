@@ -1,11 +1,15 @@
-/**
- * Starts bench/run.ts on the runtime that was asked for.
- *
- * scripts/bench SUITE... [--runtime bun|deno|node] [--quick] [--json FILE]
- */
+/** Starts bench/run.ts on the runtime that was asked for. */
 import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { parseArgs } from "node:util";
+
+const USAGE = `scripts/bench SUITE... [--runtime bun|deno|node] [--quick] [--json FILE]
+
+  SUITE      memory, slab, sync or fairness
+  --runtime  what it runs on. Default: bun
+  --quick    shorter, for a look; its figures are not to be quoted
+  --json     also writes the figures to a file
+`;
 
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   bun: [".tools/bin/bun"],
@@ -19,8 +23,13 @@ const { values, positionals } = parseArgs({
     runtime: { type: "string", default: "bun" },
     quick: { type: "boolean", default: false },
     json: { type: "string" },
+    help: { type: "boolean", short: "h", default: false },
   },
 });
+if (values.help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
 const command = COMMANDS[values.runtime];
 if (command === undefined) {
   process.stderr.write(`bench: the runtime is "${values.runtime}"; give bun, deno or node\n`);

@@ -207,8 +207,8 @@ function regionOf(kind: RegionKind, place: Place, action: string): Region {
 export function checkSlot(slot: number, shape: Shape, action: string): void {
   if (slot < shape.threads) return;
   throw new NumaError("EAGAIN", action, {
-    why: `it was made for ${shape.threads} threads, and more are waiting or running`,
-    fix: "Make it with a larger `threads`.",
+    why: `it was created for at most ${shape.threads} threads at a time, and more use it`,
+    fix: "Create it with a larger `threads`.",
   });
 }
 

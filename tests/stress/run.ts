@@ -1,8 +1,4 @@
-/**
- * Tortures all locks for long, and terminates many holders of each that is robust:
- * tests/stress/run.ts [--seconds N] [--threads N] [--terminations N] [--seed N] [--quota CPUS] [--hang SECONDS]
- * [--lock NAME]
- */
+/** Tortures all locks for long, and terminates many holders of each that is robust. */
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { topology } from "../../mod.ts";
@@ -11,6 +7,17 @@ import { Quota } from "../support/quota.ts";
 import { terminateHolders } from "./terminations.ts";
 import { tortureLock } from "./torture.ts";
 
+const USAGE = `tests/stress/run.ts [OPTION]...
+
+  --seconds N       how long each lock is tortured. Default: 10
+  --threads N       Default: four for each CPU
+  --terminations N  how many holders of each robust lock are terminated. Default: 100
+  --seed N          Default: 1
+  --quota CPUS      under a cgroup's quota
+  --hang SECONDS    without a turn, it is a hang. Default: 60
+  --lock NAME       only locks whose names begin so
+`;
+
 const { values } = parseArgs({
   options: {
     seconds: { type: "string", default: "10" },
@@ -18,10 +25,15 @@ const { values } = parseArgs({
     terminations: { type: "string", default: "100" },
     seed: { type: "string", default: "1" },
     quota: { type: "string" },
-    hang: { type: "string", default: "10" },
+    hang: { type: "string", default: "60" },
     lock: { type: "string", default: "" },
+    help: { type: "boolean", short: "h", default: false },
   },
 });
+if (values.help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
 const ms = Number(values.seconds) * 1000;
 const threads = Number(values.threads);
 const terminations = Number(values.terminations);

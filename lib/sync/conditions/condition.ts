@@ -175,7 +175,8 @@ export class Condition implements Shareable {
   /**
    * Wakes one waiter. Call it after the condition was changed, under the lock.
    *
-   * @returns Whether a thread was waiting.
+   * @returns Whether it woke a thread. The asynchronous waits of a thread wake it together, so that for the second of two
+   * such waits it is false, although the signal ends that wait.
    * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   signal(): boolean {
