@@ -284,10 +284,7 @@ describe(`${MANY} asynchronous waits of one thread`, () => {
     await sleep(1);
     const before = slotsTaken();
     const condition = Condition.create(shared(Condition.bytes()));
-    await rejectsCode(
-      condition.waitAsync(Mutex.create(shared(Mutex.bytes())), guard),
-      "EDESTROYED",
-    );
+    await rejectsCode(condition.waitAsync(lock, guard), "EDESTROYED");
     assert.equal(condition.signal(), false);
     assert.equal(slotsTaken(), before);
   });
@@ -423,7 +420,7 @@ describe("options that are null", () => {
     await rejectsCode(Mutex.create(memory()).acquireAsync(none), "EINVAL");
     await rejectsCode(Semaphore.create(memory(), 1).acquireAsync(1, none), "EINVAL");
     const lock = Mutex.create(memory());
-    const wait = Condition.create(memory()).waitAsync(lock, lock.acquire(), none);
+    const wait = Condition.create(memory()).waitAsync(lock, await lock.acquireAsync(), none);
     await rejectsCode(wait, "EINVAL");
   });
 });

@@ -4,7 +4,7 @@ import { ConditionCore } from "../../lib/sync/conditions/condition_core.ts";
 import { EventCountCore } from "../../lib/sync/conditions/event_count_core.ts";
 import { SeqCore } from "../../lib/sync/readers/seq_core.ts";
 import { LINE_WORDS, type Waiter } from "../../lib/wait/waiter.ts";
-import { Condition, EventCount, launch, Mutex, type Thread } from "../../mod.ts";
+import { Condition, EventCount, Guard, launch, Mutex, RwLock, type Thread } from "../../mod.ts";
 import { sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { Crew } from "../support/crew.ts";
@@ -150,5 +150,48 @@ describe("EventCount and Condition, in threads", () => {
       "ETIMEDOUT",
     );
     using _guard = lock.acquire();
+  });
+
+  it("wait without blocking only with a guard of that lock which is still held", async () => {
+    const lock = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
+    const other = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
+    const filled = Condition.create(new SharedArrayBuffer(Condition.bytes()));
+    const [guard, others] = [await lock.acquireAsync(), await other.acquireAsync()];
+    const wait = (given: unknown): Promise<Guard> => filled.waitAsync(lock, given as Guard);
+    await rejectsCode(wait(others), "EINVAL", /is of another lock/);
+    for (const none of [null, 1, {}, Object.create(Guard.prototype), new Proxy(guard, {})]) {
+      await rejectsCode(wait(none), "EINVAL", /is not a guard of acquireAsync/);
+    }
+    // Nothing has happened: both are held.
+    for (const held of [lock, other]) {
+      throwsCode(() => held.acquire({ block: true }), "EDEADLK", /asynchronous call/);
+    }
+    others.release();
+    const waiting = wait(guard);
+    await rejectsCode(wait(guard), "EOWNER", /has been released/);
+    assert.equal(filled.signal(), true);
+    assert.equal(filled.signal(), false);
+    (await waiting).release();
+    await rejectsCode(wait(guard), "EOWNER");
+    await rejectsCode(wait(lock.acquire()), "EINVAL", /is not a guard of acquireAsync/);
+    assert.equal(lock.held, true);
+    lock.release();
+    const sides = RwLock.create(new SharedArrayBuffer(RwLock.bytes()));
+    const reads = await sides.read.acquireAsync();
+    await rejectsCode(filled.waitAsync(sides.write, reads), "EINVAL", /is of another lock/);
+    await rejectsCode(filled.waitAsync(sides.read, reads, { timeoutMs: 1 }), "ETIMEDOUT");
+    sides.write.acquire().release();
+  });
+
+  it("wait with nothing that only looks like a lock", async () => {
+    const lock = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
+    const filled = Condition.create(new SharedArrayBuffer(Condition.bytes()));
+    const guard = await lock.acquireAsync();
+    const fakes: object[] = [Mutex.prototype, lock].map((parent) => Object.create(parent));
+    for (const fake of [...fakes, new Proxy(lock, {})] as Mutex[]) {
+      throwsCode(() => filled.wait(fake, { block: true }), "EINVAL", /is not a lock/);
+      await rejectsCode(filled.waitAsync(fake, guard), "EINVAL", /is not a lock/);
+    }
+    guard.release();
   });
 });

@@ -6,8 +6,8 @@ import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import { ConditionCore } from "./condition_core.ts";
 import { Crowd } from "./crowd.ts";
 import { EventCountCore } from "./event_count_core.ts";
-import { Guard } from "../locks/guard.ts";
-import { Lock } from "../locks/lock.ts";
+import { acquisitionOf, type Guard } from "../locks/guard.ts";
+import { isLock, type Lock } from "../locks/lock.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { checkAlive, settleIn } from "../../shared/tenancy.ts";
@@ -139,22 +139,16 @@ export class Condition implements Shareable {
    * number of such waits.
    *
    * @param lock The lock.
-   * @param guard The guard from `acquireAsync`, which is no longer valid afterwards.
+   * @param guard The guard of it from `acquireAsync`, which is no longer valid afterwards.
    * @param options The timeout for the signal. Acquiring the lock has no timeout.
-   * @returns A promise for the new guard. If it rejects, the lock is not held, except after `EINVAL` for an argument
-   * that is not a lock or guard.
-   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EDESTROYED` its arena is destroyed;
-   * `EINVAL` not a lock or guard, and nothing has happened then, or bad options. The signal's reason if it aborts. What
-   * the lock throws.
+   * @returns A promise for the new guard. If it rejects, the lock is not held, except where nothing has happened.
+   * @throws {NumaError} `EINVAL` not a lock, or not a guard of its `acquireAsync`, and `EOWNER` one that has been
+   * released: nothing has happened then. `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EDESTROYED` its arena is
+   * destroyed; `EINVAL` bad options. The signal's reason if it aborts. What the lock throws.
    */
   async waitAsync(lock: Lock, guard: Guard, options?: AsyncWaitOptions): Promise<Guard> {
     checkLock(lock);
-    if (!(guard instanceof Guard)) {
-      throw new NumaError("EINVAL", WAIT, {
-        why: `${show(guard)} is not a guard`,
-        fix: "Give what acquireAsync gave for the lock.",
-      });
-    }
+    checkGuard(guard, lock);
     let isHeld = true;
     const letGo = (): void => {
       isHeld = false;
@@ -211,9 +205,23 @@ export class Condition implements Shareable {
 }
 
 function checkLock(lock: unknown): void {
-  if (lock instanceof Lock) return;
+  if (isLock(lock)) return;
   throw new NumaError("EINVAL", WAIT, {
     why: `${show(lock)} is not a lock`,
     fix: "Give the lock that guards the condition, such as a Mutex.",
   });
+}
+
+/** Releasing any other guard would let go of what somebody else relies on. */
+function checkGuard(guard: unknown, lock: Lock): void {
+  const acquisition = acquisitionOf(guard);
+  const fix = "Give the guard that the lock's acquireAsync gave last.";
+  if (acquisition?.lock !== lock) {
+    const why = acquisition === undefined
+      ? `${show(guard)} is not a guard of acquireAsync`
+      : "the guard is of another lock";
+    throw new NumaError("EINVAL", WAIT, { why, fix });
+  }
+  if (acquisition.held) return;
+  throw new NumaError("EOWNER", WAIT, { why: "the guard has been released", fix });
 }

@@ -1,17 +1,34 @@
+/** An asynchronous call's acquisition of a lock. */
+export interface Acquisition {
+  /** The lock. */
+  readonly lock: object;
+  /** Whether it has not been released yet. */
+  readonly held: boolean;
+}
+
+let find: (guard: object) => Acquisition | undefined;
+
 /** Represents the ownership of a lock by a thread or by one of its asynchronous calls. */
 export class Guard {
   readonly #release: () => boolean;
   readonly #ownerDied: () => boolean;
+  readonly #acquisition: { readonly lock: object; readonly held: boolean } | undefined;
 
   /**
    * For internal use: `acquire` returns one.
    *
    * @param release Releases the lock if it is held.
    * @param ownerDied Whether the previous owner died.
+   * @param acquisition What it is the guard of, if `acquireAsync` of a {@linkcode Lock} returns it.
    */
-  constructor(release: () => boolean, ownerDied: () => boolean) {
+  constructor(
+    release: () => boolean,
+    ownerDied: () => boolean,
+    acquisition?: { readonly lock: object; readonly held: boolean },
+  ) {
     this.#release = release;
     this.#ownerDied = ownerDied;
+    this.#acquisition = acquisition;
   }
 
   /**
@@ -31,4 +48,19 @@ export class Guard {
   [Symbol.dispose](): void {
     this.#release();
   }
+
+  static {
+    find = (guard) => #acquisition in guard ? guard.#acquisition : undefined;
+  }
+}
+
+/**
+ * What a guard stands for.
+ *
+ * @param guard Anything.
+ * @returns The asynchronous acquisition of a {@linkcode Lock}; undefined for a guard of another kind, and for what is no
+ * guard.
+ */
+export function acquisitionOf(guard: unknown): Acquisition | undefined {
+  return typeof guard === "object" && guard !== null ? find(guard) : undefined;
 }

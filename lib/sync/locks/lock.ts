@@ -16,6 +16,8 @@ import { lockTenant } from "./lock_tenant.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import type { WaitStrategy } from "../../wait/wait_strategy.ts";
 
+let hasCore: (object: object) => boolean;
+
 /** Options of every lock. */
 export interface LockOptions extends SyncOptions {
   /** Whether to collect {@linkcode Lock.statistics}. Default: false, because counting takes time. */
@@ -222,10 +224,10 @@ export abstract class Lock implements Shareable {
 
   /** The guard of one acquisition that did not block. */
   #newAsyncGuard(me: ThreadWaiter): Guard {
-    let held = true;
+    const acquisition = { lock: this, held: true };
     const release = (): boolean => {
-      if (!held) return false;
-      held = false;
+      if (!acquisition.held) return false;
+      acquisition.held = false;
       const isLast = this.#turns.holders === 1;
       const isThere = this.#attached.words.length > 0;
       if (isThere && isLast) {
@@ -236,7 +238,7 @@ export abstract class Lock implements Shareable {
       this.#attached.check("release");
       return true;
     };
-    return new Guard(release, () => held && this.#ownerDied(me));
+    return new Guard(release, () => acquisition.held && this.#ownerDied(me), acquisition);
   }
 
   #ownerDied(me: ThreadWaiter): boolean {
@@ -319,4 +321,18 @@ export abstract class Lock implements Shareable {
   #refuseRelease(): never {
     throw notHeldError(`release ${this.#title}`);
   }
+
+  static {
+    hasCore = (object) => #core in object;
+  }
+}
+
+/**
+ * Whether something is a lock, and does not only have the prototype of one.
+ *
+ * @param value Anything.
+ * @returns Whether it is.
+ */
+export function isLock(value: unknown): value is Lock {
+  return typeof value === "object" && value !== null && hasCore(value);
 }
