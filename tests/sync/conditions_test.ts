@@ -119,6 +119,26 @@ describe("EventCount and Condition, in threads", () => {
     await rejectsCode(events.waitUntilAsync(() => false, { timeoutMs: 5 }), "ETIMEDOUT");
   });
 
+  it("refuse to look asynchronously, and take that for no success", async () => {
+    const events = EventCount.create(new SharedArrayBuffer(EventCount.bytes()));
+    let looks = 0;
+    // The last look is asynchronous; its rejection is not left unhandled.
+    const take = (last: number) => (): boolean =>
+      (++looks < last ? false : Promise.reject(new Error("late"))) as boolean;
+    for (const last of [1, 2]) {
+      looks = 0;
+      throwsCode(() => events.waitUntil(take(last), { block: true }), "EINVAL", /asynchronous/);
+    }
+    for (const last of [1, 2, 3]) {
+      looks = 0;
+      const waiting = rejectsCode(events.waitUntilAsync(take(last)), "EINVAL", /asynchronous/);
+      events.notify();
+      await waiting;
+      assert.equal(looks, last);
+    }
+    assert.equal(events.notify(), false, "nobody waits");
+  });
+
   it("consume under a mutex what others produce", async () => {
     const lock = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
     const filled = Condition.create(new SharedArrayBuffer(Condition.bytes()));

@@ -3,6 +3,7 @@ import { checkInteger, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";
+import { synchronous } from "../../base/synchronous.ts";
 import { threadAlive, threadSelf } from "../../runtime/thread.ts";
 import { checkBlockOptions } from "../../wait/block.ts";
 import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
@@ -61,6 +62,8 @@ interface Shape {
 const KIND = "replicated";
 const READ = "read a replicated buffer";
 const UPDATE = "update a replicated buffer";
+/** A callback that went on after it returned would use bytes that are no longer held for it. */
+const FIX_ASYNC = "Give a synchronous one, or use local() to keep a version for longer.";
 const THREADS = 256;
 const MAX_THREADS = 65_535;
 const MAX_SIZE = 2 ** 36;
@@ -83,16 +86,6 @@ function isAlive(identity: bigint): boolean {
 
 function bytesOf(view: ArrayBufferView): Uint8Array {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-}
-
-/** A callback that went on after it returned would use bytes that are no longer held for it. */
-function synchronous<Result>(result: Result, action: string): Result {
-  if (!(result instanceof Promise)) return result;
-  result.catch(() => {});
-  throw new NumaError("EINVAL", action, {
-    why: "the function is asynchronous",
-    fix: "Give a synchronous one, or use local() to keep a version for longer.",
-  });
 }
 
 /**
@@ -238,7 +231,8 @@ export class Replicated implements Shareable {
     const version = this.#seen = copy.reader.enter(this.#seen);
     const side = version & 1;
     try {
-      return synchronous(fn(copy.sides[side] as Uint8Array<ArrayBuffer>, version >>> 0), READ);
+      const result = fn(copy.sides[side] as Uint8Array<ArrayBuffer>, version >>> 0);
+      return synchronous(result, READ, FIX_ASYNC);
     } finally {
       copy.reader.leave(side);
     }
@@ -414,7 +408,8 @@ export class Replicated implements Shareable {
         const next = sides[side] as Uint8Array<ArrayBuffer>;
         next.set(sides[1 - side] as Uint8Array);
         const version = (control.version + 1) >>> 0;
-        synchronous((source as ReplicatedUpdateFunction)(next, version) as unknown, action);
+        const result: unknown = (source as ReplicatedUpdateFunction)(next, version);
+        synchronous(result, action, FIX_ASYNC);
       };
     }
     this.#checkBytes(source, action);

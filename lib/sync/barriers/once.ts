@@ -1,6 +1,7 @@
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
+import { synchronous } from "../../base/synchronous.ts";
 import { blockFor, checkBlockOptions } from "../../wait/block.ts";
 import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import type { AsyncRequest } from "../../wait/request.ts";
@@ -136,13 +137,7 @@ export class Once implements Shareable {
     if (blockFor(this.#request, me, options) === ONCE_DONE) return false;
     let done = false;
     try {
-      const result: unknown = run();
-      if (result instanceof Promise) {
-        throw new NumaError("EINVAL", RUN, {
-          why: "run is asynchronous",
-          fix: "Use runAsync.",
-        });
-      }
+      synchronous(run() as unknown, RUN, "Use runAsync.");
       done = true;
     } finally {
       this.#end(me, done);
@@ -154,6 +149,10 @@ export class Once implements Shareable {
   /**
    * Performs the action, or waits until another thread or another such call of this thread has performed it, without
    * blocking the thread. There can be any number of such calls.
+   *
+   * The action must not await another `runAsync` of this object: as every other caller, that call waits for the action
+   * to end, which would wait for it. Nothing can tell it from a call that the action does not await, so it is no error:
+   * it ends with its timeout, or never without one.
    *
    * @param run The action.
    * @param options The timeout for the others, and a signal that aborts the wait.

@@ -1,6 +1,7 @@
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
+import { synchronous } from "../../base/synchronous.ts";
 import { block, checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
 import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import { Crowd } from "./crowd.ts";
@@ -99,8 +100,8 @@ export class EventCount implements Shareable {
   /**
    * Sleeps until a function succeeds.
    *
-   * @param take Tries to take what is waited for. It is called now, before each sleep and after each notification, and
-   * must not wait for this event count itself.
+   * @param take Tries to take what is waited for. It is called now, before each sleep and after each notification. It
+   * must not be asynchronous, nor wait for this event count itself.
    * @param options The timeout, and whether the main thread may block.
    * @throws {NumaError} `ETIMEDOUT`; `EWOULDBLOCK` the call would block the main thread; `ETERMINATED` this thread is
    * being terminated; `EDESTROYED` its arena is destroyed; `EINVAL`. What `take` throws.
@@ -111,12 +112,12 @@ export class EventCount implements Shareable {
     const core = this.#core;
     const me = this.#me;
     const start = options?.timeoutMs === undefined ? 0 : me.now();
-    while (!take()) {
+    while (!taken(take())) {
       checkAlive(this.#region, WAIT);
       core.prepare(me);
       let ready = true;
       try {
-        ready = take();
+        ready = taken(take());
       } finally {
         if (ready && this.#region.words.length > 0) core.cancel(me);
       }
@@ -139,10 +140,10 @@ export class EventCount implements Shareable {
   async waitUntilAsync(take: () => boolean, options?: AsyncWaitOptions): Promise<void> {
     checkTake(take);
     const checked = checkWaitOptions(options, WAIT);
-    if (take()) return;
+    if (taken(take())) return;
     checkAlive(this.#region, WAIT);
     checked?.signal?.throwIfAborted();
-    await this.#crowd.join(checked, take);
+    await this.#crowd.join(checked, () => taken(take()));
   }
 
   /**
@@ -188,6 +189,11 @@ function checkTake(take: unknown): void {
     why: `take is ${show(take)}`,
     fix: "Give a function that returns whether it succeeded.",
   });
+}
+
+/** A promise would count as success, whatever becomes of it. */
+function taken(result: boolean): boolean {
+  return synchronous(result, WAIT, "Give one that tries once and returns whether it succeeded.");
 }
 
 /** The same options with the time that is left of them. */
