@@ -176,9 +176,10 @@ describe("a node pool between threads", () => {
     assert.equal(NodePool.fromHandle(structuredClone(pool.toHandle())), pool);
     const handle = pool.toHandle();
     using arena = Arena.create({ node: 0, size: 4096 });
-    const forged = { numakitHandle: "node-pool", data: { arenas: [arena.toHandle()] } };
+    const handleOf = (arenas: unknown[]) => ({ numakitHandle: "node-pool", data: { arenas } });
+    const forged = handleOf([arena.toHandle()]);
     throwsCode(() => NodePool.fromHandle(forged), "EINVAL", /does not hold a node pool/);
-    for (const wrong of [null, {}, slab.toHandle(), { ...forged, data: { arenas: [] } }]) {
+    for (const wrong of [null, {}, slab.toHandle(), handleOf([]), handleOf(new Array(1))]) {
       throwsCode(() => NodePool.fromHandle(wrong as never), "EINVAL");
     }
     pool.destroy();

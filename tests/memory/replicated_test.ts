@@ -371,6 +371,7 @@ describe("replicated handles", () => {
       { ...data, copies: [] },
       { ...data, copies: null },
       { ...data, copies: [null] },
+      { ...data, copies: new Array(1) },
       { ...data, copies: [handle] },
       { ...data, copies: [...data.copies, ...data.copies] },
       { ...data, copies: [...data.copies, ...foreign.copies] },

@@ -104,7 +104,8 @@ export function attachArenas(handles: unknown, action: string): readonly Arena[]
       fix: "Give what toHandle() returned.",
     });
   }
-  const arenas = handles.map((handle: Handle) => Arena.fromHandle(handle));
+  // Not by map, which would pass over holes.
+  const arenas = Array.from(handles, (handle: Handle) => Arena.fromHandle(handle));
   checkNodes(arenas.map(({ node }) => node), action);
   return arenas;
 }
