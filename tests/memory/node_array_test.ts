@@ -6,7 +6,7 @@ import { type NodeArrayElementType } from "../../lib/memory/spread/elements.ts";
 import { NodeArray, type NodeArrayOptions } from "../../lib/memory/spread/node_array.ts";
 import { Partition } from "../../lib/memory/spread/partition.ts";
 import { sibling } from "../support/checkout.ts";
-import { throwsCode } from "../support/errors.ts";
+import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { liveMappings } from "../support/mappings.ts";
 import type { Report } from "../workers/node_array.ts";
 
@@ -263,6 +263,7 @@ describe("handles of arrays over nodes", () => {
   it("are refused when stale or forged", () => {
     using array = NodeArray.create({ type: "float64", length: 1000, nodes: [0] });
     using small = Arena.create({ node: 0, size: 4096 });
+    using same = NodeArray.create({ type: "float64", length: 1001, nodes: [0] });
     const handle = array.toHandle();
     const data = handle.data as Record<string, unknown> & { parts: Handle[] };
     const wrong: unknown[] = [
@@ -277,6 +278,14 @@ describe("handles of arrays over nodes", () => {
       { ...data, parts: [handle] },
       { ...data, parts: [...data.parts, ...data.parts] },
       { ...data, parts: [small.toHandle()] },
+      { ...data, parts: new Array(1) },
+      { ...data, length: 999, block: 999 },
+      ...[1, 999, 1001].map((length) => ({ ...data, length })),
+      ...[1, 999, 1001, 2 ** 32].map((block) => ({ ...data, block })),
+      ...["int32", "bigint64"].map((type) => ({ ...data, type })),
+      // Another view of the same bytes.
+      { ...data, type: "uint8", length: 8000, block: 8000 },
+      { ...data, parts: [same.toHandle().data].map((other) => (other as typeof data).parts[0]) },
       { ...data, parts: new Array(1025).fill(data.parts[0]) },
     ];
     for (const forged of wrong) {
@@ -288,15 +297,25 @@ describe("handles of arrays over nodes", () => {
     for (const forged of [null, 1, {}, data.parts[0], { numakitHandle: "nodeArray" }]) {
       throwsCode(() => NodeArray.fromHandle(forged as Handle), "EINVAL");
     }
-    // Another view of the same bytes is allowed: it reaches nothing else.
-    const bytes = NodeArray.fromHandle({
-      numakitHandle: "nodeArray",
-      data: { ...data, type: "uint8", length: 8000, block: 8000 },
-    });
-    array.set(0, 1);
-    assert.equal(bytes.get(7), 0x3f);
+    assert.equal(NodeArray.fromHandle(handle), array, "nothing came into its place");
     array.destroy();
-    assert.equal(bytes.destroyed, true);
     throwsCode(() => NodeArray.fromHandle(handle), "ESTALE");
+  });
+
+  it("are refused when forged also by threads that have not seen the array", async () => {
+    using array = NodeArray.create({ type: "float64", length: 1000, nodes: [0] });
+    const { data } = array.toHandle() as { data: Record<string, unknown> };
+    const forge = (parts: object): Handle => ({
+      numakitHandle: "nodeArray",
+      data: { ...data, ...parts },
+    });
+    const module = "data:text/javascript,export default ({ array: { length } }) => length";
+    for (
+      const parts of [{ length: 999 }, { block: 1 }, { type: "int8" }, { parts: new Array(1) }]
+    ) {
+      const thread = launch<number>(module, { args: { array: forge(parts) } });
+      await rejectsCode(thread.join(), "EINVAL");
+    }
+    assert.equal(await launch(module, { args: { array: forge({}) } }).join(), 1000);
   });
 });

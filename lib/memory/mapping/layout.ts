@@ -2,11 +2,11 @@
  * The memory of an arena: the one place with its layout numbers.
  *
  * ```
- *   small page (4 KiB)              data, aligned to its page size
- *   +------------------------------+------------------------+-----------+-----------+
- *   | owner | top | label | stack  | allocated …            | committed | reserved  |
- *   +------------------------------+------------------------^-----------+-----------+
- *   0       8     64      256                               top * 16
+ *   small page (4 KiB)                    data, aligned to its page size
+ *   +------------------------------------+-----------------+-----------+-----------+
+ *   | owner | top | label | note | stack | allocated …     | committed | reserved  |
+ *   +------------------------------------+-----------------^-----------+-----------+
+ *   0       8     64      128    256                       top * 16
  * ```
  *
  * - `owner`: slot + 1 of the thread that allocates here, 0 for nobody. Taken with a compare-exchange; the C helper
@@ -16,6 +16,7 @@
  *   and taking ownership orders it. A 32-bit word, because a Float64 costs four times as much on Bun, and 16 bytes a
  *   unit reach 64 GiB.
  * - `label`: what the creator called it, UTF-8 up to the first zero byte, so that any thread's report can name it.
+ * - `note`: what was made of it, by kinds of objects that leave no room for that in the data.
  * - `stack`: where it was made, likewise, in debug mode only.
  * - committed: has pages; reserved: has addresses only. How many bytes are committed is known to the C helper.
  *
@@ -35,6 +36,10 @@ export const HEADER_WORDS = 3;
 export const LABEL_OFFSET = 64;
 /** The longest label, with its zero byte. */
 export const LABEL_BYTES = 64;
+/** Where the note is in the header, in bytes: a multiple of 8. */
+export const NOTE_OFFSET = 128;
+/** The longest note. */
+export const NOTE_BYTES = 128;
 /** Where the creator's stack is in the header, in bytes. */
 export const STACK_OFFSET = 256;
 /** The longest stack, with its zero byte. */

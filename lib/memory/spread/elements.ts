@@ -55,6 +55,11 @@ const CONSTRUCTORS: { readonly [Type in NodeArrayElementType]: ViewConstructor<T
   biguint64: BigUint64Array,
 };
 
+/** The names of the types. Arrays keep a type as its index here. */
+export const ELEMENT_TYPES: readonly NodeArrayElementType[] = Object.keys(
+  CONSTRUCTORS,
+) as NodeArrayElementType[];
+
 /**
  * The typed array of a type of element.
  *
@@ -70,6 +75,6 @@ export function viewConstructor<Type extends NodeArrayElementType>(
   if (typeof type === "string" && Object.hasOwn(CONSTRUCTORS, type)) return CONSTRUCTORS[type];
   throw new NumaError("EINVAL", action, {
     why: `the type is ${show(type)}`,
-    fix: `Give one of ${Object.keys(CONSTRUCTORS).join(", ")}.`,
+    fix: `Give one of ${ELEMENT_TYPES.join(", ")}.`,
   });
 }

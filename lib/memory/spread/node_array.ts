@@ -13,6 +13,7 @@ import {
 } from "./elements.ts";
 import type { Residency } from "../mapping/mapping.ts";
 import type { PageKind } from "../mapping/pages.ts";
+import { type ArrayFacts, isPart, noteParts } from "./part_note.ts";
 import { Partition } from "./partition.ts";
 import { memoryNodes } from "../arena/memory_nodes.ts";
 import {
@@ -187,7 +188,10 @@ export class NodeArray<Type extends NodeArrayElementType = NodeArrayElementType>
     const bytesOf = (part: number): number => partition.lengthOf(part) * BYTES_PER_ELEMENT || 1;
     return createOver(
       { nodes, bytesOf, label: "node array", pages },
-      (arenas) => new NodeArray(arenas, type, partition),
+      (arenas) => {
+        noteParts(arenas, { type, length, block: partition.block });
+        return new NodeArray(arenas, type, partition);
+      },
     );
   }
 
@@ -422,18 +426,21 @@ export class NodeArray<Type extends NodeArrayElementType = NodeArrayElementType>
    */
   static fromHandle(handle: Handle): NodeArray {
     const action = "attach an array over nodes";
-    const { parts, type, length, block } = handleData(handle, KIND, action);
-    const { BYTES_PER_ELEMENT } = viewConstructor(type as NodeArrayElementType, action);
+    const { parts, ...rest } = handleData(handle, KIND, action);
+    const facts = { type: rest.type, length: rest.length, block: rest.block } as ArrayFacts;
+    const { BYTES_PER_ELEMENT } = viewConstructor(facts.type, action);
     const count = Array.isArray(parts) ? parts.length : 0;
-    const partition = new Partition(length as number, count, block as number, action);
+    const partition = new Partition(facts.length, count, facts.block, action);
     const arenas = attachArenas(parts, action);
     for (const [part, arena] of arenas.entries()) {
       checkRoom(arena, partition.lengthOf(part) * BYTES_PER_ELEMENT, action);
+      if (isPart(arenas, part, facts)) continue;
+      throw new NumaError("EINVAL", action, {
+        why: `the memory on node ${arena.node} is not part ${part} of such an array`,
+        fix: "Give what toHandle() returned.",
+      });
     }
-    const live = NodeArray.#live.get(arenas[0] as Arena);
-    const same = live !== undefined && live.type === type && live.length === length &&
-      live.block === block && live.#arenas.every((arena, part) => arena === arenas[part]);
-    return same ? live : new NodeArray(arenas, type as NodeArrayElementType, partition);
+    return NodeArray.#live.get(arenas[0] as Arena) ?? new NodeArray(arenas, facts.type, partition);
   }
 
   /** Returns a short text for logs. */
