@@ -2,7 +2,7 @@ import { checkInteger, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { memoryNodes } from "../memory/arena/memory_nodes.ts";
 import { CpuSet } from "../topology/cpu_set.ts";
-import { Topology } from "../topology/topology.ts";
+import { isTopology, type Topology } from "../topology/topology.ts";
 import { Policy } from "./policy.ts";
 
 // Where threads go is decided here and nowhere else, by a pure function of the machine, the policy and a number. A
@@ -52,7 +52,7 @@ export function plan(topology: Topology, policy: Policy, count: number): ThreadP
   const known = Policy.from(policy);
   const action = `place threads by ${known}`;
   checkInteger(count, "the number of threads", 0, MAX_COUNT, action);
-  if (!(topology instanceof Topology)) {
+  if (!isTopology(topology)) {
     throw new NumaError("EINVAL", action, {
       why: `the topology is ${show(topology)}`,
       fix: "Give a Topology.",

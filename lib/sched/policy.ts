@@ -165,7 +165,10 @@ export class Policy {
    * ```
    */
   static from(description: PolicyDescription | Policy): Policy {
-    if (description instanceof Policy) return description;
+    if (description instanceof Policy) {
+      // One without a kind only has the prototype of a policy.
+      return description.kind === undefined ? refuse(description) : description;
+    }
     switch (description?.kind) {
       case "bindNode":
         return Policy.bindNode(description.node);
@@ -176,11 +179,7 @@ export class Policy {
       case "unbound":
         return new Policy(description.kind);
     }
-    const { kind } = Object(description) as { kind?: unknown };
-    throw new NumaError("EINVAL", "read a thread policy", {
-      why: kind === undefined ? `it is ${show(description)}` : `its kind is ${show(kind)}`,
-      fix: "Give a Policy, or what its toJSON() gave.",
-    });
+    return refuse(description);
   }
 
   /**
@@ -207,4 +206,12 @@ export class Policy {
   toString(): string {
     return `${this.kind}(${this.node ?? this.cpus ?? ""})`;
   }
+}
+
+function refuse(description: unknown): never {
+  const { kind } = Object(description) as { kind?: unknown };
+  throw new NumaError("EINVAL", "read a thread policy", {
+    why: kind === undefined ? `it is ${show(description)}` : `its kind is ${show(kind)}`,
+    fix: "Give a Policy, or what its toJSON() gave.",
+  });
 }

@@ -28,6 +28,8 @@ export type TopologyPart<T extends { readonly cpus: string }> =
     readonly cpus: CpuSet;
   };
 
+let hasTables: (object: object) => boolean;
+
 /**
  * A machine: its nodes, packages, caches, cores, CPUs and distances, and what this process may use of it. A topology is
  * immutable and describes one moment: it does not follow later changes of cpusets or quotas.
@@ -50,6 +52,7 @@ export class Topology {
       Topology,
       (machine) => `Topology {\n  ${machine.summary().replaceAll("\n", "\n  ")}\n}`,
     );
+    hasTables = (object) => #nodeOf in object;
   }
 
   /** The data all of this is read from. */
@@ -325,7 +328,7 @@ export class Topology {
    * @returns `false` for what is not a topology.
    */
   equals(other: Topology): boolean {
-    return other instanceof Topology && lasting(this.snapshot) === lasting(other.snapshot);
+    return isTopology(other) && lasting(this.snapshot) === lasting(other.snapshot);
   }
 
   /**
@@ -436,6 +439,16 @@ function domainsOf(
   }
   for (const list of rest.values()) domains.push(CpuSet.from(list));
   return Object.freeze(domains.sort((a, b) => a.first! - b.first!));
+}
+
+/**
+ * Whether something is a topology, and does not only have the prototype of one.
+ *
+ * @param value Anything.
+ * @returns Whether it is.
+ */
+export function isTopology(value: unknown): value is Topology {
+  return typeof value === "object" && value !== null && hasTables(value);
 }
 
 function lasting(snapshot: TopologySnapshot): string {

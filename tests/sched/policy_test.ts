@@ -266,10 +266,13 @@ describe("plan", () => {
     for (const count of [-1, 0.5, NaN, 65_536, "2", undefined]) {
       assert.throws(() => plan(topology, compact, count as number), fails("EINVAL", /threads is/));
     }
-    for (const value of [null, {}, topology.snapshot]) {
+    const fakes = [Object.create(topology), Object.create(Topology.prototype)];
+    for (const value of [null, {}, topology.snapshot, ...fakes, new Proxy(topology, {})]) {
       assert.throws(() => plan(value as Topology, compact, 1), fails("EINVAL", /the topology is/));
     }
-    assert.throws(() => plan(topology, {} as Policy, 1), fails("EINVAL", /policy/));
+    for (const policy of [{}, Object.create(Policy.prototype)] as Policy[]) {
+      assert.throws(() => plan(topology, policy, 1), fails("EINVAL", /policy/));
+    }
     assert.deepEqual(plan(topology, compact, 0), []);
   });
 
