@@ -11,8 +11,9 @@
  *
  * @module
  */
-import { Arena } from "../memory/arena/arena.ts";
+import { Arena, isArena } from "../memory/arena/arena.ts";
 import { identityOf } from "../memory/arena/identity.ts";
+import { isInt32Array, isSharedArrayBuffer } from "../base/brand.ts";
 import { checkInteger, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import type { Handle } from "../base/handle.ts";
@@ -22,8 +23,8 @@ import { currentWaiter, domainCount, joinLot, parkingLot } from "../wait/thread_
 import { LINE_BYTES, LINE_WORDS } from "../wait/waiter.ts";
 
 /**
- * The memory of a lock or counter: an arena, from which it allocates; or a `SharedArrayBuffer`, all zeros, of which it
- * takes everything.
+ * The memory of a lock or counter: an arena, from which it allocates; or a `SharedArrayBuffer`, or an `Int32Array` of
+ * one, of which it takes the first `bytes()` bytes. These have to be all zeros, otherwise `create` throws `EBUSY`.
  */
 export type SyncMemory = Arena | SharedArrayBuffer | Int32Array;
 
@@ -128,17 +129,17 @@ function inArena(arena: Arena, offset: number, bytes: number): Int32Array {
 }
 
 function take(memory: unknown, bytes: number, action: string): Place {
-  if (memory instanceof Arena) {
+  if (isArena(memory)) {
     const offset = memory.allocAligned(bytes, LINE_BYTES);
     const all = inArena(memory, offset, bytes);
     // Bytes that a reset arena gives again are not zero.
     all.fill(0);
     return { all, arena: memory, offset };
   }
-  const all = memory instanceof SharedArrayBuffer && memory.byteLength % 4 === 0
+  const all = isSharedArrayBuffer(memory) && memory.byteLength % 4 === 0
     ? new Int32Array(memory)
     : memory;
-  if (!(all instanceof Int32Array)) {
+  if (!isInt32Array(all)) {
     throw new NumaError("EINVAL", action, {
       why: `its memory is ${show(memory)}`,
       fix: "Give an Arena, a SharedArrayBuffer or an Int32Array.",
@@ -243,8 +244,9 @@ export function checkRegionOptions(
  * @param options The maximum number of threads, and other options.
  * @param action What was asked, as it follows "Cannot".
  * @returns The region, its words all zero.
- * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `ENOMEM` a full arena, `EBUSY` one that another
- * thread allocates from; `EAGAIN` this thread is one more than `threads`.
+ * @throws {NumaError} `EINVAL` memory of the wrong kind or too small; `EBUSY` shared words of which one that it takes is
+ * not zero, or an arena that another thread allocates from; `ENOMEM` a full one; `EAGAIN` this thread is one more than
+ * `threads`.
  */
 export function createRegion(
   kind: RegionKind,
@@ -257,11 +259,11 @@ export function createRegion(
   const place = take(memory, bytesOf(kind, shape, option, statistics), action);
   const { all } = place;
   // Taken before it is written: another thread may be making something there at the same moment.
-  if (Atomics.compareExchange(all, HEAD.magic, 0, UNFINISHED) !== 0) {
-    throw new NumaError("EBUSY", action, {
-      why: "its memory is already in use",
-      fix: "Give memory that is all zero, and attach what another thread made by its handle.",
-    });
+  if (Atomics.compareExchange(all, HEAD.magic, 0, UNFINISHED) !== 0) refuseUsed(action);
+  // An algorithm would take what is there for waiters and owners.
+  if (place.arena === undefined && all.subarray(HEAD.magic + 1).some((word) => word !== 0)) {
+    Atomics.store(all, HEAD.magic, 0);
+    refuseUsed(action);
   }
   all[HEAD.kind] = kind.code;
   all[HEAD.threads] = shape.threads;
@@ -272,6 +274,13 @@ export function createRegion(
   all.set(crypto.getRandomValues(new Int32Array(2)), HEAD.nameLow);
   Atomics.store(all, HEAD.magic, MAGIC);
   return regionOf(kind, place, action);
+}
+
+function refuseUsed(action: string): never {
+  throw new NumaError("EBUSY", action, {
+    why: "its memory is already in use",
+    fix: "Give memory that is all zero, and attach what another thread made by its handle.",
+  });
 }
 
 /**
@@ -307,7 +316,7 @@ export function attachRegion(
 
 function find(data: Record<string, unknown>, action: string): Place {
   const { words, arena: handle, offset, bytes } = data;
-  if (words instanceof Int32Array && words.length >= LINE_WORDS && words.byteOffset % 8 === 0) {
+  if (isInt32Array(words) && words.length >= LINE_WORDS && words.byteOffset % 8 === 0) {
     return { all: words, arena: undefined, offset: 0 };
   }
   if (typeof handle !== "object" || handle === null) refuseHandle(action);

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { isSharedArrayBuffer } from "../base/brand.ts";
 import { NumaError } from "../base/error.ts";
 import { ASLEEP, HEAD, MAX_SLOTS, permitAt, slotOf, SlotsCore } from "./slots_core.ts";
 import { FOREVER, LINE_WORDS } from "./waiter.ts";
@@ -57,7 +58,7 @@ export class ParkingLot extends SlotsCore {
    */
   static from(buffer: unknown, action: string): ParkingLot {
     if (
-      buffer instanceof SharedArrayBuffer && buffer.byteLength > LINE_WORDS * 4 &&
+      isSharedArrayBuffer(buffer) && buffer.byteLength > LINE_WORDS * 4 &&
       buffer.byteLength % 4 === 0
     ) {
       const words = new Int32Array(buffer);

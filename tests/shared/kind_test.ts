@@ -6,7 +6,7 @@ import { defineKind, type Kind, type KindRow } from "../../lib/shared/kind.ts";
 import type { Region } from "../../lib/shared/region.ts";
 import { Arena } from "../../mod.ts";
 import { throwsCode } from "../support/errors.ts";
-import { SYNC_KINDS } from "../support/fuzz_sync_kinds.ts";
+import { SYNC_KINDS, type SyncKind } from "../support/fuzz_sync_kinds.ts";
 
 /** The least that a class with a kind can be. */
 class Toy implements Shareable {
@@ -57,10 +57,14 @@ const classes = new Map(
   ),
 );
 
+function rowOf(name: string): SyncKind | undefined {
+  return Object.values(SYNC_KINDS).find(({ type }) => type === classes.get(name));
+}
+
 /** One object of each class in shared words. */
 const made: Readonly<Record<string, () => Shareable>> = Object.fromEntries(
-  [...classes].flatMap(([name, type]) => {
-    const row = Object.values(SYNC_KINDS).find((row) => row.type === type);
+  [...classes.keys()].flatMap((name) => {
+    const row = rowOf(name);
     const isInWords = row !== undefined && name !== "SharedMutex";
     return isInWords ? [[name, () => row.make(memory) as Shareable]] : [];
   }),
@@ -138,6 +142,64 @@ describe("the classes of lib/sync", () => {
     // A SharedMutex has no region: it lies in an arena, which other processes can have.
     const known = [...Object.keys(made), "SharedMutex"].sort();
     assert.deepEqual([...classes.keys()].sort(), known);
+  });
+
+  it("refuse memory that only looks like memory", () => {
+    using arena = Arena.create({ node: 0, size: "1 MiB" });
+    const words = memory();
+    const fakes: unknown[] = [
+      new Proxy(words, {}),
+      new Proxy(new Int32Array(words), {}),
+      new Proxy(arena, {}),
+      Object.create(arena),
+      ...[SharedArrayBuffer, Int32Array, Arena].map(({ prototype }) => Object.create(prototype)),
+      Object.setPrototypeOf(new Uint8Array(words), Int32Array.prototype),
+      Object.defineProperty({}, "byteLength", { value: words.byteLength }),
+    ];
+    for (const name of Object.keys(made)) {
+      for (const fake of fakes) throwsCode(() => rowOf(name)?.make(() => fake as never), "EINVAL");
+    }
+    throwsCode(() => sync.SharedMutex.create(Object.create(Arena.prototype)), "EINVAL");
+    assert.ok(new Int32Array(words).every((word) => word === 0));
+  });
+
+  it("refuse handles whose words or lot only look like that", () => {
+    const handle = sync.Mutex.create(memory()).toHandle();
+    const data = handle.data as { readonly words: object; readonly lot: object };
+    const { words, lot } = data;
+    const fakes = [Object.create(Int32Array.prototype), new Proxy(words, {}), Object.create(words)];
+    const lots = [Object.create(SharedArrayBuffer.prototype), new Proxy(lot, {})];
+    const edits = [...fakes.map((words) => ({ words })), ...lots.map((lot) => ({ lot }))];
+    for (const edit of edits) {
+      const forged = { ...handle, data: { ...data, ...edit } };
+      throwsCode(() => sync.Mutex.fromHandle(forged), "EINVAL");
+    }
+  });
+
+  it("refuse words that are not all zero, and leave them as they are", () => {
+    for (const [name, make] of Object.entries(made)) {
+      const row = rowOf(name);
+      const words = new Int32Array(memory());
+      row?.make(() => words.buffer);
+      // All that it has written is put back, but for one word.
+      const size = 1 + words.findLastIndex((word) => word !== 0);
+      for (const at of [0, 1, size - 1, 40]) {
+        words.fill(0);
+        words[at] = 7;
+        throwsCode(() => row?.make(() => words.buffer), "EBUSY", /already in use/);
+        assert.equal(words.findIndex((word) => word !== 0), at);
+        assert.equal(words.findLastIndex((word) => word !== 0), at);
+      }
+      words.fill(0);
+      assert.equal(make().constructor, row?.make(() => words.buffer)?.constructor);
+    }
+  });
+
+  it("do not look at words that they do not take", () => {
+    const words = new Int32Array(sync.Mutex.bytes() / 4 + 1);
+    words[words.length - 1] = 7;
+    sync.Mutex.create(words);
+    assert.equal(words.at(-1), 7);
   });
 
   for (const [name, make] of Object.entries(made)) {

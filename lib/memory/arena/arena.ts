@@ -32,6 +32,9 @@ export type ArenaMark = number & { readonly arenaMark: unique symbol };
 const KIND = "arena";
 const LOCAL: LocalArenaOptions = { size: "1 MiB", reserve: "1 GiB", label: "local arena" };
 
+/** Whether something is an arena, and does not only have the prototype of one. */
+export let isArena: (value: unknown) => value is Arena;
+
 /** This thread's own arenas, by the node it runs on and by the one they are on. */
 const locals = new Map<number, Arena>();
 
@@ -508,5 +511,7 @@ export class Arena extends TypedAllocator implements Shareable {
   static {
     registerKind(KIND, Arena, Arena.fromHandle);
     showAs(Arena, String);
+    isArena = (value): value is Arena =>
+      typeof value === "object" && value !== null && #mapping in value;
   }
 }

@@ -19,7 +19,7 @@
  *
  * @module
  */
-import { Arena } from "../../memory/arena/arena.ts";
+import { Arena, isArena } from "../../memory/arena/arena.ts";
 import { identityOf } from "../../memory/arena/identity.ts";
 import { checkInteger, show } from "../../base/check.ts";
 import { ERRNO } from "../../base/errno.ts";
@@ -62,7 +62,7 @@ const live = new WeakMap<Arena, Map<number, SharedMutex>>();
 
 /** The identity of the mapping of an arena that other processes can have. */
 function sharedIdentity(arena: unknown, action: string): number {
-  if (!(arena instanceof Arena)) {
+  if (!isArena(arena)) {
     throw new NumaError("EINVAL", action, {
       why: `its memory is ${show(arena)}`,
       fix: "Give an Arena with a name.",

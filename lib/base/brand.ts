@@ -1,0 +1,39 @@
+/**
+ * What objects of the language are, and not what they claim to be: `instanceof` also holds of proxies and of objects that
+ * only have the prototype, and methods throw a TypeError for those.
+ *
+ * @module
+ */
+
+const TypedArray = Object.getPrototypeOf(Int32Array) as { readonly prototype: object };
+const nameOf = getter(TypedArray.prototype, Symbol.toStringTag);
+const sharedBytes = getter(SharedArrayBuffer.prototype, "byteLength");
+
+function getter(prototype: object, name: PropertyKey): () => unknown {
+  return Object.getOwnPropertyDescriptor(prototype, name)?.get as () => unknown;
+}
+
+/**
+ * Whether something is an Int32Array.
+ *
+ * @param value Anything.
+ * @returns Whether it is.
+ */
+export function isInt32Array(value: unknown): value is Int32Array {
+  return nameOf.call(value) === "Int32Array";
+}
+
+/**
+ * Whether something is a SharedArrayBuffer.
+ *
+ * @param value Anything.
+ * @returns Whether it is.
+ */
+export function isSharedArrayBuffer(value: unknown): value is SharedArrayBuffer {
+  if (!(value instanceof SharedArrayBuffer)) return false;
+  try {
+    return typeof sharedBytes.call(value) === "number";
+  } catch {
+    return false;
+  }
+}
