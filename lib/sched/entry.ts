@@ -41,7 +41,7 @@ function settle(birth: Birth): FlatHeapReport {
 
 /** Whether an import failed because the module itself is not there, rather than in its code. */
 function isMissing(error: unknown): boolean {
-  const { code, name, message } = error as { code?: unknown; name?: unknown; message?: unknown };
+  const { code, name, message } = Object(error) as Record<string, unknown>;
   return code === "ERR_MODULE_NOT_FOUND" || name === "ResolveMessage" ||
     /^(Module not found|Cannot find module)/.test(String(message));
 }

@@ -1,6 +1,6 @@
 import type { MessagePort, Worker } from "node:worker_threads";
 import { builtin } from "../runtime/builtin.ts";
-import { checkInteger, show } from "../base/check.ts";
+import { checkInteger, checkOptions, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { encode } from "../base/handle.ts";
 import { isPermissionError, permissionError } from "../runtime/permission.ts";
@@ -34,6 +34,9 @@ export interface LaunchOptions {
   /** Where the thread's own heap is placed; {@linkcode Thread.heap} reports the result. Default: `"prefer"`. */
   readonly heap?: HeapPolicy;
 }
+
+/** The names of the options, as errors show them. */
+const OPTIONS = "{ policy, args, transfer, name, place, heap }";
 
 /** Places in use, by policy. */
 const places = new Map<string, Set<number>>();
@@ -91,6 +94,7 @@ export function launch<Result = unknown>(
   url: URL | string,
   options: LaunchOptions = {},
 ): Thread<Result> {
+  checkOptions(options, OPTIONS, "launch a thread");
   const { policy = Policy.unbound(), heap = "prefer" } = options;
   const name = options.name ?? `numakit-${++count}`;
   const action = `launch thread "${name}"`;

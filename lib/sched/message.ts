@@ -52,8 +52,8 @@ export interface FlatError {
   readonly stack: string | undefined;
   /** A {@linkcode NumaError}'s details, so that it arrives as one. */
   readonly numa: NumaErrorParts | undefined;
-  /** What was thrown, when it was not an Error and can be cloned. */
-  readonly thrown: unknown;
+  /** What was thrown, when it was not an Error and can be cloned: in a box, because undefined can be thrown, too. */
+  readonly thrown: { readonly value: unknown } | undefined;
 }
 
 /** A {@linkcode HeapReport}, flat. */
@@ -97,6 +97,20 @@ export function cannotSend(action: string, what: string, cause: unknown): NumaEr
 }
 
 /**
+ * Shows what was thrown, which may be something that is no text and cannot become one.
+ *
+ * @param thrown Anything.
+ * @returns Its text.
+ */
+export function textOf(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return "something that cannot be shown";
+  }
+}
+
+/**
  * Makes plain data of whatever was thrown.
  *
  * @param error What was thrown.
@@ -104,8 +118,8 @@ export function cannotSend(action: string, what: string, cause: unknown): NumaEr
  */
 export function flatten(error: unknown): FlatError {
   if (!(error instanceof Error)) {
-    const text = String(error);
-    return { name: "Error", message: text, stack: undefined, numa: undefined, thrown: error };
+    const thrown = { value: error };
+    return { name: "Error", message: textOf(error), stack: undefined, numa: undefined, thrown };
   }
   const numa = error instanceof NumaError ? partsOf(error) : undefined;
   return { name: error.name, message: error.message, stack: error.stack, numa, thrown: undefined };
@@ -118,7 +132,7 @@ export function flatten(error: unknown): FlatError {
  * @returns The error, or the very value that was thrown when that was not an Error.
  */
 export function unflatten(flat: FlatError): unknown {
-  if (flat.thrown !== undefined) return flat.thrown;
+  if (flat.thrown !== undefined) return flat.thrown.value;
   const { numa } = flat;
   const error = numa === undefined
     ? new Error(flat.message)

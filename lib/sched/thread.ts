@@ -1,12 +1,12 @@
 import type { MessagePort, Worker } from "node:worker_threads";
 import { builtin } from "../runtime/builtin.ts";
-import { checkInteger } from "../base/check.ts";
+import { checkInteger, checkOptions, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { decode } from "../base/handle.ts";
 import { threadAlive } from "../runtime/thread.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
 import { Mailbox, type ThreadEvent, type ThreadMessageListener } from "./mailbox.ts";
-import { type FromWorker, type Leave, unflatten } from "./message.ts";
+import { type FromWorker, type Leave, textOf, unflatten } from "./message.ts";
 import type { HeapReport } from "./pin.ts";
 import type { ThreadPlacement } from "./plan.ts";
 
@@ -75,7 +75,7 @@ export class Thread<Result = unknown> {
     this.#ended.catch((error) => {
       if (!this.#joined) {
         builtin("node:process").emitWarning(
-          `thread "${name}" failed and has not been joined: ${error}`,
+          `thread "${name}" failed and has not been joined: ${textOf(error)}`,
         );
       }
     });
@@ -180,8 +180,17 @@ export class Thread<Result = unknown> {
    * @throws {NumaError} `EINVAL`.
    */
   async terminate(options: TerminateOptions = {}): Promise<boolean> {
+    const action = `terminate thread "${this.name}"`;
+    checkOptions(options, "{ timeoutMs }", action);
+    const other = Object.keys(options).find((name) => name !== "timeoutMs");
+    if (other !== undefined) {
+      throw new NumaError("EINVAL", action, {
+        why: `it has no option ${show(other)}`,
+        fix: "Give { timeoutMs }; it cannot be aborted.",
+      });
+    }
     const { timeoutMs = 5000 } = options;
-    checkInteger(timeoutMs, "timeoutMs", 0, 2 ** 31 - 1, `terminate thread "${this.name}"`);
+    checkInteger(timeoutMs, "timeoutMs", 0, 2 ** 31 - 1, action);
     this.#joined = true;
     unjoined.delete(this);
     this.#stopped = true;

@@ -103,6 +103,16 @@ describe("launch", () => {
       syscall: "futex",
     });
     await assert.rejects(run({ task: "throwText" }).join(), (thrown) => thrown === "just text");
+    await assert.rejects(run({ task: "throwNothing" }).join(), (thrown) => thrown === undefined);
+    // No text can be made of it.
+    await assert.rejects(run({ task: "throwObject" }).join(), (thrown) => {
+      assert.deepEqual(thrown, { toString: 5 });
+      return true;
+    });
+    for (const value of ["undefined", "null", "5"]) {
+      const thread = launch(`data:text/javascript,throw ${value}`);
+      await assert.rejects(thread.join(), (thrown) => String(thrown) === value);
+    }
     await assert.rejects(
       launch(sibling(import.meta.url, "../workers/broken")).join(),
       { name: "TypeError", message: "broken while loading" },
@@ -139,6 +149,9 @@ describe("launch", () => {
   it("refuses what cannot be, before anything is started", () => {
     throwsCode(() => launch("worker.ts"), "EINVAL", /new URL/);
     throwsCode(() => launch(undefined as never), "EINVAL");
+    for (const options of [null, 5, "x", true]) {
+      throwsCode(() => launch(basic, options as never), "EINVAL", /Give \{ policy, args, /);
+    }
     throwsCode(() => launch(basic, { policy: "compact" as never }), "EINVAL");
     throwsCode(() => launch(basic, { heap: "here" as never }), "EINVAL");
     throwsCode(() => launch(basic, { place: -1 }), "EINVAL");
@@ -272,6 +285,17 @@ describe("thread.terminate", () => {
       assert.equal(await thread.terminate(), true);
       await rejectsCode(thread.join(), "ETERMINATED");
     }
+  });
+
+  it("refuses options that are none, by their names", async () => {
+    const thread = run({ task: "hang" });
+    for (const options of [null, 5, "x", true]) {
+      await rejectsCode(thread.terminate(options as never), "EINVAL", /Give \{ timeoutMs \}/);
+    }
+    const { signal } = new AbortController();
+    await rejectsCode(thread.terminate({ signal } as never), "EINVAL", /no option "signal"/);
+    assert.notEqual(thread.state, "ended");
+    assert.equal(await thread.terminate({}), true);
   });
 
   it("refuses timeouts that are none", async () => {

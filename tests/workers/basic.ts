@@ -42,6 +42,12 @@ const tasks = {
   throwText() {
     throw "just text";
   },
+  throwNothing() {
+    throw undefined;
+  },
+  throwObject() {
+    throw Object.assign(Object.create(null), { toString: 5 });
+  },
   returnFunction: () => () => {},
   leaveEarly() {
     process.exit(3);
