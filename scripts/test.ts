@@ -11,8 +11,9 @@ import { arm64Guest, type Extent } from "./lib/arm64.ts";
 import { containerCommands } from "./lib/container.ts";
 import { type GuestSuite, numaGuests, runInGuest } from "./lib/guests.ts";
 import type { TestCase } from "./lib/junit.ts";
-import { buildNode20 } from "./lib/node20.ts";
-import { type Command, commandsFor, NODE_FLAGS } from "./lib/runtimes.ts";
+import { buildNode20, COMPILED_ENV } from "./lib/node20.ts";
+import { isWanted, unknownParts } from "./lib/only.ts";
+import { type Command, commandsFor, nodeCommand } from "./lib/runtimes.ts";
 import { runChecks, runJunit, type SuiteResult } from "./lib/suite.ts";
 import { unitTests } from "./lib/unit_tests.ts";
 
@@ -43,10 +44,10 @@ if (options.full) process.env["NUMAKIT_FULL"] = "1";
 const NODE_CACHE = { NODE_COMPILE_CACHE: `${process.cwd()}/build/node-cache` };
 
 /** A guest for each shape: with those of its suites that are wanted. */
-async function guestSteps(): Promise<Step[]> {
+function guestSteps(): Step[] {
   return Array.from(
-    await numaGuests(options.full),
-    ([name, { shape, suites }]) => guestStep(name, shape, suites),
+    numaGuests(options.full),
+    ([name, { shape, suites }]) => guestStep(name, shape, suites, buildNode20),
   );
 }
 
@@ -55,10 +56,19 @@ function arm64Step(extent: Extent): Step {
   return guestStep(name, shape, suites);
 }
 
-function guestStep(name: string, shape: readonly string[], suites: readonly GuestSuite[]): Step {
-  const wanted = suites.filter((suite) => wants(suite.name));
+function guestStep(
+  name: string,
+  shape: readonly string[],
+  suites: readonly GuestSuite[],
+  prepare?: () => Promise<unknown>,
+): Step {
+  const wanted = suites.filter((suite) => isWanted(suite.name, options.only));
   const covers = suites.map((suite) => suite.name);
-  return { name, covers, run: () => runInGuest(name, shape, wanted) };
+  const run = async (): Promise<SuiteResult[]> => {
+    await prepare?.();
+    return await runInGuest(name, shape, wanted);
+  };
+  return { name, covers, run };
 }
 
 function tally(tests: readonly TestCase[], outcome: TestCase["outcome"]): number {
@@ -84,17 +94,6 @@ function compareCounts(results: readonly SuiteResult[]): SuiteResult {
   return { name: "same tests on every runtime", tests: [test], seconds: 0 };
 }
 
-function wants(name: string): boolean {
-  return options.only.length === 0 ||
-    options.only.some((part) => name.toLowerCase().includes(part.toLowerCase()));
-}
-
-/** Guests take minutes, so the name of a runtime alone does not start them. */
-function wantsGuests(): boolean {
-  return !options.quick &&
-    (options.only.length === 0 || options.only.some((part) => /guest|arm64/i.test(part)));
-}
-
 /** A suite that may be left out by its name. */
 interface Step {
   readonly name: string;
@@ -105,9 +104,13 @@ interface Step {
   readonly group?: string;
 }
 
+function namesOf({ name, covers = [name] }: Step): readonly string[] {
+  return covers;
+}
+
 /** Runs suites side by side, in their order as far as there are lanes. */
 async function runSteps(steps: readonly Step[], lanes = LANES): Promise<SuiteResult[]> {
-  const queue = steps.filter(({ name, covers = [name] }) => covers.some(wants));
+  const queue = steps.filter((step) => namesOf(step).some((name) => isWanted(name, options.only)));
   const results: SuiteResult[] = [];
   const groups = Map.groupBy(queue, ({ group }) => group);
   await Promise.all(Array.from({ length: lanes }, async () => {
@@ -136,13 +139,6 @@ function junit(
   const run = (): Promise<SuiteResult> => runJunit(name, command, env, isTable);
   return { name, run, ...(group !== undefined && { group }) };
 }
-
-const nodeTests = (files: readonly string[]): Command => (report) => [
-  ".tools/bin/node",
-  ...NODE_FLAGS,
-  `--test-reporter-destination=${report}`,
-  ...files,
-];
 
 function staticChecks(): Step {
   const checked = globSync("{lib,tests,bench,scripts,docs}/**/*.ts");
@@ -179,15 +175,8 @@ function unitSteps(): Record<"bun" | "deno" | "node26" | "node20", Step> {
   const { Bun, Deno, "Node 26": node26 } = commandsFor(unitTests);
   const name = "Node 20 with koffi";
   const run = async (): Promise<SuiteResult> => {
-    const { files, env } = await buildNode20();
-    const command: Command = (report) => [
-      ".tools/bin/node20",
-      "--test",
-      "--test-reporter=junit",
-      `--test-reporter-destination=${report}`,
-      ...files,
-    ];
-    return await runJunit(name, command, env);
+    const command = nodeCommand(await buildNode20(), [], ".tools/bin/node20");
+    return await runJunit(name, command, COMPILED_ENV);
   };
   return {
     bun: junit("Bun", Bun, { group }),
@@ -207,37 +196,49 @@ function containerSteps(): Step[] {
 function packageSteps(): Step[] {
   return [
     // One file for the packages' contract, one each for types, bundles and packers.
-    junit("npm package contract", nodeTests(globSync("tests/packages/*_test.ts").sort())),
+    junit("npm package contract", nodeCommand(globSync("tests/packages/*_test.ts").sort())),
     junit("package from JSR", commandsFor(["tests/jsr/jsr_test.ts"]).Deno),
   ];
 }
 
-async function runAll(): Promise<SuiteResult[]> {
+/** Everything, in the order in which it runs. */
+function allSteps(): { readonly alone: Step[]; readonly beside: Step[] } {
+  if (options.arm64) return { alone: [], beside: [arm64Step("full")] };
   const { bun, deno, node26, node20 } = unitSteps();
-  const guests = wantsGuests()
-    ? [arm64Step(options.full ? "full" : "gate"), ...await guestSteps()]
-    : [];
+  const guests = options.quick ? [] : [arm64Step(options.full ? "full" : "gate"), ...guestSteps()];
   const explorer = junit(EXPLORER, (report) => [...EXPLORE, "--junit", report], { isTable: true });
   const long = [node26, node20, deno, explorer];
   // What is measured has the machine to itself. Of the rest what takes longest comes first, so that no lane ends long
   // before the others; guests alternate with what has one process.
-  return [
-    ...await runSteps([costs()], 1),
-    ...await runSteps([
-      ...long.flatMap((step, index) => [...guests.slice(index, index + 1), step]),
-      ...guests.slice(long.length),
-      ...[bun, staticChecks()],
-      ...packageSteps(),
-      ...containerSteps(),
-      junit("C helper with ASan and UBSan", (report) => [
-        "ctest",
-        ...["--test-dir", "build/sanitize", "--output-on-failure"],
-        ...["--output-junit", `${process.cwd()}/${report}`],
-      ]),
-      junit("the explorer itself", nodeTests(["tests/explorer/self_test.ts"])),
-      junit("a new lock as CONTRIBUTING has it", nodeTests(["tests/walk/new_lock_test.ts"])),
+  const beside = [
+    ...long.flatMap((step, index) => [...guests.slice(index, index + 1), step]),
+    ...guests.slice(long.length),
+    ...[bun, staticChecks()],
+    ...packageSteps(),
+    ...containerSteps(),
+    junit("C helper with ASan and UBSan", (report) => [
+      "ctest",
+      ...["--test-dir", "build/sanitize", "--output-on-failure"],
+      ...["--output-junit", `${process.cwd()}/${report}`],
     ]),
+    junit("the explorer itself", nodeCommand(["tests/explorer/self_test.ts"])),
+    junit("a new lock as CONTRIBUTING has it", nodeCommand(["tests/walk/new_lock_test.ts"])),
   ];
+  return { alone: [costs()], beside };
+}
+
+/** Runs what is wanted. Returns this program's status. */
+async function main(): Promise<number> {
+  const { alone, beside } = allSteps();
+  const names = [...alone, ...beside].flatMap(namesOf);
+  const unknown = unknownParts(options.only, names);
+  if (unknown.length > 0) {
+    const asked = unknown.map((part) => `"${part}"`).join(", ");
+    process.stderr.write(`test: no suite has ${asked} in its name; there are\n`);
+    for (const name of names) process.stderr.write(`  ${name}\n`);
+    return 2;
+  }
+  return summarize([...await runSteps(alone, 1), ...await runSteps(beside)]);
 }
 
 /** Only Node's reports carry the reasons that the tests declare; a test's name finds them for the others. */
@@ -281,7 +282,5 @@ if (options.help) {
       "               of the guests only where NAME has guest or arm64 in it\n",
   );
 } else {
-  process.exitCode = summarize(
-    await (options.arm64 ? runSteps([arm64Step("full")]) : runAll()),
-  );
+  process.exitCode = await main();
 }

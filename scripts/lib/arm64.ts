@@ -9,7 +9,7 @@ import process from "node:process";
 import type { TestCase } from "./junit.ts";
 import type { GuestSuite } from "./guests.ts";
 import { commandsFor, type RuntimeFlags } from "./runtimes.ts";
-import { judge, type SuiteResult, type SuiteRun } from "./suite.ts";
+import { failure, judge, type SuiteResult, type SuiteRun } from "./suite.ts";
 import { unitTests, unitTestsNamed } from "./unit_tests.ts";
 
 /** `gate`: the C tests, and the tests of what goes through the helper. `full`: all that can run there. */
@@ -57,26 +57,32 @@ done`;
 function readCTests(output: string): TestCase[] {
   const tests: TestCase[] = [];
   let program = "";
+  let passed = 0;
   for (const line of output.split("\n")) {
     const [, word, rest = ""] = /^(begin|end|ok -) (.*)$/.exec(line) ?? [];
     const add = (name: string, outcome: TestCase["outcome"]) =>
       tests.push({ name: `${program} > ${name}`, outcome, reason: undefined });
-    if (word === "begin") program = rest;
-    if (word === "ok -") add(rest, "passed");
-    if (word !== "end" || rest === "0") continue;
+    if (word === "begin") [program, passed] = [rest, 0];
+    if (word === "ok -") passed++, add(rest, "passed");
+    if (word !== "end") continue;
     if (Number(rest) === SKIPPED) add("the rest", "skipped");
-    else add(`exit status ${rest}`, "failed");
+    else if (rest === "0" && passed === 0) add("no test ran", "failed");
+    else if (rest !== "0") add(`exit status ${rest}`, "failed");
   }
   return tests;
 }
 
-function judgeCTests({ name, status, output, seconds }: SuiteRun): SuiteResult {
+function judgeCTests({ name, status, output, seconds, leftovers }: SuiteRun): SuiteResult {
   const tests = readCTests(output);
   const ended = output.match(/^end \d+$/gm)?.length ?? 0;
   const all = globSync("native/tests/*_test.c").length;
   if (status !== 0 || ended !== all) {
     const reason = `${ended} of ${all} programs ended, exit status ${status}`;
-    tests.push({ name: `the whole suite: ${reason}`, outcome: "failed", reason: undefined });
+    tests.push(failure(`the whole suite: ${reason}`));
+  }
+  tests.push(...leftovers.map((left) => failure(`the whole suite: left running: ${left}`)));
+  if (!tests.some(({ outcome }) => outcome !== "skipped")) {
+    tests.push(failure("the whole suite: no test passed"));
   }
   if (tests.some(({ outcome }) => outcome === "failed")) {
     process.stdout.write(`--- ${name} failed\n${output}\n`);
@@ -93,7 +99,7 @@ function filesFor(runtime: "Bun" | "Deno", extent: Extent): Record<string, strin
   return { "": tests, " placement": globSync("tests/numa/{two_nodes,any_*}_test.ts").sort() };
 }
 
-/** The tests of a report and what was left out. One where nothing passed is a pattern or a path gone wrong. */
+/** The tests of a report and what was left out. */
 function withLeftOut(reported: readonly TestCase[], extent: Extent): TestCase[] {
   const slow = "takes too long in emulation for the gate: scripts/test_arm64 runs it";
   const tests = reported.map((test): TestCase =>
@@ -101,9 +107,6 @@ function withLeftOut(reported: readonly TestCase[], extent: Extent): TestCase[] 
       ? { ...test, reason: slow }
       : test
   );
-  if (!tests.some(({ outcome }) => outcome === "passed")) {
-    tests.push({ name: "the whole suite: no test passed", outcome: "failed", reason: undefined });
-  }
   const others = Object.entries(LEFT_OUT[extent]);
   return [
     ...tests,

@@ -4,9 +4,11 @@
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
-import { buildNode20 } from "./node20.ts";
-import { type Command, commandsFor } from "./runtimes.ts";
-import { judge, reportOf, REPORTS, runCommand, type SuiteResult, type SuiteRun } from "./suite.ts";
+import { COMPILED_ENV } from "./node20.ts";
+import { type Command, commandsFor, COMPILED } from "./runtimes.ts";
+import { EXIT } from "./guest_run.ts";
+import { runCommand } from "./command.ts";
+import { judge, reportOf, REPORTS, type SuiteResult, type SuiteRun } from "./suite.ts";
 
 const RUNTIMES = ["Bun", "Deno", "Node 26"] as const;
 type Runtime = (typeof RUNTIMES)[number];
@@ -92,19 +94,25 @@ export async function runInGuest(
   writeFileSync(`${file}.commands.json`, JSON.stringify(commands));
   rmSync(`${file}.results.json`, { force: true });
   const extent = process.env["NUMAKIT_FULL"] === "1" ? ["--env=NUMAKIT_FULL=1"] : [];
-  const { status, output } = await runCommand([
+  const { status, output, leftovers } = await runCommand([
     ...["scripts/numa_vm", ...shape, ...ENGINES, ...extent, `--out=${REPORTS}`],
     ...["--commands", `${file}.commands.json`, "--results", `${file}.results.json`],
   ]);
   const rows = readRows(`${file}.results.json`);
   return suites.map(({ name, read = judge }, index) => {
     const row = rows[index];
-    if (row === undefined) return judge({ name, status: status || 1, seconds: 0, output });
+    const known = { name, command: commands[index]?.command ?? [], leftovers };
+    if (row === undefined) return judge({ ...known, status: status || 1, seconds: 0, output });
     const { reason, oomKills, seconds } = row;
-    const killed = oomKills.length > 0;
     const said = [row.output, ...oomKills, ...(reason === null ? [] : [reason])].join("\n");
-    return read({ name, status: row.status ?? (killed ? 137 : 124), seconds, output: said });
+    return read({ ...known, status: statusOf(row), seconds, output: said });
   });
+}
+
+/** As scripts/numa_vm has it: a suite during which the kernel had to kill something did not go well. */
+function statusOf({ status, oomKills }: Row): number {
+  if (oomKills.length > 0 && (status ?? 0) === 0) return EXIT.killed;
+  return status ?? EXIT.stopped;
 }
 
 function readRows(file: string): readonly Row[] {
@@ -122,23 +130,22 @@ function commandIn(runtime: Runtime, files: readonly string[]): Command {
   const sorted = files.toSorted((a, b) => isAny(a) - isAny(b));
   // Under emulation Node crashes now and then when several workers strip types at once (docs/runtimes.md), so it gets
   // the compiled copies.
-  const compiled = sorted.map((file) => `build/node20/${file.replace(/\.ts$/, ".js")}`);
+  const compiled = sorted.map((file) => `${COMPILED}/${file.replace(/\.ts$/, ".js")}`);
   const { Bun, Deno } = commandsFor(sorted);
   const { "Node 26": node } = commandsFor(compiled, { node: NODE_FLAGS });
   return { Bun, Deno, "Node 26": node }[runtime];
 }
 
 /**
- * The suites of each shape.
+ * The suites of each shape. On Node they need what `buildNode20` makes.
  *
  * @param all On all runtimes, and not only on those that the gate has time for.
  * @returns By the guests' names: their shapes and suites.
  */
-export async function numaGuests(
+export function numaGuests(
   all: boolean,
-): Promise<Map<string, { readonly shape: readonly string[]; readonly suites: GuestSuite[] }>> {
+): Map<string, { readonly shape: readonly string[]; readonly suites: GuestSuite[] }> {
   const numaTests = globSync("tests/numa/*_test.ts").sort();
-  const { env } = await buildNode20();
   const guests = new Map<string, { shape: readonly string[]; suites: GuestSuite[] }>();
   for (const [guest, { shape, tests, gate }] of Object.entries(GUESTS)) {
     const suites = RUNTIMES.flatMap((runtime): GuestSuite[] => {
@@ -148,7 +155,7 @@ export async function numaGuests(
         ? []
         : [{ name: `guest with ${guest}, ${runtime}`, command: commandIn(runtime, files) }];
     });
-    const variables = Object.entries(env).map(([name, value]) => `--env=${name}=${value}`);
+    const variables = Object.entries(COMPILED_ENV).map(([name, value]) => `--env=${name}=${value}`);
     guests.set(`guest with ${guest}`, { shape: [...shape, ...variables], suites });
   }
   return guests;

@@ -1,4 +1,5 @@
-import { XMLParser } from "fast-xml-parser";
+import { resolve } from "node:path";
+import { XMLParser, XMLValidator } from "fast-xml-parser";
 
 /** One test as a runtime reported it. */
 export interface TestCase {
@@ -9,8 +10,23 @@ export interface TestCase {
   readonly reason: string | undefined;
 }
 
+/** What a report says. */
+export interface Report {
+  /** The tests without the suites around them (which Deno reports as tests, too). */
+  readonly tests: readonly TestCase[];
+  /** The files that they are in, as absolute paths. None when the runtime does not tell (Node 20 does not). */
+  readonly files: ReadonlySet<string>;
+}
+
+/** What a file of tests is called; so is the only test that Node reports of a file without any. */
+export const TEST_FILE = /_test\.[tj]s$/;
+
 interface CaseElement {
   readonly "@name": string;
+  /** Where it is, on Bun and Node 26. */
+  readonly "@file"?: string;
+  /** Where it is, on Deno. */
+  readonly "@classname"?: string;
   readonly failure?: unknown;
   readonly error?: unknown;
   readonly skipped?: { readonly "@message"?: string } | string;
@@ -18,6 +34,8 @@ interface CaseElement {
 
 interface SuiteElement {
   readonly "@name"?: string;
+  /** How many tests are in it, those of its suites included. */
+  readonly "@tests"?: string;
   readonly testsuite?: readonly SuiteElement[];
   readonly testcase?: readonly CaseElement[];
 }
@@ -46,16 +64,38 @@ function casesOf(suite: SuiteElement, path: readonly string[]): TestCase[] {
   return [...own, ...inner];
 }
 
+/** The test elements of a suite and of all suites in it. */
+function elementsOf(suite: SuiteElement): CaseElement[] {
+  return [...(suite.testcase ?? []), ...(suite.testsuite ?? []).flatMap(elementsOf)];
+}
+
+function fileOf(test: CaseElement): string[] {
+  const file = test["@file"] ?? test["@classname"];
+  return file !== undefined && TEST_FILE.test(file) ? [resolve(file)] : [];
+}
+
 /**
- * Reads a JUnit report of Bun, Deno or Node into the same list of tests.
+ * Reads a JUnit report of Bun, Deno, Node, ctest or the explorer into the same list of tests.
  *
  * @param xml The report.
- * @returns The tests without the suites around them (which Deno reports as tests, too).
+ * @throws {Error} When it is not whole.
  */
-export function readJunit(xml: string): TestCase[] {
+export function readJunit(xml: string): Report {
+  // The parser takes what is there: a report that was cut is one with fewer tests.
+  const valid = XMLValidator.validate(xml);
+  if (valid !== true) throw new Error(`the report is not whole: ${valid.err.msg}`);
   const root = parser.parse(xml) as { testsuites?: SuiteElement; testsuite?: SuiteElement[] };
   // ctest writes one suite and nothing around it.
+  const top = root.testsuites ?? root.testsuite?.[0] ?? {};
+  const elements = elementsOf(top);
+  const said = Number(top["@tests"] ?? elements.length);
+  if (said !== elements.length) {
+    throw new Error(`the report is not whole: it has ${elements.length} of ${said} tests`);
+  }
   const cases = casesOf(root.testsuites ?? { testsuite: root.testsuite ?? [] }, []);
   const parents = new Set(cases.map(({ name }) => name.split(" > ").slice(0, -1).join(" > ")));
-  return cases.filter(({ name, outcome }) => !parents.has(name) || outcome === "failed");
+  return {
+    tests: cases.filter(({ name, outcome }) => !parents.has(name) || outcome === "failed"),
+    files: new Set(elements.flatMap(fileOf)),
+  };
 }

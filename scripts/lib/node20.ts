@@ -1,9 +1,8 @@
 import { build, type Plugin } from "esbuild";
 import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
+import { COMPILED } from "./runtimes.ts";
 import { unitTests } from "./unit_tests.ts";
-
-const FOLDER = "build/node20";
 
 /** Every file stays a module of its own, as workers are found by their modules' URLs. */
 const keepModules: Plugin = {
@@ -16,33 +15,30 @@ const keepModules: Plugin = {
   },
 };
 
-/** What {@linkcode buildNode20} made. */
-export interface Node20Build {
-  /** The compiled test files. */
-  readonly files: readonly string[];
-  /** The environment that they need. */
-  readonly env: Readonly<Record<string, string>>;
-}
+/** The environment that compiled tests need. */
+export const COMPILED_ENV: Readonly<Record<string, string>> = {
+  NUMAKIT_LIBRARY: `${process.cwd()}/native/build/libnumakit.so`,
+};
 
-let built: Promise<Node20Build> | undefined;
+let built: Promise<readonly string[]> | undefined;
 
 /**
  * Compiles library and tests to JavaScript for Node 20, which does not run TypeScript: once, whoever asks.
  *
- * @returns What it made.
+ * @returns The compiled files of the unit tests.
  */
-export function buildNode20(): Promise<Node20Build> {
+export function buildNode20(): Promise<readonly string[]> {
   return built ??= compile();
 }
 
-async function compile(): Promise<Node20Build> {
-  rmSync(FOLDER, { recursive: true, force: true });
+async function compile(): Promise<readonly string[]> {
+  rmSync(COMPILED, { recursive: true, force: true });
   await build({
     entryPoints: [
-      ...["mod.ts", "worker_entry.ts", "scripts/lib/guest_progress.ts"],
-      ...globSync("{lib,tests}/**/*.ts"),
+      ...["mod.ts", "worker_entry.ts"],
+      ...globSync("{lib,tests,scripts/lib}/**/*.ts"),
     ],
-    outdir: FOLDER,
+    outdir: COMPILED,
     outbase: ".",
     bundle: true,
     format: "esm",
@@ -57,11 +53,8 @@ async function compile(): Promise<Node20Build> {
   const exports = Object.entries(manifest.exports)
     .map(([name, path]) => [name, path.replace(/\.ts$/, ".js")]);
   writeFileSync(
-    `${FOLDER}/package.json`,
+    `${COMPILED}/package.json`,
     JSON.stringify({ ...manifest, exports: Object.fromEntries(exports) }),
   );
-  return {
-    files: unitTests.map((file) => `${FOLDER}/${file.replace(/\.ts$/, ".js")}`),
-    env: { NUMAKIT_LIBRARY: `${process.cwd()}/native/build/libnumakit.so` },
-  };
+  return unitTests.map((file) => `${COMPILED}/${file.replace(/\.ts$/, ".js")}`);
 }

@@ -32,6 +32,11 @@ export function readStat(pid: number): ProcessStat | undefined {
   return { parent: fields[1] ?? 0, cpuMs: msOf(11), endedMs: msOf(13) };
 }
 
+/** The numbers of all processes. */
+function processes(): number[] {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
 /**
  * CPU time of a process and of all below it.
  *
@@ -40,7 +45,7 @@ export function readStat(pid: number): ProcessStat | undefined {
  */
 export function cpuMsOf(root: number): number {
   const all = new Map<number, ProcessStat>();
-  for (const id of readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number)) {
+  for (const id of processes()) {
     const found = readStat(id);
     if (found !== undefined) all.set(id, found);
   }
@@ -53,4 +58,16 @@ export function cpuMsOf(root: number): number {
   };
   return [...all].filter(([id]) => isBelow(id))
     .reduce((sum, [, { cpuMs, endedMs }]) => sum + cpuMs + endedMs, 0);
+}
+
+/**
+ * The processes that were started with a variable in their environment.
+ *
+ * @param name The variable.
+ * @param value Its value.
+ * @returns Their numbers. Those that have ended are not among them, waited for or not.
+ */
+export function processesWith(name: string, value: string): number[] {
+  const entry = `\0${name}=${value}\0`;
+  return processes().filter((pid) => `\0${readProc(`${pid}/environ`)}`.includes(entry));
 }

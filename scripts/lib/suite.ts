@@ -1,8 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { relative, resolve } from "node:path";
 import process from "node:process";
-import { readJunit, type TestCase } from "./junit.ts";
-import { watchLife } from "./host_progress.ts";
+import { type CommandResult, runCommand } from "./command.ts";
+import { readJunit, type Report, TEST_FILE, type TestCase } from "./junit.ts";
 
 /** What a suite came to. */
 export interface SuiteResult {
@@ -11,67 +11,8 @@ export interface SuiteResult {
   readonly seconds: number;
 }
 
-/** What a command said, and its exit status. */
-export interface CommandResult {
-  readonly status: number;
-  readonly output: string;
-}
-
 /** Folder of reports and logs. */
 export const REPORTS = "build/reports";
-
-const running = new Set<ChildProcess>();
-
-function stop({ pid }: ChildProcess): void {
-  try {
-    if (pid !== undefined) process.kill(-pid, "SIGKILL");
-  } catch {
-    // All of it has ended.
-  }
-}
-
-process.on("exit", () => running.forEach(stop));
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => process.exit(128));
-}
-
-/**
- * Runs a command of the checkout and collects what it prints. It is stopped when nothing of it moves any more.
- *
- * @param command The program and its arguments.
- * @param env Added to the environment.
- * @returns Its exit status (128 when a signal ended it) and its output, standard error included.
- */
-export function runCommand(
-  command: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<CommandResult> {
-  return new Promise((resolve, reject) => {
-    const [program, ...args] = command as [string, ...string[]];
-    // A group of its own, so that all of it can be stopped.
-    const child = spawn(program, args, {
-      env: { ...process.env, NO_COLOR: "1", ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-      detached: true,
-    });
-    running.add(child);
-    const chunks: string[] = [];
-    const endWatch = watchLife(child.pid ?? 0, (seconds) => {
-      chunks.push(`\nstopped: none of its processes used a CPU for ${seconds} s\n`);
-      stop(child);
-    });
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding("utf8").on("data", (chunk: string) => chunks.push(chunk));
-    }
-    child.on("error", reject);
-    child.on("close", (status, signal) => {
-      endWatch();
-      running.delete(child);
-      if (signal !== null) chunks.push(`\nended by ${signal}\n`);
-      resolve({ status: status ?? 128, output: chunks.join("") });
-    });
-  });
-}
 
 /**
  * Runs commands that pass or fail as a whole: each is one test.
@@ -88,8 +29,9 @@ export async function runChecks(
   const start = performance.now();
   const tests: TestCase[] = [];
   for (const [check, command] of Object.entries(commands)) {
-    const { status, output } = await runCommand(command);
+    const { status, output, leftovers } = await runCommand(command);
     tests.push({ name: check, outcome: status === 0 ? "passed" : "failed", reason: undefined });
+    tests.push(...leftovers.map((left) => failure(`${check}: left running: ${left}`)));
     if (status !== 0) process.stdout.write(`--- ${name}: ${check} failed\n${output}\n`);
     else if (tables.includes(check)) process.stdout.write(`${check}:\n${output}\n`);
   }
@@ -99,6 +41,8 @@ export async function runChecks(
 /** What is known of a suite that has run. */
 export interface SuiteRun extends CommandResult {
   readonly name: string;
+  /** The command; the files of tests among its words have to be in the report. */
+  readonly command: readonly string[];
   readonly seconds: number;
 }
 
@@ -107,25 +51,57 @@ export function reportOf(name: string): string {
   return `${REPORTS}/${name.replaceAll(/\W+/g, "_")}.xml`;
 }
 
+/** A failed test that stands for something that went wrong outside the tests. */
+export function failure(name: string): TestCase {
+  return { name, outcome: "failed", reason: undefined };
+}
+
+/** The files of tests of which the report has none. */
+function emptyFiles({ command }: SuiteRun, { tests, files }: Report): string[] {
+  const named = new Set(
+    tests.flatMap(({ name }) => TEST_FILE.test(name) ? [resolve(name)] : []),
+  );
+  return command.filter((word) => TEST_FILE.test(word)).filter((file) =>
+    named.has(resolve(file)) || (files.size > 0 && !files.has(resolve(file)))
+  );
+}
+
+/** What makes a suite fail in which no test failed. */
+function problemsOf(run: SuiteRun, report: Report): string[] {
+  const { status, output } = run;
+  if (report.tests.length === 0) return ["the whole suite: no test ran"];
+  if (status !== 0) return [`the whole suite: exit status ${status}`];
+  // Bun says so and exits with 0.
+  const [unwritten] = /^(error: )?JUnitReportFailed.*/m.exec(output) ?? [];
+  if (unwritten !== undefined) return [`the whole suite: ${unwritten}`];
+  if (!report.tests.some(({ outcome }) => outcome === "passed")) {
+    return ["the whole suite: no test passed"];
+  }
+  return emptyFiles(run, report).map((file) => `${relative(".", file)}: no test ran`);
+}
+
 /**
  * Reads a suite's report, and shows what it printed if it failed.
  *
  * @param run How it ended.
- * @returns Its tests; a command that fails without a failed test counts as a failed test of its own.
+ * @returns Its tests; what went wrong without a failed test counts as a failed test of its own.
  */
-export function judge({ name, status, output, seconds }: SuiteRun): SuiteResult {
-  let tests: TestCase[] = [];
+export function judge(run: SuiteRun): SuiteResult {
+  const { name, output, seconds } = run;
+  let report: Report = { tests: [], files: new Set() };
+  const tests: TestCase[] = [];
   try {
-    tests = readJunit(readFileSync(reportOf(name), "utf8"));
+    report = readJunit(readFileSync(reportOf(name), "utf8"));
+    tests.push(...report.tests);
   } catch (error) {
     process.stdout.write(`--- ${name}: no report (${error})\n`);
   }
-  const failed = tests.some(({ outcome }) => outcome === "failed");
-  if (tests.length === 0 || (status !== 0 && !failed)) {
-    const why = tests.length === 0 ? "no test ran" : `exit status ${status}`;
-    tests.push({ name: `the whole suite: ${why}`, outcome: "failed", reason: undefined });
+  const isFailed = ({ outcome }: TestCase): boolean => outcome === "failed";
+  if (!tests.some(isFailed)) tests.push(...problemsOf(run, report).map(failure));
+  tests.push(...run.leftovers.map((left) => failure(`the whole suite: left running: ${left}`)));
+  if (run.status !== 0 || tests.some(isFailed)) {
+    process.stdout.write(`--- ${name} failed\n${output}\n`);
   }
-  if (status !== 0 || failed) process.stdout.write(`--- ${name} failed\n${output}\n`);
   return { name, tests, seconds };
 }
 
@@ -147,8 +123,9 @@ export async function runJunit(
   const start = performance.now();
   mkdirSync(REPORTS, { recursive: true });
   rmSync(reportOf(name), { force: true });
-  const { status, output } = await runCommand(command(reportOf(name)), env);
+  const words = command(reportOf(name));
+  const ran = await runCommand(words, env);
   const seconds = (performance.now() - start) / 1000;
-  if (status === 0 && isTable) process.stdout.write(`${name}:\n${output}\n`);
-  return judge({ name, status, output, seconds });
+  if (ran.status === 0 && isTable) process.stdout.write(`${name}:\n${ran.output}\n`);
+  return judge({ ...ran, name, command: words, seconds });
 }

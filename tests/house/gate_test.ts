@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -22,6 +22,12 @@ function reportOf(suite: string, test = ""): string {
   return `<testsuites><testsuite name="${suite}"><testcase name="a">${test}</testcase>` +
     "</testsuite></testsuites>";
 }
+
+/** How a suite ended that ended well. */
+const ran = {
+  ...{ name: "some suite", command: ["some", "program"], status: 0, output: "", seconds: 1 },
+  leftovers: [],
+};
 
 /** The names of the tests that failed: what makes the gate red. */
 function failures({ tests }: SuiteResult): string[] {
@@ -47,24 +53,23 @@ describe("a suite of the gate", () => {
   it("passes when its command does, and all of its tests", options, async () => {
     const { judge } = await import("../../scripts/lib/suite.ts");
     put("build/reports/some_suite.xml", reportOf("s"));
-    const run = { name: "some suite", status: 0, output: "", seconds: 1 };
-    assert.deepEqual(failures(judge(run)), []);
-    assert.equal(judge(run).tests.length, 1);
+    assert.deepEqual(failures(judge(ran)), []);
+    assert.equal(judge(ran).tests.length, 1);
   });
 
   it("fails when its command does, whatever its report says", options, async () => {
     const { judge } = await import("../../scripts/lib/suite.ts");
     put("build/reports/some_suite.xml", reportOf("s"));
-    const run = { name: "some suite", status: 139, output: "", seconds: 1 };
-    assert.deepEqual(failures(judge(run)), ["the whole suite: exit status 139"]);
+    assert.deepEqual(failures(judge({ ...ran, status: 139 })), [
+      "the whole suite: exit status 139",
+    ]);
   });
 
   it("fails when there is no report, or nothing in it", options, async () => {
     const { judge } = await import("../../scripts/lib/suite.ts");
-    const run = { name: "some suite", status: 0, output: "", seconds: 1 };
-    assert.deepEqual(failures(judge(run)), ["the whole suite: no test ran"]);
+    assert.deepEqual(failures(judge(ran)), ["the whole suite: no test ran"]);
     put("build/reports/some_suite.xml", "<testsuites></testsuites>");
-    assert.deepEqual(failures(judge(run)), ["the whole suite: no test ran"]);
+    assert.deepEqual(failures(judge(ran)), ["the whole suite: no test ran"]);
   });
 
   it("does not pass for the report of an earlier run", options, async () => {
@@ -73,17 +78,114 @@ describe("a suite of the gate", () => {
     const result = await runJunit("some suite", () => ["true"]);
     assert.deepEqual(failures(result), ["the whole suite: no test ran"]);
   });
+
+  it("fails when no test passed", options, async () => {
+    const { judge } = await import("../../scripts/lib/suite.ts");
+    put("build/reports/some_suite.xml", reportOf("s", "<skipped/>"));
+    assert.deepEqual(failures(judge(ran)), ["the whole suite: no test passed"]);
+  });
+
+  it("fails when Bun could not write the report", options, async () => {
+    const { judge } = await import("../../scripts/lib/suite.ts");
+    put("build/reports/some_suite.xml", reportOf("s"));
+    const said = "JUnitReportFailed: Failed to write JUnit report to /dev/full";
+    const output = ` 2 pass\n${said}\nENOSPC: No space left on device (write())\n`;
+    assert.deepEqual(failures(judge({ ...ran, output })), [`the whole suite: ${said}`]);
+  });
+
+  it("fails when it left a process running, whatever its report says", options, async () => {
+    const { judge } = await import("../../scripts/lib/suite.ts");
+    put("build/reports/some_suite.xml", reportOf("s"));
+    assert.deepEqual(failures(judge({ ...ran, leftovers: ["sleep 9"] })), [
+      "the whole suite: left running: sleep 9",
+    ]);
+  });
+});
+
+describe("a file of tests", () => {
+  const works = (name: string) =>
+    `import { it } from "node:test";\nit("works ${name}", () => {});\n`;
+  const EXIT = 'import process from "node:process";\nprocess.exit(0);\n';
+  const files = ["first_test.ts", "second_test.ts", "third_test.ts"];
+
+  /** What fails on each runtime when a second file is between two that work. */
+  async function run(second: string): Promise<Record<string, string[]>> {
+    const { commandsFor } = await import("../../scripts/lib/runtimes.ts");
+    const { runJunit } = await import("../../scripts/lib/suite.ts");
+    symlinkSync(join(here, ".tools"), ".tools");
+    for (const file of files) put(file, works(file));
+    put("second_test.ts", second);
+    // With it Node thinks that its own run is meant, and runs nothing.
+    const { NODE_TEST_CONTEXT: context } = process.env;
+    delete process.env["NODE_TEST_CONTEXT"];
+    const failed: Record<string, string[]> = {};
+    try {
+      for (const [runtime, command] of Object.entries(commandsFor(files))) {
+        failed[runtime] = failures(await runJunit(runtime, command));
+      }
+    } finally {
+      if (context !== undefined) process.env["NODE_TEST_CONTEXT"] = context;
+    }
+    return failed;
+  }
+
+  it("passes with a test in it", options, async () => {
+    assert.deepEqual(await run(works("too")), { Bun: [], Deno: [], "Node 26": [] });
+  });
+
+  it("fails without a test in it", options, async () => {
+    const empty = ["second_test.ts: no test ran"];
+    assert.deepEqual(await run("export {};\n"), { Bun: empty, Deno: empty, "Node 26": empty });
+  });
+
+  it("fails when it exits before its tests", options, async () => {
+    for (const [runtime, failed] of Object.entries(await run(EXIT + works("never")))) {
+      assert.notDeepEqual(failed, [], runtime);
+    }
+  });
+
+  it("fails when one of its tests exits", options, async () => {
+    const exits = `${works("before")}it("exits", async () => {\n` +
+      '  (await import("node:process")).default.exit(0);\n});\nit("is lost", () => {});\n';
+    for (const [runtime, failed] of Object.entries(await run(exits))) {
+      assert.notDeepEqual(failed, [], runtime);
+    }
+  });
+
+  it("is missed when Node 20 has a test of its name", options, async () => {
+    const { judge } = await import("../../scripts/lib/suite.ts");
+    put(
+      "build/reports/some_suite.xml",
+      '<testsuites><testcase name="a"/><testcase name="a_test.js"/></testsuites>',
+    );
+    const command = ["node", "./a_test.js", "./b_test.js"];
+    assert.deepEqual(failures(judge({ ...ran, command })), ["a_test.js: no test ran"]);
+  });
 });
 
 describe("a report", () => {
   it("tells of failures, of errors and of what was skipped", options, async () => {
     const { readJunit } = await import("../../scripts/lib/junit.ts");
     const outcomeOf = (test: string) =>
-      readJunit(reportOf("s", test)).map(({ outcome }) => outcome);
+      readJunit(reportOf("s", test)).tests.map(({ outcome }) => outcome);
     assert.deepEqual(outcomeOf(""), ["passed"]);
     assert.deepEqual(outcomeOf('<failure message="no"/>'), ["failed"]);
     assert.deepEqual(outcomeOf("<error>no</error>"), ["failed"]);
     assert.deepEqual(outcomeOf("<skipped/>"), ["skipped"]);
+  });
+
+  it("is refused when a part of it is missing", options, async () => {
+    const { readJunit } = await import("../../scripts/lib/junit.ts");
+    const whole = '<testsuites tests="2"><testsuite name="s"><testcase name="a"/>' +
+      '<testcase name="b"/></testsuite></testsuites>';
+    assert.equal(readJunit(whole).tests.length, 2);
+    for (let end = 0; end < whole.length; end++) {
+      assert.throws(() => readJunit(whole.slice(0, end)), /the report is not whole/);
+    }
+    assert.throws(
+      () => readJunit(whole.replace('<testcase name="b"/>', "")),
+      /the report is not whole: it has 1 of 2 tests/,
+    );
   });
 });
 
@@ -119,6 +221,14 @@ describe("suites in a guest", () => {
     ]);
   });
 
+  it("fail when the kernel killed for memory meanwhile", options, async () => {
+    const rows = JSON.stringify([row(0, ["out of memory"]), row(1, ["out of memory"])]);
+    assert.deepEqual(await run(rows), [
+      ["the whole suite: exit status 137"],
+      ["the whole suite: exit status 1"],
+    ]);
+  });
+
   it("fail when the guest tells nothing of them", options, async () => {
     const missing = ["the whole suite: exit status 1"];
     assert.deepEqual(await run(JSON.stringify([row(0)])), [[], missing]);
@@ -133,8 +243,7 @@ describe("the C tests of the arm64 guest", () => {
     put("native/tests/first_test.c", "");
     put("native/tests/second_test.c", "");
     const failed = (output: string): string[] => {
-      const run = { name: "C", status: 0, output, seconds: 1 };
-      return failures(read?.(run) as SuiteResult);
+      return failures(read?.({ ...ran, output }) as SuiteResult);
     };
     const first = "begin first_test\nok - works\nend 0\n";
     assert.deepEqual(failed(`${first}begin second_test\nok - works\nend 77\n`), []);
@@ -143,6 +252,10 @@ describe("the C tests of the arm64 guest", () => {
     assert.deepEqual(failed(`${first}begin second_test\nok - works\n`), missing);
     assert.deepEqual(failed(`${first}begin second_test\nend 134\n`), [
       "second_test > exit status 134",
+    ]);
+    assert.deepEqual(failed(`${first}begin second_test\nend 0\n`), ["second_test > no test ran"]);
+    assert.deepEqual(failed("begin first_test\nend 77\nbegin second_test\nend 77\n"), [
+      "the whole suite: no test passed",
     ]);
   });
 });
