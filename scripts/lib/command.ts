@@ -21,7 +21,7 @@ export interface CommandResult {
 /** The variable that a command's processes are known by, as they may be in groups and sessions of their own. */
 const MARK = "NUMAKIT_COMMAND";
 /** How long processes may take to end after their command. Time only passes when there are some. */
-const GRACE_MS = 5000;
+const GRACE_MS = 60_000;
 const LOOK_MS = 100;
 
 const running = new Set<ChildProcess>();
@@ -76,7 +76,7 @@ async function endAll(
  *
  * @param command The program and its arguments.
  * @param env Added to the environment.
- * @param graceMs How long what it leaves running may take to end. Default: five seconds.
+ * @param graceMs How long what it leaves running may take to end. Default: a minute, for a busy machine.
  * @returns Its exit status (128 when a signal ended it) and its output, standard error included.
  */
 export async function runCommand(
