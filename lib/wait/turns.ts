@@ -6,10 +6,14 @@
  * begins, as anybody would who comes just then. So a thread needs one slot, and waits by the thousand cost other threads
  * nothing.
  *
+ * Who has its turn and who comes next is known to the thread's object alone, so the object is kept alive for as long as
+ * there is anybody, even if the program has dropped it and its guards.
+ *
  * @module
  */
 import { AsyncWait, borrowWaiter, returnWaiter } from "./async_wait.ts";
 import { checkWaitOptions } from "./block.ts";
+import { keepAlive, letGo } from "./keep_alive.ts";
 import type { AsyncWaitOptions } from "./options.ts";
 import { Pending } from "./pending.ts";
 import { type AsyncRequest, beginAsync, waitAsync } from "./request.ts";
@@ -60,17 +64,31 @@ export class Turns {
    * Waits for its turn, and then for the object.
    *
    * @typeParam Result What the wait ends with.
+   * @param owner The object, which is kept alive until nobody has its turn or waits.
    * @param request What it wants.
    * @param options The timeout, and a signal that aborts the wait.
    * @returns The turn, a promise of it when it cannot be had at once. To be ended by {@linkcode leave}.
    * @throws {NumaError} `EINVAL`, `EAGAIN`; the promise also with `ETIMEDOUT`. The signal's reason.
    */
   enter<Result>(
+    owner: object,
     request: AsyncRequest<Result>,
     options: AsyncWaitOptions | undefined,
   ): Turn<Result> | Promise<Turn<Result>> {
     const checked = checkWaitOptions(options, request.action);
     checked?.signal?.throwIfAborted();
+    keepAlive(this, owner);
+    try {
+      return this.#enter(request, checked);
+    } finally {
+      this.#rest();
+    }
+  }
+
+  #enter<Result>(
+    request: AsyncRequest<Result>,
+    checked: AsyncWaitOptions | undefined,
+  ): Turn<Result> | Promise<Turn<Result>> {
     const isNext = this.#line.size === 0 && this.#head === undefined;
     if (isNext && this.#holders === 0) {
       const me = borrowWaiter();
@@ -94,16 +112,18 @@ export class Turns {
    * Waits for its turn, and ends it at once: for what the call need not give back.
    *
    * @typeParam Result What the call gets.
+   * @param owner The object, as for {@linkcode enter}.
    * @param request The request, which does not join others.
    * @param options The timeout, and a signal that aborts the wait.
    * @returns Resolves to the result.
    * @throws {NumaError} As {@linkcode enter}.
    */
   async pass<Result>(
+    owner: object,
     request: AsyncRequest<Result>,
     options: AsyncWaitOptions | undefined,
   ): Promise<Result> {
-    const entered = this.enter(request, options);
+    const entered = this.enter(owner, request, options);
     const { result } = entered instanceof Promise ? await entered : entered;
     this.leave();
     return result as Result;
@@ -143,6 +163,7 @@ export class Turns {
   end(errorOf: (action: string) => unknown): void {
     for (const { request, pending } of this.#line) pending.reject(errorOf(request.action));
     this.#line.clear();
+    this.#rest();
     if (this.#head === undefined) return;
     this.#head.fate = { error: errorOf(this.#head.request.action) };
     this.#head.wait?.end();
@@ -222,7 +243,13 @@ export class Turns {
     entry.wait.begin();
   }
 
+  /** Lets the object go where nobody has a turn or waits for one. */
+  #rest(): void {
+    if (this.#holders === 0 && this.#head === undefined && this.#line.size === 0) letGo(this);
+  }
+
   #schedule(): void {
+    this.#rest();
     if (this.#isScheduled || this.#line.size === 0) return;
     this.#isScheduled = true;
     queueMicrotask(() => {
@@ -252,5 +279,6 @@ export class Turns {
         pending.reject(error);
       }
     }
+    this.#rest();
   }
 }

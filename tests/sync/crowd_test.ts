@@ -35,7 +35,7 @@ function make(): { core: Interrupted; crowd: Crowd; me: ThreadWaiter } {
 describe("Crowd", () => {
   it("tells as many as are notified until its entry is there again", async () => {
     const { core, crowd, me } = make();
-    const waits = [1, 2].map(() => crowd.join({ timeoutMs: 2000 }));
+    const waits = [1, 2].map(() => crowd.join({}, { timeoutMs: 2000 }));
     core.beforePrepare = (): void => {
       core.beforePrepare = () => {};
       core.notify(me);
@@ -48,7 +48,7 @@ describe("Crowd", () => {
     const { core, crowd, me } = make();
     const aborter = new AbortController();
     const why = new Error("enough");
-    const wait = assert.rejects(crowd.join({ signal: aborter.signal }), why);
+    const wait = assert.rejects(crowd.join({}, { signal: aborter.signal }), why);
     assert.equal(core.notify(me), true);
     const other = claimWaiter();
     core.prepare(other);

@@ -147,7 +147,8 @@ export async function awaitTurn(
     failed: isBusy,
   };
   try {
-    return await turns.pass(request, options) as number;
+    // The try refers to the object.
+    return await turns.pass(attempt, request, options) as number;
   } catch (error) {
     const { last } = busy;
     throw explain(error, last === undefined ? "this thread's updates before it wait" : who(last));

@@ -139,7 +139,7 @@ export class Latch implements Shareable {
   async waitAsync(options?: AsyncWaitOptions): Promise<void> {
     this.#attached.check("wait for");
     // The next one finds it open.
-    await this.#turns.pass(this.#request, options);
+    await this.#turns.pass(this, this.#request, options);
   }
 
   /**

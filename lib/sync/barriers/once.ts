@@ -164,7 +164,7 @@ export class Once implements Shareable {
     this.#attached.check("run");
     if (this.#core.done()) return false;
     checkFunction(run);
-    const entered = this.#turns.enter(this.#request, options);
+    const entered = this.#turns.enter(this, this.#request, options);
     const { me, result } = entered instanceof Promise ? await entered : entered;
     // The turn lasts as long as it runs: the thread's other calls come after that.
     try {

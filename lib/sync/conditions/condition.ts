@@ -158,7 +158,7 @@ export class Condition implements Shareable {
       checkAlive(this.#region, WAIT);
       const checked = checkWaitOptions(options, WAIT);
       checked?.signal?.throwIfAborted();
-      await this.#crowd.join(checked, undefined, letGo);
+      await this.#crowd.join(this, checked, undefined, letGo);
     } catch (error) {
       if (isHeld) letGo();
       throw error;

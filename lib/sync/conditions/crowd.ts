@@ -6,8 +6,11 @@
  * themselves all look; of the others as many end as notifications have been given since the entry was prepared, to
  * whomever. That may be more than were meant, and never is less.
  *
+ * Who waits is known to the thread's object alone, so the object is kept alive until nobody does.
+ *
  * @module
  */
+import { keepAlive, letGo } from "../../wait/keep_alive.ts";
 import { AsyncWait, borrowWaiter, returnWaiter } from "../../wait/async_wait.ts";
 import type { AsyncWaitOptions } from "../../wait/options.ts";
 import { Pending } from "../../wait/pending.ts";
@@ -55,6 +58,7 @@ export class Crowd {
   /**
    * Waits with the others.
    *
+   * @param owner The object, which is kept alive until nobody waits.
    * @param options How long, checked.
    * @param take Takes what it waits for, and says whether it could: called now, and after each notification. Without it
    * the wait ends when it is notified.
@@ -63,12 +67,14 @@ export class Crowd {
    * @throws {NumaError} `EAGAIN` there are too many threads. What `whenReady` throws.
    */
   join(
+    owner: object,
     options: AsyncWaitOptions | undefined,
     take?: () => boolean,
     whenReady?: () => void,
   ): Promise<void> {
     const isFirst = this.#me === undefined;
     if (isFirst) this.#prepare();
+    keepAlive(this, owner);
     try {
       whenReady?.();
     } catch (error) {
@@ -190,6 +196,7 @@ export class Crowd {
   #leave(): void {
     const me = this.#me as ThreadWaiter;
     this.#me = undefined;
+    letGo(this);
     if (this.#region.words.length > 0) {
       this.#core.cancel(me);
       this.#core.leave(me);

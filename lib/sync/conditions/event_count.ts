@@ -143,7 +143,7 @@ export class EventCount implements Shareable {
     if (taken(take())) return;
     checkAlive(this.#region, WAIT);
     checked?.signal?.throwIfAborted();
-    await this.#crowd.join(checked, () => taken(take()));
+    await this.#crowd.join(this, checked, () => taken(take()));
   }
 
   /**

@@ -160,7 +160,7 @@ export class Semaphore implements Shareable {
       failed: (result) => !result,
       undo: (me) => core.release(me, n),
     };
-    await this.#turns.pass(request, options);
+    await this.#turns.pass(this, request, options);
     this.#attached.check("acquire");
   }
 

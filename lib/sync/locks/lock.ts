@@ -73,6 +73,8 @@ export abstract class Lock implements Shareable {
     this.#guard = this.#newGuard();
     this.#turns = kind.turns ?? new Turns();
     this.#request = this.#newRequest();
+    // This thread may have had another object of it, which was collected while the thread held it.
+    this.#held = this.#core.holds(this.#me);
     const tenant = lockTenant(this.#core, this.#attached.words, this.#me, this.#turns);
     settleIn(this, region, kind.title, tenant);
   }
@@ -136,7 +138,7 @@ export abstract class Lock implements Shareable {
   async acquireAsync(options?: AsyncWaitOptions): Promise<Guard> {
     for (;;) {
       this.#attached.check("acquire");
-      const entered = this.#turns.enter(this.#request, options);
+      const entered = this.#turns.enter(this, this.#request, options);
       const { me, result, waited } = entered instanceof Promise ? await entered : entered;
       if (result !== false) {
         // Its arena may have gone since, and the lock with it.

@@ -243,7 +243,7 @@ export class SharedMutex implements Shareable {
       wait: () => this.#poll(guard),
       failed: (result) => !result,
     };
-    const entered = this.#turns.enter(request, options);
+    const entered = this.#turns.enter(this, request, options);
     if (entered instanceof Promise) await entered;
     return guard;
   }

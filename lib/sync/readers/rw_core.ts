@@ -181,7 +181,7 @@ export class RwReadSide extends Side implements LockCore {
   }
 
   holds(me: Waiter): boolean {
-    return (Atomics.load(this.words, this.entryOf(me)) & ~WAKE) === me.id;
+    return (Atomics.load(this.words, ENTRIES + me.slot * LINE_WORDS) & ~WAKE) === me.id;
   }
 
   abandon(me: Waiter): boolean {

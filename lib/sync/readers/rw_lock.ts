@@ -52,7 +52,7 @@ export class RwLock implements Shareable {
 
   private constructor(region: Region) {
     const { words, shape } = region;
-    const { read, write } = rwSides(new RwCore(words, shape), region);
+    const { read, write } = rwSides(this, new RwCore(words, shape), region);
     this.read = read;
     this.write = write;
     this.#region = region;

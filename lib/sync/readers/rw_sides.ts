@@ -33,16 +33,27 @@ export function rwStatisticsWords({ threads }: Shape): number {
   return (1 + threads) * LINE_WORDS;
 }
 
+/** What the sides of a lock have in common. */
+interface RwParts {
+  readonly whole: object;
+  readonly core: RwSideCores;
+  readonly region: Region;
+  readonly turns: Turns;
+}
+
 /** A side of a lock. */
 class RwSide extends Lock {
+  /** The lock, which lives as long as a side or guard of it, so that its handle finds these same sides. */
+  readonly whole: object;
   /** The other one, which this thread must not hold while it acquires this one. */
   other: RwSide | undefined;
   readonly #title: string;
   readonly #side: keyof RwSides;
 
-  constructor(side: keyof RwSides, core: LockCore, region: Region, turns: Turns) {
+  constructor(side: keyof RwSides, { whole, core, region, turns }: RwParts) {
     const title = `${region.title} to ${side}`;
-    super({ title, core: () => core, recorder: RECORDERS[side], turns }, region);
+    super({ title, core: () => core[side], recorder: RECORDERS[side], turns }, region);
+    this.whole = whole;
     this.#title = title;
     this.#side = side;
   }
@@ -87,23 +98,27 @@ export interface RwSides {
   readonly write: Lock;
 }
 
+/** The algorithm of both sides. */
+export interface RwSideCores {
+  /** To read. */
+  readonly read: LockCore;
+  /** To write. */
+  readonly write: LockCore;
+}
+
 /**
  * Makes locks of an algorithm's sides.
  *
+ * @param whole What they are the sides of.
  * @param core The algorithm.
- * @param core.read To read.
- * @param core.write To write.
  * @param region Its memory.
  * @returns Both.
  */
-export function rwSides(
-  core: { readonly read: LockCore; readonly write: LockCore },
-  region: Region,
-): RwSides {
+export function rwSides(whole: object, core: RwSideCores, region: Region): RwSides {
   // A thread has one entry for both sides.
-  const turns = new Turns();
-  const read = new RwSide("read", core.read, region, turns);
-  const write = new RwSide("write", core.write, region, turns);
+  const parts = { whole, core, region, turns: new Turns() };
+  const read = new RwSide("read", parts);
+  const write = new RwSide("write", parts);
   read.other = write;
   write.other = read;
   return { read, write };

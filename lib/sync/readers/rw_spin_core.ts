@@ -22,7 +22,8 @@
  * again. WAITING of a dead writer is cleared by a reader that finds nothing else in the word when it wakes. **A dead
  * reader cannot be told from a slow one and keeps writers out forever**: that takes `RwLock`.
  *
- * That a thread reads is remembered by its core alone, so that its release costs one atomic: use one core a thread.
+ * That a thread reads is remembered by its core alone, so that its release costs one atomic: use one core a thread,
+ * and keep it while {@linkcode RwSpinCore.isUsed}.
  *
  * As DPDK's rte_rwlock and Linux' rwlock_t before it was queued; Mellor-Crummey and Scott (1991) show what a fair one
  * takes. Uncontended: two atomics for a read and its end, two for a write. All readers write one line: they cost more
@@ -138,6 +139,15 @@ export class RwSpinReadSide extends Side implements LockCore {
 
   holds(me: Waiter): boolean {
     return this.#readers.includes(me.id);
+  }
+
+  /**
+   * Whether anybody reads through this object.
+   *
+   * @returns Whether somebody does.
+   */
+  isUsed(): boolean {
+    return this.#readers.length > 0;
   }
 
   abandon(me: Waiter): boolean {
@@ -268,6 +278,15 @@ export class RwSpinCore {
   constructor(words: Int32Array, _shape: Shape) {
     this.read = new RwSpinReadSide(words);
     this.write = new RwSpinWriteSide(words);
+  }
+
+  /**
+   * Whether this object knows of somebody who reads.
+   *
+   * @returns Whether it must not be forgotten.
+   */
+  isUsed(): boolean {
+    return this.read.isUsed();
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { Handle, Shareable } from "../../base/handle.ts";
 import type { Lock, LockOptions } from "../locks/lock.ts";
 import { defineKind } from "../../shared/kind.ts";
+import { remembered } from "../../shared/live_objects.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import { RwSpinCore } from "./rw_spin_core.ts";
 import { rwSides, rwStatisticsWords } from "./rw_sides.ts";
@@ -50,7 +51,8 @@ export class RwSpinLock implements Shareable {
 
   private constructor(region: Region) {
     const { words, shape } = region;
-    const { read, write } = rwSides(new RwSpinCore(words, shape), region);
+    const core = remembered(region, () => new RwSpinCore(words, shape));
+    const { read, write } = rwSides(this, core, region);
     this.read = read;
     this.write = write;
     this.#region = region;
