@@ -267,7 +267,7 @@ function requestOf(core: BarrierCore, attached: Attachment): AsyncRequest<number
 /** A party whose memory goes will not come any more: the others are told, as of a dead one. */
 function tenantOf(core: BarrierCore, { me, words }: Attachment, waits: Set<ThreadWaiter>): Tenant {
   return {
-    holds: () => false,
+    holds: () => words.length > 0 && [me, ...waits].some((party) => core.takesPart(party)),
     // They look, and find their memory gone.
     endWaits: () => waits.forEach(({ lot, id }) => lot.unpark(id)),
     abandon(): void {

@@ -203,6 +203,16 @@ export class BarrierCore {
   }
 
   /**
+   * Whether a thread takes part.
+   *
+   * @param me The calling thread.
+   * @returns True from its first arrival, or from {@linkcode join}, until it leaves.
+   */
+  takesPart(me: Waiter): boolean {
+    return (Atomics.load(this.#words, this.#slots + me.slot * LINE_WORDS) & ID_MASK) === me.id;
+  }
+
+  /**
    * Leaves it as a party that died, for one whose memory goes away. Whoever calls it wakes everybody afterwards.
    *
    * @param me The calling thread.

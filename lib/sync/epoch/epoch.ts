@@ -176,7 +176,7 @@ export class Epoch implements Shareable {
 /** A thread that can no longer say that it looks at nothing looks at nothing. */
 function tenantOf(core: EpochCore, words: Int32Array, me: ThreadWaiter): Tenant {
   return {
-    holds: () => false,
+    holds: () => words.length > 0 && core.entered(me),
     endWaits: () => {},
     abandon(): void {
       if (words.length > 0) { while (core.exit(me)); }

@@ -4,7 +4,7 @@
  *
  * ```
  *   line 0      | epoch | top |            even, grows by 2, wraps | slots below top are in use
- *   line 1 + s  | seen | id |              what slot s has last seen of the epoch, + 1; 0: it looks at nothing
+ *   line 1 + s  | seen | id | depth |      what slot s has last seen of the epoch, + 1; 0: it looks at nothing
  * ```
  *
  * A thread that looks at shared structures is *online*: it has written down the epoch. It says so again at moments at
@@ -25,6 +25,9 @@
  * What an online thread has seen may be old when it writes it down: then the epoch waits for it without need, nothing
  * else. That is why `enter` may read the epoch with a plain load; the store that follows keeps engines from reading
  * it once for all rounds of a loop.
+ *
+ * How often a thread has entered stands in its line too, so that every object of the same words in the thread knows it.
+ * Nobody else reads that word, and it needs no atomic operation.
  *
  * Comparisons are by difference. The epoch cannot run away from an online thread by more than two steps, so only an
  * epoch that was noted and not looked at for 2^30 steps could be mistaken.
@@ -47,6 +50,7 @@ const EPOCH = 0;
 const TOP = 1;
 const SEEN = 0;
 const ID = 1;
+const DEPTH = 2;
 
 /** The epoch grows by this: its lowest bit tells "online" from "offline". */
 const STEP = 2;
@@ -56,10 +60,6 @@ const ONLINE = 1;
 export class EpochCore {
   readonly #words: Int32Array;
   readonly #threads: number;
-  /** Whose lines this object has prepared, by slot. */
-  readonly #ids: number[] = [];
-  /** How many guards each of them is inside of. */
-  readonly #depths: number[] = [];
 
   /**
    * @param words Its memory: zero at first.
@@ -88,14 +88,14 @@ export class EpochCore {
    * @param me The calling thread.
    */
   enter(me: Waiter): void {
-    const { slot } = me;
-    if (this.#ids[slot] !== me.id) this.#join(me);
-    const depth = this.#depths[slot] as number;
-    this.#depths[slot] = depth + 1;
-    if (depth > 0) return;
     const words = this.#words;
+    const line = (1 + me.slot) * LINE_WORDS;
+    if (words[line + ID] !== me.id) this.#join(me);
+    const depth = words[line + DEPTH] as number;
+    words[line + DEPTH] = depth + 1;
+    if (depth > 0) return;
     // Plain: an old epoch does no harm.
-    Atomics.store(words, (1 + slot) * LINE_WORDS + SEEN, (words[EPOCH] as number) | ONLINE);
+    Atomics.store(words, line + SEEN, (words[EPOCH] as number) | ONLINE);
   }
 
   /**
@@ -105,12 +105,25 @@ export class EpochCore {
    * @returns False when it is offline already.
    */
   exit(me: Waiter): boolean {
-    const { slot } = me;
-    if (this.#ids[slot] !== me.id || this.#depths[slot] === 0) return false;
-    const depth = (this.#depths[slot] as number) - 1;
-    this.#depths[slot] = depth;
-    if (depth === 0) Atomics.store(this.#words, (1 + slot) * LINE_WORDS + SEEN, 0);
+    if (!this.entered(me)) return false;
+    const words = this.#words;
+    const line = (1 + me.slot) * LINE_WORDS;
+    const depth = (words[line + DEPTH] as number) - 1;
+    words[line + DEPTH] = depth;
+    if (depth === 0) Atomics.store(words, line + SEEN, 0);
     return true;
+  }
+
+  /**
+   * Whether a thread is online.
+   *
+   * @param me The calling thread.
+   * @returns True between {@linkcode enter} and {@linkcode exit}.
+   */
+  entered(me: Waiter): boolean {
+    const words = this.#words;
+    const line = (1 + me.slot) * LINE_WORDS;
+    return words[line + ID] === me.id && words[line + DEPTH] !== 0;
   }
 
   /**
@@ -119,10 +132,9 @@ export class EpochCore {
    * @param me The calling thread.
    */
   quiescent(me: Waiter): void {
-    const { slot } = me;
-    if (this.#ids[slot] !== me.id || this.#depths[slot] !== 1) return;
     const words = this.#words;
-    const line = (1 + slot) * LINE_WORDS;
+    const line = (1 + me.slot) * LINE_WORDS;
+    if (words[line + ID] !== me.id || words[line + DEPTH] !== 1) return;
     const now = Atomics.load(words, EPOCH) | ONLINE;
     // Only this thread writes its line, so that a plain load finds what it wrote.
     if (words[line + SEEN] !== now) Atomics.store(words, line + SEEN, now);
@@ -176,9 +188,8 @@ export class EpochCore {
     const line = (1 + slot) * LINE_WORDS;
     // What a dead thread saw goes first: it must not be taken for ours.
     Atomics.store(words, line + SEEN, 0);
+    words[line + DEPTH] = 0;
     Atomics.store(words, line + ID, id);
     raise(words, TOP, slot + 1);
-    this.#ids[slot] = id;
-    this.#depths[slot] = 0;
   }
 }

@@ -20,7 +20,7 @@ function blocks(options: Omit<Case, "words" | "setup" | "threads">, roles: strin
       const line = Math.floor(word / LINE_WORDS);
       return line === 0
         ? ["epoch", "top"][word] as string
-        : `${word % 32 === 0 ? "seen" : "id"} ${line - 1}`;
+        : `${["seen", "id", "depth"][word % LINE_WORDS]} ${line - 1}`;
     },
     setup(world: World): Program {
       const { words } = world;
@@ -141,6 +141,12 @@ export const specs: readonly Spec[] = [{
       name: "a new thread is overlooked",
       file: "lib/sync/epoch/epoch_core.ts",
       find: "    raise(words, TOP, slot + 1);\n",
+      replace: "",
+    },
+    {
+      name: "a slot's next thread is taken to be inside already",
+      file: "lib/sync/epoch/epoch_core.ts",
+      find: "    words[line + DEPTH] = 0;\n",
       replace: "",
     },
   ],
