@@ -41,6 +41,10 @@ let chosen: WaitStrategy | undefined;
  * A pinned thread with a CPU of its own can spin for longer: it then continues 0.1 µs after a release, instead of 20 µs
  * or more. A thread that shares its CPU should not spin at all.
  *
+ * A thread that spins or yields does not look at the clock, so the timeout of a call (`timeoutMs`) begins to count after
+ * that. This adds at most what all pauses and yields take: with the largest strategy about 0.3 s for the pauses with
+ * their checks, and 0.03 s for the yields, or as long as other threads use the CPU meanwhile.
+ *
  * @param strategy The strategy; undefined restores the default.
  * @returns The previous strategy.
  * @throws {NumaError} `EINVAL`.
