@@ -8,7 +8,8 @@ import type { SuiteResult } from "../../scripts/lib/suite.ts";
 import { onNode20 } from "../support/checkout.ts";
 
 const here = process.cwd();
-const options = { skip: onNode20 && "Node 20 runs no TypeScript" };
+/** Three runtimes start in some of these tests, which takes long on a busy machine. */
+const options = { skip: onNode20 && "Node 20 runs no TypeScript", timeout: 900_000 };
 let folder = "";
 
 /** Writes a file of a checkout that is there for one test. */
