@@ -6,7 +6,7 @@
  * begins, as anybody would who comes just then. So a thread needs one slot, and waits by the thousand cost other threads
  * nothing.
  *
- * Who has its turn and who comes next is known to the thread's object alone, so the object is kept alive for as long as
+ * Whose turn it is and who comes next is known to the thread's object alone, so the object is kept alive for as long as
  * there is anybody, even if the program has dropped it and its guards.
  *
  * @module
