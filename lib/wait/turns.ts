@@ -6,8 +6,8 @@
  * begins, as anybody would who comes just then. So a thread needs one slot, and waits by the thousand cost other threads
  * nothing.
  *
- * Whose turn it is and who comes next is known to the thread's object alone, so the object is kept alive for as long as
- * there is anybody, even if the program has dropped it and its guards.
+ * Only the thread's object knows which calls have their turn and which come next. It is therefore kept alive until there
+ * are none, even if the program has dropped it and its guards.
  *
  * @module
  */

@@ -6,7 +6,7 @@
  * themselves all look; of the others as many end as notifications have been given since the entry was prepared, to
  * whomever. That may be more than were meant, and never is less.
  *
- * The waits are known to the thread's object alone, so the object is kept alive until nobody does.
+ * Only the thread's object knows its waits. It is therefore kept alive until there are none.
  *
  * @module
  */
