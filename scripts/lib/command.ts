@@ -82,7 +82,7 @@ async function endAll(
 export async function runCommand(
   command: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  graceMs = GRACE_MS,
+  graceMs: number = GRACE_MS,
 ): Promise<CommandResult> {
   const mark = `${process.pid}.${++commands}`;
   // It dies with this process, even when that is killed with SIGKILL. A group of its own, so that all of it can be stopped.

@@ -55,7 +55,7 @@ export class HostProgress {
 export function watchLife(
   root: number,
   onStuck: (seconds: number) => void,
-  stillMs = STILL_MS,
+  stillMs: number = STILL_MS,
 ): () => void {
   const progress = new HostProgress(performance.now(), stillMs);
   const timer = setInterval(() => {

@@ -19,7 +19,7 @@ export interface Report {
 }
 
 /** What a file of tests is called; so is the only test that Node reports of a file without any. */
-export const TEST_FILE = /_test\.[tj]s$/;
+export const TEST_FILE: RegExp = /_test\.[tj]s$/;
 
 interface CaseElement {
   readonly "@name": string;

@@ -71,8 +71,9 @@ function problemsOf(run: SuiteRun, report: Report): string[] {
   const { status, output } = run;
   if (report.tests.length === 0) return ["the whole suite: no test ran"];
   if (status !== 0) return [`the whole suite: exit status ${status}`];
-  // Bun says so and exits with 0.
-  const [unwritten] = /^(error: )?JUnitReportFailed.*/m.exec(output) ?? [];
+  // Bun says so at its end and exits with 0. Tests may have printed the same before.
+  const last = output.trimEnd().split("\n").slice(-3);
+  const unwritten = last.find((line) => /^(error: )?JUnitReportFailed/.test(line));
   if (unwritten !== undefined) return [`the whole suite: ${unwritten}`];
   if (!report.tests.some(({ outcome }) => outcome === "passed")) {
     return ["the whole suite: no test passed"];

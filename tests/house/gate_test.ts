@@ -92,6 +92,9 @@ describe("a suite of the gate", () => {
     const said = "JUnitReportFailed: Failed to write JUnit report to /dev/full";
     const output = ` 2 pass\n${said}\nENOSPC: No space left on device (write())\n`;
     assert.deepEqual(failures(judge({ ...ran, output })), [`the whole suite: ${said}`]);
+    const printed =
+      `${said}\nENOSPC: No space left on device (write())\n\n 2 pass\n 0 fail\nRan 2 tests\n`;
+    assert.deepEqual(failures(judge({ ...ran, output: printed })), []);
   });
 
   it("fails when it left a process running, whatever its report says", options, async () => {
