@@ -53,12 +53,9 @@ function explainPool(request: Omit<Refused, "syscall">): Partial<NumaErrorDetail
     };
   }
   const [total, free] = [Number(pool[0]), Number(pool[1])];
+  const pages = `${needed === 1 ? "hugepage" : "hugepages"} of ${formatBytes(format.pageBytes)}`;
   return {
-    why:
-      `it needs ${needed} ${needed === 1 ? "hugepage" : "hugepages"} of ${
-        formatBytes(format.pageBytes)
-      } and node ${node} has ` +
-      `${free} free of ${total}`,
+    why: `it needs ${needed} ${pages} and node ${node} has ${free} free of ${total}`,
     fix: `As root: \`echo ${total - free + needed} > ${file}\`, or let it use others as well: ` +
       `pages: ["${pageKib === 2048 ? "2m" : "1g"}", "4k"].`,
   };

@@ -12,7 +12,7 @@ let find: (guard: object) => Acquisition | undefined;
 export class Guard {
   readonly #release: () => boolean;
   readonly #ownerDied: () => boolean;
-  readonly #acquisition: { readonly lock: object; readonly held: boolean } | undefined;
+  readonly #acquisition: Acquisition | undefined;
 
   /**
    * For internal use: `acquire` returns one.
