@@ -13,7 +13,7 @@
  */
 import { AsyncWait, borrowWaiter, returnWaiter } from "./async_wait.ts";
 import { checkWaitOptions } from "./block.ts";
-import { keepAlive, letGo } from "./keep_alive.ts";
+import { Keeper } from "./keep_alive.ts";
 import type { AsyncWaitOptions } from "./options.ts";
 import { Pending } from "./pending.ts";
 import { type AsyncRequest, beginAsync, waitAsync } from "./request.ts";
@@ -42,6 +42,7 @@ interface Entry {
 
 /** The turns that a thread's asynchronous waits take at one object. */
 export class Turns {
+  readonly #keeper = new Keeper();
   #line = new Set<Entry>();
   /** The wait that is in the words. */
   #head: Entry | undefined;
@@ -77,7 +78,7 @@ export class Turns {
   ): Turn<Result> | Promise<Turn<Result>> {
     const checked = checkWaitOptions(options, request.action);
     checked?.signal?.throwIfAborted();
-    keepAlive(this, owner);
+    this.#keeper.keep(owner);
     try {
       return this.#enter(request, checked);
     } finally {
@@ -245,7 +246,9 @@ export class Turns {
 
   /** Lets the object go where nobody has a turn or waits for one. */
   #rest(): void {
-    if (this.#holders === 0 && this.#head === undefined && this.#line.size === 0) letGo(this);
+    if (this.#holders === 0 && this.#head === undefined && this.#line.size === 0) {
+      this.#keeper.letGo();
+    }
   }
 
   #schedule(): void {

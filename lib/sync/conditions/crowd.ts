@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { keepAlive, letGo } from "../../wait/keep_alive.ts";
+import { Keeper } from "../../wait/keep_alive.ts";
 import { AsyncWait, borrowWaiter, returnWaiter } from "../../wait/async_wait.ts";
 import type { AsyncWaitOptions } from "../../wait/options.ts";
 import { Pending } from "../../wait/pending.ts";
@@ -29,6 +29,7 @@ interface Member {
 
 /** All asynchronous waits of this thread on one event count. */
 export class Crowd {
+  readonly #keeper = new Keeper();
   readonly #core: EventCountCore;
   readonly #region: Region;
   /** The calling thread, which notifies. */
@@ -74,7 +75,7 @@ export class Crowd {
   ): Promise<void> {
     const isFirst = this.#me === undefined;
     if (isFirst) this.#prepare();
-    keepAlive(this, owner);
+    this.#keeper.keep(owner);
     try {
       whenReady?.();
     } catch (error) {
@@ -196,7 +197,7 @@ export class Crowd {
   #leave(): void {
     const me = this.#me as ThreadWaiter;
     this.#me = undefined;
-    letGo(this);
+    this.#keeper.letGo();
     if (this.#region.words.length > 0) {
       this.#core.cancel(me);
       this.#core.leave(me);
