@@ -109,7 +109,9 @@ export function killCase(options: KillCase): Case {
  * @param options The lock.
  * @returns The case.
  */
-function leavingCase(options: QueueLock): Case {
+export function leavingCase(
+  options: Pick<KillCase, "make" | "words" | "describe" | "domains" | "slices">,
+): Case {
   return killCase({
     ...options,
     ...{ name: "leaving", threads: 3, preemptions: 2, spins: 0 },
