@@ -30,4 +30,4 @@ export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "c0ee5cb4beb4d8365bfb70783d6afc20acbcd0db18a2b0d4ea7f39872083468b";
+  "e412b24277371289d22f4d061ecece4354d779916d0b999f25f3f84bfcb23550";
