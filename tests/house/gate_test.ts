@@ -6,10 +6,12 @@ import process from "node:process";
 import { afterEach, before, beforeEach, describe, it } from "node:test";
 import type { SuiteResult } from "../../scripts/lib/suite.ts";
 import { onNode20 } from "../support/checkout.ts";
+import { notInGate } from "../support/extent.ts";
 
 const here = process.cwd();
-/** Three runtimes start in some of these tests, which takes long on a busy machine. */
-const options = { skip: onNode20 && "Node 20 runs no TypeScript", timeout: 900_000 };
+/** Bun runs the gate. Three runtimes start in some of these tests, which takes long on a busy machine. */
+const skip = onNode20 ? "Node 20 runs no TypeScript" : notInGate;
+const options = { skip, timeout: 900_000 };
 let folder = "";
 
 /** Writes a file of a checkout that is there for one test. */
@@ -37,7 +39,7 @@ function failures({ tests }: SuiteResult): string[] {
 
 before(async () => {
   // Looks for the files of all suites when it is loaded.
-  if (!onNode20) await import("../../scripts/lib/arm64.ts");
+  if (skip === false) await import("../../scripts/lib/arm64.ts");
 });
 
 beforeEach(() => {
