@@ -34,14 +34,14 @@ const C_KIND = { pthreadMutex: 0, mcs: 1, sharedAdd: 2, ownAdd: 3 } as const;
 const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
 
 /** In a thread of its own, on the CPU of the benchmarks. */
-function alone(name: string, lock: Lock | "naive"): Subject {
+function alone(name: string, lock: Lock | "naive", beside: readonly Lock[] = []): Subject {
   return {
-    name: `${name}, acquire+release`,
+    name: `${name}, acquire+release${beside.length > 0 ? ", beside all other kinds" : ""}`,
     repeats: 1,
     async self(): Promise<number> {
       const wanted = topology().allowedCpus.last as number;
       const module = new URL("./workers/pairs.ts", import.meta.url);
-      const args: PairsTask = { lock };
+      const args: PairsTask = { lock, beside };
       const policy = Policy.bindCpus(CpuSet.of(wanted));
       const { cost, cpu } = await launch<PairsResult>(module, { args, policy }).join();
       return cpu === wanted ? cost : NaN;
@@ -86,6 +86,18 @@ function uncontended(): Comparison[] {
     name: `${name} alone`,
     subjects: [alone(name, lock()), pthread, ...(index === 0 ? [naive] : [])],
   }));
+}
+
+/** What a lock costs in a thread that uses all others as well. */
+function besideOthers(): Comparison[] {
+  const sides = [...EXCLUSIVE, ...READ];
+  return sides.map(({ name, lock }) => {
+    const others = sides.filter((side) => side.name !== name).map((side) => side.lock());
+    return {
+      name: `${name} in a thread that uses ${sides.length} kinds`,
+      subjects: [alone(name, lock(), others), alone(name, lock())],
+    };
+  });
 }
 
 function underLock(lock: Lock | "naive"): Work {
@@ -144,10 +156,10 @@ function counters(): Comparison[] {
 /**
  * The comparisons of the suite.
  *
- * @returns Locks alone, then under contention; counters.
+ * @returns Locks alone, beside others, then under contention; counters.
  */
 export function comparisons(): Comparison[] {
-  return [...uncontended(), ...contended(), ...counters()];
+  return [...uncontended(), ...besideOthers(), ...contended(), ...counters()];
 }
 
 /** Of one subject: its cost with so many threads over its cost with so many. */

@@ -50,6 +50,15 @@ export function registerKind<Type extends Shareable>(
   shareable.add(type.prototype);
 }
 
+/**
+ * Says that a class has the handles of its superclass.
+ *
+ * @param type The class.
+ */
+export function registerSubclass(type: { readonly prototype: Shareable }): void {
+  shareable.add(type.prototype);
+}
+
 function isHandle(value: object): value is Handle {
   return typeof (value as Partial<Handle>).numakitHandle === "string";
 }

@@ -337,7 +337,7 @@ class AnyLock extends Lock {
   constructor(core: LockCore) {
     const kind = { name: "locks_test", title: "a lock", code: 98, words: () => 16 };
     const region = createRegion(kind, new SharedArrayBuffer(4096), {}, "test a lock");
-    super({ title: "a lock", core: () => core }, region);
+    super({ title: "a lock" }, region, core, () => this.release());
   }
 }
 

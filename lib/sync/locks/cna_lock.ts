@@ -1,8 +1,11 @@
 import type { Handle } from "../../base/handle.ts";
 import { CnaCore, PASSES } from "./cna_core.ts";
-import { Lock, type LockOptions } from "./lock.ts";
+import type { Guard } from "./guard.ts";
+import type { Hold } from "./hold.ts";
+import { holdOf, Lock, type LockOptions } from "./lock.ts";
 import { defineLock, MAX_PASSES } from "./lock_kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
+import type { BlockOptions } from "../../wait/options.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
 
 /** Options of a {@linkcode CnaLock}. */
@@ -20,7 +23,6 @@ const KIND = defineLock<CnaLock, CnaLockOptions>({
   title: "a CNA lock",
   option: { name: "passes", min: 1, max: MAX_PASSES, default: PASSES },
   words: (shape) => CnaCore.words(shape),
-  core: ({ words, shape, option }) => new CnaCore(words, shape, option),
   strategy: SPIN_YIELD_PARK,
 });
 
@@ -49,8 +51,14 @@ const KIND = defineLock<CnaLock, CnaLockOptions>({
  * ```
  */
 export class CnaLock extends Lock {
+  readonly #core: CnaCore;
+  readonly #hold: Hold;
+
   private constructor(region: Region) {
-    super(KIND.row, region);
+    const core = new CnaCore(region.words, region.shape, region.option);
+    super(KIND.row, region, core, () => this.release());
+    this.#core = core;
+    this.#hold = holdOf(this);
   }
 
   /**
@@ -88,6 +96,31 @@ export class CnaLock extends Lock {
    */
   static fromHandle(handle: Handle): CnaLock {
     return KIND.attach(handle);
+  }
+
+  /** Acquires the lock, as {@linkcode Lock.acquire} says. */
+  override acquire(options?: BlockOptions): Guard {
+    const hold = this.#hold;
+    if (hold.needsCare(options)) return super.acquire(options);
+    try {
+      if (!this.#core.begin(hold.me)) hold.slow.wait();
+    } catch (error) {
+      throw hold.slow.explain("acquire", error);
+    }
+    hold.held = true;
+    return hold.guard;
+  }
+
+  /** Releases the lock, as {@linkcode Lock.release} says. */
+  override release(): void {
+    const hold = this.#hold;
+    if (!hold.held || hold.counts) return super.release();
+    hold.held = false;
+    try {
+      if (!this.#core.release(hold.me)) hold.slow.refuse();
+    } catch (error) {
+      throw hold.slow.explain("release", error);
+    }
   }
 
   static {

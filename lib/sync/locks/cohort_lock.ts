@@ -1,11 +1,14 @@
 import type { Handle } from "../../base/handle.ts";
 import { CohortCore, PASSES } from "./cohort_core.ts";
-import { Lock, type LockOptions } from "./lock.ts";
+import type { Guard } from "./guard.ts";
+import type { Hold } from "./hold.ts";
+import { holdOf, Lock, type LockOptions } from "./lock.ts";
 import { defineLock, MAX_PASSES } from "./lock_kind.ts";
 import { McsCore } from "./mcs_core.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import type { Shape } from "../../shared/shape.ts";
 import { TicketCore } from "./ticket_core.ts";
+import type { BlockOptions } from "../../wait/options.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
 
 /** Options of a {@linkcode CohortLock}. */
@@ -47,7 +50,6 @@ const KIND = defineLock<CohortLock, CohortLockOptions>({
     const { own, global, local } = partsOf(shape);
     return own + global + local * shape.domains;
   },
-  core: coreOf,
   strategy: SPIN_YIELD_PARK,
 });
 
@@ -76,8 +78,14 @@ const KIND = defineLock<CohortLock, CohortLockOptions>({
  * ```
  */
 export class CohortLock extends Lock {
+  readonly #core: CohortCore;
+  readonly #hold: Hold;
+
   private constructor(region: Region) {
-    super(KIND.row, region);
+    const core = coreOf(region);
+    super(KIND.row, region, core, () => this.release());
+    this.#core = core;
+    this.#hold = holdOf(this);
   }
 
   /**
@@ -115,6 +123,31 @@ export class CohortLock extends Lock {
    */
   static fromHandle(handle: Handle): CohortLock {
     return KIND.attach(handle);
+  }
+
+  /** Acquires the lock, as {@linkcode Lock.acquire} says. */
+  override acquire(options?: BlockOptions): Guard {
+    const hold = this.#hold;
+    if (hold.needsCare(options)) return super.acquire(options);
+    try {
+      if (!this.#core.begin(hold.me)) hold.slow.wait();
+    } catch (error) {
+      throw hold.slow.explain("acquire", error);
+    }
+    hold.held = true;
+    return hold.guard;
+  }
+
+  /** Releases the lock, as {@linkcode Lock.release} says. */
+  override release(): void {
+    const hold = this.#hold;
+    if (!hold.held || hold.counts) return super.release();
+    hold.held = false;
+    try {
+      if (!this.#core.release(hold.me)) hold.slow.refuse();
+    } catch (error) {
+      throw hold.slow.explain("release", error);
+    }
   }
 
   static {

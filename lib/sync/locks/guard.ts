@@ -10,22 +10,26 @@ let find: (guard: object) => Acquisition | undefined;
 
 /** Represents the ownership of a lock by a thread or by one of its asynchronous calls. */
 export class Guard {
-  readonly #release: () => boolean;
+  readonly #isHeld: () => boolean;
+  readonly #release: () => void;
   readonly #ownerDied: () => boolean;
   readonly #acquisition: Acquisition | undefined;
 
   /**
    * For internal use: `acquire` returns one.
    *
-   * @param release Releases the lock if it is held.
+   * @param isHeld Whether its acquisition holds the lock.
+   * @param release Releases the lock, which is held.
    * @param ownerDied Whether the previous owner died.
    * @param acquisition What it is the guard of, if `acquireAsync` of a {@linkcode Lock} returns it.
    */
   constructor(
-    release: () => boolean,
+    isHeld: () => boolean,
+    release: () => void,
     ownerDied: () => boolean,
     acquisition?: { readonly lock: object; readonly held: boolean },
   ) {
+    this.#isHeld = isHeld;
     this.#release = release;
     this.#ownerDied = ownerDied;
     this.#acquisition = acquisition;
@@ -36,17 +40,17 @@ export class Guard {
    * ({@linkcode Lock.markConsistent}). Always false for locks that are not robust.
    */
   get ownerDied(): boolean {
-    return this.#ownerDied();
+    return this.#isHeld() && this.#ownerDied();
   }
 
   /** Releases the lock. Does nothing if it has been released. */
   release(): void {
-    this.#release();
+    if (this.#isHeld()) this.#release();
   }
 
   /** Calls {@linkcode Guard.release}, for `using`. */
   [Symbol.dispose](): void {
-    this.#release();
+    if (this.#isHeld()) this.#release();
   }
 
   static {

@@ -8,6 +8,7 @@ import type { LockCore } from "./lock_core.ts";
 import type { LockReport } from "./lock_report.ts";
 import { LockStatistics, type Recorder } from "./lock_statistics.ts";
 import { Guard } from "./guard.ts";
+import { Hold } from "./hold.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import type { Region, SyncOptions } from "../../shared/region.ts";
 import { settleIn } from "../../shared/tenancy.ts";
@@ -17,6 +18,7 @@ import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import type { WaitStrategy } from "../../wait/wait_strategy.ts";
 
 let hasCore: (object: object) => boolean;
+let hold: (lock: Lock) => Hold;
 
 /** Options of every lock. */
 export interface LockOptions extends SyncOptions {
@@ -24,12 +26,10 @@ export interface LockOptions extends SyncOptions {
   readonly statistics?: boolean;
 }
 
-/** What a kind of lock is called and how its memory becomes an algorithm. */
+/** What a kind of lock is called and how it waits. */
 export interface LockTraits {
   /** What one is called, with its article, as it follows "Cannot acquire". */
   readonly title: string;
-  /** Makes the algorithm over a region's words. */
-  readonly core: (region: Region) => LockCore;
   /** Counts in words that are zero at first. Default: for a lock that one thread holds at a time. */
   readonly recorder?: (words: Int32Array) => Recorder;
   /** What threads do before they sleep. Default: they spin. */
@@ -49,9 +49,8 @@ export abstract class Lock implements Shareable {
   readonly #attached: Attachment;
   readonly #me: ThreadWaiter;
   readonly #title: string;
-  readonly #guard: Guard;
   readonly #statistics: Recorder | undefined;
-  #held = false;
+  readonly #hold: Hold;
   /** This thread's waits that do not block. */
   readonly #turns: Turns;
   readonly #request: AsyncRequest<boolean>;
@@ -61,20 +60,27 @@ export abstract class Lock implements Shareable {
    *
    * @param kind Which lock.
    * @param region Where.
+   * @param core Its algorithm, over the words of the region.
+   * @param release Calls the lock's own `release`, from a function of the subclass.
    */
-  protected constructor(kind: LockTraits, region: Region) {
-    this.#core = kind.core(region);
+  protected constructor(kind: LockTraits, region: Region, core: LockCore, release: () => void) {
+    this.#core = core;
     this.#attached = new Attachment(region, kind.strategy, kind.title);
     this.#me = this.#attached.me;
     this.#title = kind.title;
     const { statistics } = region;
     const { recorder = (words): Recorder => new LockStatistics(words) } = kind;
     this.#statistics = statistics && recorder(statistics);
-    this.#guard = this.#newGuard();
     this.#turns = kind.turns ?? new Turns();
     this.#request = this.#newRequest();
     // This thread may have had another object of it, which was collected while the thread held it.
-    this.#held = this.#core.holds(this.#me);
+    const isHeld = core.holds(this.#me);
+    const guard = new Guard(() => this.#hold.held, release, () => this.#ownerDied(this.#me));
+    this.#hold = new Hold(isHeld, this.#statistics !== undefined, this.#me, guard, {
+      wait: (options) => this.#acquireSlowly(options),
+      refuse: () => this.#refuseRelease(),
+      explain: (verb, error) => this.#explain(verb, error),
+    });
     const tenant = lockTenant(this.#core, this.#attached.words, this.#me, this.#turns);
     settleIn(this, region, kind.title, tenant);
   }
@@ -92,18 +98,16 @@ export abstract class Lock implements Shareable {
    * its arena is destroyed; `EINVAL`.
    */
   acquire(options?: BlockOptions): Guard {
-    if (this.#held) this.#refuseTwice();
+    const hold = this.#hold;
+    if (hold.held) this.#refuseTwice();
     if (options !== undefined) options = checkBlockOptions(options, `acquire ${this.#title}`);
     try {
-      if (this.#statistics !== undefined || !this.#core.begin(this.#me)) {
-        this.#acquireSlowly(options);
-      }
+      if (hold.counts || !this.#core.begin(hold.me)) this.#acquireSlowly(options);
     } catch (error) {
-      this.#attached.check("acquire");
-      throw error;
+      throw this.#explain("acquire", error);
     }
-    this.#held = true;
-    return this.#guard;
+    hold.held = true;
+    return hold.guard;
   }
 
   /**
@@ -114,7 +118,7 @@ export abstract class Lock implements Shareable {
    * arena is destroyed.
    */
   tryAcquire(): Guard | undefined {
-    if (this.#held) this.#refuseTwice();
+    if (this.#hold.held) this.#refuseTwice();
     this.#attached.check("acquire");
     if (!this.#core.tryAcquire(this.#me)) {
       this.checkWait();
@@ -122,8 +126,8 @@ export abstract class Lock implements Shareable {
       return undefined;
     }
     this.#statistics?.acquired(this.#me, false, false);
-    this.#held = true;
-    return this.#guard;
+    this.#hold.held = true;
+    return this.#hold.guard;
   }
 
   /**
@@ -159,19 +163,19 @@ export abstract class Lock implements Shareable {
    * @throws {NumaError} `EOWNER` this thread does not hold it, or holds it by `acquireAsync`; `EDESTROYED`.
    */
   release(): void {
-    this.#held = false;
+    const hold = this.#hold;
+    hold.held = false;
     try {
-      if (this.#statistics !== undefined) this.#statistics.released(this.#me);
-      if (!this.#core.release(this.#me)) this.#refuseRelease();
+      if (hold.counts) this.#statistics?.released(hold.me);
+      if (!this.#core.release(hold.me)) this.#refuseRelease();
     } catch (error) {
-      this.#attached.check("release");
-      throw error;
+      throw this.#explain("release", error);
     }
   }
 
   /** Whether this thread holds it. Acquisitions by `acquireAsync` do not count. */
   get held(): boolean {
-    return this.#held && this.#attached.words.length > 0;
+    return this.#hold.held && this.#attached.words.length > 0;
   }
 
   /**
@@ -215,20 +219,10 @@ export abstract class Lock implements Shareable {
     return this.#attached.region.toHandle();
   }
 
-  #newGuard(): Guard {
-    const release = (): boolean => {
-      if (!this.#held) return false;
-      this.release();
-      return true;
-    };
-    return new Guard(release, () => this.#ownerDied(this.#me));
-  }
-
   /** The guard of one acquisition that did not block. */
   #newAsyncGuard(me: ThreadWaiter): Guard {
     const acquisition = { lock: this, held: true };
-    const release = (): boolean => {
-      if (!acquisition.held) return false;
+    const release = (): void => {
       acquisition.held = false;
       const isLast = this.#turns.holders === 1;
       const isThere = this.#attached.words.length > 0;
@@ -238,9 +232,9 @@ export abstract class Lock implements Shareable {
       }
       this.#turns.leave();
       this.#attached.check("release");
-      return true;
     };
-    return new Guard(release, () => acquisition.held && this.#ownerDied(me), acquisition);
+    const isHeld = (): boolean => acquisition.held;
+    return new Guard(isHeld, release, () => this.#ownerDied(me), acquisition);
   }
 
   #ownerDied(me: ThreadWaiter): boolean {
@@ -315,6 +309,12 @@ export abstract class Lock implements Shareable {
     });
   }
 
+  /** What to throw for an error in the algorithm: it fails when its memory is gone. */
+  #explain(verb: string, error: unknown): unknown {
+    this.#attached.check(verb);
+    return error;
+  }
+
   #refuseTwice(): never {
     this.#attached.check("acquire");
     throw heldError(`acquire ${this.#title}`);
@@ -326,6 +326,7 @@ export abstract class Lock implements Shareable {
 
   static {
     hasCore = (object) => #core in object;
+    hold = (lock) => lock.#hold;
   }
 }
 
@@ -337,4 +338,14 @@ export abstract class Lock implements Shareable {
  */
 export function isLock(value: unknown): value is Lock {
   return typeof value === "object" && value !== null && hasCore(value);
+}
+
+/**
+ * What this thread knows of a lock, for the hot methods of its class.
+ *
+ * @param lock The lock.
+ * @returns The same object each time.
+ */
+export function holdOf(lock: Lock): Hold {
+  return hold(lock);
 }

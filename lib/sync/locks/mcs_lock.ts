@@ -1,8 +1,11 @@
 import type { Handle } from "../../base/handle.ts";
-import { Lock, type LockOptions } from "./lock.ts";
+import type { Guard } from "./guard.ts";
+import type { Hold } from "./hold.ts";
+import { holdOf, Lock, type LockOptions } from "./lock.ts";
 import { defineLock } from "./lock_kind.ts";
 import { McsCore } from "./mcs_core.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
+import type { BlockOptions } from "../../wait/options.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
 
 const KIND = defineLock<McsLock>({
@@ -10,7 +13,6 @@ const KIND = defineLock<McsLock>({
   code: 2,
   title: "an MCS lock",
   words: (shape) => McsCore.words(shape),
-  core: ({ words, shape }) => new McsCore(words, shape),
   strategy: SPIN_YIELD_PARK,
 });
 
@@ -39,8 +41,14 @@ const KIND = defineLock<McsLock>({
  * ```
  */
 export class McsLock extends Lock {
+  readonly #core: McsCore;
+  readonly #hold: Hold;
+
   private constructor(region: Region) {
-    super(KIND.row, region);
+    const core = new McsCore(region.words, region.shape);
+    super(KIND.row, region, core, () => this.release());
+    this.#core = core;
+    this.#hold = holdOf(this);
   }
 
   /**
@@ -78,6 +86,31 @@ export class McsLock extends Lock {
    */
   static fromHandle(handle: Handle): McsLock {
     return KIND.attach(handle);
+  }
+
+  /** Acquires the lock, as {@linkcode Lock.acquire} says. */
+  override acquire(options?: BlockOptions): Guard {
+    const hold = this.#hold;
+    if (hold.needsCare(options)) return super.acquire(options);
+    try {
+      if (!this.#core.begin(hold.me)) hold.slow.wait();
+    } catch (error) {
+      throw hold.slow.explain("acquire", error);
+    }
+    hold.held = true;
+    return hold.guard;
+  }
+
+  /** Releases the lock, as {@linkcode Lock.release} says. */
+  override release(): void {
+    const hold = this.#hold;
+    if (!hold.held || hold.counts) return super.release();
+    hold.held = false;
+    try {
+      if (!this.#core.release(hold.me)) hold.slow.refuse();
+    } catch (error) {
+      throw hold.slow.explain("release", error);
+    }
   }
 
   static {

@@ -1,8 +1,11 @@
 import type { Handle } from "../../base/handle.ts";
-import { Lock, type LockOptions } from "./lock.ts";
+import type { Guard } from "./guard.ts";
+import type { Hold } from "./hold.ts";
+import { holdOf, Lock, type LockOptions } from "./lock.ts";
 import { defineLock } from "./lock_kind.ts";
 import { MutexCore, PATIENCE_MS } from "./mutex_core.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
+import type { BlockOptions } from "../../wait/options.ts";
 
 /** Options of a {@linkcode Mutex}. */
 export interface MutexOptions extends LockOptions {
@@ -22,7 +25,6 @@ const KIND = defineLock<Mutex, MutexOptions>({
   title: "a mutex",
   option: { name: "patienceMs", min: 1, max: MAX_PATIENCE_MS, default: PATIENCE_MS },
   words: (shape) => MutexCore.words(shape),
-  core: ({ words, shape, option }) => new MutexCore(words, shape, option),
 });
 
 /**
@@ -48,8 +50,14 @@ const KIND = defineLock<Mutex, MutexOptions>({
  * ```
  */
 export class Mutex extends Lock {
+  readonly #core: MutexCore;
+  readonly #hold: Hold;
+
   private constructor(region: Region) {
-    super(KIND.row, region);
+    const core = new MutexCore(region.words, region.shape, region.option);
+    super(KIND.row, region, core, () => this.release());
+    this.#core = core;
+    this.#hold = holdOf(this);
   }
 
   /**
@@ -87,6 +95,31 @@ export class Mutex extends Lock {
    */
   static fromHandle(handle: Handle): Mutex {
     return KIND.attach(handle);
+  }
+
+  /** Acquires the lock, as {@linkcode Lock.acquire} says. */
+  override acquire(options?: BlockOptions): Guard {
+    const hold = this.#hold;
+    if (hold.needsCare(options)) return super.acquire(options);
+    try {
+      if (!this.#core.begin(hold.me)) hold.slow.wait();
+    } catch (error) {
+      throw hold.slow.explain("acquire", error);
+    }
+    hold.held = true;
+    return hold.guard;
+  }
+
+  /** Releases the lock, as {@linkcode Lock.release} says. */
+  override release(): void {
+    const hold = this.#hold;
+    if (!hold.held || hold.counts) return super.release();
+    hold.held = false;
+    try {
+      if (!this.#core.release(hold.me)) hold.slow.refuse();
+    } catch (error) {
+      throw hold.slow.explain("release", error);
+    }
   }
 
   static {

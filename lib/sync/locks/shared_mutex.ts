@@ -374,15 +374,10 @@ export class SharedMutex implements Shareable {
   }
 
   #newGuard(): Guard {
-    const release = (): boolean => {
-      if (this.#owner !== guard) return false;
-      this.#giveBack();
-      return true;
-    };
+    const isHeld = (): boolean => this.#owner === guard;
     const ownerDied = (): boolean =>
-      this.#owner === guard && !this.#arena.destroyed &&
-      (Atomics.load(this.#words, WORD) & DIED) !== 0;
-    const guard = new Guard(release, ownerDied);
+      !this.#arena.destroyed && (Atomics.load(this.#words, WORD) & DIED) !== 0;
+    const guard = new Guard(isHeld, () => this.#giveBack(), ownerDied);
     return guard;
   }
 

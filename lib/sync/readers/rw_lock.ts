@@ -1,9 +1,13 @@
-import type { Handle, Shareable } from "../../base/handle.ts";
-import type { Lock, LockOptions } from "../locks/lock.ts";
+import { type Handle, registerSubclass, type Shareable } from "../../base/handle.ts";
+import type { BlockOptions } from "../../wait/options.ts";
+import { Turns } from "../../wait/turns.ts";
+import type { Guard } from "../locks/guard.ts";
+import type { Hold } from "../locks/hold.ts";
+import { holdOf, type Lock, type LockOptions } from "../locks/lock.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
-import { RwCore } from "./rw_core.ts";
-import { rwSides, rwStatisticsWords } from "./rw_sides.ts";
+import { RwCore, type RwReadSide, type RwWriteSide } from "./rw_core.ts";
+import { pair, type RwParts, RwSide, rwStatisticsWords } from "./rw_sides.ts";
 
 const KIND = defineKind<RwLock, LockOptions>({
   name: "RwLock",
@@ -13,6 +17,82 @@ const KIND = defineKind<RwLock, LockOptions>({
   words: (shape) => RwCore.words(shape),
   statisticsWords: rwStatisticsWords,
 });
+
+class RwRead extends RwSide {
+  readonly #core: RwReadSide;
+  readonly #hold: Hold;
+
+  constructor(parts: RwParts, core: RwReadSide) {
+    super("read", parts, core, () => this.release());
+    this.#core = core;
+    this.#hold = holdOf(this);
+  }
+
+  override acquire(options?: BlockOptions): Guard {
+    const hold = this.#hold;
+    if (hold.needsCare(options)) return super.acquire(options);
+    try {
+      if (!this.#core.begin(hold.me)) hold.slow.wait();
+    } catch (error) {
+      throw hold.slow.explain("acquire", error);
+    }
+    hold.held = true;
+    return hold.guard;
+  }
+
+  override release(): void {
+    const hold = this.#hold;
+    if (!hold.held || hold.counts) return super.release();
+    hold.held = false;
+    try {
+      if (!this.#core.release(hold.me)) hold.slow.refuse();
+    } catch (error) {
+      throw hold.slow.explain("release", error);
+    }
+  }
+
+  static {
+    registerSubclass(RwRead);
+  }
+}
+
+class RwWrite extends RwSide {
+  readonly #core: RwWriteSide;
+  readonly #hold: Hold;
+
+  constructor(parts: RwParts, core: RwWriteSide) {
+    super("write", parts, core, () => this.release());
+    this.#core = core;
+    this.#hold = holdOf(this);
+  }
+
+  override acquire(options?: BlockOptions): Guard {
+    const hold = this.#hold;
+    if (hold.needsCare(options)) return super.acquire(options);
+    try {
+      if (!this.#core.begin(hold.me)) hold.slow.wait();
+    } catch (error) {
+      throw hold.slow.explain("acquire", error);
+    }
+    hold.held = true;
+    return hold.guard;
+  }
+
+  override release(): void {
+    const hold = this.#hold;
+    if (!hold.held || hold.counts) return super.release();
+    hold.held = false;
+    try {
+      if (!this.#core.release(hold.me)) hold.slow.refuse();
+    } catch (error) {
+      throw hold.slow.explain("release", error);
+    }
+  }
+
+  static {
+    registerSubclass(RwWrite);
+  }
+}
 
 /**
  * A reader-writer lock whose readers do not slow each other down, for data that is read far more often than written.
@@ -52,7 +132,11 @@ export class RwLock implements Shareable {
 
   private constructor(region: Region) {
     const { words, shape } = region;
-    const { read, write } = rwSides(this, new RwCore(words, shape), region);
+    const core = new RwCore(words, shape);
+    const parts = { whole: this, region, turns: new Turns() };
+    const read = new RwRead(parts, core.read);
+    const write = new RwWrite(parts, core.write);
+    pair(read, write);
     this.read = read;
     this.write = write;
     this.#region = region;

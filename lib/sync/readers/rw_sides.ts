@@ -6,13 +6,13 @@
 import { NumaError } from "../../base/error.ts";
 import { decode, type Handle, handleData, registerKind } from "../../base/handle.ts";
 import type { Guard } from "../locks/guard.ts";
-import { Lock, type LockTraits } from "../locks/lock.ts";
+import { holdOf, Lock, type LockTraits } from "../locks/lock.ts";
 import type { BlockOptions } from "../../wait/options.ts";
 import { LockStatistics, SharedLockStatistics } from "../locks/lock_statistics.ts";
 import type { Region } from "../../shared/region.ts";
 import type { LockCore } from "../locks/lock_core.ts";
 import type { Shape } from "../../shared/shape.ts";
-import { Turns } from "../../wait/turns.ts";
+import type { Turns } from "../../wait/turns.ts";
 import { LINE_WORDS } from "../../wait/waiter.ts";
 
 const KIND = "RwSide";
@@ -34,15 +34,17 @@ export function rwStatisticsWords({ threads }: Shape): number {
 }
 
 /** What the sides of a lock have in common. */
-interface RwParts {
+export interface RwParts {
+  /** The lock. */
   readonly whole: object;
-  readonly core: RwSideCores;
+  /** Its memory. */
   readonly region: Region;
+  /** The turns of the thread's asynchronous waits: a thread has one entry for both sides. */
   readonly turns: Turns;
 }
 
-/** A side of a lock. */
-class RwSide extends Lock {
+/** A side of a lock. Each class of locks has classes of its own for its sides, for their hot methods. */
+export abstract class RwSide extends Lock {
   /** The lock, which lives as long as a side or guard of it, so that its handle finds these same sides. */
   readonly whole: object;
   /** The other one, which this thread must not hold while it acquires this one. */
@@ -50,9 +52,16 @@ class RwSide extends Lock {
   readonly #title: string;
   readonly #side: keyof RwSides;
 
-  constructor(side: keyof RwSides, { whole, core, region, turns }: RwParts) {
+  /**
+   * @param side Which of the two.
+   * @param parts What both have.
+   * @param core Its algorithm.
+   * @param release As {@linkcode Lock} takes it.
+   */
+  protected constructor(side: keyof RwSides, parts: RwParts, core: LockCore, release: () => void) {
+    const { whole, region, turns } = parts;
     const title = `${region.title} to ${side}`;
-    super({ title, core: () => core[side], recorder: RECORDERS[side], turns }, region);
+    super({ title, recorder: RECORDERS[side], turns }, region, core, release);
     this.whole = whole;
     this.#title = title;
     this.#side = side;
@@ -98,28 +107,15 @@ export interface RwSides {
   readonly write: Lock;
 }
 
-/** The algorithm of both sides. */
-export interface RwSideCores {
-  /** To read. */
-  readonly read: LockCore;
-  /** To write. */
-  readonly write: LockCore;
-}
-
 /**
- * Makes locks of an algorithm's sides.
+ * Tells the sides of a lock of each other.
  *
- * @param whole What they are the sides of.
- * @param core The algorithm.
- * @param region Its memory.
- * @returns Both.
+ * @param read The side to read.
+ * @param write The side to write.
  */
-export function rwSides(whole: object, core: RwSideCores, region: Region): RwSides {
-  // A thread has one entry for both sides.
-  const parts = { whole, core, region, turns: new Turns() };
-  const read = new RwSide("read", parts);
-  const write = new RwSide("write", parts);
-  read.other = write;
-  write.other = read;
-  return { read, write };
+export function pair(read: RwSide, write: RwSide): void {
+  for (const [side, other] of [[read, write], [write, read]] as const) {
+    side.other = other;
+    holdOf(side).other = holdOf(other);
+  }
 }

@@ -1,10 +1,14 @@
-import type { Handle, Shareable } from "../../base/handle.ts";
-import type { Lock, LockOptions } from "../locks/lock.ts";
+import { type Handle, registerSubclass, type Shareable } from "../../base/handle.ts";
+import type { BlockOptions } from "../../wait/options.ts";
+import { Turns } from "../../wait/turns.ts";
+import type { Guard } from "../locks/guard.ts";
+import type { Hold } from "../locks/hold.ts";
+import { holdOf, type Lock, type LockOptions } from "../locks/lock.ts";
 import { defineKind } from "../../shared/kind.ts";
 import { remembered } from "../../shared/live_objects.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
-import { RwSpinCore } from "./rw_spin_core.ts";
-import { rwSides, rwStatisticsWords } from "./rw_sides.ts";
+import { RwSpinCore, type RwSpinReadSide, type RwSpinWriteSide } from "./rw_spin_core.ts";
+import { pair, type RwParts, RwSide, rwStatisticsWords } from "./rw_sides.ts";
 
 const KIND = defineKind<RwSpinLock, LockOptions>({
   name: "RwSpinLock",
@@ -14,6 +18,82 @@ const KIND = defineKind<RwSpinLock, LockOptions>({
   words: (shape) => RwSpinCore.words(shape),
   statisticsWords: rwStatisticsWords,
 });
+
+class RwSpinRead extends RwSide {
+  readonly #core: RwSpinReadSide;
+  readonly #hold: Hold;
+
+  constructor(parts: RwParts, core: RwSpinReadSide) {
+    super("read", parts, core, () => this.release());
+    this.#core = core;
+    this.#hold = holdOf(this);
+  }
+
+  override acquire(options?: BlockOptions): Guard {
+    const hold = this.#hold;
+    if (hold.needsCare(options)) return super.acquire(options);
+    try {
+      if (!this.#core.begin(hold.me)) hold.slow.wait();
+    } catch (error) {
+      throw hold.slow.explain("acquire", error);
+    }
+    hold.held = true;
+    return hold.guard;
+  }
+
+  override release(): void {
+    const hold = this.#hold;
+    if (!hold.held || hold.counts) return super.release();
+    hold.held = false;
+    try {
+      if (!this.#core.release(hold.me)) hold.slow.refuse();
+    } catch (error) {
+      throw hold.slow.explain("release", error);
+    }
+  }
+
+  static {
+    registerSubclass(RwSpinRead);
+  }
+}
+
+class RwSpinWrite extends RwSide {
+  readonly #core: RwSpinWriteSide;
+  readonly #hold: Hold;
+
+  constructor(parts: RwParts, core: RwSpinWriteSide) {
+    super("write", parts, core, () => this.release());
+    this.#core = core;
+    this.#hold = holdOf(this);
+  }
+
+  override acquire(options?: BlockOptions): Guard {
+    const hold = this.#hold;
+    if (hold.needsCare(options)) return super.acquire(options);
+    try {
+      if (!this.#core.begin(hold.me)) hold.slow.wait();
+    } catch (error) {
+      throw hold.slow.explain("acquire", error);
+    }
+    hold.held = true;
+    return hold.guard;
+  }
+
+  override release(): void {
+    const hold = this.#hold;
+    if (!hold.held || hold.counts) return super.release();
+    hold.held = false;
+    try {
+      if (!this.#core.release(hold.me)) hold.slow.refuse();
+    } catch (error) {
+      throw hold.slow.explain("release", error);
+    }
+  }
+
+  static {
+    registerSubclass(RwSpinWrite);
+  }
+}
 
 /**
  * A reader-writer lock in one word, for short sections that are rarely contended.
@@ -52,7 +132,10 @@ export class RwSpinLock implements Shareable {
   private constructor(region: Region) {
     const { words, shape } = region;
     const core = remembered(region, () => new RwSpinCore(words, shape));
-    const { read, write } = rwSides(this, core, region);
+    const parts = { whole: this, region, turns: new Turns() };
+    const read = new RwSpinRead(parts, core.read);
+    const write = new RwSpinWrite(parts, core.write);
+    pair(read, write);
     this.read = read;
     this.write = write;
     this.#region = region;
