@@ -15,7 +15,7 @@ import {
 import { currentNode } from "../../topology/current.ts";
 import { topology } from "../../topology/load.ts";
 import { Mapping, type Residency } from "../mapping/mapping.ts";
-import { refuseDestroyed } from "./destroyed.ts";
+import { refuseDestroyed, refuseOther } from "./refusals.ts";
 import { memoryNodes, nearestNode } from "./memory_nodes.ts";
 import {
   type ArenaOptions,
@@ -31,6 +31,10 @@ export type ArenaMark = number & { readonly arenaMark: unique symbol };
 
 const KIND = "arena";
 const LOCAL: LocalArenaOptions = { size: "1 MiB", reserve: "1 GiB", label: "local arena" };
+
+// V8 asks for an imported constant each time.
+const [BYTES, SHIFT, TOP_AT] = [GRANULE_BYTES, GRANULE_SHIFT, TOP];
+const MAX_INTEGER = 2 ** 31 - 1;
 
 /** Whether something is an arena, and does not only have the prototype of one. */
 export let isArena: (value: unknown) => value is Arena;
@@ -84,7 +88,7 @@ export class Arena extends TypedAllocator implements Shareable {
   #top = 0;
   /** Bytes that have pages while claimed: nobody else grows or trims. */
   #committed = 0;
-  /** The granule at which `alloc` has to think: where the pages end, or the window. */
+  /** The granule at which `alloc` has to think: where the pages end, or the window, or 31 bits; 0 while not claimed. */
   #limit = 0;
 
   private constructor(mapping: Mapping) {
@@ -159,7 +163,7 @@ export class Arena extends TypedAllocator implements Shareable {
   /**
    * Allocates bytes.
    *
-   * Cost: O(1), no system call, no allocation. The bytes are zero the first time they are given out. After `reset` or
+   * Cost: O(1), no system call, no allocation; slower beyond 32 GiB of an arena. The bytes are zero the first time they are given out. After `reset` or
    * `rewind` they contain what was there before.
    *
    * @param size Bytes, from 1 to what remains, as for `allocAligned`; rounded up to 16.
@@ -168,18 +172,18 @@ export class Arena extends TypedAllocator implements Shareable {
    * here; `EINVAL`; `EDESTROYED`.
    */
   alloc(size: number): number {
-    if (typeof size !== "number" || size >>> 0 !== size || size === 0) {
-      return this.allocAligned(size, GRANULE_BYTES);
-    }
-    const header = this.#header;
-    // An empty header is a destroyed arena's: claim() tells.
-    if (!this.#claimed || header.length === 0) this.claim();
     const top = this.#top;
-    const next = top + ((size - 1) >>> GRANULE_SHIFT) + 1;
-    if (next > this.#limit) return this.allocAligned(size, GRANULE_BYTES);
-    this.#top = next;
-    header[TOP] = next;
-    return top * GRANULE_BYTES;
+    const header = this.#header;
+    // In integers of 31 bits, which engines keep as such. A destroyed arena's header is empty.
+    if (typeof size === "number" && size > 0 && (size | 0) === size && header.length > 0) {
+      const next = top + ((size - 1) >> SHIFT) + 1;
+      if (next <= this.#limit) {
+        this.#top = next;
+        header[TOP_AT] = next;
+        return top * BYTES;
+      }
+    }
+    return this.allocAligned(size, GRANULE_BYTES);
   }
 
   /**
@@ -353,13 +357,7 @@ export class Arena extends TypedAllocator implements Shareable {
       this.#setTop(Atomics.load(this.#header, TOP));
       return;
     }
-    throw new NumaError("EBUSY", action, {
-      why: isShared
-        ? `the thread with id ${owner} allocates from it`
-        : `the thread in slot ${owner - 1} allocates from it`,
-      fix: "Call unclaim() there, or give each thread an arena of its own.",
-      node: this.node,
-    });
+    refuseOther(action, isShared ? `with id ${owner}` : `in slot ${owner - 1}`, this.node);
   }
 
   /**
@@ -370,6 +368,7 @@ export class Arena extends TypedAllocator implements Shareable {
   unclaim(): void {
     this.#check("unclaim an arena");
     this.#claimed = false;
+    this.#limit = 0;
     if (this.#mapping.shared) this.#mapping.unclaim();
     else Atomics.compareExchange(this.#header, OWNER, this.#owner, 0);
   }
@@ -397,6 +396,7 @@ export class Arena extends TypedAllocator implements Shareable {
    */
   destroy(): void {
     this.#claimed = false;
+    this.#limit = 0;
     this.#mapping.release();
   }
 
@@ -431,9 +431,9 @@ export class Arena extends TypedAllocator implements Shareable {
   #setTop(top: number): void {
     const { windowBytes } = this.#mapping;
     const windowEnd = (Math.floor(top * GRANULE_BYTES / windowBytes) + 1) * windowBytes;
-    this.#top = top;
+    this.#top = top > MAX_INTEGER ? top : top | 0;
     this.#header[TOP] = top;
-    this.#limit = Math.min(this.#committed, windowEnd) / GRANULE_BYTES;
+    this.#limit = Math.min(this.#committed / BYTES, windowEnd / BYTES, MAX_INTEGER) | 0;
   }
 
   #check(action: string): void {

@@ -6,14 +6,9 @@ type TypedArrayConstructor<View> = {
   readonly name: string;
 };
 
-function checkLength(length: number, name: string): number {
-  return checkInteger(
-    length,
-    "length",
-    1,
-    2 ** 33,
-    `allocate a ${name} of ${show(length)} elements`,
-  );
+/** Refuses what is no length, and lets those pass that 31 bits are not enough for. */
+function checkLength(length: number, name: string): void {
+  checkInteger(length, "length", 1, 2 ** 33, `allocate a ${name} of ${show(length)} elements`);
 }
 
 /** The base class of allocators: it makes typed arrays over the allocated bytes. */
@@ -72,8 +67,10 @@ export abstract class TypedAllocator {
   }
 
   #make<View>(constructor: TypedArrayConstructor<View>, length: number): View {
-    const size = checkLength(length, constructor.name) * constructor.BYTES_PER_ELEMENT;
-    const { buffer, byteOffset } = this.place(size);
+    const isPlain = typeof length === "number" && length > 0 && (length | 0) === length;
+    // The text of its error takes longer than all the rest.
+    if (!isPlain) checkLength(length, constructor.name);
+    const { buffer, byteOffset } = this.place(length * constructor.BYTES_PER_ELEMENT);
     return new constructor(buffer, byteOffset, length);
   }
 }

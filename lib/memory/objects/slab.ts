@@ -19,7 +19,7 @@ import {
   saltOf,
 } from "./object_memory.ts";
 import type { PageKind } from "../mapping/pages.ts";
-import { refuseDestroyed } from "../arena/destroyed.ts";
+import { refuseDestroyed } from "../arena/refusals.ts";
 import { createOver } from "../arena/node_arenas.ts";
 
 /** Options of {@linkcode Slab.create}. */

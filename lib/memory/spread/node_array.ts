@@ -3,7 +3,7 @@ import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";
 import type { Arena } from "../arena/arena.ts";
-import { refuseDestroyed } from "../arena/destroyed.ts";
+import { refuseDestroyed } from "../arena/refusals.ts";
 import {
   type NodeArrayElement,
   type NodeArrayElementType,

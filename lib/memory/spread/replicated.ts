@@ -9,7 +9,7 @@ import { checkBlockOptions } from "../../wait/block.ts";
 import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import { Turns } from "../../wait/turns.ts";
 import type { Arena } from "../arena/arena.ts";
-import { refuseDestroyed } from "../arena/destroyed.ts";
+import { refuseDestroyed } from "../arena/refusals.ts";
 import { identityOf } from "../arena/identity.ts";
 import { Control, controlBytes, Reader, type Stamp, Writer } from "./left_right.ts";
 import type { Residency } from "../mapping/mapping.ts";

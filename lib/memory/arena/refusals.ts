@@ -14,3 +14,19 @@ export function refuseDestroyed(action: string, node?: number): never {
     ...(node !== undefined && { node }),
   });
 }
+
+/**
+ * Refuses to allocate where another thread does.
+ *
+ * @param action What was asked, as it follows "Cannot".
+ * @param which Which thread, as it follows "the thread".
+ * @param node The node of the arena.
+ * @throws {NumaError} `EBUSY`.
+ */
+export function refuseOther(action: string, which: string, node: number): never {
+  throw new NumaError("EBUSY", action, {
+    why: `the thread ${which} allocates from it`,
+    fix: "Call unclaim() there, or give each thread an arena of its own.",
+    node,
+  });
+}
