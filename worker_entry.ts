@@ -5,8 +5,8 @@
  *
  * @module
  */
-// Everything, because every kind of object may be in the arguments.
-import "./mod.ts";
+import * as all from "./mod.ts";
 import { runEntry } from "./lib/sched/entry.ts";
 
-runEntry();
+// Everything, because every kind of object may be in the arguments: a bundler leaves out what is not used.
+runEntry(all);

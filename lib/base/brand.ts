@@ -5,9 +5,11 @@
  * @module
  */
 
-const TypedArray = Object.getPrototypeOf(Int32Array) as { readonly prototype: object };
-const nameOf = getter(TypedArray.prototype, Symbol.toStringTag);
-const sharedBytes = getter(SharedArrayBuffer.prototype, "byteLength");
+const TypedArray = /* @__PURE__ */ Object.getPrototypeOf(Int32Array) as {
+  readonly prototype: object;
+};
+const nameOf = /* @__PURE__ */ getter(TypedArray.prototype, Symbol.toStringTag);
+const sharedBytes = /* @__PURE__ */ getter(SharedArrayBuffer.prototype, "byteLength");
 
 function getter(prototype: object, name: PropertyKey): () => unknown {
   return Object.getOwnPropertyDescriptor(prototype, name)?.get as () => unknown;

@@ -24,8 +24,8 @@ export interface Shareable {
   toHandle(): Handle;
 }
 
-const revivers = new Map<string, (handle: Handle) => unknown>();
-const shareable = new Set<unknown>();
+const revivers = /* @__PURE__ */ new Map<string, (handle: Handle) => unknown>();
+const shareable = /* @__PURE__ */ new Set<unknown>();
 
 /**
  * Says how objects of a class come back to life.
@@ -33,13 +33,14 @@ const shareable = new Set<unknown>();
  * @param kind The name in {@linkcode Handle.numakitHandle}.
  * @param type The class.
  * @param revive Makes the object; has to check what it is given, because anybody can write a handle.
+ * @returns The name, for a field of the class: where a bundler leaves the class out, it leaves this out as well.
  * @throws {NumaError} `EINVAL` a name that another class has.
  */
 export function registerKind<Type extends Shareable>(
   kind: string,
   type: { readonly prototype: Type },
   revive: (handle: Handle) => Type,
-): void {
+): string {
   if (revivers.has(kind)) {
     throw new NumaError("EINVAL", `register a class of handles "${kind}"`, {
       why: "another class has that name",
@@ -48,15 +49,18 @@ export function registerKind<Type extends Shareable>(
   }
   revivers.set(kind, revive);
   shareable.add(type.prototype);
+  return kind;
 }
 
 /**
  * Says that a class has the handles of its superclass.
  *
  * @param type The class.
+ * @returns The class.
  */
-export function registerSubclass(type: { readonly prototype: Shareable }): void {
+export function registerSubclass<Type extends { readonly prototype: Shareable }>(type: Type): Type {
   shareable.add(type.prototype);
+  return type;
 }
 
 function isHandle(value: object): value is Handle {
@@ -86,8 +90,10 @@ function revive(handle: Handle): unknown {
   const reviver = revivers.get(handle.numakitHandle);
   if (reviver !== undefined) return reviver(handle);
   throw new NumaError("EINVAL", `attach a handle of kind ${show(handle.numakitHandle)}`, {
-    why: "this version of numakit knows no such kind",
-    fix: "Both threads have to load the same version of numakit.",
+    why: "no class of that kind is loaded in this thread",
+    fix:
+      "Use the class, and not only its type, in a module of this thread: bundlers leave out what " +
+      "nobody uses. Both threads have to load the same version of numakit.",
   });
 }
 

@@ -3,15 +3,17 @@
  *
  * @param type The class.
  * @param text What to show of one.
+ * @returns The class, for a field of it: where a bundler leaves the class out, it leaves this out as well.
  */
-export function showAs<Type>(
-  type: { readonly prototype: Type },
-  text: (value: Type) => string,
-): void {
+export function showAs<Class extends { readonly prototype: object }>(
+  type: Class,
+  text: (value: Class["prototype"]) => string,
+): Class {
   Object.defineProperty(type.prototype, Symbol.for("nodejs.util.inspect.custom"), {
     configurable: true,
-    value(this: Type): string {
+    value(this: Class["prototype"]): string {
       return text(this);
     },
   });
+  return type;
 }

@@ -114,10 +114,17 @@ function takeBirth(): Birth {
 /**
  * Runs the thread that this worker was started for.
  *
+ * @param all The main module, so that a bundler keeps every class whose objects may come here.
  * @throws {NumaError} `EINVAL` when the module is not the first one of a worker that `launch` started.
  */
-export function runEntry(): void {
+export function runEntry(all: object): void {
   const birth = takeBirth();
+  if (Object.keys(all).length === 0) {
+    throw new NumaError("EMODULE", "run worker_entry", {
+      why: "numakit's classes are missing in this bundle",
+      fix: "Make numakit/worker_entry an entry point that the bundler leaves as it is.",
+    });
+  }
   const { channel } = birth;
   if (ParkingLot.from(birth.lot, "start a thread").stopped(birth.id)) return channel.close();
   // Bound now: the user's module may put other functions in their places, and these are not about its ports.

@@ -39,7 +39,7 @@ export interface LaunchOptions {
 const OPTIONS = "{ policy, args, transfer, name, place, heap }";
 
 /** Places in use, by policy. */
-const places = new Map<string, Set<number>>();
+const places = /* @__PURE__ */ new Map<string, Set<number>>();
 
 function choosePlace(policy: Policy, asked: number | undefined): { place: number; free(): void } {
   const key = JSON.stringify(policy);

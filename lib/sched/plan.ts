@@ -155,7 +155,7 @@ interface Branch {
   readonly domains: readonly (readonly (readonly number[])[])[];
 }
 
-const ordersByTopology = new WeakMap<Topology, Orders>();
+const ordersByTopology = /* @__PURE__ */ new WeakMap<Topology, Orders>();
 
 function ordersOf(topology: Topology): Orders {
   const known = ordersByTopology.get(topology);

@@ -37,10 +37,7 @@ export type PolicyDescription =
  * ```
  */
 export class Policy {
-  static {
-    showAs(Policy, (policy) => `Policy.${policy}`);
-  }
-
+  static readonly #shown = /* @__PURE__ */ showAs(Policy, (policy) => `Policy.${policy}`);
   /** Which policy it is. */
   readonly kind: PolicyDescription["kind"];
   /** The node of a `"bindNode"` policy. */
@@ -49,6 +46,7 @@ export class Policy {
   readonly cpus: CpuSet | undefined;
 
   private constructor(kind: PolicyDescription["kind"], node?: number, cpus?: CpuSet) {
+    void Policy.#shown;
     this.kind = kind;
     this.node = node;
     this.cpus = cpus;

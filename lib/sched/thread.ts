@@ -24,7 +24,7 @@ const GRACE_MS = 100;
 const POLL_MS = 1;
 
 /** Threads that have not been joined yet. */
-const unjoined = new Set<Thread<unknown>>();
+const unjoined = /* @__PURE__ */ new Set<Thread<unknown>>();
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

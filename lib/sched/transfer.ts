@@ -2,7 +2,7 @@ import { show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 
 /** What travels with values that a thread's function is about to return. */
-const lists = new WeakMap<object, readonly object[]>();
+const lists = /* @__PURE__ */ new WeakMap<object, readonly object[]>();
 
 /**
  * Checks a list of what is to be moved rather than copied.

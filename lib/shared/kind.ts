@@ -1,7 +1,8 @@
 /**
  * A class of objects in shared words, in one row: what it is called, what it takes, and how its objects come to be.
  *
- * The row stands in the class's file. `create`, `bytes` and `fromHandle` of the class are one call each:
+ * The row stands in the class's file. `create`, `bytes` and `fromHandle` of the class are one call each. Both calls that
+ * run when the module is loaded are marked as `@__PURE__`, so that a bundler can leave out a class that nobody uses:
  *
  * ```
  * const KIND = defineKind<Latch, SyncOptions, [count: number]>({
@@ -17,13 +18,12 @@
  * });
  *
  * class Latch {
+ *   static readonly #kind = KIND.register(Latch, (region) => new Latch(region));
+ *
  *   static create(memory: SyncMemory, count: number, options: SyncOptions = {}): Latch {
- *     return KIND.create(memory, options, count);
+ *     return Latch.#kind.create(memory, options, count);
  *   }
  *   // …
- *   static {
- *     KIND.register(Latch, (region) => new Latch(region));
- *   }
  * }
  * ```
  *
@@ -89,7 +89,7 @@ export interface KindRow<Options extends SyncOptions, Given extends readonly unk
 }
 
 /** The names of all kinds, by their codes. */
-const names = new Map<number, string>();
+const names = /* @__PURE__ */ new Map<number, string>();
 
 /**
  * A class of objects in shared words.
@@ -168,10 +168,12 @@ export class Kind<
    *
    * @param type The class.
    * @param make Makes an object of a region.
+   * @returns The kind, for a field of the class: where a bundler leaves the class out, it leaves this out as well.
    */
-  register(type: { readonly prototype: Type }, make: (region: Region) => Type): void {
+  register(type: { readonly prototype: Type }, make: (region: Region) => Type): this {
     this.#make = make;
     registerKind(this.row.name, type, (handle) => this.attach(handle));
+    return this;
   }
 
   #objectOf(region: Region): Type {

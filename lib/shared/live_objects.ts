@@ -16,8 +16,11 @@
 import type { Region } from "./region.ts";
 
 /** This thread's live objects, by their regions' names. */
-const live = new Map<string, { readonly object: WeakRef<object>; readonly words: Int32Array }>();
-const forgotten = new FinalizationRegistry<string>((name) => {
+const live = /* @__PURE__ */ new Map<
+  string,
+  { readonly object: WeakRef<object>; readonly words: Int32Array }
+>();
+const forgotten = /* @__PURE__ */ new FinalizationRegistry<string>((name) => {
   if (live.get(name)?.object.deref() !== undefined) return;
   live.delete(name);
   const { words, memory } = memories.get(name) ?? {};
@@ -31,7 +34,10 @@ export interface Memory {
 }
 
 /** This thread's, by the names of their regions. */
-const memories = new Map<string, { readonly memory: Memory; readonly words: Int32Array }>();
+const memories = /* @__PURE__ */ new Map<
+  string,
+  { readonly memory: Memory; readonly words: Int32Array }
+>();
 
 /**
  * Makes an object of a region, or finds the one that this thread has made of it before.

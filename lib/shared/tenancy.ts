@@ -21,7 +21,7 @@ interface Settled {
   readonly tenant: Tenant;
 }
 
-const forgotten = new FinalizationRegistry<Settled>(
+const forgotten = /* @__PURE__ */ new FinalizationRegistry<Settled>(
   ({ identity, name, tenant }) => forget(identity, name, tenant),
 );
 

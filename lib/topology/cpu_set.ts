@@ -37,12 +37,12 @@ const ITEM = /^\s*(\d+)(?:-(\d+)(?::(\d+)\/(\d+))?)?\s*$/;
  * ```
  */
 export class CpuSet implements Iterable<number> {
+  static readonly #shown = /* @__PURE__ */ showAs(
+    CpuSet,
+    ({ size, text }) => `CpuSet(${size}) {${text === "" ? "" : ` ${text} `}}`,
+  );
   /** The set without members. */
-  static readonly empty: CpuSet = new CpuSet([]);
-
-  static {
-    showAs(CpuSet, ({ size, text }) => `CpuSet(${size}) {${text === "" ? "" : ` ${text} `}}`);
-  }
+  static readonly empty: CpuSet = /* @__PURE__ */ new CpuSet([]);
 
   /** How many ids are in the set. */
   readonly size: number;
@@ -51,6 +51,7 @@ export class CpuSet implements Iterable<number> {
   readonly #edges: Int32Array;
 
   private constructor(edges: readonly number[]) {
+    void CpuSet.#shown;
     this.#edges = Int32Array.from(edges);
     const runs: string[] = [];
     let size = 0;

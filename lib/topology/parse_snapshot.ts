@@ -10,7 +10,7 @@ import type {
   TopologySnapshot,
 } from "./snapshot.ts";
 
-const finished = new WeakSet<object>();
+const finished = /* @__PURE__ */ new WeakSet<object>();
 
 /**
  * Makes a snapshot of a description from the C helper (`nk_topology_export`).

@@ -28,7 +28,8 @@ export type TopologyPart<T extends { readonly cpus: string }> =
     readonly cpus: CpuSet;
   };
 
-let hasTables: (object: object) => boolean;
+/** All of this thread's. */
+const topologies = /* @__PURE__ */ new WeakSet<object>();
 
 /**
  * A machine: its nodes, packages, caches, cores, CPUs and distances, and what this process may use of it. A topology is
@@ -47,14 +48,10 @@ let hasTables: (object: object) => boolean;
  * ```
  */
 export class Topology {
-  static {
-    showAs(
-      Topology,
-      (machine) => `Topology {\n  ${machine.summary().replaceAll("\n", "\n  ")}\n}`,
-    );
-    hasTables = (object) => #nodeOf in object;
-  }
-
+  static readonly #shown = /* @__PURE__ */ showAs(
+    Topology,
+    (machine) => `Topology {\n  ${machine.summary().replaceAll("\n", "\n  ")}\n}`,
+  );
   /** The data all of this is read from. */
   readonly snapshot: TopologySnapshot;
   /** The NUMA nodes by id, those without CPUs or without memory among them. */
@@ -94,6 +91,7 @@ export class Topology {
   readonly #nearest = new Map<number, readonly number[]>();
 
   private constructor(snapshot: TopologySnapshot) {
+    void Topology.#shown;
     const { allowed } = snapshot;
     this.snapshot = snapshot;
     this.cpus = CpuSet.parse(snapshot.cpus);
@@ -115,6 +113,7 @@ export class Topology {
     this.#coreOf = table(length, this.cores.map((core, index) => [core.cpus, index]));
     this.domains = domainsOf(this.cpus, this.l3Domains, this.#nodeOf);
     this.#domainOf = table(length, this.domains.map((cpus, index) => [cpus, index]));
+    topologies.add(this);
     Object.freeze(this);
   }
 
@@ -448,7 +447,7 @@ function domainsOf(
  * @returns Whether it is.
  */
 export function isTopology(value: unknown): value is Topology {
-  return typeof value === "object" && value !== null && hasTables(value);
+  return topologies.has(value as object);
 }
 
 function lasting(snapshot: TopologySnapshot): string {

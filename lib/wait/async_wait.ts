@@ -19,7 +19,7 @@ const SLICE_MS = 1000;
 let me: ThreadWaiter | undefined;
 let users = 0;
 /** What waits now. */
-const waits = new Set<AsyncWait<unknown>>();
+const waits = /* @__PURE__ */ new Set<AsyncWait<unknown>>();
 let driving = false;
 /** When the driver looks again by itself. */
 let wakesAt = -Infinity;

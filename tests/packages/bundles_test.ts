@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -80,6 +80,74 @@ describe("a bundle made with esbuild", () => {
     const ran = await contract.sandbox.run("node", ["without/main.js"], { cwd: folder });
     assert.match(ran.stderr, /NumaError: .*in a bundle.*without\/worker_entry\.js.*entry point/);
     assert.match(ran.stdout, /node 0/, "the rest works");
+  });
+});
+
+/** What a program with one import comes to, in bytes, minified. */
+const MAX_BYTES: Readonly<Record<string, number>> = {
+  CpuSet: 15_000,
+  topology: 40_000,
+  Arena: 62_000,
+  Mutex: 70_000,
+  launch: 55_000,
+};
+
+describe("a bundle of what a program uses", () => {
+  const write = (name: string): void =>
+    writeFileSync(join(folder, "one.ts"), `import { ${name} } from "numakit";\nkeep(${name});\n`);
+
+  for (const [name, bytes] of Object.entries(MAX_BYTES)) {
+    it(`has ${bytes / 1000} kB at most for ${name}, made with esbuild`, async () => {
+      write(name);
+      await step(
+        "node",
+        ["one.ts", "--bundle", "--minify", "--platform=node", "--format=esm", "--outfile=one.js"],
+        checkoutFile("node_modules/.bin/esbuild"),
+      );
+      const { size } = statSync(join(folder, "one.js"));
+      assert.ok(size > 1000 && size <= bytes, `${size} bytes`);
+    });
+
+    it(`has ${bytes / 1000} kB at most for ${name}, made with bun build`, async () => {
+      write(name);
+      const flags = ["--minify", "--target=node", "--external=koffi", "--outfile=one.js"];
+      await step("bun", ["build", "one.ts", ...flags]);
+      const { size } = statSync(join(folder, "one.js"));
+      assert.ok(size > 1000 && size <= bytes, `${size} bytes`);
+    });
+  }
+
+  it("brings objects to life in a thread that only names their types", async () => {
+    writeFileSync(
+      join(folder, "typed.ts"),
+      `import { type Mutex, worker } from "numakit";
+export default worker(({ lock }: { lock: Mutex }) => {
+  lock.acquire();
+  lock.release();
+  return "acquired";
+});
+`,
+    );
+    writeFileSync(
+      join(folder, "typed_main.ts"),
+      `import { launch, Mutex } from "numakit";
+const lock = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
+const url = new URL("./typed.js", import.meta.url);
+console.log(await launch(url, { args: { lock } }).join());
+`,
+    );
+    await step(
+      "node",
+      [
+        ...["typed_main.ts", "typed.ts", "worker_entry.ts", "--bundle", "--splitting", "--minify"],
+        ...["--platform=node", "--format=esm", "--target=node20", "--outdir=typed"],
+      ],
+      checkoutFile("node_modules/.bin/esbuild"),
+    );
+    for (const tool of RUNTIMES) {
+      const out = await step(tool, runArguments(tool, "typed/typed_main.js"));
+      assert.match(out, /acquired\n$/, tool);
+    }
   });
 });
 

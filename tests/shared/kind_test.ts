@@ -84,7 +84,7 @@ describe("a kind", () => {
 
   it("cannot have the name of a class that has no kind", () => {
     const arena = { ...toys(915).row, name: "arena", code: 916 };
-    const register = (): void => define(arena).register(Toy, (region) => new Toy(region));
+    const register = () => define(arena).register(Toy, (region) => new Toy(region));
     throwsCode(register, "EINVAL", /another class has that name/);
     throwsCode(() => registerKind("slab", Toy, () => new Toy({} as Region)), "EINVAL");
   });

@@ -55,8 +55,8 @@ describe("torture", () => {
       const cpus = (user + system) / 1000 / (performance.now() - start);
       assert.equal(done.violations, 0);
       assert.ok(done.fewest > 0, "a thread never had it");
-      // A busy machine may not even give it the quota.
-      assert.ok(quota.throttled > 0 || cpus < 0.9 * QUOTA, `${cpus} CPUs without a stop`);
+      // A busy machine may give it no more than that.
+      assert.ok(quota.throttled > 0 || cpus < 1.1 * QUOTA, `${cpus} CPUs without a stop`);
       lock.markConsistent();
       lock.acquire({ block: true, timeoutMs: 5000 }).release();
     });

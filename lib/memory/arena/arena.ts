@@ -16,6 +16,7 @@ import { currentNode } from "../../topology/current.ts";
 import { topology } from "../../topology/load.ts";
 import { Mapping, type Residency } from "../mapping/mapping.ts";
 import { refuseDestroyed, refuseOther } from "./refusals.ts";
+import { arenas } from "./identity.ts";
 import { memoryNodes, nearestNode } from "./memory_nodes.ts";
 import {
   type ArenaOptions,
@@ -33,14 +34,13 @@ const KIND = "arena";
 const LOCAL: LocalArenaOptions = { size: "1 MiB", reserve: "1 GiB", label: "local arena" };
 
 // V8 asks for an imported constant each time.
-const [BYTES, SHIFT, TOP_AT] = [GRANULE_BYTES, GRANULE_SHIFT, TOP];
+const BYTES = GRANULE_BYTES;
+const SHIFT = GRANULE_SHIFT;
+const TOP_AT = TOP;
 const MAX_INTEGER = 2 ** 31 - 1;
 
-/** Whether something is an arena, and does not only have the prototype of one. */
-export let isArena: (value: unknown) => value is Arena;
-
 /** This thread's own arenas, by the node it runs on and by the one they are on. */
-const locals = new Map<number, Arena>();
+const locals = /* @__PURE__ */ new Map<number, Arena>();
 
 /**
  * Memory on one NUMA node, allocated from front to back and freed all at once.
@@ -66,6 +66,11 @@ const locals = new Map<number, Arena>();
  * ```
  */
 export class Arena extends TypedAllocator implements Shareable {
+  static readonly #kind = /* @__PURE__ */ registerKind(
+    KIND,
+    /* @__PURE__ */ showAs(Arena, String),
+    (handle) => Arena.fromHandle(handle),
+  );
   /** The node of its memory. */
   readonly node: number;
   /** The kind of its pages: the first of those asked for that was available. */
@@ -77,7 +82,7 @@ export class Arena extends TypedAllocator implements Shareable {
   /** Its name in reports. */
   readonly label: string;
   /** One live arena a mapping and thread, so that a handle that comes twice gives the same object. */
-  static readonly #live: WeakMap<Mapping, Arena> = new WeakMap();
+  static readonly #live: WeakMap<Mapping, Arena> = /* @__PURE__ */ new WeakMap();
 
   readonly #mapping: Mapping;
   readonly #header: Uint32Array;
@@ -102,6 +107,7 @@ export class Arena extends TypedAllocator implements Shareable {
     this.locked = mapping.locked;
     this.label = mapping.label;
     Arena.#live.set(mapping, this);
+    arenas.add(this);
   }
 
   /**
@@ -414,7 +420,7 @@ export class Arena extends TypedAllocator implements Shareable {
    */
   toHandle(): Handle {
     this.#check("send an arena to another thread");
-    return { numakitHandle: KIND, data: { identity: this.#mapping.identity } };
+    return { numakitHandle: Arena.#kind, data: { identity: this.#mapping.identity } };
   }
 
   /** Returns a short text for logs. */
@@ -506,12 +512,5 @@ export class Arena extends TypedAllocator implements Shareable {
 
   static #of(mapping: Mapping): Arena {
     return Arena.#live.get(mapping) ?? new Arena(mapping);
-  }
-
-  static {
-    registerKind(KIND, Arena, Arena.fromHandle);
-    showAs(Arena, String);
-    isArena = (value): value is Arena =>
-      typeof value === "object" && value !== null && #mapping in value;
   }
 }

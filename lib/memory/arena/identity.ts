@@ -10,3 +10,16 @@ import type { Arena } from "./arena.ts";
 export function identityOf(arena: Arena): number {
   return (arena.toHandle().data as { readonly identity: number }).identity;
 }
+
+/** All of this thread's arenas. */
+export const arenas: WeakSet<object> = /* @__PURE__ */ new WeakSet();
+
+/**
+ * Whether something is an arena, and does not only have the prototype of one.
+ *
+ * @param value Anything.
+ * @returns Whether it is.
+ */
+export function isArena(value: unknown): value is Arena {
+  return arenas.has(value as object);
+}

@@ -100,7 +100,7 @@ function explainDescriptors(what: string): Partial<NumaErrorDetails> {
   };
 }
 
-const COMMON: Explanations = {
+const common = (): Explanations => ({
   [EMFILE]: () => [EMFILE, explainDescriptors("this process")],
   [ENFILE]: () => [EMFILE, explainDescriptors("the system")],
   [EPERM]: () => [EACCES, explainFolder()],
@@ -109,10 +109,10 @@ const COMMON: Explanations = {
     why: "memory shared between processes needs a /proc of this process's PID namespace",
     fix: "Mount it: `mount -t proc proc /proc` (`unshare --mount-proc`).",
   }],
-};
+});
 
-const TAKING: Explanations = {
-  ...COMMON,
+const taking = (): Explanations => ({
+  ...common(),
   [ENOSPC]: () => [ENOMEM, {
     why: `the file system of the folder of names, ${namesFolder().path}, is full`,
     fix: "Remove what fills it, or make it larger (docker run --shm-size for /dev/shm).",
@@ -122,10 +122,10 @@ const TAKING: Explanations = {
     why: `another arena of this user is called "${name}"`,
     fix: "Choose another name, or open that one with Arena.open().",
   }],
-};
+});
 
-const FINDING: Explanations = {
-  ...COMMON,
+const finding = (): Explanations => ({
+  ...common(),
   [ENOENT]: (name) => [ESTALE, explainNobody(name)],
   [EACCES]: () => [EACCES, {
     why: "its creator may not be inspected: it is not dumpable (it has file capabilities, " +
@@ -153,7 +153,7 @@ const FINDING: Explanations = {
       "or have another size or other pages",
     fix: "Something other than numakit has made it. Find out what.",
   }],
-};
+});
 
 /**
  * The error of memory for a name that could not be made.
@@ -166,7 +166,7 @@ export function explainSharing(result: number, request: Omit<Refused, "syscall">
   const syscall = "nk_mapping_share";
   const isOut = -result === EMFILE || -result === ENFILE;
   if (!isOut) return explainCreate(result, { ...request, syscall });
-  return explain(COMMON, result, syscall, "", request.action);
+  return explain(common(), result, syscall, "", request.action);
 }
 
 /**
@@ -178,7 +178,7 @@ export function explainSharing(result: number, request: Omit<Refused, "syscall">
  * @returns The error.
  */
 export function explainTaking(result: number, name: string, action: string): NumaError {
-  return explain(TAKING, result, "nk_mapping_publish", name, action);
+  return explain(taking(), result, "nk_mapping_publish", name, action);
 }
 
 /**
@@ -190,7 +190,7 @@ export function explainTaking(result: number, name: string, action: string): Num
  * @returns The error.
  */
 export function explainFinding(result: number, name: string, action: string): NumaError {
-  return explain(FINDING, result, "nk_mapping_open", name, action);
+  return explain(finding(), result, "nk_mapping_open", name, action);
 }
 
 function explain(

@@ -5,8 +5,8 @@
  * @module
  */
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const encoder = /* @__PURE__ */ new TextEncoder();
+const decoder = /* @__PURE__ */ new TextDecoder();
 
 /**
  * Writes a text into a fresh header, cut to what fits.

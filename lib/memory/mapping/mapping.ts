@@ -50,7 +50,7 @@ const MIN_GROWTH_BYTES = 2 ** 20;
 const MAX_GROWTH_BYTES = 2 ** 26;
 
 /** This thread's mappings by identity: each has exactly one buffer a window, so that releasing it reaches every view. */
-const held = new Map<number, Mapping>();
+const held = /* @__PURE__ */ new Map<number, Mapping>();
 
 /**
  * Bytes of data that one ArrayBuffer shows; those of larger mappings have several. Whole GiB, so that no page of any

@@ -17,7 +17,7 @@ export interface Tenant {
 }
 
 /** This thread's, by mapping and name. */
-const tenants = new Map<number, Map<string, Tenant>>();
+const tenants = /* @__PURE__ */ new Map<number, Map<string, Tenant>>();
 
 /**
  * Registers a tenant.

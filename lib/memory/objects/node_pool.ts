@@ -68,7 +68,13 @@ export interface NodePoolUsage {
 const KIND = "node-pool";
 /** "POOL" and a version: the first word of each of its arenas. */
 const MAGIC = 0x5001_0001;
-const CONFIG = new ConfigWords("node pool", MAGIC, ["steps", "threads", "nodes", "index", "group"]);
+const CONFIG = /* @__PURE__ */ new ConfigWords("node pool", MAGIC, [
+  "steps",
+  "threads",
+  "nodes",
+  "index",
+  "group",
+]);
 /** Allocations between two looks at where the thread runs. */
 const LOOK_EVERY = 64;
 
@@ -102,6 +108,11 @@ function checkSize(size: unknown, action: string): number {
  * ```
  */
 export class NodePool implements Shareable {
+  static readonly #kind = /* @__PURE__ */ registerKind(
+    KIND,
+    /* @__PURE__ */ showAs(NodePool, String),
+    (handle) => NodePool.fromHandle(handle),
+  );
   /** The nodes it is on. */
   readonly nodes: readonly number[];
   /** The maximum number of threads that use it at the same time. */
@@ -363,7 +374,7 @@ export class NodePool implements Shareable {
   toHandle(): Handle {
     this.#check("send a node pool to another thread");
     const arenas = this.#arenas.map((arena) => arena.toHandle());
-    return { numakitHandle: KIND, data: { arenas } };
+    return { numakitHandle: NodePool.#kind, data: { arenas } };
   }
 
   /** Returns a short text for logs. */
@@ -476,10 +487,5 @@ export class NodePool implements Shareable {
     const sane = steps > 0 && threads > 0 && threads <= MAX_RECORDS && nodes === arenas.length;
     if (!fits || !sane) CONFIG.refuse(action);
     return new NodePool(arenas, checkPlan({ steps, threads, nodes }, action));
-  }
-
-  static {
-    registerKind(KIND, NodePool, NodePool.fromHandle);
-    showAs(NodePool, String);
   }
 }

@@ -20,10 +20,10 @@ const BYTES_AN_OBJECT = 32;
 /** The most steps of 16 bytes on a node. */
 export const MAX_STEPS: number = 2 ** 31 - 1;
 
-const SLOTS: readonly number[] = CLASS_BYTES.map((bytes) =>
+const SLOTS: readonly number[] = /* @__PURE__ */ CLASS_BYTES.map((bytes) =>
   Math.min(2 ** SHIFT, Math.floor(CHUNK_BYTES / bytes))
 );
-const UNITS: readonly number[] = CLASS_BYTES.map((bytes, kind) =>
+const UNITS: readonly number[] = /* @__PURE__ */ CLASS_BYTES.map((bytes, kind) =>
   (SLOTS[kind] as number) * bytes / STEP_BYTES
 );
 

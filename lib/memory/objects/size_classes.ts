@@ -24,10 +24,10 @@ function sizes(): number[] {
 }
 
 /** Bytes an object, by class, ascending. */
-export const CLASS_BYTES: readonly number[] = Object.freeze(sizes());
+export const CLASS_BYTES: readonly number[] = /* @__PURE__ */ sizes();
 
 /** The class of a size, by the size in steps, rounded up. */
-const CLASS_OF_STEPS: Uint8Array = (() => {
+const CLASS_OF_STEPS: Uint8Array = /* @__PURE__ */ (() => {
   const table = new Uint8Array(MAX_CLASS_BYTES / STEP_BYTES + 1);
   let size = 0;
   for (let steps = 1; steps < table.length; steps++) {

@@ -39,7 +39,7 @@ export interface SlabOptions {
 const KIND = "slab";
 /** "SLAB" and a version: the first word of a slab's arena. */
 const MAGIC = 0x51ab_0001;
-const CONFIG = new ConfigWords("slab", MAGIC, ["objectSize", "count", "threads"]);
+const CONFIG = /* @__PURE__ */ new ConfigWords("slab", MAGIC, ["objectSize", "count", "threads"]);
 /** What objects are aligned to. */
 const ALIGN_BYTES = 64;
 /** log2 of the objects a chunk has at most. */
@@ -102,6 +102,11 @@ function checkConfig(config: Record<keyof SlabConfig, unknown>, action: string):
  * ```
  */
 export class Slab implements Shareable {
+  static readonly #kind = /* @__PURE__ */ registerKind(
+    KIND,
+    /* @__PURE__ */ showAs(Slab, String),
+    (handle) => Slab.fromHandle(handle),
+  );
   /** The node of its memory. */
   readonly node: number;
   /** The kind of its pages. */
@@ -314,7 +319,7 @@ export class Slab implements Shareable {
    */
   toHandle(): Handle {
     this.#check("send a slab to another thread");
-    return { numakitHandle: KIND, data: { arena: this.#arena.toHandle() } };
+    return { numakitHandle: Slab.#kind, data: { arena: this.#arena.toHandle() } };
   }
 
   /** Returns a short text for logs. */
@@ -364,10 +369,5 @@ export class Slab implements Shareable {
     const config = checkConfig(CONFIG.read(arena, action), action);
     if (planSlab(config).bytes > arena.capacity) CONFIG.refuse(action);
     return new Slab(arena, config);
-  }
-
-  static {
-    registerKind(KIND, Slab, Slab.fromHandle);
-    showAs(Slab, String);
   }
 }

@@ -55,12 +55,14 @@ interface Forgotten {
 }
 
 /** Bindings that nobody can dispose any more: their policies stay, which is all that a finalizer may decide. */
-const forgotten = new FinalizationRegistry<Forgotten>(({ identity, text, stack }) => {
-  native().calls.nk_binding_abandon(identity);
-  if (inDebugMode()) {
-    reportLeak(`${text} was collected and never disposed: its policy stays`, stack);
-  }
-});
+const forgotten = /* @__PURE__ */ new FinalizationRegistry<Forgotten>(
+  ({ identity, text, stack }) => {
+    native().calls.nk_binding_abandon(identity);
+    if (inDebugMode()) {
+      reportLeak(`${text} was collected and never disposed: its policy stays`, stack);
+    }
+  },
+);
 
 function maskOf(nodes: readonly number[]): BigUint64Array {
   const mask = new BigUint64Array(MASK_WORDS);
@@ -238,6 +240,7 @@ function undo(identity: number): void {
  * engine uses the same pages for other objects (Bun). Debug mode (`NUMAKIT_DEBUG=1`) reports it.
  */
 export class Binding<Memory extends OwnedMemory = OwnedMemory> {
+  static readonly #shown = /* @__PURE__ */ showAs(Binding, String);
   /** What was bound. */
   readonly buffer: Memory;
   /** The nodes. */
@@ -255,6 +258,7 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
     nodes: readonly number[],
     identity: number,
   ) {
+    void Binding.#shown;
     this.buffer = buffer;
     this.nodes = nodes;
     this.boundBytes = pages.bytes;
@@ -357,10 +361,6 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
       ? "undone"
       : `${formatBytes(this.edgeBytes)} at the edges not bound`;
     return `Binding(${formatBytes(this.boundBytes)} on nodes ${this.nodes.join(", ")}; ${state})`;
-  }
-
-  static {
-    showAs(Binding, String);
   }
 }
 

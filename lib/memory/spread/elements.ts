@@ -56,7 +56,7 @@ const CONSTRUCTORS: { readonly [Type in NodeArrayElementType]: ViewConstructor<T
 };
 
 /** The names of the types. Arrays keep a type as its index here. */
-export const ELEMENT_TYPES: readonly NodeArrayElementType[] = Object.keys(
+export const ELEMENT_TYPES: readonly NodeArrayElementType[] = /* @__PURE__ */ Object.keys(
   CONSTRUCTORS,
 ) as NodeArrayElementType[];
 

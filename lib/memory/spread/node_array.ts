@@ -108,6 +108,11 @@ const BLOCK_BYTES = 4096;
  */
 export class NodeArray<Type extends NodeArrayElementType = NodeArrayElementType>
   implements Shareable {
+  static readonly #kind = /* @__PURE__ */ registerKind(
+    KIND,
+    /* @__PURE__ */ showAs(NodeArray, String),
+    (handle) => NodeArray.fromHandle(handle),
+  );
   /** The type of its elements. */
   readonly type: Type;
   /** The number of elements. */
@@ -414,7 +419,7 @@ export class NodeArray<Type extends NodeArrayElementType = NodeArrayElementType>
     this.#check("send an array over nodes to another thread");
     const parts = this.#arenas.map((arena) => arena.toHandle());
     const { type, length, block } = this;
-    return { numakitHandle: KIND, data: { parts, type, length, block } };
+    return { numakitHandle: NodeArray.#kind, data: { parts, type, length, block } };
   }
 
   /**
@@ -505,10 +510,5 @@ export class NodeArray<Type extends NodeArrayElementType = NodeArrayElementType>
       why: `the value is ${show(value)}`,
       fix: `Give a ${this.#isBig ? "bigint" : "number"}: its elements are ${this.type}.`,
     });
-  }
-
-  static {
-    registerKind(KIND, NodeArray, NodeArray.fromHandle);
-    showAs(NodeArray, String);
   }
 }

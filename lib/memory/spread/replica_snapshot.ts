@@ -5,6 +5,7 @@ import type { Reader } from "./left_right.ts";
  * A version of a `Replicated` that stays as it is until `dispose`: what `Replicated.local` gave.
  */
 export class ReplicaSnapshot {
+  static readonly #shown = /* @__PURE__ */ showAs(ReplicaSnapshot, String);
   /** The bytes, on the node of the copy. For reading, until `dispose`: nothing can keep JavaScript from the rest. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Which version it is, from 0 to 2^32 - 1. */
@@ -15,6 +16,7 @@ export class ReplicaSnapshot {
 
   /** For internal use: call `Replicated.local` instead. */
   constructor(bytes: Uint8Array<ArrayBuffer>, version: number, node: number, reader: Reader) {
+    void ReplicaSnapshot.#shown;
     this.bytes = bytes;
     this.version = version;
     this.node = node;
@@ -36,9 +38,5 @@ export class ReplicaSnapshot {
   toString(): string {
     const state = this.#reader === undefined ? ", disposed" : "";
     return `ReplicaSnapshot(version ${this.version} on node ${this.node}${state})`;
-  }
-
-  static {
-    showAs(ReplicaSnapshot, String);
   }
 }

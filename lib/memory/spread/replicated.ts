@@ -117,6 +117,11 @@ function bytesOf(view: ArrayBufferView): Uint8Array {
  * ```
  */
 export class Replicated implements Shareable {
+  static readonly #kind = /* @__PURE__ */ registerKind(
+    KIND,
+    /* @__PURE__ */ showAs(Replicated, String),
+    (handle) => Replicated.fromHandle(handle),
+  );
   /** Bytes of a version. */
   readonly size: number;
   /** The nodes with a copy. */
@@ -334,7 +339,10 @@ export class Replicated implements Shareable {
   toHandle(): Handle {
     this.#check("send a replicated buffer to another thread");
     const copies = this.#copies.map(({ arena }) => arena.toHandle());
-    return { numakitHandle: KIND, data: { copies, size: this.size, threads: this.#threads } };
+    return {
+      numakitHandle: Replicated.#kind,
+      data: { copies, size: this.size, threads: this.#threads },
+    };
   }
 
   /**
@@ -437,10 +445,5 @@ export class Replicated implements Shareable {
       why: `the reader is ${show(fn)}`,
       fix: "Give a function of the bytes.",
     });
-  }
-
-  static {
-    registerKind(KIND, Replicated, Replicated.fromHandle);
-    showAs(Replicated, String);
   }
 }

@@ -27,7 +27,7 @@ import type { AsyncRequest } from "../../wait/request.ts";
 import { isMainThread, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
 
-const KIND = defineKind<Barrier, SyncOptions, [parties: number]>({
+const KIND = /* @__PURE__ */ defineKind<Barrier, SyncOptions, [parties: number]>({
   name: "Barrier",
   code: 23,
   title: "a barrier",
@@ -83,6 +83,7 @@ function leads(answer: number): boolean {
  * ```
  */
 export class Barrier implements Shareable {
+  static readonly #kind = /* @__PURE__ */ KIND.register(Barrier, (region) => new Barrier(region));
   readonly #core: BarrierCore;
   readonly #attached: Attachment;
   readonly #request: AsyncRequest<number>;
@@ -107,7 +108,7 @@ export class Barrier implements Shareable {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, parties: number, options: SyncOptions = {}): Barrier {
-    return KIND.create(memory, options, parties);
+    return Barrier.#kind.create(memory, options, parties);
   }
 
   /**
@@ -118,7 +119,7 @@ export class Barrier implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
-    return KIND.bytes(options);
+    return Barrier.#kind.bytes(options);
   }
 
   /**
@@ -130,7 +131,7 @@ export class Barrier implements Shareable {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Barrier {
-    return KIND.attach(handle);
+    return Barrier.#kind.attach(handle);
   }
 
   /** The number of parties that pass it together. */
@@ -243,10 +244,6 @@ export class Barrier implements Shareable {
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();
-  }
-
-  static {
-    KIND.register(Barrier, (region) => new Barrier(region));
   }
 }
 

@@ -10,7 +10,7 @@ import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { settleIn, waitsTenant } from "../../shared/tenancy.ts";
 
-const KIND = defineKind<Latch, SyncOptions, [count: number]>({
+const KIND = /* @__PURE__ */ defineKind<Latch, SyncOptions, [count: number]>({
   name: "Latch",
   code: 24,
   title: "a latch",
@@ -40,6 +40,7 @@ const WAIT = "wait for a latch";
  * ```
  */
 export class Latch implements Shareable {
+  static readonly #kind = /* @__PURE__ */ KIND.register(Latch, (region) => new Latch(region));
   readonly #core: LatchCore;
   readonly #attached: Attachment;
   readonly #turns = new Turns();
@@ -63,7 +64,7 @@ export class Latch implements Shareable {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, count: number, options: SyncOptions = {}): Latch {
-    return KIND.create(memory, options, count);
+    return Latch.#kind.create(memory, options, count);
   }
 
   /**
@@ -74,7 +75,7 @@ export class Latch implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
-    return KIND.bytes(options);
+    return Latch.#kind.bytes(options);
   }
 
   /**
@@ -86,7 +87,7 @@ export class Latch implements Shareable {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Latch {
-    return KIND.attach(handle);
+    return Latch.#kind.attach(handle);
   }
 
   /**
@@ -151,10 +152,6 @@ export class Latch implements Shareable {
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();
-  }
-
-  static {
-    KIND.register(Latch, (region) => new Latch(region));
   }
 }
 

@@ -14,7 +14,7 @@ import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { goneError, settleIn } from "../../shared/tenancy.ts";
 
-const KIND = defineKind<Once>({
+const KIND = /* @__PURE__ */ defineKind<Once>({
   name: "Once",
   code: 25,
   title: "a Once",
@@ -51,6 +51,7 @@ function checkFunction(run: unknown): void {
  * ```
  */
 export class Once implements Shareable {
+  static readonly #kind = /* @__PURE__ */ KIND.register(Once, (region) => new Once(region));
   readonly #core: OnceCore;
   readonly #attached: Attachment;
   readonly #turns = new Turns();
@@ -73,7 +74,7 @@ export class Once implements Shareable {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: SyncOptions = {}): Once {
-    return KIND.create(memory, options);
+    return Once.#kind.create(memory, options);
   }
 
   /**
@@ -84,7 +85,7 @@ export class Once implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
-    return KIND.bytes(options);
+    return Once.#kind.bytes(options);
   }
 
   /**
@@ -96,7 +97,7 @@ export class Once implements Shareable {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Once {
-    return KIND.attach(handle);
+    return Once.#kind.attach(handle);
   }
 
   /**
@@ -196,10 +197,6 @@ export class Once implements Shareable {
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();
-  }
-
-  static {
-    KIND.register(Once, (region) => new Once(region));
   }
 }
 

@@ -13,7 +13,7 @@ import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { checkAlive, settleIn } from "../../shared/tenancy.ts";
 import { currentWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
-const KIND = defineKind<Condition>({
+const KIND = /* @__PURE__ */ defineKind<Condition>({
   name: "Condition",
   code: 45,
   title: "a condition variable",
@@ -52,6 +52,10 @@ const WAIT = "wait for a condition";
  * ```
  */
 export class Condition implements Shareable {
+  static readonly #kind = /* @__PURE__ */ KIND.register(
+    Condition,
+    (region) => new Condition(region),
+  );
   readonly #core: ConditionCore;
   readonly #region: Region;
   readonly #me: ThreadWaiter;
@@ -77,7 +81,7 @@ export class Condition implements Shareable {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: SyncOptions = {}): Condition {
-    return KIND.create(memory, options);
+    return Condition.#kind.create(memory, options);
   }
 
   /**
@@ -88,7 +92,7 @@ export class Condition implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
-    return KIND.bytes(options);
+    return Condition.#kind.bytes(options);
   }
 
   /**
@@ -100,7 +104,7 @@ export class Condition implements Shareable {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Condition {
-    return KIND.attach(handle);
+    return Condition.#kind.attach(handle);
   }
 
   /**
@@ -197,10 +201,6 @@ export class Condition implements Shareable {
    */
   toHandle(): Handle {
     return this.#region.toHandle();
-  }
-
-  static {
-    KIND.register(Condition, (region) => new Condition(region));
   }
 }
 

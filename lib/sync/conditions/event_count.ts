@@ -11,7 +11,7 @@ import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { checkAlive, settleIn } from "../../shared/tenancy.ts";
 import { currentWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
-const KIND = defineKind<EventCount>({
+const KIND = /* @__PURE__ */ defineKind<EventCount>({
   name: "EventCount",
   code: 44,
   title: "an event count",
@@ -47,6 +47,10 @@ const WAIT = "wait for an event";
  * ```
  */
 export class EventCount implements Shareable {
+  static readonly #kind = /* @__PURE__ */ KIND.register(
+    EventCount,
+    (region) => new EventCount(region),
+  );
   readonly #core: EventCountCore;
   readonly #region: Region;
   readonly #me: ThreadWaiter;
@@ -71,7 +75,7 @@ export class EventCount implements Shareable {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: SyncOptions = {}): EventCount {
-    return KIND.create(memory, options);
+    return EventCount.#kind.create(memory, options);
   }
 
   /**
@@ -82,7 +86,7 @@ export class EventCount implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
-    return KIND.bytes(options);
+    return EventCount.#kind.bytes(options);
   }
 
   /**
@@ -94,7 +98,7 @@ export class EventCount implements Shareable {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): EventCount {
-    return KIND.attach(handle);
+    return EventCount.#kind.attach(handle);
   }
 
   /**
@@ -176,10 +180,6 @@ export class EventCount implements Shareable {
    */
   toHandle(): Handle {
     return this.#region.toHandle();
-  }
-
-  static {
-    KIND.register(EventCount, (region) => new EventCount(region));
   }
 }
 

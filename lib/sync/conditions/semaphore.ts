@@ -17,7 +17,7 @@ export interface SemaphoreOptions extends SyncOptions {
   readonly maxPermits?: number;
 }
 
-const KIND = defineKind<Semaphore, SemaphoreOptions, [permits: number]>({
+const KIND = /* @__PURE__ */ defineKind<Semaphore, SemaphoreOptions, [permits: number]>({
   name: "Semaphore",
   code: 22,
   title: "a semaphore",
@@ -58,6 +58,10 @@ const BYPASS = 64;
  * ```
  */
 export class Semaphore implements Shareable {
+  static readonly #kind = /* @__PURE__ */ KIND.register(
+    Semaphore,
+    (region) => new Semaphore(region),
+  );
   readonly #core: SemaphoreCore;
   readonly #attached: Attachment;
   readonly #turns = new Turns();
@@ -79,7 +83,7 @@ export class Semaphore implements Shareable {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, permits: number, options: SemaphoreOptions = {}): Semaphore {
-    return KIND.create(memory, options, permits);
+    return Semaphore.#kind.create(memory, options, permits);
   }
 
   /**
@@ -90,7 +94,7 @@ export class Semaphore implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SemaphoreOptions = {}): number {
-    return KIND.bytes(options);
+    return Semaphore.#kind.bytes(options);
   }
 
   /**
@@ -102,7 +106,7 @@ export class Semaphore implements Shareable {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Semaphore {
-    return KIND.attach(handle);
+    return Semaphore.#kind.attach(handle);
   }
 
   /**
@@ -204,9 +208,5 @@ export class Semaphore implements Shareable {
 
   #check(n: unknown, action: string): void {
     checkInteger(n, "the number of permits", 1, this.#core.maxPermits, action);
-  }
-
-  static {
-    KIND.register(Semaphore, (region) => new Semaphore(region));
   }
 }

@@ -29,7 +29,7 @@ export interface HistogramSnapshotOptions {
   readonly reset?: boolean;
 }
 
-const KIND = defineKind<Histogram, HistogramOptions>({
+const KIND = /* @__PURE__ */ defineKind<Histogram, HistogramOptions>({
   name: "Histogram",
   code: 21,
   title: "a histogram",
@@ -82,6 +82,10 @@ function optionOf(options: HistogramOptions, action: string): number {
  * ```
  */
 export class Histogram implements Shareable {
+  static readonly #kind = /* @__PURE__ */ KIND.register(
+    Histogram,
+    (region) => new Histogram(region),
+  );
   readonly #core: HistogramCore;
   readonly #attached: Attachment;
   readonly #buckets: Buckets;
@@ -104,7 +108,7 @@ export class Histogram implements Shareable {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: HistogramOptions = {}): Histogram {
-    return KIND.create(memory, options);
+    return Histogram.#kind.create(memory, options);
   }
 
   /**
@@ -115,7 +119,7 @@ export class Histogram implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: HistogramOptions = {}): number {
-    return KIND.bytes(options);
+    return Histogram.#kind.bytes(options);
   }
 
   /**
@@ -127,7 +131,7 @@ export class Histogram implements Shareable {
    * thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Histogram {
-    return KIND.attach(handle);
+    return Histogram.#kind.attach(handle);
   }
 
   /**
@@ -185,9 +189,5 @@ export class Histogram implements Shareable {
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();
-  }
-
-  static {
-    KIND.register(Histogram, (region) => new Histogram(region));
   }
 }

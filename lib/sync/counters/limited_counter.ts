@@ -15,7 +15,7 @@ export interface LimitedCounterOptions extends SyncOptions {
   readonly batch?: number;
 }
 
-const KIND = defineKind<LimitedCounter, LimitedCounterOptions, [limit: number]>({
+const KIND = /* @__PURE__ */ defineKind<LimitedCounter, LimitedCounterOptions, [limit: number]>({
   name: "LimitedCounter",
   code: 26,
   title: "a limited counter",
@@ -47,6 +47,10 @@ const KIND = defineKind<LimitedCounter, LimitedCounterOptions, [limit: number]>(
  * ```
  */
 export class LimitedCounter implements Shareable {
+  static readonly #kind = /* @__PURE__ */ KIND.register(
+    LimitedCounter,
+    (region) => new LimitedCounter(region),
+  );
   /** The limit, which the total never exceeds. */
   readonly limit: number;
   readonly #core: LimitCore;
@@ -74,7 +78,7 @@ export class LimitedCounter implements Shareable {
     limit: number,
     options: LimitedCounterOptions = {},
   ): LimitedCounter {
-    return KIND.create(memory, options, limit);
+    return LimitedCounter.#kind.create(memory, options, limit);
   }
 
   /**
@@ -85,7 +89,7 @@ export class LimitedCounter implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: LimitedCounterOptions = {}): number {
-    return KIND.bytes(options);
+    return LimitedCounter.#kind.bytes(options);
   }
 
   /**
@@ -97,7 +101,7 @@ export class LimitedCounter implements Shareable {
    * thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): LimitedCounter {
-    return KIND.attach(handle);
+    return LimitedCounter.#kind.attach(handle);
   }
 
   /**
@@ -153,9 +157,5 @@ export class LimitedCounter implements Shareable {
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();
-  }
-
-  static {
-    KIND.register(LimitedCounter, (region) => new LimitedCounter(region));
   }
 }

@@ -18,7 +18,7 @@ export interface PartitionedCounterOptions extends SyncOptions {
   readonly shards?: PartitionedCounterShards;
 }
 
-const KIND = defineKind<PartitionedCounter, PartitionedCounterOptions>({
+const KIND = /* @__PURE__ */ defineKind<PartitionedCounter, PartitionedCounterOptions>({
   name: "PartitionedCounter",
   code: 20,
   title: "a counter",
@@ -62,6 +62,10 @@ function optionOf({ shards = "thread" }: PartitionedCounterOptions, action: stri
  * ```
  */
 export class PartitionedCounter implements Shareable {
+  static readonly #kind = /* @__PURE__ */ KIND.register(
+    PartitionedCounter,
+    (region) => new PartitionedCounter(region),
+  );
   readonly #core: CounterCore;
   readonly #attached: Attachment;
   readonly #me: ThreadWaiter;
@@ -86,7 +90,7 @@ export class PartitionedCounter implements Shareable {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: PartitionedCounterOptions = {}): PartitionedCounter {
-    return KIND.create(memory, options);
+    return PartitionedCounter.#kind.create(memory, options);
   }
 
   /**
@@ -97,7 +101,7 @@ export class PartitionedCounter implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: PartitionedCounterOptions = {}): number {
-    return KIND.bytes(options);
+    return PartitionedCounter.#kind.bytes(options);
   }
 
   /**
@@ -109,7 +113,7 @@ export class PartitionedCounter implements Shareable {
    * thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): PartitionedCounter {
-    return KIND.attach(handle);
+    return PartitionedCounter.#kind.attach(handle);
   }
 
   /**
@@ -156,9 +160,5 @@ export class PartitionedCounter implements Shareable {
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();
-  }
-
-  static {
-    KIND.register(PartitionedCounter, (region) => new PartitionedCounter(region));
   }
 }

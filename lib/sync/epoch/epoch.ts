@@ -8,7 +8,7 @@ import { checkAlive, settleIn } from "../../shared/tenancy.ts";
 import type { Tenant } from "../../memory/mapping/tenants.ts";
 import { currentWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
-const KIND = defineKind<Epoch>({
+const KIND = /* @__PURE__ */ defineKind<Epoch>({
   name: "Epoch",
   code: 43,
   title: "an epoch",
@@ -40,6 +40,7 @@ const KIND = defineKind<Epoch>({
  * ```
  */
 export class Epoch implements Shareable {
+  static readonly #kind = /* @__PURE__ */ KIND.register(Epoch, (region) => new Epoch(region));
   readonly #core: EpochCore;
   readonly #region: Region;
   readonly #me: ThreadWaiter;
@@ -61,7 +62,7 @@ export class Epoch implements Shareable {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: SyncOptions = {}): Epoch {
-    return KIND.create(memory, options);
+    return Epoch.#kind.create(memory, options);
   }
 
   /**
@@ -72,7 +73,7 @@ export class Epoch implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SyncOptions = {}): number {
-    return KIND.bytes(options);
+    return Epoch.#kind.bytes(options);
   }
 
   /**
@@ -84,7 +85,7 @@ export class Epoch implements Shareable {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Epoch {
-    return KIND.attach(handle);
+    return Epoch.#kind.attach(handle);
   }
 
   /**
@@ -166,10 +167,6 @@ export class Epoch implements Shareable {
    */
   toHandle(): Handle {
     return this.#region.toHandle();
-  }
-
-  static {
-    KIND.register(Epoch, (region) => new Epoch(region));
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Handle } from "../../base/handle.ts";
 import { CnaCore, PASSES } from "./cna_core.ts";
 import type { Guard } from "./guard.ts";
-import type { Hold } from "./hold.ts";
-import { holdOf, Lock, type LockOptions } from "./lock.ts";
+import { type Hold, holdOf } from "./hold.ts";
+import { Lock, type LockOptions } from "./lock.ts";
 import { defineLock, MAX_PASSES } from "./lock_kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import type { BlockOptions } from "../../wait/options.ts";
@@ -17,7 +17,7 @@ export interface CnaLockOptions extends LockOptions {
   readonly passes?: number;
 }
 
-const KIND = defineLock<CnaLock, CnaLockOptions>({
+const KIND = /* @__PURE__ */ defineLock<CnaLock, CnaLockOptions>({
   name: "CnaLock",
   code: 4,
   title: "a CNA lock",
@@ -51,12 +51,13 @@ const KIND = defineLock<CnaLock, CnaLockOptions>({
  * ```
  */
 export class CnaLock extends Lock {
+  static readonly #kind = /* @__PURE__ */ KIND.register(CnaLock, (region) => new CnaLock(region));
   readonly #core: CnaCore;
   readonly #hold: Hold;
 
   private constructor(region: Region) {
     const core = new CnaCore(region.words, region.shape, region.option);
-    super(KIND.row, region, core, () => this.release());
+    super(CnaLock.#kind.row, region, core, () => this.release());
     this.#core = core;
     this.#hold = holdOf(this);
   }
@@ -72,7 +73,7 @@ export class CnaLock extends Lock {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: CnaLockOptions = {}): CnaLock {
-    return KIND.create(memory, options);
+    return CnaLock.#kind.create(memory, options);
   }
 
   /**
@@ -83,7 +84,7 @@ export class CnaLock extends Lock {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: CnaLockOptions = {}): number {
-    return KIND.bytes(options);
+    return CnaLock.#kind.bytes(options);
   }
 
   /**
@@ -95,7 +96,7 @@ export class CnaLock extends Lock {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): CnaLock {
-    return KIND.attach(handle);
+    return CnaLock.#kind.attach(handle);
   }
 
   /** Acquires the lock, as {@linkcode Lock.acquire} says. */
@@ -121,9 +122,5 @@ export class CnaLock extends Lock {
     } catch (error) {
       throw hold.slow.explain("release", error);
     }
-  }
-
-  static {
-    KIND.register(CnaLock, (region) => new CnaLock(region));
   }
 }

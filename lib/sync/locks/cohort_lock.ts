@@ -1,8 +1,8 @@
 import type { Handle } from "../../base/handle.ts";
 import { CohortCore, PASSES } from "./cohort_core.ts";
 import type { Guard } from "./guard.ts";
-import type { Hold } from "./hold.ts";
-import { holdOf, Lock, type LockOptions } from "./lock.ts";
+import { type Hold, holdOf } from "./hold.ts";
+import { Lock, type LockOptions } from "./lock.ts";
 import { defineLock, MAX_PASSES } from "./lock_kind.ts";
 import { McsCore } from "./mcs_core.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
@@ -41,7 +41,7 @@ function coreOf({ words, shape, option }: Region): CohortCore {
   return new CohortCore(words.subarray(0, own), ticket, locals, option);
 }
 
-const KIND = defineLock<CohortLock, CohortLockOptions>({
+const KIND = /* @__PURE__ */ defineLock<CohortLock, CohortLockOptions>({
   name: "CohortLock",
   code: 5,
   title: "a cohort lock",
@@ -78,12 +78,16 @@ const KIND = defineLock<CohortLock, CohortLockOptions>({
  * ```
  */
 export class CohortLock extends Lock {
+  static readonly #kind = /* @__PURE__ */ KIND.register(
+    CohortLock,
+    (region) => new CohortLock(region),
+  );
   readonly #core: CohortCore;
   readonly #hold: Hold;
 
   private constructor(region: Region) {
     const core = coreOf(region);
-    super(KIND.row, region, core, () => this.release());
+    super(CohortLock.#kind.row, region, core, () => this.release());
     this.#core = core;
     this.#hold = holdOf(this);
   }
@@ -99,7 +103,7 @@ export class CohortLock extends Lock {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: CohortLockOptions = {}): CohortLock {
-    return KIND.create(memory, options);
+    return CohortLock.#kind.create(memory, options);
   }
 
   /**
@@ -110,7 +114,7 @@ export class CohortLock extends Lock {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: CohortLockOptions = {}): number {
-    return KIND.bytes(options);
+    return CohortLock.#kind.bytes(options);
   }
 
   /**
@@ -122,7 +126,7 @@ export class CohortLock extends Lock {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): CohortLock {
-    return KIND.attach(handle);
+    return CohortLock.#kind.attach(handle);
   }
 
   /** Acquires the lock, as {@linkcode Lock.acquire} says. */
@@ -148,9 +152,5 @@ export class CohortLock extends Lock {
     } catch (error) {
       throw hold.slow.explain("release", error);
     }
-  }
-
-  static {
-    KIND.register(CohortLock, (region) => new CohortLock(region));
   }
 }

@@ -8,7 +8,7 @@ import type { LockCore } from "./lock_core.ts";
 import type { LockReport } from "./lock_report.ts";
 import { LockStatistics, type Recorder } from "./lock_statistics.ts";
 import { Guard } from "./guard.ts";
-import { Hold } from "./hold.ts";
+import { Hold, holds } from "./hold.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import type { Region, SyncOptions } from "../../shared/region.ts";
 import { settleIn } from "../../shared/tenancy.ts";
@@ -16,9 +16,6 @@ import { heldError, notHeldError, poisonedError } from "./lock_errors.ts";
 import { lockTenant } from "./lock_tenant.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import type { WaitStrategy } from "../../wait/wait_strategy.ts";
-
-let hasCore: (object: object) => boolean;
-let hold: (lock: Lock) => Hold;
 
 /** Options of every lock. */
 export interface LockOptions extends SyncOptions {
@@ -81,6 +78,7 @@ export abstract class Lock implements Shareable {
       refuse: () => this.#refuseRelease(),
       explain: (verb, error) => this.#explain(verb, error),
     });
+    holds.set(this, this.#hold);
     const tenant = lockTenant(this.#core, this.#attached.words, this.#me, this.#turns);
     settleIn(this, region, kind.title, tenant);
   }
@@ -323,11 +321,6 @@ export abstract class Lock implements Shareable {
   #refuseRelease(): never {
     throw notHeldError(`release ${this.#title}`);
   }
-
-  static {
-    hasCore = (object) => #core in object;
-    hold = (lock) => lock.#hold;
-  }
 }
 
 /**
@@ -337,15 +330,5 @@ export abstract class Lock implements Shareable {
  * @returns Whether it is.
  */
 export function isLock(value: unknown): value is Lock {
-  return typeof value === "object" && value !== null && hasCore(value);
-}
-
-/**
- * What this thread knows of a lock, for the hot methods of its class.
- *
- * @param lock The lock.
- * @returns The same object each time.
- */
-export function holdOf(lock: Lock): Hold {
-  return hold(lock);
+  return holds.has(value as object);
 }

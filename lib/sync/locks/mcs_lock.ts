@@ -1,14 +1,14 @@
 import type { Handle } from "../../base/handle.ts";
 import type { Guard } from "./guard.ts";
-import type { Hold } from "./hold.ts";
-import { holdOf, Lock, type LockOptions } from "./lock.ts";
+import { type Hold, holdOf } from "./hold.ts";
+import { Lock, type LockOptions } from "./lock.ts";
 import { defineLock } from "./lock_kind.ts";
 import { McsCore } from "./mcs_core.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import type { BlockOptions } from "../../wait/options.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
 
-const KIND = defineLock<McsLock>({
+const KIND = /* @__PURE__ */ defineLock<McsLock>({
   name: "McsLock",
   code: 2,
   title: "an MCS lock",
@@ -41,12 +41,13 @@ const KIND = defineLock<McsLock>({
  * ```
  */
 export class McsLock extends Lock {
+  static readonly #kind = /* @__PURE__ */ KIND.register(McsLock, (region) => new McsLock(region));
   readonly #core: McsCore;
   readonly #hold: Hold;
 
   private constructor(region: Region) {
     const core = new McsCore(region.words, region.shape);
-    super(KIND.row, region, core, () => this.release());
+    super(McsLock.#kind.row, region, core, () => this.release());
     this.#core = core;
     this.#hold = holdOf(this);
   }
@@ -62,7 +63,7 @@ export class McsLock extends Lock {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: LockOptions = {}): McsLock {
-    return KIND.create(memory, options);
+    return McsLock.#kind.create(memory, options);
   }
 
   /**
@@ -73,7 +74,7 @@ export class McsLock extends Lock {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: LockOptions = {}): number {
-    return KIND.bytes(options);
+    return McsLock.#kind.bytes(options);
   }
 
   /**
@@ -85,7 +86,7 @@ export class McsLock extends Lock {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): McsLock {
-    return KIND.attach(handle);
+    return McsLock.#kind.attach(handle);
   }
 
   /** Acquires the lock, as {@linkcode Lock.acquire} says. */
@@ -111,9 +112,5 @@ export class McsLock extends Lock {
     } catch (error) {
       throw hold.slow.explain("release", error);
     }
-  }
-
-  static {
-    KIND.register(McsLock, (region) => new McsLock(region));
   }
 }

@@ -1,7 +1,7 @@
 import type { Handle } from "../../base/handle.ts";
 import type { Guard } from "./guard.ts";
-import type { Hold } from "./hold.ts";
-import { holdOf, Lock, type LockOptions } from "./lock.ts";
+import { type Hold, holdOf } from "./hold.ts";
+import { Lock, type LockOptions } from "./lock.ts";
 import { defineLock } from "./lock_kind.ts";
 import { MutexCore, PATIENCE_MS } from "./mutex_core.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
@@ -19,7 +19,7 @@ export interface MutexOptions extends LockOptions {
 
 const MAX_PATIENCE_MS = 60_000;
 
-const KIND = defineLock<Mutex, MutexOptions>({
+const KIND = /* @__PURE__ */ defineLock<Mutex, MutexOptions>({
   name: "Mutex",
   code: 1,
   title: "a mutex",
@@ -50,12 +50,13 @@ const KIND = defineLock<Mutex, MutexOptions>({
  * ```
  */
 export class Mutex extends Lock {
+  static readonly #kind = /* @__PURE__ */ KIND.register(Mutex, (region) => new Mutex(region));
   readonly #core: MutexCore;
   readonly #hold: Hold;
 
   private constructor(region: Region) {
     const core = new MutexCore(region.words, region.shape, region.option);
-    super(KIND.row, region, core, () => this.release());
+    super(Mutex.#kind.row, region, core, () => this.release());
     this.#core = core;
     this.#hold = holdOf(this);
   }
@@ -71,7 +72,7 @@ export class Mutex extends Lock {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: MutexOptions = {}): Mutex {
-    return KIND.create(memory, options);
+    return Mutex.#kind.create(memory, options);
   }
 
   /**
@@ -82,7 +83,7 @@ export class Mutex extends Lock {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: MutexOptions = {}): number {
-    return KIND.bytes(options);
+    return Mutex.#kind.bytes(options);
   }
 
   /**
@@ -94,7 +95,7 @@ export class Mutex extends Lock {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): Mutex {
-    return KIND.attach(handle);
+    return Mutex.#kind.attach(handle);
   }
 
   /** Acquires the lock, as {@linkcode Lock.acquire} says. */
@@ -120,9 +121,5 @@ export class Mutex extends Lock {
     } catch (error) {
       throw hold.slow.explain("release", error);
     }
-  }
-
-  static {
-    KIND.register(Mutex, (region) => new Mutex(region));
   }
 }

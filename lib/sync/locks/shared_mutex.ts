@@ -19,8 +19,8 @@
  *
  * @module
  */
-import { Arena, isArena } from "../../memory/arena/arena.ts";
-import { identityOf } from "../../memory/arena/identity.ts";
+import { Arena } from "../../memory/arena/arena.ts";
+import { identityOf, isArena } from "../../memory/arena/identity.ts";
 import { checkInteger, show } from "../../base/check.ts";
 import { ERRNO } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
@@ -58,7 +58,7 @@ const SLICE_MS = 20;
 const MAX_DELAY_MS = 16;
 
 /** This thread's live objects, by arena and offset. */
-const live = new WeakMap<Arena, Map<number, SharedMutex>>();
+const live = /* @__PURE__ */ new WeakMap<Arena, Map<number, SharedMutex>>();
 
 /** The identity of the mapping of an arena that other processes can have. */
 function sharedIdentity(arena: unknown, action: string): number {
@@ -112,6 +112,11 @@ function wordsAt(arena: Arena, offset: number): Int32Array {
  * ```
  */
 export class SharedMutex implements Shareable {
+  static readonly #kind = /* @__PURE__ */ registerKind(
+    KIND,
+    SharedMutex,
+    (handle) => SharedMutex.fromHandle(handle),
+  );
   /** Its offset in its arena, in bytes, for {@linkcode SharedMutex.open}. */
   readonly offset: number;
   readonly #arena: Arena;
@@ -298,7 +303,10 @@ export class SharedMutex implements Shareable {
    * @throws {NumaError} `EDESTROYED`.
    */
   toHandle(): Handle {
-    return { numakitHandle: KIND, data: { arena: this.#arena.toHandle(), offset: this.offset } };
+    return {
+      numakitHandle: SharedMutex.#kind,
+      data: { arena: this.#arena.toHandle(), offset: this.offset },
+    };
   }
 
   /**
@@ -386,9 +394,5 @@ export class SharedMutex implements Shareable {
     this.#owner = undefined;
     const result = native().calls.nk_robust_release(this.#lock);
     if (result < 0) throw releaseError(result);
-  }
-
-  static {
-    registerKind(KIND, SharedMutex, SharedMutex.fromHandle);
   }
 }

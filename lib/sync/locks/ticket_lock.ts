@@ -1,14 +1,14 @@
 import type { Handle } from "../../base/handle.ts";
 import type { Guard } from "./guard.ts";
-import type { Hold } from "./hold.ts";
-import { holdOf, Lock, type LockOptions } from "./lock.ts";
+import { type Hold, holdOf } from "./hold.ts";
+import { Lock, type LockOptions } from "./lock.ts";
 import { defineLock } from "./lock_kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import { TicketCore } from "./ticket_core.ts";
 import type { BlockOptions } from "../../wait/options.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
 
-const KIND = defineLock<TicketLock>({
+const KIND = /* @__PURE__ */ defineLock<TicketLock>({
   name: "TicketLock",
   code: 3,
   title: "a ticket lock",
@@ -41,12 +41,16 @@ const KIND = defineLock<TicketLock>({
  * ```
  */
 export class TicketLock extends Lock {
+  static readonly #kind = /* @__PURE__ */ KIND.register(
+    TicketLock,
+    (region) => new TicketLock(region),
+  );
   readonly #core: TicketCore;
   readonly #hold: Hold;
 
   private constructor(region: Region) {
     const core = new TicketCore(region.words, region.shape);
-    super(KIND.row, region, core, () => this.release());
+    super(TicketLock.#kind.row, region, core, () => this.release());
     this.#core = core;
     this.#hold = holdOf(this);
   }
@@ -62,7 +66,7 @@ export class TicketLock extends Lock {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: LockOptions = {}): TicketLock {
-    return KIND.create(memory, options);
+    return TicketLock.#kind.create(memory, options);
   }
 
   /**
@@ -73,7 +77,7 @@ export class TicketLock extends Lock {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: LockOptions = {}): number {
-    return KIND.bytes(options);
+    return TicketLock.#kind.bytes(options);
   }
 
   /**
@@ -85,7 +89,7 @@ export class TicketLock extends Lock {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): TicketLock {
-    return KIND.attach(handle);
+    return TicketLock.#kind.attach(handle);
   }
 
   /** Acquires the lock, as {@linkcode Lock.acquire} says. */
@@ -111,9 +115,5 @@ export class TicketLock extends Lock {
     } catch (error) {
       throw hold.slow.explain("release", error);
     }
-  }
-
-  static {
-    KIND.register(TicketLock, (region) => new TicketLock(region));
   }
 }

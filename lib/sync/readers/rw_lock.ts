@@ -2,14 +2,14 @@ import { type Handle, registerSubclass, type Shareable } from "../../base/handle
 import type { BlockOptions } from "../../wait/options.ts";
 import { Turns } from "../../wait/turns.ts";
 import type { Guard } from "../locks/guard.ts";
-import type { Hold } from "../locks/hold.ts";
-import { holdOf, type Lock, type LockOptions } from "../locks/lock.ts";
+import { type Hold, holdOf } from "../locks/hold.ts";
+import type { Lock, LockOptions } from "../locks/lock.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import { RwCore, type RwReadSide, type RwWriteSide } from "./rw_core.ts";
 import { pair, type RwParts, RwSide, rwStatisticsWords } from "./rw_sides.ts";
 
-const KIND = defineKind<RwLock, LockOptions>({
+const KIND = /* @__PURE__ */ defineKind<RwLock, LockOptions>({
   name: "RwLock",
   code: 40,
   title: "a reader-writer lock",
@@ -50,10 +50,6 @@ class RwRead extends RwSide {
       throw hold.slow.explain("release", error);
     }
   }
-
-  static {
-    registerSubclass(RwRead);
-  }
 }
 
 class RwWrite extends RwSide {
@@ -88,10 +84,6 @@ class RwWrite extends RwSide {
       throw hold.slow.explain("release", error);
     }
   }
-
-  static {
-    registerSubclass(RwWrite);
-  }
 }
 
 /**
@@ -124,6 +116,9 @@ class RwWrite extends RwSide {
  * ```
  */
 export class RwLock implements Shareable {
+  static readonly #read = /* @__PURE__ */ registerSubclass(RwRead);
+  static readonly #write = /* @__PURE__ */ registerSubclass(RwWrite);
+  static readonly #kind = /* @__PURE__ */ KIND.register(RwLock, (region) => new RwLock(region));
   /** The lock for reading, which several threads can hold together. */
   readonly read: Lock;
   /** The lock for writing, which one thread holds alone. */
@@ -134,8 +129,8 @@ export class RwLock implements Shareable {
     const { words, shape } = region;
     const core = new RwCore(words, shape);
     const parts = { whole: this, region, turns: new Turns() };
-    const read = new RwRead(parts, core.read);
-    const write = new RwWrite(parts, core.write);
+    const read = new RwLock.#read(parts, core.read);
+    const write = new RwLock.#write(parts, core.write);
     pair(read, write);
     this.read = read;
     this.write = write;
@@ -153,7 +148,7 @@ export class RwLock implements Shareable {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: LockOptions = {}): RwLock {
-    return KIND.create(memory, options);
+    return RwLock.#kind.create(memory, options);
   }
 
   /**
@@ -164,7 +159,7 @@ export class RwLock implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: LockOptions = {}): number {
-    return KIND.bytes(options);
+    return RwLock.#kind.bytes(options);
   }
 
   /**
@@ -176,7 +171,7 @@ export class RwLock implements Shareable {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): RwLock {
-    return KIND.attach(handle);
+    return RwLock.#kind.attach(handle);
   }
 
   /**
@@ -188,9 +183,5 @@ export class RwLock implements Shareable {
    */
   toHandle(): Handle {
     return this.#region.toHandle();
-  }
-
-  static {
-    KIND.register(RwLock, (region) => new RwLock(region));
   }
 }

@@ -6,7 +6,8 @@
 import { NumaError } from "../../base/error.ts";
 import { decode, type Handle, handleData, registerKind } from "../../base/handle.ts";
 import type { Guard } from "../locks/guard.ts";
-import { holdOf, Lock, type LockTraits } from "../locks/lock.ts";
+import { holdOf } from "../locks/hold.ts";
+import { Lock, type LockTraits } from "../locks/lock.ts";
 import type { BlockOptions } from "../../wait/options.ts";
 import { LockStatistics, SharedLockStatistics } from "../locks/lock_statistics.ts";
 import type { Region } from "../../shared/region.ts";
@@ -43,8 +44,20 @@ export interface RwParts {
   readonly turns: Turns;
 }
 
+function revive(handle: Handle): RwSide {
+  const action = "attach a side of a reader-writer lock";
+  const { whole, side } = handleData(handle, KIND, action);
+  const found = (decode(whole) as Record<string, unknown> | undefined)?.[String(side)];
+  if (found instanceof RwSide) return found;
+  throw new NumaError("EINVAL", action, {
+    why: "the handle refers to an object of another kind",
+    fix: "Give what toHandle() returned.",
+  });
+}
+
 /** A side of a lock. Each class of locks has classes of its own for its sides, for their hot methods. */
 export abstract class RwSide extends Lock {
+  static readonly #kind = /* @__PURE__ */ registerKind(KIND, RwSide, revive);
   /** The lock, which lives as long as a side or guard of it, so that its handle finds these same sides. */
   readonly whole: object;
   /** The other one, which this thread must not hold while it acquires this one. */
@@ -74,7 +87,7 @@ export abstract class RwSide extends Lock {
   }
 
   override toHandle(): Handle {
-    return { numakitHandle: KIND, data: { whole: super.toHandle(), side: this.#side } };
+    return { numakitHandle: RwSide.#kind, data: { whole: super.toHandle(), side: this.#side } };
   }
 
   protected override checkWait(): void {
@@ -82,19 +95,6 @@ export abstract class RwSide extends Lock {
     throw new NumaError("EDEADLK", `acquire ${this.#title}`, {
       why: "this thread holds the other side of it",
       fix: "Release that first, and look again at what it guards: others may come in between.",
-    });
-  }
-
-  static {
-    registerKind(KIND, RwSide, (handle) => {
-      const action = "attach a side of a reader-writer lock";
-      const { whole, side } = handleData(handle, KIND, action);
-      const found = (decode(whole) as Record<string, unknown> | undefined)?.[String(side)];
-      if (found instanceof RwSide) return found;
-      throw new NumaError("EINVAL", action, {
-        why: "the handle refers to an object of another kind",
-        fix: "Give what toHandle() returned.",
-      });
     });
   }
 }

@@ -2,15 +2,15 @@ import { type Handle, registerSubclass, type Shareable } from "../../base/handle
 import type { BlockOptions } from "../../wait/options.ts";
 import { Turns } from "../../wait/turns.ts";
 import type { Guard } from "../locks/guard.ts";
-import type { Hold } from "../locks/hold.ts";
-import { holdOf, type Lock, type LockOptions } from "../locks/lock.ts";
+import { type Hold, holdOf } from "../locks/hold.ts";
+import type { Lock, LockOptions } from "../locks/lock.ts";
 import { defineKind } from "../../shared/kind.ts";
 import { remembered } from "../../shared/live_objects.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import { RwSpinCore, type RwSpinReadSide, type RwSpinWriteSide } from "./rw_spin_core.ts";
 import { pair, type RwParts, RwSide, rwStatisticsWords } from "./rw_sides.ts";
 
-const KIND = defineKind<RwSpinLock, LockOptions>({
+const KIND = /* @__PURE__ */ defineKind<RwSpinLock, LockOptions>({
   name: "RwSpinLock",
   code: 41,
   title: "a reader-writer spin lock",
@@ -51,10 +51,6 @@ class RwSpinRead extends RwSide {
       throw hold.slow.explain("release", error);
     }
   }
-
-  static {
-    registerSubclass(RwSpinRead);
-  }
 }
 
 class RwSpinWrite extends RwSide {
@@ -89,10 +85,6 @@ class RwSpinWrite extends RwSide {
       throw hold.slow.explain("release", error);
     }
   }
-
-  static {
-    registerSubclass(RwSpinWrite);
-  }
 }
 
 /**
@@ -123,6 +115,12 @@ class RwSpinWrite extends RwSide {
  * ```
  */
 export class RwSpinLock implements Shareable {
+  static readonly #read = /* @__PURE__ */ registerSubclass(RwSpinRead);
+  static readonly #write = /* @__PURE__ */ registerSubclass(RwSpinWrite);
+  static readonly #kind = /* @__PURE__ */ KIND.register(
+    RwSpinLock,
+    (region) => new RwSpinLock(region),
+  );
   /** The lock for reading, which several threads can hold together. */
   readonly read: Lock;
   /** The lock for writing, which one thread holds alone. */
@@ -133,8 +131,8 @@ export class RwSpinLock implements Shareable {
     const { words, shape } = region;
     const core = remembered(region, () => new RwSpinCore(words, shape));
     const parts = { whole: this, region, turns: new Turns() };
-    const read = new RwSpinRead(parts, core.read);
-    const write = new RwSpinWrite(parts, core.write);
+    const read = new RwSpinLock.#read(parts, core.read);
+    const write = new RwSpinLock.#write(parts, core.write);
     pair(read, write);
     this.read = read;
     this.write = write;
@@ -152,7 +150,7 @@ export class RwSpinLock implements Shareable {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: LockOptions = {}): RwSpinLock {
-    return KIND.create(memory, options);
+    return RwSpinLock.#kind.create(memory, options);
   }
 
   /**
@@ -163,7 +161,7 @@ export class RwSpinLock implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: LockOptions = {}): number {
-    return KIND.bytes(options);
+    return RwSpinLock.#kind.bytes(options);
   }
 
   /**
@@ -175,7 +173,7 @@ export class RwSpinLock implements Shareable {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): RwSpinLock {
-    return KIND.attach(handle);
+    return RwSpinLock.#kind.attach(handle);
   }
 
   /**
@@ -187,9 +185,5 @@ export class RwSpinLock implements Shareable {
    */
   toHandle(): Handle {
     return this.#region.toHandle();
-  }
-
-  static {
-    KIND.register(RwSpinLock, (region) => new RwSpinLock(region));
   }
 }

@@ -15,7 +15,7 @@ export interface SeqLockOptions extends SyncOptions {
   readonly words: number;
 }
 
-const KIND = defineKind<SeqLock, SeqLockOptions>({
+const KIND = /* @__PURE__ */ defineKind<SeqLock, SeqLockOptions>({
   name: "SeqLock",
   code: 42,
   title: "a sequence lock",
@@ -48,6 +48,7 @@ const SHORT: BlockOptions = { block: true };
  * ```
  */
 export class SeqLock implements Shareable {
+  static readonly #kind = /* @__PURE__ */ KIND.register(SeqLock, (region) => new SeqLock(region));
   readonly #core: SeqCore;
   readonly #region: Region;
   readonly #me: ThreadWaiter;
@@ -71,7 +72,7 @@ export class SeqLock implements Shareable {
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
   static create(memory: SyncMemory, options: SeqLockOptions): SeqLock {
-    return KIND.create(memory, options);
+    return SeqLock.#kind.create(memory, options);
   }
 
   /**
@@ -82,7 +83,7 @@ export class SeqLock implements Shareable {
    * @throws {NumaError} `EINVAL`.
    */
   static bytes(options: SeqLockOptions): number {
-    return KIND.bytes(options);
+    return SeqLock.#kind.bytes(options);
   }
 
   /**
@@ -94,7 +95,7 @@ export class SeqLock implements Shareable {
    * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
    */
   static fromHandle(handle: Handle): SeqLock {
-    return KIND.attach(handle);
+    return SeqLock.#kind.attach(handle);
   }
 
   /** The number of 32-bit words of the record. */
@@ -206,9 +207,5 @@ export class SeqLock implements Shareable {
         fix: "Give an array that is long enough.",
       });
     }
-  }
-
-  static {
-    KIND.register(SeqLock, (region) => new SeqLock(region));
   }
 }

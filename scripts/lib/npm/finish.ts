@@ -19,6 +19,16 @@ const POLYFILL_IMPORT = /^import ["'][./]*_dnt\.polyfills\.js["'];\n/gm;
 /** What esbuild calls a file of shared code. */
 const SHARED = /shared-[A-Z0-9]{8}\.js/g;
 const POLYFILL_FILE = /^_dnt\./;
+/** What deno pack makes of `[Symbol.dispose]` in a class that names itself: bundlers keep such classes. */
+const KEY = /^(_computedKey\d*) = (Symbol\.\w+);\n/gm;
+
+/** Puts symbols back where methods have their names. */
+function withSymbols(text: string): string {
+  const keys = new Map(
+    [...text.matchAll(KEY)].map(([, key, symbol]) => [`[${key}]`, `[${symbol}]`]),
+  );
+  return text.replace(KEY, "").replace(/\[_computedKey\d*\]/g, (key) => keys.get(key) ?? key);
+}
 
 /** The declarations that one imports. */
 function importsOf(file: string, text: string): string[] {
@@ -72,7 +82,8 @@ function tidied(outputs: readonly Output[]): Output[] {
 /**
  * Puts the modules together that are only reached through others: a runtime opens each file at a price, and forty of
  * them take Node twice as long to import as a few. Shared code goes beside `mod.js`. Comments are left to the
- * declarations, as they are half of what a runtime has to read; nothing is minified, for the sake of stacks.
+ * declarations, as they are half of what a runtime has to read, but for the marks of pure calls; nothing is minified,
+ * for the sake of stacks.
  *
  * @param folder Where the packer's modules are, cleaned.
  * @returns The JavaScript of the package, by path.
@@ -101,11 +112,18 @@ async function bundled(folder: string): Promise<Map<string, string>> {
   );
 }
 
-/** Leaves the code as it is, line by line. */
+/** Tells bundlers that they may leave a call out when nobody uses its result. */
+const PURE = "/* @__PURE__ */ ";
+/** What stands for that where comments go: operators that nobody writes. */
+const PURE_CODE = "void void ";
+
+/** Leaves the code as it is, line by line, and the marks of pure calls. */
 function withoutComments(text: string): string {
+  if (text.includes(PURE_CODE)) throw new Error(`somebody did write "${PURE_CODE}"`);
   const { ESNext } = ts.ScriptTarget;
   const compilerOptions = { removeComments: true, target: ESNext, module: ts.ModuleKind.ESNext };
-  return ts.transpileModule(text, { compilerOptions }).outputText;
+  const { outputText } = ts.transpileModule(text.replaceAll(PURE, PURE_CODE), { compilerOptions });
+  return outputText.replaceAll(PURE_CODE, PURE);
 }
 
 /** Only TypeScript's own declarations say that a class has private fields; deno pack's do not. */
@@ -144,7 +162,8 @@ export async function finish(packed: string, folder: string): Promise<void> {
   for (const file of globSync("**/*.{js,d.ts}", { cwd: packed }).sort()) {
     if (POLYFILL_FILE.test(file)) continue;
     const text = readFileSync(join(packed, file), "utf8");
-    files.set(file, text.replaceAll(POLYFILL_IMPORT, "").replaceAll(PONYFILL, "import.meta"));
+    const clean = text.replaceAll(POLYFILL_IMPORT, "").replaceAll(PONYFILL, "import.meta");
+    files.set(file, file.endsWith(".js") ? withSymbols(clean) : clean);
   }
   for (const file of MODULES) {
     if (!files.has(file)) throw new Error(`the packer did not write ${file}`);

@@ -65,7 +65,10 @@ export function mainManifest(): Record<string, unknown> {
     ...common("numakit", "NUMA toolkit for TypeScript on Bun, Deno and Node"),
     keywords: ["numa", "hwloc", "libnuma", "affinity", "hugepages", "worker_threads", "memory"],
     type: "module",
-    // No `sideEffects: false`: classes register how they come back to life in another thread.
+    // All other modules only define; each class registers itself in a field of its own, which stays or goes with it.
+    sideEffects: ["worker_entry", ...BY_URL].map((source) =>
+      `./${source.replace(/(\.ts)?$/, ".js")}`
+    ),
     main: "./mod.js",
     types: "./mod.d.ts",
     exports: exportsMap(),
