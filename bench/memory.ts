@@ -1,10 +1,10 @@
 /**
  * What memory costs: arena.alloc against what JavaScript and C offer instead.
  */
-import { Buffer } from "node:buffer";
-import { Arena, currentCpu, currentNode } from "../mod.ts";
+import { Arena, CpuSet, currentCpu, currentNode, launch, Policy, topology } from "../mod.ts";
 import { benchLibrary, inC } from "./native.ts";
 import { type Comparison, sink, type Subject } from "./harness.ts";
+import type { AllocationsResult, AllocationsTask, Way } from "./workers/allocations.ts";
 
 const BATCH = 4000;
 const C_COUNT = 400_000;
@@ -23,27 +23,20 @@ function repeat(name: string, operation: () => unknown): Subject {
   };
 }
 
-/** Allocates from an arena: the loop is written out, as a user's would be. */
-function arenaSubject(arena: Arena, size: number): Subject {
+/** Allocates in a thread of its own, on the CPU of the benchmarks. */
+function inThread(name: string, way: Way, size: number): Subject {
   return {
-    name: `arena.alloc(${size})`,
-    operations: BATCH,
-    batch(): void {
-      let last = 0;
-      for (let index = 0; index < BATCH; index++) last = arena.alloc(size);
-      sink.value = last;
-      arena.reset();
+    name,
+    repeats: 1,
+    async self(): Promise<number> {
+      const wanted = topology().allowedCpus.last as number;
+      const module = new URL("./workers/allocations.ts", import.meta.url);
+      const args: AllocationsTask = { way, size };
+      const policy = Policy.bindCpus(CpuSet.of(wanted));
+      const { cost, cpu } = await launch<AllocationsResult>(module, { args, policy }).join();
+      return cpu === wanted ? cost : NaN;
     },
   };
-}
-
-function arrayAlive(size: number): Subject {
-  const alive: Uint8Array[] = Array.from({ length: ALIVE }, () => new Uint8Array(size));
-  let at = 0;
-  return repeat(`new Uint8Array(${size}), ${ALIVE} alive`, () => {
-    at = at + 1 === ALIVE ? 0 : at + 1;
-    return alive[at] = new Uint8Array(size);
-  });
 }
 
 /** Makes a large arena, and unmaps it outside of the time. */
@@ -69,21 +62,35 @@ function createSubject(bytes: number): Subject {
 export function comparisons(): Comparison[] {
   const arena = Arena.create({ node: 0, size: "16 MiB", pages: ["thp", "4k"] });
   const c = benchLibrary();
-  const sizes = [64, 1024].map((size): Comparison => ({
-    name: `allocate ${size} B`,
-    subjects: [
-      arenaSubject(arena, size),
-      repeat(`new Uint8Array(${size})`, () => new Uint8Array(size)),
-      arrayAlive(size),
-      repeat(`Buffer.allocUnsafe(${size})`, () => Buffer.allocUnsafe(size)),
-      inC(`C bump allocator, ${size} B`, (out) => c.bench_bump(C_COUNT, size, out)),
-      inC(`C malloc+free, ${size} B`, (out) => c.bench_malloc_pair(C_COUNT, size, out)),
-      inC(
-        `C malloc+free, ${size} B, ${ALIVE} alive`,
-        (out) => c.bench_malloc_alive(C_COUNT, size, ALIVE, out),
-      ),
-    ],
-  }));
+  const sizes = [64, 1024].flatMap((size): Comparison[] => [
+    {
+      name: `an offset of ${size} B`,
+      subjects: [
+        inThread(`arena.alloc(${size})`, "offset", size),
+        inC(`C bump allocator, ${size} B`, (out) => c.bench_bump(C_COUNT, size, out)),
+        inC(`C malloc+free, ${size} B`, (out) => c.bench_malloc_pair(C_COUNT, size, out)),
+        inC(
+          `C malloc+free, ${size} B, ${ALIVE} alive`,
+          (out) => c.bench_malloc_alive(C_COUNT, size, ALIVE, out),
+        ),
+      ],
+    },
+    {
+      name: `a view of ${size} B with anything in it`,
+      subjects: [
+        inThread(`arena.allocUint8(${size})`, "view", size),
+        inThread(`Buffer.allocUnsafe(${size})`, "buffer", size),
+      ],
+    },
+    {
+      name: `a view of ${size} B of zeros`,
+      subjects: [
+        inThread(`arena.allocUint8(${size}).fill(0)`, "zeros", size),
+        inThread(`new Uint8Array(${size})`, "array", size),
+        inThread(`new Uint8Array(${size}), ${ALIVE} alive`, "alive", size),
+      ],
+    },
+  ]);
   const views: Comparison = {
     name: "allocate 128 doubles as a view",
     subjects: [
