@@ -12,7 +12,10 @@ import { commandsFor, type RuntimeFlags } from "./runtimes.ts";
 import { failure, judge, type SuiteResult, type SuiteRun } from "./suite.ts";
 import { unitTests, unitTestsNamed } from "./unit_tests.ts";
 
-/** `gate`: the C tests, and the tests of what goes through the helper. `full`: all that can run there. */
+/**
+ * `gate`: the C tests, and the tests of what goes through the helper. `full`: all that can run there, as long as the gate
+ * runs them elsewhere: an emulated processor tells nothing of what hours on a real one would.
+ */
 export type Extent = "gate" | "full";
 
 /** What is left out, with the reasons: files or folders that say nothing about a processor, or what takes too long. */

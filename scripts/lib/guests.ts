@@ -3,7 +3,6 @@
  * other.
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import process from "node:process";
 import { COMPILED_ENV } from "./node20.ts";
 import { type Command, commandsFor, COMPILED } from "./runtimes.ts";
 import { EXIT } from "./guest_run.ts";
@@ -93,9 +92,8 @@ export async function runInGuest(
   });
   writeFileSync(`${file}.commands.json`, JSON.stringify(commands));
   rmSync(`${file}.results.json`, { force: true });
-  const extent = process.env["NUMAKIT_FULL"] === "1" ? ["--env=NUMAKIT_FULL=1"] : [];
   const { status, output, leftovers } = await runCommand([
-    ...["scripts/numa_vm", ...shape, ...ENGINES, ...extent, `--out=${REPORTS}`],
+    ...["scripts/numa_vm", ...shape, ...ENGINES, `--out=${REPORTS}`],
     ...["--commands", `${file}.commands.json`, "--results", `${file}.results.json`],
   ]);
   const rows = readRows(`${file}.results.json`);
@@ -155,7 +153,8 @@ export function numaGuests(
         ? []
         : [{ name: `guest with ${guest}, ${runtime}`, command: commandIn(runtime, files) }];
     });
-    const variables = Object.entries(COMPILED_ENV).map(([name, value]) => `--env=${name}=${value}`);
+    const variables = Object.entries({ ...COMPILED_ENV, ...(all && { NUMAKIT_FULL: "1" }) })
+      .map(([name, value]) => `--env=${name}=${value}`);
     guests.set(`guest with ${guest}`, { shape: [...shape, ...variables], suites });
   }
   return guests;
