@@ -1,10 +1,11 @@
 /**
  * What memory costs: arena.alloc against what JavaScript and C offer instead.
  */
-import { Arena, CpuSet, currentCpu, currentNode, launch, Policy, topology } from "../mod.ts";
+import { Arena, currentCpu, currentNode } from "../mod.ts";
 import { benchLibrary, inC } from "./native.ts";
 import { type Comparison, sink, type Subject } from "./harness.ts";
-import type { AllocationsResult, AllocationsTask, Way } from "./workers/allocations.ts";
+import { inOwnThread } from "./threads.ts";
+import type { AllocationsTask, Way } from "./workers/allocations.ts";
 
 const BATCH = 4000;
 const C_COUNT = 400_000;
@@ -23,20 +24,8 @@ function repeat(name: string, operation: () => unknown): Subject {
   };
 }
 
-/** Allocates in a thread of its own, on the CPU of the benchmarks. */
 function inThread(name: string, way: Way, size: number): Subject {
-  return {
-    name,
-    repeats: 1,
-    async self(): Promise<number> {
-      const wanted = topology().allowedCpus.last as number;
-      const module = new URL("./workers/allocations.ts", import.meta.url);
-      const args: AllocationsTask = { way, size };
-      const policy = Policy.bindCpus(CpuSet.of(wanted));
-      const { cost, cpu } = await launch<AllocationsResult>(module, { args, policy }).join();
-      return cpu === wanted ? cost : NaN;
-    },
-  };
+  return inOwnThread(name, "allocations.ts", { way, size } satisfies AllocationsTask);
 }
 
 /** Makes a large arena, and unmaps it outside of the time. */

@@ -2,20 +2,12 @@
  * What locks cost: against pthread_mutex and an MCS lock in C, and against the mutex that everybody writes on a
  * SharedArrayBuffer.
  */
-import {
-  CpuSet,
-  launch,
-  type Lock,
-  McsLock,
-  PartitionedCounter,
-  Policy,
-  topology,
-} from "../mod.ts";
+import { type Lock, McsLock, PartitionedCounter } from "../mod.ts";
 import { EXCLUSIVE, type LocalSide, READ, sideFor } from "../tests/support/locks.ts";
 import type { Comparison, Row, Subject } from "./harness.ts";
 import { benchLibrary, inC } from "./native.ts";
-import { costOf, cpusFor, runThreads } from "./threads.ts";
-import type { PairsResult, PairsTask } from "./workers/pairs.ts";
+import { costOf, cpusFor, inOwnThread, runThreads } from "./threads.ts";
+import type { PairsTask } from "./workers/pairs.ts";
 import type { Work } from "./workers/threads.ts";
 
 const C_COUNT = 400_000;
@@ -33,20 +25,12 @@ const C_KIND = { pthreadMutex: 0, mcs: 1, sharedAdd: 2, ownAdd: 3 } as const;
 
 const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
 
-/** In a thread of its own, on the CPU of the benchmarks. */
 function alone(name: string, lock: Lock | "naive", beside: readonly Lock[] = []): Subject {
-  return {
-    name: `${name}, acquire+release${beside.length > 0 ? ", beside all other kinds" : ""}`,
-    repeats: 1,
-    async self(): Promise<number> {
-      const wanted = topology().allowedCpus.last as number;
-      const module = new URL("./workers/pairs.ts", import.meta.url);
-      const args: PairsTask = { lock, beside };
-      const policy = Policy.bindCpus(CpuSet.of(wanted));
-      const { cost, cpu } = await launch<PairsResult>(module, { args, policy }).join();
-      return cpu === wanted ? cost : NaN;
-    },
-  };
+  return inOwnThread(
+    `${name}, acquire+release${beside.length > 0 ? ", beside all other kinds" : ""}`,
+    "pairs.ts",
+    { lock, beside } satisfies PairsTask,
+  );
 }
 
 function threads(name: string, count: number, makeWork: () => Work): Subject {

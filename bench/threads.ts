@@ -3,6 +3,8 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { CpuSet, launch, Policy, topology } from "../mod.ts";
+import type { Subject } from "./harness.ts";
+import type { LoopResult } from "./workers/loop.ts";
 import { PHASE, type ThreadResult, type ThreadTask, WORDS, type Work } from "./workers/threads.ts";
 
 /** CPUs for so many threads: the allowed ones in turn. */
@@ -63,4 +65,26 @@ export function jainIndex(counts: readonly number[]): number {
   const sum = counts.reduce((total, count) => total + count, 0);
   const squares = counts.reduce((total, count) => total + count * count, 0);
   return sum * sum / (counts.length * squares);
+}
+
+/**
+ * What a loop costs in a thread of its own, on the CPU of the benchmarks.
+ *
+ * @param name What it is called in the table.
+ * @param file The thread's module in `workers`, whose result is of `measureLoop`.
+ * @param args What the thread is given.
+ * @returns The subject.
+ */
+export function inOwnThread(name: string, file: string, args: object): Subject {
+  return {
+    name,
+    repeats: 1,
+    async self(): Promise<number> {
+      const wanted = topology().allowedCpus.last as number;
+      const module = new URL(`./workers/${file}`, import.meta.url);
+      const policy = Policy.bindCpus(CpuSet.of(wanted));
+      const { cost, cpu } = await launch<LoopResult>(module, { args, policy }).join();
+      return cpu === wanted ? cost : NaN;
+    },
+  };
 }

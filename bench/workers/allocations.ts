@@ -3,21 +3,23 @@
  * would pay for, and an engine's code is as good as what it has seen.
  */
 import { Buffer } from "node:buffer";
-import { summarizeSamples, timeBatch } from "../../lib/cli/measure.ts";
-import { Arena, currentCpu, worker, type WorkerFunction } from "../../mod.ts";
+import { Arena, worker, type WorkerFunction } from "../../mod.ts";
+import { type LoopResult, measureLoop } from "./loop.ts";
 
 const BATCH = 4000;
 const ALIVE = 1000;
-const WARM_UP_MS = 40;
-const MEASURE_MS = 60;
 
 /** Something to keep results in, so that no engine leaves the work out. */
 const sink: { value: unknown } = { value: undefined };
 
+function newArena(): Arena {
+  return Arena.create({ node: 0, size: "16 MiB", pages: ["thp", "4k"] });
+}
+
 /** Ways to allocate: each a loop, written out as a user's would be. */
 const WAYS = {
   offset(size: number): () => void {
-    const arena = Arena.create({ node: 0, size: "16 MiB", pages: ["thp", "4k"] });
+    const arena = newArena();
     return () => {
       let last = 0;
       for (let index = 0; index < BATCH; index++) last = arena.alloc(size);
@@ -26,14 +28,14 @@ const WAYS = {
     };
   },
   view(size: number): () => void {
-    const arena = Arena.create({ node: 0, size: "16 MiB", pages: ["thp", "4k"] });
+    const arena = newArena();
     return () => {
       for (let index = 0; index < BATCH; index++) sink.value = arena.allocUint8(size);
       arena.reset();
     };
   },
   zeros(size: number): () => void {
-    const arena = Arena.create({ node: 0, size: "16 MiB", pages: ["thp", "4k"] });
+    const arena = newArena();
     return () => {
       for (let index = 0; index < BATCH; index++) sink.value = arena.allocUint8(size).fill(0);
       arena.reset();
@@ -68,20 +70,9 @@ export interface AllocationsTask {
   readonly size: number;
 }
 
-/** What came of it. */
-export interface AllocationsResult {
-  /** Nanoseconds each time. */
-  readonly cost: number;
-  /** The CPU it ran on at the end. */
-  readonly cpu: number;
+function run({ way, size }: AllocationsTask): Promise<LoopResult> {
+  return measureLoop(WAYS[way](size), BATCH);
 }
 
-async function run({ way, size }: AllocationsTask): Promise<AllocationsResult> {
-  const batch = WAYS[way](size);
-  await timeBatch(batch, BATCH, WARM_UP_MS);
-  const { median } = summarizeSamples(await timeBatch(batch, BATCH, MEASURE_MS));
-  return { cost: median, cpu: currentCpu() };
-}
-
-const body: WorkerFunction<AllocationsTask, AllocationsResult> = worker(run);
+const body: WorkerFunction<AllocationsTask, LoopResult> = worker(run);
 export default body;

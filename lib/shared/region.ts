@@ -12,11 +12,11 @@
  * @module
  */
 import type { Arena } from "../memory/arena/arena.ts";
-import { identityOf, isArena } from "../memory/arena/identity.ts";
+import { ARENA_KIND, identityOf, isArena } from "../memory/arena/identity.ts";
 import { isInt32Array, isSharedArrayBuffer } from "../base/brand.ts";
 import { checkInteger, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
-import { decode, type Handle } from "../base/handle.ts";
+import { decode, type Handle, handleData } from "../base/handle.ts";
 import { MAX_SLOTS } from "../wait/parking_lot.ts";
 import type { Shape } from "./shape.ts";
 import { currentWaiter, domainCount, joinLot, parkingLot } from "../wait/thread_waiter.ts";
@@ -320,9 +320,9 @@ function find(data: Record<string, unknown>, action: string): Place {
     return { all: words, arena: undefined, offset: 0 };
   }
   if (typeof handle !== "object" || handle === null) refuseHandle(action);
-  // By its handle alone: what is in no arena does without the class.
-  const arena = decode(handle);
-  if (!isArena(arena)) refuseHandle(action);
+  handleData(handle, ARENA_KIND, action);
+  // By its handle alone: a bundle without arenas does without their class.
+  const arena = decode(handle) as Arena;
   const at = checkInteger(offset, "offset", 0, arena.capacity - LINE_BYTES, action);
   const size = checkInteger(bytes, "bytes", LINE_BYTES, arena.capacity - at, action);
   if (at % LINE_BYTES !== 0 || size % 4 !== 0) refuseHandle(action);

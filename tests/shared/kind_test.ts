@@ -98,6 +98,15 @@ describe("a kind", () => {
     assert.equal(kind.create(memory(), {}, 0).region.option, 4);
   });
 
+  it("makes nothing of a handle whose arena is another object, such as itself", () => {
+    const kind = toys(931);
+    const handle = encode(kind.create(memory(), {}, 0)) as Handle;
+    const { words: _, ...data } = handle.data as Record<string, unknown>;
+    const circle: { numakitHandle: string; data: Record<string, unknown> } = { ...handle, data };
+    circle.data["arena"] = circle;
+    throwsCode(() => kind.attach(circle), "EINVAL", /is not a handle of kind "arena"/);
+  });
+
   it("says what was asked with its article", () => {
     const kind = toys(918);
     const none = undefined as unknown as ToyOptions;

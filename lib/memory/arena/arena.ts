@@ -16,7 +16,7 @@ import { currentNode } from "../../topology/current.ts";
 import { topology } from "../../topology/load.ts";
 import { Mapping, type Residency } from "../mapping/mapping.ts";
 import { refuseDestroyed, refuseOther } from "./refusals.ts";
-import { arenas } from "./identity.ts";
+import { ARENA_KIND, arenas } from "./identity.ts";
 import { memoryNodes, nearestNode } from "./memory_nodes.ts";
 import {
   type ArenaOptions,
@@ -30,7 +30,6 @@ import { TypedAllocator } from "./typed_allocator.ts";
 /** A position in an arena to return to, from {@linkcode Arena.mark}. */
 export type ArenaMark = number & { readonly arenaMark: unique symbol };
 
-const KIND = "arena";
 const LOCAL: LocalArenaOptions = { size: "1 MiB", reserve: "1 GiB", label: "local arena" };
 
 // V8 asks for an imported constant each time.
@@ -67,7 +66,7 @@ const locals = /* @__PURE__ */ new Map<number, Arena>();
  */
 export class Arena extends TypedAllocator implements Shareable {
   static readonly #kind = /* @__PURE__ */ registerKind(
-    KIND,
+    ARENA_KIND,
     /* @__PURE__ */ showAs(Arena, String),
     (handle) => Arena.fromHandle(handle),
   );
@@ -505,7 +504,7 @@ export class Arena extends TypedAllocator implements Shareable {
    */
   static fromHandle(handle: Handle): Arena {
     const action = "attach an arena";
-    const { identity } = handleData(handle, KIND, action);
+    const { identity } = handleData(handle, ARENA_KIND, action);
     checkInteger(identity, "the handle's identity", 1, Number.MAX_SAFE_INTEGER, action);
     return Arena.#of(Mapping.attach(identity as number, action));
   }

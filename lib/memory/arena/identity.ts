@@ -11,6 +11,9 @@ export function identityOf(arena: Arena): number {
   return (arena.toHandle().data as { readonly identity: number }).identity;
 }
 
+/** What handles of arenas are called. */
+export const ARENA_KIND = "arena";
+
 /** All of this thread's arenas. */
 export const arenas: WeakSet<object> = /* @__PURE__ */ new WeakSet();
 

@@ -5,7 +5,7 @@ import type { Guard } from "./guard.ts";
 /** What the hot methods of a class leave to {@linkcode Lock}, which has them once for all. */
 export interface SlowPaths {
   /** Waits for the lock after the core's `begin` returned false. */
-  wait(options?: BlockOptions): void;
+  wait(): void;
   /** Refuses a release by a thread that does not hold the lock. */
   refuse(): never;
   /** Makes the error of a call that failed with another one: the lock's memory may be gone. */

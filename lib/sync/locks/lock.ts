@@ -74,7 +74,7 @@ export abstract class Lock implements Shareable {
     const isHeld = core.holds(this.#me);
     const guard = new Guard(() => this.#hold.held, release, () => this.#ownerDied(this.#me));
     this.#hold = new Hold(isHeld, this.#statistics !== undefined, this.#me, guard, {
-      wait: (options) => this.#acquireSlowly(options),
+      wait: () => this.#acquireSlowly(undefined),
       refuse: () => this.#refuseRelease(),
       explain: (verb, error) => this.#explain(verb, error),
     });

@@ -66,9 +66,7 @@ export function mainManifest(): Record<string, unknown> {
     keywords: ["numa", "hwloc", "libnuma", "affinity", "hugepages", "worker_threads", "memory"],
     type: "module",
     // All other modules only define; each class registers itself in a field of its own, which stays or goes with it.
-    sideEffects: ["worker_entry", ...BY_URL].map((source) =>
-      `./${source.replace(/(\.ts)?$/, ".js")}`
-    ),
+    sideEffects: ["worker_entry.ts", ...BY_URL].map((source) => `./${packed(source, ".js")}`),
     main: "./mod.js",
     types: "./mod.d.ts",
     exports: exportsMap(),
