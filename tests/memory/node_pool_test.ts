@@ -125,15 +125,18 @@ describe("pool.alloc and pool.free", () => {
       for (let at = 0; at < ids.length; at++) ids[at] = take();
       for (const id of ids) pool.free(id);
     };
-    const node = currentNode();
     const here = (): number => pool.alloc(64);
-    const there = (): number => pool.allocOn(node, 64);
-    counting(() => work(here));
-    assert.deepEqual(counting(() => work(there)), { atomics: {}, helper: {} });
-    const { atomics, helper } = counting(() => work(here));
-    assert.deepEqual(helper, {});
-    assert.deepEqual(Object.keys(atomics), ["load"]);
-    assert.equal(atomics.load, 100);
+    for (let node = -1; node !== currentNode();) {
+      // Once more when the kernel has moved the thread to another node meanwhile.
+      node = currentNode();
+      const there = (): number => pool.allocOn(node, 64);
+      counting(() => work(here));
+      const onNode = counting(() => work(there));
+      const nearest = counting(() => work(here));
+      if (node !== currentNode()) continue;
+      assert.deepEqual(onNode, { atomics: {}, helper: {} });
+      assert.deepEqual(nearest, { atomics: { load: 100 }, helper: {} });
+    }
   });
 });
 
