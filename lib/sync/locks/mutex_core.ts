@@ -28,18 +28,18 @@
  * Why no wake-up is lost. A sleeper writes its entry before its last look at the state, at which it takes the lock, or
  * makes sure that WAITERS is set on an owner's word. A release that sees WAITERS does one of three things:
  * - it grants: the new owner's word keeps WAITERS;
- * - it leaves the free lock to a spinner of its domain that it sees after that, who has yet to take it, or to look at
- *   it once more;
+ * - it leaves the free lock with WAITERS to a spinner of its domain that it sees after that, or to one who was woken, who
+ *   has yet to take it, or to look at it once more;
  * - it drops WAITERS from the free word, and only then searches the entries and wakes one. A thread that sleeps later
  *   has looked later.
- * A thread that spins, or was woken, cares for the others from then on: it acquires with WAITERS, or sets it again, or,
- * giving up, passes the care on. So nobody else has to be woken before it has come; who was woken says so (`woken`)
+ * A thread that was woken cares for the others from then on: it acquires with WAITERS, or sets it again, or, giving up,
+ * passes the care on. So nobody else has to be woken before it has come; who was woken says so (`woken`)
  * before it looks.
  *
  * Death. A waiter who finds that the owner is not alive takes the lock with DIED, so does the one who finds a dead
- * grantee; a thread that died on its way with a wake-up in hand is made good for by the permit that every sleeper gets
- * when a thread dies. A release with DIED still set poisons the lock: "free, DIED" can be taken by nobody until somebody
- * says that what it guards is right again.
+ * grantee, also at the last look before a sleep; a thread that died on its way with a wake-up in hand is made good for by
+ * the permit that every sleeper gets when a thread dies. A release with DIED still set poisons the lock: "free, DIED" can
+ * be taken by nobody until somebody says that what it guards is right again.
  *
  * After Fissile locks (Dice and Kogan, 2020), Go's sync.Mutex (starvation mode) and Malthusian locks (Dice, EuroSys
  * 2017). Uncontended: one compare-exchange to acquire, one to release. Fair: in the long run. Robust, abortable.
@@ -214,7 +214,7 @@ export class MutexCore implements LockCore {
     }
   }
 
-  /** Takes it if it is free or its owner is dead. */
+  /** Takes it if it is free or its owner is dead. What there is of WAITERS stays. */
   #take(me: Waiter, flags = 0): boolean {
     const words = this.#words;
     for (;;) {
@@ -240,6 +240,11 @@ export class MutexCore implements LockCore {
       const owner = state & ID_MASK;
       if (owner === me.id) return true;
       if (owner === 0 && (state & DIED) !== 0) return false;
+      // One that was granted the lock may have been dead before: its death woke those who slept then.
+      if (owner !== 0 && !me.alive(owner)) {
+        if (this.#take(me, WAITERS)) return true;
+        continue;
+      }
       const next = owner === 0 ? (state & IMPATIENT) | WAITERS | me.id : state | flags;
       if (next === state) return false;
       if (Atomics.compareExchange(words, STATE, state, next) === state) return owner === 0;
@@ -253,14 +258,11 @@ export class MutexCore implements LockCore {
       Atomics.load(words, LAST_DOMAIN) !== me.domain;
   }
 
-  /** Takes it if it stays free for a moment, in which those of its domain may take it, or its owner is dead. */
+  /** Takes it if it stays free for a moment, in which those of its domain may take it. */
   #takeIfLeft(me: Waiter): boolean {
     const words = this.#words;
     for (let round = 0; me.spin(round); round++) {
-      const owner = Atomics.load(words, STATE) & ID_MASK;
-      if (owner === 0) continue;
-      if (me.alive(owner)) return false;
-      break;
+      if ((Atomics.load(words, STATE) & ID_MASK) !== 0) return false;
     }
     return this.#take(me);
   }
@@ -284,7 +286,7 @@ export class MutexCore implements LockCore {
       // Each look takes the line from the owner, so there are fewer and fewer.
       if (round < look) continue;
       look += Math.min(1 + look, MAX_PAUSES);
-      got = (Atomics.load(words, STATE) & ID_MASK) === 0 && this.#take(me, WAITERS);
+      got = (Atomics.load(words, STATE) & ID_MASK) === 0 && this.#take(me);
     }
     Atomics.store(words, spinner, 0);
     return got;
@@ -299,11 +301,12 @@ export class MutexCore implements LockCore {
     const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT);
     // Looked at after the state is free: who spins here, or was woken, and leaves now looks at the state once more.
     const comes = this.#comes(me, (1 + me.domain) * LINE_WORDS) || this.#comes(me, WOKEN);
-    // With several domains WAITERS stays: nobody takes the lock without a look at whom to let go first.
-    if (this.#domains > 1 && (comes || this.#wakeOne(me))) return true;
+    // WAITERS stays for that one. Dropped here, it could be the one of a later release, which would wake nobody then. It
+    // also stays with several domains: nobody takes the lock without a look at whom to let go first.
+    if (comes || (this.#domains > 1 && this.#wakeOne(me))) return true;
     // Whoever has taken it meanwhile has taken WAITERS over.
     const bare = free & IMPATIENT;
-    if (Atomics.compareExchange(words, STATE, free, bare) !== free || comes) return true;
+    if (Atomics.compareExchange(words, STATE, free, bare) !== free) return true;
     if (this.#wakeOne(me) && this.#domains > 1) Atomics.or(words, STATE, WAITERS);
     return true;
   }

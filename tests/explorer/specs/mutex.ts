@@ -213,8 +213,8 @@ export const specs: readonly Spec[] = [lockSpec({
     },
     {
       name: "who comes to sleep takes a poisoned lock",
-      find: "      if (owner === 0 && (state & DIED) !== 0) return false;\n      const next",
-      replace: "      const next",
+      find: "      if (owner === 0 && (state & DIED) !== 0) return false;\n      // One that",
+      replace: "      // One that",
     },
     {
       name: "a grant to a thread that died meanwhile wakes nobody",
@@ -245,9 +245,23 @@ export const specs: readonly Spec[] = [lockSpec({
       replace: "if (this.#spin(me)) return true;",
     },
     {
-      name: "who spun forgets the others",
-      find: "this.#take(me, WAITERS);",
-      replace: "this.#take(me);",
+      name: "a release takes WAITERS from the one who comes",
+      find: "if (comes || (this.#domains > 1 && this.#wakeOne(me))) return true;",
+      replace: `if (this.#domains > 1 && (comes || this.#wakeOne(me))) return true;
+    if (comes) {
+      Atomics.compareExchange(words, STATE, free, free & IMPATIENT);
+      return true;
+    }`,
+    },
+    {
+      name: "who spun takes WAITERS away",
+      find: "let next = (state & (WAITERS | IMPATIENT)) | flags | me.id;",
+      replace: "let next = (state & IMPATIENT) | flags | me.id;",
+    },
+    {
+      name: "a last look that does not ask whether the owner lives",
+      find: "if (owner !== 0 && !me.alive(owner)) {",
+      replace: "if (owner < 0) {",
     },
     {
       name: "who gives up keeps the wake-up",
@@ -275,11 +289,6 @@ export const specs: readonly Spec[] = [lockSpec({
     {
       name: "a dead owner counts as alive",
       find: "if (owner === me.id || me.alive(owner)) return false;",
-      replace: "return false;",
-    },
-    {
-      name: "a dead owner elsewhere counts as alive",
-      find: "if (me.alive(owner)) return false;\n      break;",
       replace: "return false;",
     },
     {
