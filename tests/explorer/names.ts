@@ -22,6 +22,9 @@ export const ATOMICS: readonly string[] = [
   "xor",
 ];
 
+/** Functions of `lib/wait/loads.ts` that are atomic loads. */
+export const LOADS: readonly string[] = ["loadShared", "loadFollowing"];
+
 /** Methods of a thread's waiter and of the world that are steps. */
 export const HOST_CALLS: readonly string[] = [
   "pause",
@@ -88,13 +91,20 @@ export function referredName(expression: ts.Node): string | undefined {
   return ts.isPropertyAccessExpression(node) ? nameText(node.name) : undefined;
 }
 
-/** Which `Atomics` function a node calls. */
+/** Which `Atomics` function a node calls, or which of {@linkcode LOADS}. */
 export function atomicsCall(node: ts.Node): string | undefined {
-  if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) {
-    return undefined;
+  if (!ts.isCallExpression(node)) return undefined;
+  if (ts.isIdentifier(node.expression) && LOADS.includes(node.expression.text)) {
+    return node.expression.text;
   }
+  if (!ts.isPropertyAccessExpression(node.expression)) return undefined;
   const { expression, name } = node.expression;
   return ts.isIdentifier(expression) && expression.text === "Atomics" ? name.text : undefined;
+}
+
+/** Whether what {@linkcode atomicsCall} found is a step. */
+export function isAtomicStep(name: string): boolean {
+  return ATOMICS.includes(name) || LOADS.includes(name);
 }
 
 /** Whether a node reads or writes an element of an array, as far as one can see. */
@@ -115,7 +125,7 @@ export function isCallback(node: ts.Node): boolean {
 export function hasDirectStep(fn: FunctionNode): boolean {
   return contains(fn.body, (node) => {
     const atomic = atomicsCall(node);
-    return atomic !== undefined && ATOMICS.includes(atomic);
+    return atomic !== undefined && isAtomicStep(atomic);
   });
 }
 
@@ -168,7 +178,7 @@ class Finder {
     if (ts.isYieldExpression(node)) return true;
     if (isElement(node)) return this.plainSteps.has(node.getSourceFile());
     const atomic = atomicsCall(node);
-    if (atomic !== undefined) return ATOMICS.includes(atomic);
+    if (atomic !== undefined) return isAtomicStep(atomic);
     if (ts.isCallExpression(node)) return this.calls.has(referredName(node.expression) ?? "");
     if (ts.isNewExpression(node)) return this.classes.has(referredName(node.expression) ?? "");
     if (ts.isPropertyAccessExpression(node)) {

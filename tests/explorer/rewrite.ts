@@ -23,19 +23,19 @@
 
 import ts from "typescript";
 import {
-  ATOMICS,
   atomicsCall,
   bare,
   type FunctionNode,
   hasDirectStep,
   HOST_CALLS,
+  isAtomicStep,
   isCallback,
   isFunction,
   isGenerator,
   nameText,
   referredName,
 } from "./names.ts";
-import { KINDS } from "./ops.ts";
+import { KINDS, LOAD } from "./ops.ts";
 import { AccessRewriter, type PrivateKind, type Scope } from "./rewrite_accesses.ts";
 
 /** Rewrites one source. */
@@ -229,6 +229,7 @@ export class Rewriter extends AccessRewriter {
       // As a callee it must stay one: the object is its `this`.
       return `${this.copy(callee)}(${this.#list(node.arguments)})`;
     }
+    if (ts.isIdentifier(callee) && callee.text === "fence") return "$.fence()";
     const name = referredName(callee);
     if (name === undefined || !this.names.calls.has(name)) return undefined;
     if (!this.scope.generator) {
@@ -295,12 +296,13 @@ export class Rewriter extends AccessRewriter {
     if (name === "isLockFree") {
       return `globalThis.Atomics.isLockFree(${this.#list(node.arguments)})`;
     }
-    if (!ATOMICS.includes(name)) this.fail(node, "not a step that the explorer knows");
+    if (!isAtomicStep(name)) this.fail(node, "not a step that the explorer knows");
     if (!this.scope.generator) this.fail(node, `a step ${this.scope.what}`);
-    return `($.atomic(${this.siteOf(node)}, ${KINDS.indexOf(name)}, ${
-      this.#list(node.arguments)
-    })` +
-      " && (yield), $.take())";
+    const list = this.#list(node.arguments);
+    const step = name === "loadFollowing"
+      ? `$.following(${this.siteOf(node)}, ${list})`
+      : `$.atomic(${this.siteOf(node)}, ${Math.max(LOAD, KINDS.indexOf(name))}, ${list})`;
+    return `(${step} && (yield), $.take())`;
   }
 
   #new(node: ts.NewExpression): string | undefined {

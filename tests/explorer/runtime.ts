@@ -25,6 +25,7 @@ import {
   PAUSE,
   SPIN,
   UNPARK,
+  Violation,
   type Words,
   XOR,
 } from "./ops.ts";
@@ -60,6 +61,10 @@ export class Runtime extends Schedule {
   readonly #b: unknown[] = new Array(PLACES).fill(0);
   /** Whether it is a plain access. */
   readonly #isPlain = new Uint8Array(PLACES);
+  /** What each thread has loaded since its last atomic operation; undefined when something else came after that. */
+  readonly #followed: (Set<number> | undefined)[] = new Array(PLACES).fill(undefined);
+  /** Whether it is a load of that kind. */
+  readonly #isFollowing = new Uint8Array(PLACES);
   /** Bits of the threads that asked for the time since they last spun. */
   #timed = 0;
   /** What is done with the next step: RUN, GIVE_UP or WAKE. */
@@ -87,6 +92,7 @@ export class Runtime extends Schedule {
     this.restart();
     this.rescues = this.#timed = this.#pauses = 0;
     this.exploring = this.#stopped = this.#answered = false;
+    this.#followed.fill(undefined);
     this.current = -1;
     this.observer = observer;
     this.memory.observer = observer;
@@ -145,6 +151,31 @@ export class Runtime extends Schedule {
   /** An access is next. */
   atomic(site: number, kind: number, array: Words, index: number, a: unknown, b: unknown): boolean {
     return this.#arrive(site, kind, array, index, a, b);
+  }
+
+  /** A load that takes its order from the atomic operation before it is next (`lib/wait/loads.ts`). */
+  following(site: number, array: Words, index: number): boolean {
+    const thread = this.#stepping();
+    const followed = this.#followed[thread];
+    const word = this.memory.wordOf(array, index);
+    if (followed === undefined || followed.has(word)) {
+      const why = followed === undefined ? "follows no atomic operation" : "comes a second time";
+      throw new Violation(`${this.where(site)}: a load of ${this.memory.describe(word)} ${why}`);
+    }
+    followed.add(word);
+    const rests = this.atomic(site, LOAD, array, index, undefined, undefined);
+    this.#isFollowing[thread] = 1;
+    return rests;
+  }
+
+  /** An atomic operation on a word that no other thread has. */
+  fence(): void {
+    this.#followed[this.#stepping()] = new Set();
+  }
+
+  /** Whose code runs. */
+  #stepping(): number {
+    return this.current < -1 ? -2 - this.current : this.current < 0 ? NOBODY : this.current;
   }
 
   /** A plain access is next, in a source in which they are steps. */
@@ -217,7 +248,8 @@ export class Runtime extends Schedule {
       throw new Misuse(`${this.where(site)}: a step in a callback that cannot become a generator`);
     }
     const starting = this.current < -1;
-    const thread = starting ? -2 - this.current : this.current < 0 ? NOBODY : this.current;
+    const thread = this.#stepping();
+    this.#isFollowing[thread] = 0;
     this.kinds[thread] = kind;
     this.sitesNext[thread] = site;
     this.#array[thread] = array;
@@ -252,7 +284,9 @@ export class Runtime extends Schedule {
       const isPlain = this.#isPlain[thread] === 1;
       result = this.memory.access(thread, kind, array, index, a, b, isPlain);
       if (this.#doorways !== undefined && this.memory.wrote) this.#atDoorway(thread);
+      if (!isPlain && this.#isFollowing[thread] === 0) this.#followed[thread] = new Set();
     } else {
+      this.#followed[thread] = undefined;
       result = this.#other(thread, kind);
       this.observer?.other(thread, kind);
     }

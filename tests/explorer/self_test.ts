@@ -161,6 +161,33 @@ describe("the transform", () => {
     await assert.rejects(stepwise(text, ["lib/x.ts"]), /Cannot make steps of lib\/x.ts/);
   });
 
+  it("takes the loads of loads.ts for steps, and wants an order for those that follow", async () => {
+    const code = (body: string): string => `
+      import { fence, loadFollowing, loadShared } from "../../lib/wait/loads.ts";
+      export const setup = (world: any): any => {
+        const { words } = world;
+        const thread = () => { ${body} };
+        return { threads: [thread, () => Atomics.store(words, 1, 5)] };
+      };`;
+    const right = [
+      "Atomics.store(words, 2, 1); loadFollowing(words, 1); loadFollowing(words, 0);",
+      "loadShared(words, 1); loadFollowing(words, 0); fence(); loadFollowing(words, 0);",
+    ];
+    for (const body of right) assert.equal(await exploreText(code(body)), undefined, body);
+    const steps = "world.check(loadShared(words, 1) === loadShared(words, 1), 'another step')";
+    assert.match(await exploreText(code(steps)) ?? "", /another step/);
+    const wrong: [RegExp, string][] = [
+      [/a load of words\[1\] follows no atomic operation/, "loadFollowing(words, 1);"],
+      [/follows no atomic operation/, "fence(); world.pause(); loadFollowing(words, 1);"],
+      [/comes a second time/, "fence(); loadFollowing(words, 1); loadFollowing(words, 1);"],
+      [
+        /comes a second time/,
+        "loadShared(words, 1); loadFollowing(words, 0); loadFollowing(words, 0);",
+      ],
+    ];
+    for (const [why, body] of wrong) assert.match(await exploreText(code(body)) ?? "", why, body);
+  });
+
   it("wants a patch's text exactly once", () => {
     const patch = { file: "x", find: "a", replace: "$&" };
     assert.equal(applyMutants("bab", [patch]), "b$&b");

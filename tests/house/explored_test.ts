@@ -17,6 +17,8 @@ const UNEXPLORED: Readonly<Record<string, string>> = {
   "lib/sync/locks/shared_mutex.ts":
     "taking and giving back are the C helper's and the kernel's (robust futexes), which native/tests run",
   "lib/topology/current.ts": "reads words that the kernel writes, one at a time",
+  "lib/wait/loads.ts":
+    "for the explorer these are loads; tests/wait/loads_test.ts has litmus tests",
   "lib/wait/parking_lot.ts": "Atomics.wait and notify themselves: slots_core.ts is the algorithm",
   "lib/wait/thread_waiter.ts": "Atomics.pause only",
 };

@@ -1,4 +1,6 @@
+import { arch } from "node:process";
 import { native } from "../../lib/runtime/native.ts";
+import { onBun } from "./checkout.ts";
 
 /** What a body made others do. */
 export interface Counted {
@@ -6,6 +8,27 @@ export interface Counted {
   readonly atomics: Record<string, number>;
   /** Calls of the C helper, by function. */
   readonly helper: Record<string, number>;
+}
+
+/**
+ * What loads of `lib/wait/loads.ts` come to on this runtime and processor.
+ *
+ * @param loads How many of `loadShared` and of `loadFollowing`.
+ * @param others Other atomics, by method.
+ * @returns All atomics, by method.
+ */
+export function withLoads(
+  { shared = 0, following = 0 }: { readonly shared?: number; readonly following?: number },
+  others: Readonly<Record<string, number>> = {},
+): Record<string, number> {
+  const onX64 = arch === "x64";
+  const all = { load: onX64 ? 0 : following, store: 0 };
+  all[onX64 && onBun ? "store" : "load"] += shared;
+  const sums = { ...others };
+  for (const [name, count] of Object.entries(all)) {
+    if (count > 0) sums[name] = (sums[name] ?? 0) + count;
+  }
+  return sums;
 }
 
 /** Runs a body and counts its atomics and its calls of the C helper. */

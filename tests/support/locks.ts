@@ -26,6 +26,7 @@ import { MutexCore } from "../../lib/sync/locks/mutex_core.ts";
 import { TicketCore } from "../../lib/sync/locks/ticket_core.ts";
 import { RwCore } from "../../lib/sync/readers/rw_core.ts";
 import { RwSpinCore } from "../../lib/sync/readers/rw_spin_core.ts";
+import { withLoads } from "./counting.ts";
 import { sharedWords } from "./words.ts";
 
 /** What all locks can do, those between processes included. */
@@ -178,7 +179,10 @@ export const LOCKS: readonly LockRow[] = [
     overtaken: Infinity,
     // A load for each thread that has ever read.
     atomics: { compareExchange: 2, load: 1 },
-    shared: { atomics: { store: 1, load: 1, compareExchange: 1 }, findsDeadReaders: true },
+    shared: {
+      atomics: withLoads({ following: 1 }, { store: 1, compareExchange: 1 }),
+      findsDeadReaders: true,
+    },
   },
   {
     name: "RwSpinLock",

@@ -16,7 +16,7 @@ import type { Shape } from "../../lib/shared/shape.ts";
 import { claimWaiter } from "../../lib/wait/thread_waiter.ts";
 import { LINE_WORDS } from "../../lib/wait/waiter.ts";
 import { Arena, Barrier, Latch, type NumaError, Once } from "../../mod.ts";
-import { counting } from "../support/counting.ts";
+import { counting, withLoads } from "../support/counting.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { noPolicies } from "../support/policies.ts";
 import { FakeProcess, FakeWait, type FakeWaiter } from "../support/waiters.ts";
@@ -238,7 +238,7 @@ describe("LatchCore", () => {
     assert.deepEqual(waits.map(({ result }) => result), [true, true, false]);
     assert.equal(quitter.wakes, 0);
     assert.equal(core.countDown(opener, 1), 0);
-    assert.deepEqual(counting(() => core.begin(first)).atomics, { load: 1 });
+    assert.deepEqual(counting(() => core.begin(first)).atomics, withLoads({ shared: 1 }));
   });
 });
 
@@ -263,7 +263,7 @@ describe("OnceCore", () => {
     assert.equal(core.end(third, true), true);
     waits[2]?.run();
     assert.equal(waits[2]?.result, ONCE_DONE);
-    assert.deepEqual(counting(() => core.begin(first)).atomics, { load: 1 });
+    assert.deepEqual(counting(() => core.begin(first)).atomics, withLoads({ shared: 1 }));
   });
 });
 

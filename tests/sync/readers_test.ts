@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { launch, type Lock, RwLock, RwSpinLock, SeqLock, type Thread } from "../../mod.ts";
 import { sibling } from "../support/checkout.ts";
-import { counting } from "../support/counting.ts";
+import { counting, withLoads } from "../support/counting.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { type Atomics, type LockClass, READ, SHARED, type Sides } from "../support/locks.ts";
 import { sharedWords } from "../support/words.ts";
@@ -26,7 +26,7 @@ describe("readers and their like, in threads", () => {
     const out = new Int32Array(4);
     const bodies: (readonly [() => void, Atomics])[] = [
       ...sides.map(([lock, atomics]) => [() => lock.acquire().release(), atomics] as const),
-      [() => record.read(out), { load: 6 }],
+      [() => record.read(out), withLoads({ shared: 2, following: 4 })],
       [() => record.write(out), { compareExchange: 2, load: 1, store: 5 }],
     ];
     for (const [body, atomics] of bodies) {

@@ -33,6 +33,7 @@
  *
  * @module
  */
+import { loadFollowing, loadShared } from "../../wait/loads.ts";
 import { raise } from "../../wait/slot_words.ts";
 import { LINE_BYTES, LINE_WORDS } from "../../wait/waiter.ts";
 
@@ -161,24 +162,25 @@ export class Reader {
    */
   enter(atLeast: number): number {
     const { words } = this;
-    for (;;) {
-      const version = Atomics.load(words, VERSION);
-      if (((atLeast - version) | 0) > 0) {
-        // Seen elsewhere, so it is complete everywhere, here too: only this copy's word is late.
-        Atomics.compareExchange(words, VERSION, version, atLeast);
-        continue;
-      }
+    for (let version = atLeast;;) {
       const side = version & 1;
       const held = this.#held | (1 << side);
       // A side this thread holds already cannot have been written since.
-      if (held !== this.#held) {
-        Atomics.store(words, this.#line, held);
-        // Published in between: the next announcement replaces this one, because that version's side is not held either.
-        if (Atomics.load(words, VERSION) !== version) continue;
+      const isHeld = held === this.#held;
+      if (!isHeld) Atomics.store(words, this.#line, held);
+      const newest = isHeld ? loadShared(words, VERSION) : loadFollowing(words, VERSION);
+      if (newest === version) {
         this.#held = held;
+        (this.#depth[side] as number)++;
+        return version;
       }
-      (this.#depth[side] as number)++;
-      return version;
+      if (((newest - version) | 0) > 0) {
+        // The next announcement replaces this one, because that version's side is not held either.
+        version = newest;
+      } else {
+        // Seen elsewhere, so it is complete everywhere, here too: only this copy's word is late.
+        Atomics.compareExchange(words, VERSION, newest, version);
+      }
     }
   }
 

@@ -224,7 +224,7 @@ export class Replicated implements Shareable {
    * Calls a function with the newest version on the nearest node. The version stays as it is until the function
    * returns; inside, reads may nest (and see a newer version) and updates may be made.
    *
-   * Cost: three atomic operations on this node's memory, and asking which node that is. Nothing is allocated.
+   * Cost: two atomic operations and a load on this node's memory, and asking which node that is. Nothing is allocated.
    *
    * @param fn A function of the bytes, which it must neither change nor keep, and of the version's number.
    * @returns What it returned.

@@ -40,6 +40,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { loadShared } from "../../wait/loads.ts";
 import { raise } from "../../wait/slot_words.ts";
 import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
@@ -293,7 +294,7 @@ export class BarrierCore {
 
   /** How a phase has ended. */
   #answer(phase: number): number {
-    const now = Atomics.load(this.#words, PHASE);
+    const now = loadShared(this.#words, PHASE);
     if (now === phase) return BARRIER_WAITING;
     return (now & ~REASON) === phase ? now & REASON : BARRIER_PASSED;
   }

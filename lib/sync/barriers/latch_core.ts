@@ -21,6 +21,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { loadShared } from "../../wait/loads.ts";
 import { raise, slotWords, wakeSleepers } from "../../wait/slot_words.ts";
 import { FOREVER, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
@@ -72,7 +73,7 @@ export class LatchCore {
    * @returns 0 when it is open.
    */
   left(): number {
-    return Atomics.load(this.#words, STATE) & LEFT;
+    return loadShared(this.#words, STATE) & LEFT;
   }
 
   /**

@@ -20,6 +20,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { loadShared } from "../../wait/loads.ts";
 import { raise, slotWords, wakeSleepers } from "../../wait/slot_words.ts";
 import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
@@ -145,7 +146,7 @@ export class OnceCore {
   #look(me: Waiter, mark: number): number {
     const words = this.#words;
     for (;;) {
-      const state = Atomics.load(words, STATE);
+      const state = loadShared(words, STATE);
       if ((state & DONE) !== 0) return ONCE_DONE;
       const runner = state & ID_MASK;
       const free = runner === 0 || !me.alive(runner);

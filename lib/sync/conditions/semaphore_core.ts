@@ -29,6 +29,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { loadShared } from "../../wait/loads.ts";
 import { raise } from "../../wait/slot_words.ts";
 import { FOREVER, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
@@ -136,7 +137,7 @@ export class SemaphoreCore {
   begin(me: Waiter, n: number): boolean {
     if (this.tryAcquire(me, n)) return true;
     for (let round = 0; me.spin(round); round++) {
-      const state = Atomics.load(this.#words, STATE);
+      const state = loadShared(this.#words, STATE);
       if ((state & CLOSED) === 0 && (state >> PERMIT_SHIFT) >= n && this.tryAcquire(me, n)) {
         return true;
       }

@@ -18,8 +18,8 @@
  *
  * Why a value is never torn. At any moment low and high decode to a value that the shard had: |distance| < FAR when no add
  * is under way, and what is under way adds less than 2^30 to that (one shard a thread), or 2^28 (one a domain, where an
- * anchor that another thread moves late may be off by 2^30 more: 3/4 + 1 + 1/4 of 2^30). A reader takes high, low, high
- * and repeats when high has changed. The same high with another anchor in between needs 256 anchors that end where they
+ * anchor that another thread moves late may be off by 2^30 more: 3/4 + 1 + 1/4 of 2^30). A reader takes high, low, high,
+ * each of all shards, and repeats it for a shard whose high has changed. The same high with another anchor in between needs 256 anchors that end where they
  * began, 2^37 added and taken away, while a reader is between two instructions.
  *
  * Shards of threads have one writer. It reads its own high with a plain load: nobody else writes it, and a slot goes to
@@ -36,6 +36,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { fence, loadFollowing, loadShared } from "../../wait/loads.ts";
 import { raise } from "../../wait/slot_words.ts";
 import { LINE_WORDS, type Waiter } from "../../wait/waiter.ts";
 
@@ -53,6 +54,11 @@ const FAR = 3 * 2 ** 28;
 /** What has a shard of its own: each thread, or each L3 domain. */
 export type PartitionedCounterShards = "thread" | "domain";
 
+function decode(high: number, low: number): number {
+  const anchor = (high << (32 - ANCHOR_BITS)) >> (32 - ANCHOR_BITS);
+  return anchor * ANCHOR_UNIT + ((low - (high << ANCHOR_SHIFT)) | 0);
+}
+
 /** The algorithm of `PartitionedCounter`. */
 export class CounterCore {
   readonly #words: Int32Array;
@@ -60,6 +66,9 @@ export class CounterCore {
   /** Where this thread added last: a view, as its words then have constant indices, which run time checks once. */
   #shard = -1;
   #line: Int32Array;
+  /** What a look at all shards found. */
+  #highs = new Int32Array();
+  #lows = new Int32Array();
 
   /**
    * @param words Its memory: zero at first.
@@ -105,7 +114,7 @@ export class CounterCore {
     if (shard !== this.#shard) this.#use(shard);
     const line = this.#line;
     const low = (Atomics.add(line, LOW, n) + n) | 0;
-    const high = this.#shared ? Atomics.load(line, HIGH) : line[HIGH] as number;
+    const high = this.#shared ? loadFollowing(line, HIGH) : line[HIGH] as number;
     const distance = (low - (high << ANCHOR_SHIFT)) | 0;
     if (distance >= FAR || distance < -FAR) this.#moveAnchor();
   }
@@ -116,22 +125,38 @@ export class CounterCore {
    * @returns Exact up to 2^53. It holds all adds that happened before, and some of those under way.
    */
   value(): number {
-    const used = Atomics.load(this.#words, USED);
+    const words = this.#words;
+    const used = loadShared(words, USED);
+    if (used > this.#highs.length) {
+      this.#highs = new Int32Array(used);
+      this.#lows = new Int32Array(used);
+    }
+    const highs = this.#highs;
+    const lows = this.#lows;
+    for (let shard = 0; shard < used; shard++) {
+      highs[shard] = loadFollowing(words, (1 + shard) * LINE_WORDS + HIGH);
+    }
+    fence();
+    for (let shard = 0; shard < used; shard++) {
+      lows[shard] = loadFollowing(words, (1 + shard) * LINE_WORDS + LOW);
+    }
+    fence();
     let sum = 0;
-    for (let shard = 0; shard < used; shard++) sum += this.#read((1 + shard) * LINE_WORDS);
+    for (let shard = 0; shard < used; shard++) {
+      const at = (1 + shard) * LINE_WORDS;
+      const high = loadFollowing(words, at + HIGH);
+      sum += high === highs[shard] ? decode(high, lows[shard] as number) : this.#read(at);
+    }
     return sum;
   }
 
+  /** A shard's value, when its anchor has just moved. */
   #read(at: number): number {
     const words = this.#words;
-    let high = Atomics.load(words, at + HIGH);
-    for (;;) {
+    for (let high = Atomics.load(words, at + HIGH);;) {
       const low = Atomics.load(words, at + LOW);
       const again = Atomics.load(words, at + HIGH);
-      if (again === high) {
-        const anchor = (high << (32 - ANCHOR_BITS)) >> (32 - ANCHOR_BITS);
-        return anchor * ANCHOR_UNIT + ((low - (high << ANCHOR_SHIFT)) | 0);
-      }
+      if (again === high) return decode(high, low);
       high = again;
     }
   }

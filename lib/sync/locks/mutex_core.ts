@@ -48,6 +48,7 @@
  */
 import type { LockCore } from "./lock_core.ts";
 import type { Shape } from "../../shared/shape.ts";
+import { loadShared } from "../../wait/loads.ts";
 import { raise } from "../../wait/slot_words.ts";
 import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
@@ -262,7 +263,7 @@ export class MutexCore implements LockCore {
   #takeIfLeft(me: Waiter): boolean {
     const words = this.#words;
     for (let round = 0; me.spin(round); round++) {
-      if ((Atomics.load(words, STATE) & ID_MASK) !== 0) return false;
+      if ((loadShared(words, STATE) & ID_MASK) !== 0) return false;
     }
     return this.#take(me);
   }
@@ -286,7 +287,7 @@ export class MutexCore implements LockCore {
       // Each look takes the line from the owner, so there are fewer and fewer.
       if (round < look) continue;
       look += Math.min(1 + look, MAX_PAUSES);
-      got = (Atomics.load(words, STATE) & ID_MASK) === 0 && this.#take(me);
+      got = (loadShared(words, STATE) & ID_MASK) === 0 && this.#take(me);
     }
     Atomics.store(words, spinner, 0);
     return got;

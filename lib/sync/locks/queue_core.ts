@@ -52,6 +52,7 @@
  */
 import type { LockCore } from "./lock_core.ts";
 import type { Shape } from "../../shared/shape.ts";
+import { loadShared } from "../../wait/loads.ts";
 import { ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
 /** A sleeper looks for dead threads this often, in milliseconds. */
@@ -127,7 +128,7 @@ export function link(words: Int32Array, me: Waiter, before: number): boolean {
 
 /** Notices that the lock was granted to the node. */
 function accept(words: Int32Array, me: Waiter, node: number): boolean {
-  if (Atomics.load(words, node + STATE) !== (me.id | GRANTED)) return false;
+  if (loadShared(words, node + STATE) !== (me.id | GRANTED)) return false;
   words[node + STATE] = me.id | HELD;
   return true;
 }

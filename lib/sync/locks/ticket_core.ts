@@ -57,6 +57,7 @@
 import type { LockCore } from "./lock_core.ts";
 import { findDead, LOOK_MS } from "./queue_core.ts";
 import type { Shape } from "../../shared/shape.ts";
+import { loadShared } from "../../wait/loads.ts";
 import { ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
 const PAIR = 0;
@@ -142,7 +143,7 @@ export class TicketCore implements LockCore {
     const ticket = words[line + TICKET] as number;
     let round = 0;
     for (;;) {
-      const distance = (ticket - Atomics.load(words, PAIR)) & TICKET_MASK;
+      const distance = (ticket - loadShared(words, PAIR)) & TICKET_MASK;
       if (distance === 0 && this.#accept(me, line, ticket)) return true;
       for (let pauses = 0; pauses < distance || pauses < 1; pauses++) {
         if (!me.spin(round++)) return false;

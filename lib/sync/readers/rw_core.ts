@@ -11,7 +11,8 @@
  * ```
  *
  * To read is to store one's entry and to find no owner; to write is to become the owner and to find no reader. Each
- * does the first before the second, so that never both miss the other. Readers share no line but the owner's, which
+ * does the first before the second, so that never both miss the other. (The reader's store is atomic, so its look at the
+ * owner can be a `loadFollowing`.) Readers share no line but the owner's, which
  * they only look at: they cost the same on every node, however many there are. The price is the writer's, who looks
  * at a line for every slot below `top`. Entries instead of counters also tell who reads, so that a dead reader is no
  * obstacle and a stranger cannot end another's read.
@@ -36,7 +37,8 @@
  *
  * BRAVO's readers' table (Dice and Kogan, ATC 2019) with dense slots instead of hashes, for threads are numbered
  * here; writers and readers take turns as in Calciu et al. (PPoPP 2013) and in Brandenburg and Anderson's phase-fair
- * locks (2010). Uncontended: three atomics for a read and its end; for a write, two and one for each slot in use.
+ * locks (2010). Uncontended: two atomics and a load for a read and its end; for a write, two and a load for each slot
+ * in use.
  * Robust, abortable, not reentrant. Use it when reads are many, or long; with more than one write in ten or so
  * `Mutex` is better, for small records `SeqLock`, where memory counts `RwSpinLock`.
  *
@@ -44,6 +46,7 @@
  */
 import type { LockCore } from "../locks/lock_core.ts";
 import type { Shape } from "../../shared/shape.ts";
+import { loadFollowing, loadShared } from "../../wait/loads.ts";
 import { raise } from "../../wait/slot_words.ts";
 import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
@@ -125,7 +128,7 @@ export class RwReadSide extends Side implements LockCore {
     const { words } = this;
     const entry = this.entryOf(me);
     Atomics.store(words, entry, me.id);
-    if ((Atomics.load(words, OWNER) & CLOSED) === 0) return true;
+    if ((loadFollowing(words, OWNER) & CLOSED) === 0) return true;
     if ((Atomics.exchange(words, entry, 0) & WAKE) !== 0) this.wakeOwner(me);
     return false;
   }
@@ -133,7 +136,7 @@ export class RwReadSide extends Side implements LockCore {
   begin(me: Waiter): boolean {
     if (this.tryAcquire(me)) return true;
     for (let round = 0; me.spin(round); round++) {
-      if ((Atomics.load(this.words, OWNER) & CLOSED) === 0 && this.tryAcquire(me)) return true;
+      if ((loadShared(this.words, OWNER) & CLOSED) === 0 && this.tryAcquire(me)) return true;
     }
     return false;
   }
@@ -229,7 +232,7 @@ export class RwWriteSide extends Side implements LockCore {
     const { words } = this;
     let round = 0;
     if (Atomics.compareExchange(words, OWNER, 0, me.id) !== 0) {
-      while ((Atomics.load(words, OWNER) & ID_MASK) !== 0 || !this.#own(me, false)) {
+      while ((loadShared(words, OWNER) & ID_MASK) !== 0 || !this.#own(me, false)) {
         if (!me.spin(round++)) return false;
       }
     }
@@ -237,7 +240,7 @@ export class RwWriteSide extends Side implements LockCore {
     for (let slot = 0; slot < top; slot++) {
       const entry = ENTRIES + slot * LINE_WORDS;
       for (;;) {
-        const found = Atomics.load(words, entry);
+        const found = loadShared(words, entry);
         if (found === 0 || (found & WAIT) !== 0) break;
         if (me.spin(round++)) continue;
         Atomics.or(words, OWNER, DRAINING);

@@ -98,8 +98,8 @@ class RwWrite extends RwSide {
  * writes, the next writer gets the lock, and its guard says so (`ownerDied`); reading is an error (`EOWNERDEAD`) until
  * a writer has called `markConsistent`.
  *
- * Properties: fair between readers and writers, NUMA-aware, robust, abortable, not recursive; when uncontended, 3
- * atomic operations to read, and 2 plus one for each thread to write.
+ * Properties: fair between readers and writers, NUMA-aware, robust, abortable, not recursive; when uncontended, 2
+ * atomic operations and a load to read, and 2 plus a load for each thread to write.
  *
  * @example
  * ```ts

@@ -34,6 +34,7 @@
  */
 import type { LockCore } from "../locks/lock_core.ts";
 import type { Shape } from "../../shared/shape.ts";
+import { loadShared } from "../../wait/loads.ts";
 import { ID_MASK, type Wait, type Waiter } from "../../wait/waiter.ts";
 
 const STATE = 0;
@@ -107,7 +108,7 @@ export class RwSpinReadSide extends Side implements LockCore {
   begin(me: Waiter): boolean {
     if (this.tryAcquire(me)) return true;
     for (let round = 0; me.spin(round); round++) {
-      const state = Atomics.load(this.words, STATE);
+      const state = loadShared(this.words, STATE);
       if (state >= 0 && state < MAX_READERS && this.tryAcquire(me)) return true;
     }
     return false;
@@ -253,7 +254,7 @@ export class RwSpinWriteSide extends Side implements LockCore {
   #takeOrMark(me: Waiter): boolean {
     const words = this.words;
     for (;;) {
-      const state = Atomics.load(words, STATE);
+      const state = loadShared(words, STATE);
       if ((state & ~(WAITING | DIED)) === 0) {
         if (this.tryAcquire(me)) return true;
         continue;

@@ -15,8 +15,9 @@
  * nothing to repair and nothing is ever poisoned. (With one copy and an odd version for "being written" readers spin
  * while the writer sleeps, and a killed one leaves half a record behind.)
  *
- * The words are read with `Atomics`. A plain load may be moved behind the second look at the version: by the memory
- * model, by compilers, and by arm64 processors.
+ * A plain load of a word may be moved behind the second look at the version: by the memory model, by compilers, and by
+ * arm64 processors. So the words are read with `Atomics`, or where that takes their lines from other readers (`loads.ts`)
+ * between two looks at the version that no load is moved over. The words' places depend on what the first of them found.
  *
  * Writers exclude each other with `writer`. They hold it for some hundred nanoseconds, so who finds it taken naps for
  * a millisecond after spinning, and nobody is ever woken. A read that failed {@linkcode READ_TRIES} times should take
@@ -33,6 +34,7 @@
  */
 import type { LockCore } from "../locks/lock_core.ts";
 import type { Shape } from "../../shared/shape.ts";
+import { loadFollowing, loadShared } from "../../wait/loads.ts";
 import { ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
 /** The most 32-bit words of a record. */
@@ -83,11 +85,11 @@ export class SeqCore implements LockCore {
   read(out: Int32Array): boolean {
     const words = this.#words;
     const size = this.size;
-    let version = Atomics.load(words, VERSION);
+    let version = loadShared(words, VERSION);
     for (let round = 0; round < READ_TRIES; round++) {
       const copy = COPIES + (version & 1) * size;
-      for (let word = 0; word < size; word++) out[word] = Atomics.load(words, copy + word);
-      const after = Atomics.load(words, VERSION);
+      for (let word = 0; word < size; word++) out[word] = loadFollowing(words, copy + word);
+      const after = loadShared(words, VERSION);
       if (after === version) return true;
       version = after;
     }
@@ -125,7 +127,7 @@ export class SeqCore implements LockCore {
   begin(me: Waiter): boolean {
     if (this.tryAcquire(me)) return true;
     for (let round = 0; me.spin(round); round++) {
-      if (Atomics.load(this.#words, WRITER) === 0 && this.tryAcquire(me)) return true;
+      if (loadShared(this.#words, WRITER) === 0 && this.tryAcquire(me)) return true;
     }
     return false;
   }

@@ -144,8 +144,28 @@ export const specs: readonly Spec[] = [{
     {
       file: FILE,
       name: "does not look at high again",
-      find: "if (again === high) {",
-      replace: "if (again === again) {",
+      find: "if (again === high) return",
+      replace: "if (again === again) return",
+    },
+    {
+      file: FILE,
+      name: "does not look at high of all shards again",
+      find: "sum += high === highs[shard] ? decode(high, lows[shard] as number) : this.#read(at);",
+      replace: "sum += decode(high, lows[shard] as number);",
+    },
+    {
+      file: FILE,
+      name: "looks at high again without order",
+      find: `    fence();
+    for (let shard = 0; shard < used; shard++) {
+      lows[shard] = loadFollowing(words, (1 + shard) * LINE_WORDS + LOW);
+    }
+    fence();
+`,
+      replace: `    for (let shard = 0; shard < used; shard++) {
+      lows[shard] = loadFollowing(words, (1 + shard) * LINE_WORDS + LOW);
+    }
+`,
     },
     {
       file: FILE,

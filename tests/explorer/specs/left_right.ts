@@ -102,9 +102,20 @@ function describe(word: number): string {
 
 const mutants: readonly Omit<Mutant, "file">[] = [
   {
-    name: "a reader does not look again after its announcement",
-    find: "if (Atomics.load(words, VERSION) !== version) continue;",
-    replace: "",
+    name: "a reader does not look after its announcement",
+    find: "if (!isHeld) Atomics.store(words, this.#line, held);\n",
+    replace: `if (!isHeld && Atomics.load(words, VERSION) === version) {
+        Atomics.store(words, this.#line, held);
+        this.#held = held;
+        (this.#depth[side] as number)++;
+        return version;
+      }
+`,
+  },
+  {
+    name: "an inner read looks without order",
+    find: "isHeld ? loadShared(words, VERSION) : loadFollowing(words, VERSION);",
+    replace: "loadFollowing(words, VERSION);",
   },
   {
     name: "a reader announces the other side",
@@ -113,8 +124,8 @@ const mutants: readonly Omit<Mutant, "file">[] = [
   },
   {
     name: "a reader goes back to an older version",
-    find: "if (((atLeast - version) | 0) > 0) {",
-    replace: "if (atLeast < 0) {",
+    find: "if (((newest - version) | 0) > 0) {",
+    replace: "if (newest !== version) {",
   },
   {
     name: "an inner read ends the outer one, too",

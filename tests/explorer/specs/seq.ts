@@ -124,6 +124,12 @@ export const specs: readonly Spec[] = [
         replace: "if (after !== version - 1) return true;",
       },
       {
+        name: "the second look at the version may be the first",
+        file: "lib/sync/readers/seq_core.ts",
+        find: "const after = loadShared(words, VERSION);",
+        replace: "const after = loadFollowing(words, VERSION);",
+      },
+      {
         name: "the current copy is overwritten",
         file: "lib/sync/readers/seq_core.ts",
         find: "const copy = COPIES + (next & 1) * size;",

@@ -1,0 +1,67 @@
+/**
+ * Loads of shared words, where `Atomics.load` costs more than it has to.
+ *
+ * On JavaScriptCore `Atomics.load` is a locked instruction, which takes the line from all others: two threads that only look
+ * at a word slow each other down as if both wrote it (5 ns become 23 to 66). On V8 it is a call (6 ns). On x64 a plain load
+ * does the same for less, where these hold:
+ *
+ * - **The processor keeps the order** (Intel SDM, volume 3A, 9.2): loads are not moved over loads, nor stores over older
+ *   loads or stores. Only a load may come before an older store, and not over a locked instruction, which all writes of
+ *   `Atomics` are. A load of an aligned word is never torn.
+ * - **The compiler keeps the order** of a plain load of a typed array and an atomic operation, whatever their words are, and
+ *   takes the result of no load from before the operation for one after it. Between two atomic operations it may do either.
+ *   So here there is at most one plain load of a word after each atomic operation of the thread; and where the order of two
+ *   plain loads matters, the place of the second depends on what the first one found, or {@linkcode fence} is between.
+ *
+ * On arm64 the first does not hold: without LSE an atomic operation is a loop of `ldaxr` and `stlxr`, and what follows can
+ * be loaded before the store. So `Atomics.load` stays there.
+ *
+ * The litmus tests are in `tests/wait/loads_test.ts`. The explorer takes each of these for an atomic load, and refuses a
+ * {@linkcode loadFollowing} that follows something else, or comes to a word a second time.
+ *
+ * @module
+ */
+import { builtin } from "../runtime/builtin.ts";
+
+/** Whether plain loads do. */
+const isPlain: boolean = /* @__PURE__ */ isX64();
+/** Whether `Atomics.load` takes the line. */
+const isLocked: boolean = isPlain && "Bun" in globalThis;
+
+function isX64(): boolean {
+  return globalThis.process !== undefined && builtin("node:process").arch === "x64";
+}
+
+/** A word of this thread's own: no other one waits for its line. */
+const own: Int32Array = /* @__PURE__ */ new Int32Array(32);
+
+/** An atomic operation that nobody sees, for {@linkcode loadFollowing} to follow. */
+export function fence(): void {
+  if (isPlain) Atomics.store(own, 0, 0);
+}
+
+/**
+ * Loads a word that other threads look at, too, without taking its line.
+ *
+ * @param words Shared memory.
+ * @param index The word.
+ * @returns What `Atomics.load` returns.
+ */
+export function loadShared(words: Int32Array, index: number): number {
+  if (!isLocked) return Atomics.load(words, index);
+  fence();
+  return loadFollowing(words, index);
+}
+
+/**
+ * Loads a word right after an atomic operation of this thread, {@linkcode fence} or {@linkcode loadShared}, or after loads
+ * of this kind of other words that followed one.
+ *
+ * @param words Shared memory.
+ * @param index The word.
+ * @returns What `Atomics.load` returns.
+ */
+export function loadFollowing(words: Int32Array, index: number): number {
+  // Where there is no such word, Atomics says so.
+  return (isPlain ? words[index] : undefined) ?? Atomics.load(words, index);
+}

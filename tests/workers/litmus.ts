@@ -1,0 +1,102 @@
+// What tests/wait/loads_test.ts runs in two threads at once.
+import { worker } from "../../mod.ts";
+import { SeqCore } from "../../lib/sync/readers/seq_core.ts";
+import { loadFollowing, loadShared } from "../../lib/wait/loads.ts";
+
+/** Which side of a test a thread is, and the words of both. */
+export interface LitmusTask {
+  readonly litmus: "store, load" | "plain store, plain load" | "record" | "polled";
+  readonly side: 0 | 1;
+  readonly words: Int32Array;
+}
+
+/** Rounds of a test, each with words of its own. */
+export const ROUNDS = 20_000;
+const LINE = 16;
+/** Where each side counts its rounds, stores, and writes down what it found. */
+const AT = {
+  rounds: (side: number): number => side * LINE,
+  stores: (side: number): number => (2 + side * ROUNDS) * LINE,
+  found: (side: number): number => (2 + 2 * ROUNDS) * LINE + side * ROUNDS,
+};
+export const LITMUS_WORDS: number = (2 + 2 * ROUNDS) * LINE + 2 * ROUNDS;
+/** A thread that runs alone waits no longer for the other one. */
+const MAX_LOOKS = 300;
+
+/** How often neither side found what the other one had stored before its load. */
+export function countReordered(words: Int32Array): number {
+  let count = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    if (words[AT.found(0) + round] === 0 && words[AT.found(1) + round] === 0) count++;
+  }
+  return count;
+}
+
+/** So that both do a round at the same time, where both have a CPU. */
+function meet(words: Int32Array, side: number, round: number): void {
+  Atomics.store(words, AT.rounds(side), round);
+  for (let look = 0; look < MAX_LOOKS; look++) {
+    if (Atomics.load(words, AT.rounds(1 - side)) >= round) return;
+  }
+}
+
+function storeThenLoad(words: Int32Array, side: number): void {
+  for (let round = 0; round < ROUNDS; round++) {
+    meet(words, side, round + 1);
+    Atomics.store(words, AT.stores(side) + round * LINE, 1);
+    words[AT.found(side) + round] = loadFollowing(words, AT.stores(1 - side) + round * LINE);
+  }
+}
+
+/** The same without order: here it has to happen that neither side finds the other's. */
+function plainStoreThenLoad(words: Int32Array, side: number): void {
+  for (let round = 0; round < ROUNDS; round++) {
+    meet(words, side, round + 1);
+    words[AT.stores(side) + round * LINE] = 1;
+    words[AT.found(side) + round] = words[AT.stores(1 - side) + round * LINE] as number;
+  }
+}
+
+const RECORD_WORDS = 16;
+
+/** One writes records of one number, the other reads them. Returns how many were torn, or older than one before. */
+function readRecords(words: Int32Array, side: number): number {
+  const core = new SeqCore(words.subarray(4 * LINE), { threads: 2, domains: 1 }, RECORD_WORDS);
+  const record = new Int32Array(RECORD_WORDS);
+  let wrong = 0;
+  let newest = 0;
+  for (let round = 1; round <= 10 * ROUNDS; round++) {
+    if (side === 0) {
+      core.write(record.fill(round));
+    } else if (core.read(record)) {
+      const [first = 0] = record;
+      if (first < newest || record.some((word) => word !== first)) wrong++;
+      newest = first;
+    }
+  }
+  return wrong;
+}
+
+/** Waits in a loop that does nothing else, which a compiler might take for one that never ends. */
+function poll(words: Int32Array, side: number): number {
+  let looks = 0;
+  for (let round = 1; round <= 100; round++) {
+    if (side === 0) Atomics.store(words, LINE, round);
+    while (loadShared(words, side === 0 ? 0 : LINE) < round) looks++;
+    if (side === 1) Atomics.store(words, 0, round);
+  }
+  return looks;
+}
+
+export default worker(({ litmus, side, words }: LitmusTask) => {
+  switch (litmus) {
+    case "store, load":
+      return storeThenLoad(words, side);
+    case "plain store, plain load":
+      return plainStoreThenLoad(words, side);
+    case "record":
+      return readRecords(words, side);
+    case "polled":
+      return poll(words, side);
+  }
+});
