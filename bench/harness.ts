@@ -17,7 +17,7 @@ export interface Subject {
   readonly batch?: () => void;
   /** How often `batch` does it. */
   readonly operations?: number;
-  /** Times itself: nanoseconds an operation, measured where the work is (in C, in other threads); NaN when not valid. */
+  /** Measures itself: nanoseconds an operation, or the unit of its comparison, measured where the work is (in C, in other threads); NaN when not valid. */
   readonly self?: () => number | Promise<number>;
   /** How often `self` is asked a round. Default: 10; fewer for what takes long. */
   readonly repeats?: number;
@@ -26,6 +26,8 @@ export interface Subject {
 /** A comparison: the first subject is ours, the others are what a user would write instead. */
 export interface Comparison {
   readonly name: string;
+  /** What its subjects are measured in. Default: nanoseconds an operation. */
+  readonly unit?: Row["unit"];
   readonly subjects: readonly Subject[];
 }
 
@@ -34,8 +36,8 @@ export interface Row extends Cost {
   readonly suite: string;
   readonly name: string;
   readonly subject: string;
-  /** Nanoseconds an operation; or a share from 0 to 1. */
-  readonly unit: "ns" | "ms" | "share";
+  /** Nanoseconds an operation, milliseconds, or a share from 0 to 1. */
+  readonly unit: "ns" | "ms" | "MiB" | "share";
   readonly raw: readonly number[];
   /** False when the thread was not where it was pinned. */
   readonly valid: boolean;
@@ -89,7 +91,7 @@ export async function compare(
   comparison: Comparison,
   effort: Effort,
 ): Promise<Row[]> {
-  const { name, subjects } = comparison;
+  const { name, unit = "ns", subjects } = comparison;
   const cpu = topology().allowedCpus.last as number;
   pinThread(CpuSet.of(cpu));
   const medians = new Map<Subject, number[]>(subjects.map((subject) => [subject, []]));
@@ -107,7 +109,7 @@ export async function compare(
   const rows = subjects.map((subject): Row => {
     const raw = medians.get(subject) as number[];
     const cost = summarizeSamples(raw);
-    return { suite, name, subject: subject.name, unit: "ns", ...cost, raw, valid };
+    return { suite, name, subject: subject.name, unit, ...cost, raw, valid };
   });
   const [ours, ...opponents] = rows as [Row, ...Row[]];
   const ratios = opponents.map(({ subject, median }): Row => ({

@@ -17,6 +17,9 @@ const SYMBOLS = {
   bench_malloc_alive: { args: ["i32", "i32", "i32", "buffer"], returns: "i32" },
 } as const;
 
+/** What the locks of `bench/native/sync.c` are called there. */
+export const C_KIND = { pthreadMutex: 0, mcs: 1, sharedAdd: 2, ownAdd: 3, rwlockRead: 4 } as const;
+
 /** The opponents in C, built by scripts/bootstrap. */
 export function benchLibrary(): Calls<typeof SYMBOLS> {
   const path = new URL("../build/bench/libnumakit_bench.so", import.meta.url);

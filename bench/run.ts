@@ -8,11 +8,18 @@ import { section } from "../lib/cli/topo.ts";
 import { compare, describeRun, FULL, QUICK, type Row } from "./harness.ts";
 import { measureFairness } from "./fairness.ts";
 import { comparisons as memory } from "./memory.ts";
+import { comparisons as readers, summary as readersSummary } from "./readers.ts";
 import { comparisons as slab } from "./slab.ts";
-import { comparisons as sync, summary } from "./sync.ts";
+import { comparisons as start } from "./start.ts";
+import { comparisons as sync, summary as syncSummary } from "./sync.ts";
 
 /** What each suite compares. */
-const COMPARISONS = { memory, slab, sync };
+const COMPARISONS = { memory, readers, slab, start, sync };
+/** What some of them say in the end. */
+const SUMMARIES: Partial<Record<keyof typeof COMPARISONS, (rows: readonly Row[]) => string[]>> = {
+  readers: readersSummary,
+  sync: syncSummary,
+};
 const SUITES = [...Object.keys(COMPARISONS), "fairness"];
 
 function table(name: string, rows: readonly Row[]): string {
@@ -24,7 +31,7 @@ function table(name: string, rows: readonly Row[]): string {
     ["", "median", "p10 to p90", "of numakit's", "valid"],
     shown.map((row) => [
       row.subject,
-      `${row.median.toFixed(2)} ns`,
+      `${row.median.toFixed(2)} ${row.unit}`,
       `${row.p10.toFixed(2)} to ${row.p90.toFixed(2)}`,
       row === ours ? "" : `${ratios.get(row.subject)?.toFixed(2)} times`,
       row.valid ? "yes" : "NO",
@@ -49,12 +56,14 @@ for (const suite of positionals) {
     results.push(...await measureFairness(values.quick ? 1000 : 10_000));
     continue;
   }
-  for (const comparison of COMPARISONS[suite as keyof typeof COMPARISONS]()) {
+  const known = suite as keyof typeof COMPARISONS;
+  for (const comparison of COMPARISONS[known]()) {
     const rows = await compare(suite, comparison, values.quick ? QUICK : FULL);
     process.stdout.write(`${table(`${suite}: ${comparison.name}`, rows)}\n`);
     results.push(...rows);
   }
-  if (suite === "sync") process.stdout.write(`${summary(results).join("\n")}\n`);
+  const lines = SUMMARIES[known]?.(results) ?? [];
+  for (const line of lines) process.stdout.write(`${line}\n`);
 }
 if (values.json !== undefined) {
   writeFileSync(values.json, `${JSON.stringify({ ...describeRun(), results }, null, 2)}\n`);

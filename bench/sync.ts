@@ -5,23 +5,18 @@
 import { type Lock, McsLock, PartitionedCounter } from "../mod.ts";
 import { EXCLUSIVE, type LocalSide, READ, sideFor } from "../tests/support/locks.ts";
 import type { Comparison, Row, Subject } from "./harness.ts";
-import { benchLibrary, inC } from "./native.ts";
-import { costOf, cpusFor, inOwnThread, runThreads } from "./threads.ts";
+import { benchLibrary, C_KIND, inC } from "./native.ts";
+import { cpusFor, inOwnThread, scaling, STEPS, threads, threadsInC } from "./threads.ts";
 import type { PairsTask } from "./workers/pairs.ts";
 import type { Work } from "./workers/threads.ts";
 
 const C_COUNT = 400_000;
-const STEPS = 40;
-const RUN_MS = 250;
 
 /** What a user would write. */
 const NAIVE = "SharedArrayBuffer and Atomics.wait";
 
 /** Whether whoever finds it free takes it. */
 const isBarging = ({ row }: LocalSide): boolean => row.overtaken === Infinity;
-
-/** As in bench/native/sync.c. */
-const C_KIND = { pthreadMutex: 0, mcs: 1, sharedAdd: 2, ownAdd: 3 } as const;
 
 const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
 
@@ -31,32 +26,6 @@ function alone(name: string, lock: Lock | "naive", beside: readonly Lock[] = [])
     "pairs.ts",
     { lock, beside } satisfies PairsTask,
   );
-}
-
-function threads(name: string, count: number, makeWork: () => Work): Subject {
-  return {
-    name: `${name}, ${count} threads`,
-    repeats: 1,
-    async self(): Promise<number> {
-      const run = await runThreads(makeWork(), count, RUN_MS);
-      return run.valid ? costOf(run) : NaN;
-    },
-  };
-}
-
-function threadsInC(name: string, kind: number, count: number): Subject {
-  const c = benchLibrary();
-  const cpus = Int32Array.from(cpusFor(count));
-  const counts = new BigUint64Array(count);
-  return {
-    name: `C ${name}, ${count} threads`,
-    repeats: 1,
-    self(): number {
-      const result = c.bench_lock_threads(kind, count, cpus, RUN_MS, STEPS, counts);
-      if (result < 0) throw new Error(`${name} failed with errno ${-result}`);
-      return RUN_MS * 1e6 / counts.reduce((sum, one) => sum + Number(one), 0);
-    },
-  };
 }
 
 function uncontended(): Comparison[] {
@@ -144,15 +113,6 @@ function counters(): Comparison[] {
  */
 export function comparisons(): Comparison[] {
   return [...uncontended(), ...besideOthers(), ...contended(), ...counters()];
-}
-
-/** Of one subject: its cost with so many threads over its cost with so many. */
-function scaling(rows: readonly Row[], subject: string, of: number, over: number): string {
-  const median = (count: number): number =>
-    rows.find((row) => row.subject === `${subject}, ${count} threads`)?.median ?? NaN;
-  return `${subject}: ${of} threads do ${
-    (median(over) / median(of)).toFixed(2)
-  } times what ${over} does`;
 }
 
 /**

@@ -3,7 +3,8 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { CpuSet, launch, Policy, topology } from "../mod.ts";
-import type { Subject } from "./harness.ts";
+import type { Row, Subject } from "./harness.ts";
+import { benchLibrary } from "./native.ts";
 import type { LoopResult } from "./workers/loop.ts";
 import { PHASE, type ThreadResult, type ThreadTask, WORDS, type Work } from "./workers/threads.ts";
 
@@ -13,6 +14,10 @@ export function cpusFor(threads: number): number[] {
   return Array.from({ length: threads }, (_, index) => cpus[index % cpus.length] as number);
 }
 
+/** What is done under a lock, in steps of arithmetic. */
+export const STEPS = 40;
+/** How long threads are measured each time. */
+const RUN_MS = 250;
 /** Several threads' code takes its time to be compiled on few CPUs. */
 const WARM_UP_MS = 400;
 
@@ -58,6 +63,43 @@ export async function runThreads(work: Work, threads: number, ms: number): Promi
 /** Nanoseconds that an operation took, all threads together. */
 export function costOf({ elapsedMs, results }: ThreadsRun): number {
   return elapsedMs * 1e6 / results.reduce((sum, { count }) => sum + count, 0);
+}
+
+/** Threads that do the same. */
+export function threads(name: string, count: number, makeWork: () => Work): Subject {
+  return {
+    name: `${name}, ${count} threads`,
+    repeats: 1,
+    async self(): Promise<number> {
+      const run = await runThreads(makeWork(), count, RUN_MS);
+      return run.valid ? costOf(run) : NaN;
+    },
+  };
+}
+
+/** The same in C, with a lock of `C_KIND`. */
+export function threadsInC(name: string, kind: number, count: number): Subject {
+  const c = benchLibrary();
+  const cpus = Int32Array.from(cpusFor(count));
+  const counts = new BigUint64Array(count);
+  return {
+    name: `C ${name}, ${count} threads`,
+    repeats: 1,
+    self(): number {
+      const result = c.bench_lock_threads(kind, count, cpus, RUN_MS, STEPS, counts);
+      if (result < 0) throw new Error(`${name} failed with errno ${-result}`);
+      return RUN_MS * 1e6 / counts.reduce((sum, one) => sum + Number(one), 0);
+    },
+  };
+}
+
+/** Of one subject: its cost with so many threads over its cost with so many. */
+export function scaling(rows: readonly Row[], subject: string, of: number, over: number): string {
+  const median = (count: number): number =>
+    rows.find((row) => row.subject === `${subject}, ${count} threads`)?.median ?? NaN;
+  return `${subject}: ${of} threads do ${
+    (median(over) / median(of)).toFixed(2)
+  } times what ${over} does`;
 }
 
 /** Jain's fairness index of the threads' counts: 1 when all are equal, 1 / n when one had everything. */

@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 
 const USAGE = `scripts/bench SUITE... [--runtime bun|deno|node] [--quick] [--json FILE]
 
-  SUITE      memory, slab, sync or fairness
+  SUITE      memory, readers, slab, sync, start or fairness
   --runtime  what it runs on. Default: bun
   --quick    shorter, for a look; its figures are not to be quoted
   --json     also writes the figures to a file

@@ -13,7 +13,7 @@
 #define LINE 128
 #define MAX_THREADS 64
 
-enum kind { PTHREAD_MUTEX, MCS, SHARED_ADD, OWN_ADD };
+enum kind { PTHREAD_MUTEX, MCS, SHARED_ADD, OWN_ADD, RWLOCK_READ };
 
 struct node {
     _Alignas(LINE) _Atomic(struct node *) next;
@@ -23,11 +23,12 @@ struct node {
 /* Each on lines of its own. */
 static struct {
     _Alignas(LINE) pthread_mutex_t mutex;
+    _Alignas(LINE) pthread_rwlock_t rwlock;
     _Alignas(LINE) _Atomic(struct node *) tail;
     _Alignas(LINE) volatile uint32_t guarded;
     _Alignas(LINE) atomic_int shared;
     _Alignas(LINE) atomic_int phase;
-} lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} lock = {.mutex = PTHREAD_MUTEX_INITIALIZER, .rwlock = PTHREAD_RWLOCK_INITIALIZER};
 
 static struct node nodes[MAX_THREADS];
 
@@ -105,6 +106,10 @@ static void once(struct task *task)
         break;
     case OWN_ADD:
         atomic_fetch_add(&task->own, 1);
+        break;
+    case RWLOCK_READ:
+        pthread_rwlock_rdlock(&lock.rwlock);
+        pthread_rwlock_unlock(&lock.rwlock);
         break;
     }
 }

@@ -4,7 +4,9 @@
 import {
   currentCpu,
   type Lock,
-  type PartitionedCounter,
+  PartitionedCounter,
+  Replicated,
+  SeqLock,
   worker,
   type WorkerFunction,
 } from "../../mod.ts";
@@ -27,6 +29,8 @@ export const PHASE = { start: 0, warmUp: 1, measure: 2, stop: 3 } as const;
 export type Work =
   /** Takes the lock, does `steps` of arithmetic, and notes the longest wait if asked to: two looks at the clock. */
   | { readonly lock: Lock | "naive"; readonly steps: number; readonly waits: boolean }
+  /** Reads what is read together with others, and changes nothing. */
+  | { readonly read: Lock | SeqLock | Replicated | PartitionedCounter }
   /** Adds 1; or adds 1 to a word, which all share or of which each has one. */
   | { readonly counter: PartitionedCounter | "shared word" | "own word" };
 
@@ -61,8 +65,42 @@ interface Acquirable {
   release(): void;
 }
 
+/** Makes the function that reads, over and over. */
+function readsOf(read: Lock | SeqLock | Replicated | PartitionedCounter): () => number {
+  if (read instanceof SeqLock) {
+    const record = new Int32Array(read.words);
+    return () => {
+      for (let turn = 0; turn < BATCH; turn++) read.read(record);
+      return 0;
+    };
+  }
+  if (read instanceof Replicated) {
+    let first = 0;
+    const look = (bytes: Uint8Array): void => void (first = bytes[0] as number);
+    return () => {
+      for (let turn = 0; turn < BATCH; turn++) read.read(look);
+      return first * 0;
+    };
+  }
+  if (read instanceof PartitionedCounter) {
+    let sum = 0;
+    return () => {
+      for (let turn = 0; turn < BATCH; turn++) sum += read.value();
+      return sum * 0;
+    };
+  }
+  return () => {
+    for (let turn = 0; turn < BATCH; turn++) {
+      read.acquire();
+      read.release();
+    }
+    return 0;
+  };
+}
+
 /** Makes the function that does a batch and returns the longest wait in it. */
 function batchOf({ work, index, words }: ThreadTask): () => number {
+  if ("read" in work) return readsOf(work.read);
   if ("counter" in work) {
     const { counter } = work;
     if (typeof counter === "string") {

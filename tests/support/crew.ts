@@ -10,7 +10,7 @@ export class Crew {
     return ID_MASK - slot;
   }
 
-  member(slot: number, id = this.id(slot)): Waiter {
+  member(slot: number, id: number = this.id(slot)): Waiter {
     return {
       id,
       slot,
