@@ -21,23 +21,17 @@
  *
  * @module
  */
-import { builtin } from "../runtime/builtin.ts";
+import { isJavaScriptCore, isX64 } from "../runtime/engine.ts";
 
-/** Whether plain loads do. */
-const isPlain: boolean = /* @__PURE__ */ isX64();
-/** Whether `Atomics.load` takes the line. */
-const isLocked: boolean = isPlain && "Bun" in globalThis;
-
-function isX64(): boolean {
-  return globalThis.process !== undefined && builtin("node:process").arch === "x64";
-}
+/** Whether `Atomics.load` takes the line, and plain loads do without. */
+const isLocked: boolean = isX64 && isJavaScriptCore;
 
 /** A word of this thread's own: no other one waits for its line. */
 const own: Int32Array = /* @__PURE__ */ new Int32Array(32);
 
 /** An atomic operation that nobody sees, for {@linkcode loadFollowing} to follow. */
 export function fence(): void {
-  if (isPlain) Atomics.store(own, 0, 0);
+  if (isX64) Atomics.store(own, 0, 0);
 }
 
 /**
@@ -62,6 +56,8 @@ export function loadShared(words: Int32Array, index: number): number {
  * @returns What `Atomics.load` returns.
  */
 export function loadFollowing(words: Int32Array, index: number): number {
+  if (!isX64) return Atomics.load(words, index);
+  const value = words[index];
   // Where there is no such word, Atomics says so.
-  return (isPlain ? words[index] : undefined) ?? Atomics.load(words, index);
+  return value === undefined ? Atomics.load(words, index) : value;
 }

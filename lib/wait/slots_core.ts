@@ -49,7 +49,7 @@ import { raise } from "./slot_words.ts";
 import { ID_MASK, LINE_WORDS } from "./waiter.ts";
 
 const SLOT_BITS = 12;
-const SLOT_MASK = 2 ** SLOT_BITS - 1;
+const SLOT_MASK = (1 << SLOT_BITS) - 1;
 const LAST_GENERATION = 2 ** 17 - 1;
 
 /** Words of the first line. */
@@ -74,7 +74,7 @@ const AWAKE = 1;
 export const DEAD_ID = 1;
 
 /** The most slots. */
-export const MAX_SLOTS: number = 2 ** SLOT_BITS;
+export const MAX_SLOTS: number = 1 << SLOT_BITS;
 
 /**
  * The slot of an id.

@@ -63,7 +63,7 @@ export const FOREVER: number = Infinity;
 /** Bits of a {@linkcode Waiter.id}. */
 export const ID_BITS = 29;
 /** What of a word is a {@linkcode Waiter.id}. */
-export const ID_MASK: number = 2 ** ID_BITS - 1;
+export const ID_MASK: number = (1 << ID_BITS) - 1;
 
 /** 32-bit words of two cache lines: x86 prefetches lines in pairs, so what must not share a line is this far apart. */
 export const LINE_WORDS = 32;

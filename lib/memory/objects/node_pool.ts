@@ -141,7 +141,7 @@ export class NodePool implements Shareable {
     this.#memories = arenas.map((arena) => openMemory(arena, objectBytes, heap));
     this.#heaps = this.#memories.map((memory) => memory.heap);
     this.#localBits = localBits;
-    this.#localMask = 2 ** localBits - 1;
+    this.#localMask = ~(-1 << localBits);
     this.#salt = saltOf(first, localBits + bitsFor(arenas.length));
     this.#nearest = new Nearest(this.nodes);
     this.#here = this.#heaps[0] as ObjectHeap;

@@ -13,7 +13,7 @@ import { CLASS_BYTES, STEP_BYTES } from "./size_classes.ts";
 /** log2 of the ids a chunk has. */
 const SHIFT = 6;
 /** Ids a chunk has. */
-export const IDS_A_CHUNK: number = 2 ** SHIFT;
+export const IDS_A_CHUNK: number = 1 << SHIFT;
 const CHUNK_BYTES = 65536;
 /** There are chunks, and so states, for objects of this size on average: 13 % of the memory for bookkeeping. */
 const BYTES_AN_OBJECT = 32;

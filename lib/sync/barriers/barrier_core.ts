@@ -59,7 +59,7 @@ const REASON = 7;
 const NEXT_PHASE = 8;
 const PHASE_SHIFT = 3;
 const EXPECTED_SHIFT = 16;
-const ARRIVED = 2 ** EXPECTED_SHIFT - 1;
+const ARRIVED = (1 << EXPECTED_SHIFT) - 1;
 const INSIDE = 2 ** 29;
 const ASLEEP = 2 ** 30;
 

@@ -46,8 +46,8 @@ const HIGH = 1;
 
 const ANCHOR_SHIFT = 30;
 const ANCHOR_BITS = 24;
-const ANCHOR_MASK = 2 ** ANCHOR_BITS - 1;
-const ANCHOR_UNIT = 2 ** ANCHOR_SHIFT;
+const ANCHOR_MASK = (1 << ANCHOR_BITS) - 1;
+const ANCHOR_UNIT = 1 << ANCHOR_SHIFT;
 /** The anchor moves when the value is so far from it. */
 const FAR = 3 * 2 ** 28;
 

@@ -42,7 +42,7 @@ const MAX_BITS = 53;
 const UNKNOWN: Buckets = { precision: 1, bits: 2 };
 
 function bucketsOf(option: number): Buckets {
-  const precision = option & (2 ** BITS_SHIFT - 1);
+  const precision = option & ((1 << BITS_SHIFT) - 1);
   const bits = option >>> BITS_SHIFT;
   const valid = precision >= 1 && precision <= 9 && bits > precision && bits <= MAX_BITS;
   return valid ? { precision, bits } : UNKNOWN;

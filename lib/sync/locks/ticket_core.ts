@@ -63,7 +63,7 @@ import { ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.t
 const PAIR = 0;
 const BROKEN = 1;
 const TICKET_BITS = 16;
-const TICKET_MASK = 2 ** TICKET_BITS - 1;
+const TICKET_MASK = (1 << TICKET_BITS) - 1;
 const DRAW = 1 << TICKET_BITS;
 
 const SEAT = 0;
