@@ -4,7 +4,7 @@
  *
  * Emulated, all of it takes ten times as long as on hardware. The gate runs what depends on the processor.
  */
-import { globSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import process from "node:process";
 import type { TestCase } from "./junit.ts";
 import type { GuestSuite } from "./guests.ts";
@@ -13,8 +13,9 @@ import { failure, judge, type SuiteResult, type SuiteRun } from "./suite.ts";
 import { unitTests, unitTestsNamed } from "./unit_tests.ts";
 
 /**
- * `gate`: the C tests, and the tests of what goes through the helper. `full`: all that can run there, as long as the gate
- * runs them elsewhere: an emulated processor tells nothing of what hours on a real one would.
+ * `gate`: the C tests, and the tests of what goes through the helper. `full`: all that can run there, on Deno those without
+ * threads; for as long as the gate runs them elsewhere, as an emulated processor tells nothing of what hours on a real one
+ * would.
  */
 export type Extent = "gate" | "full";
 
@@ -100,17 +101,34 @@ function judgeCTests({ name, status, output, seconds, leftovers }: SuiteRun): Su
   return { name, tests, seconds };
 }
 
+/** Deno takes seconds to start a thread there, and ten and more to end one: Bun runs the tests that have some. */
+const HAS_THREADS = /\blaunch\(|\bnew Worker\(|\/(workers|launches|churn|lock_checks|fuzz_sync)/;
+
+function hasThreads(file: string): boolean {
+  return HAS_THREADS.test(readFileSync(file, "utf8"));
+}
+
 /** The files of the suites by what their names end with. Placement is told from all mappings of a process. */
 function filesFor(runtime: "Bun" | "Deno", extent: Extent): Record<string, string[]> {
   if (extent === "gate") return { "": unitTestsNamed(GATE_FILES[runtime]) };
   const tests = unitTests.filter((file) =>
     !Object.keys(LEFT_OUT.full).some((left) => file.startsWith(left))
   );
-  return { "": tests, " placement": globSync("tests/numa/{two_nodes,any_*}_test.ts").sort() };
+  const placement = globSync("tests/numa/{two_nodes,any_*}_test.ts").sort();
+  const own = (files: string[]) => runtime === "Bun" ? files : files.filter((f) => !hasThreads(f));
+  return Object.fromEntries(
+    Object.entries({ "": tests, " placement": placement })
+      .map(([suffix, files]) => [suffix, own(files)] as const)
+      .filter(([, files]) => files.length > 0),
+  );
 }
 
 /** The tests of a report and what was left out. */
-function withLeftOut(reported: readonly TestCase[], extent: Extent): TestCase[] {
+function withLeftOut(
+  reported: readonly TestCase[],
+  runtime: "Bun" | "Deno",
+  extent: Extent,
+): TestCase[] {
   const slow = "takes too long in emulation for the gate: scripts/test_arm64 runs it";
   const tests = reported.map((test): TestCase =>
     extent === "gate" && test.outcome === "skipped" && NOT_IN_GATE.test(test.name)
@@ -118,6 +136,12 @@ function withLeftOut(reported: readonly TestCase[], extent: Extent): TestCase[] 
       : test
   );
   const others = Object.entries(LEFT_OUT[extent]);
+  if (extent === "full" && runtime === "Deno") {
+    others.push([
+      "tests with threads",
+      "Deno takes seconds to start or end one there: Bun runs them",
+    ]);
+  }
   return [
     ...tests,
     ...others.map(([name, reason]): TestCase => ({ name, outcome: "skipped", reason })),
@@ -140,7 +164,9 @@ export function arm64Guest(
       command: commandsFor(files, flags)[runtime],
       read(run) {
         const suite = judge(run);
-        return suffix === "" ? { ...suite, tests: withLeftOut(suite.tests, extent) } : suite;
+        return suffix === ""
+          ? { ...suite, tests: withLeftOut(suite.tests, runtime, extent) }
+          : suite;
       },
     }));
   });
