@@ -284,7 +284,10 @@ export class Runtime extends Schedule {
       const isPlain = this.#isPlain[thread] === 1;
       result = this.memory.access(thread, kind, array, index, a, b, isPlain);
       if (this.#doorways !== undefined && this.memory.wrote) this.#atDoorway(thread);
-      if (!isPlain && this.#isFollowing[thread] === 0) this.#followed[thread] = new Set();
+      if (!isPlain && this.#isFollowing[thread] === 0) {
+        // A load may be loadShared, which is a plain load of that word after an atomic operation.
+        this.#followed[thread] = new Set(kind === LOAD ? [this.memory.wordOf(array, index)] : []);
+      }
     } else {
       this.#followed[thread] = undefined;
       result = this.#other(thread, kind);

@@ -180,6 +180,7 @@ describe("the transform", () => {
       [/a load of words\[1\] follows no atomic operation/, "loadFollowing(words, 1);"],
       [/follows no atomic operation/, "fence(); world.pause(); loadFollowing(words, 1);"],
       [/comes a second time/, "fence(); loadFollowing(words, 1); loadFollowing(words, 1);"],
+      [/comes a second time/, "loadShared(words, 1); loadFollowing(words, 1);"],
       [
         /comes a second time/,
         "loadShared(words, 1); loadFollowing(words, 0); loadFollowing(words, 0);",

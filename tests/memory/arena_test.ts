@@ -275,6 +275,8 @@ describe("arena.destroy", () => {
     const stats = new BigUint64Array(4);
     const arena = Arena.create({ node: 0, size: 8192 });
     arena.bytes.fill(9);
+    // From now on the arena is this thread's, and alloc takes the short way.
+    arena.alloc(1);
     const buffer = arena.bytes.buffer;
     const stolen = buffer.transfer();
     throwsCode(() => arena.alloc(1), "EDESTROYED");

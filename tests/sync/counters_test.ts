@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { arch } from "node:process";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
@@ -91,6 +92,10 @@ describe("CounterCore", () => {
         atomics,
         withLoads({ following: shards === "domain" ? 1 : 0 }, { add: 1 }),
       );
+      const looked = counting(() => core.value()).atomics;
+      const fences: Record<string, number> = arch === "x64" ? { store: 2 } : {};
+      const [used = 0] = own;
+      assert.deepEqual(looked, withLoads({ shared: 1, following: 3 * used }, fences));
       // To and fro across zero, and across the place where the anchor moves.
       for (const place of [1, 3 * 2 ** 28]) {
         core.add(me, place - core.value());

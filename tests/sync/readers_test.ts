@@ -35,6 +35,38 @@ describe("readers and their like, in threads", () => {
     }
   });
 
+  it("give the writers' lock back after a read that needed it", () => {
+    const record = SeqLock.create(new SharedArrayBuffer(SeqLock.bytes({ words: 4 })), { words: 4 });
+    const out = new Int32Array(4);
+    let written = 0;
+    let isLocked = false;
+    let isBusy = false;
+    const { store, load, compareExchange } = Atomics;
+    const real = { store, load, compareExchange };
+    // Writes in the middle of each read, until one takes the lock.
+    const hook = (name: keyof typeof real) => (...args: unknown[]): unknown => {
+      if (!isBusy && name === "compareExchange") isLocked = true;
+      if (!isBusy && !isLocked) {
+        isBusy = true;
+        record.write(new Int32Array(4).fill(++written));
+        isBusy = false;
+      }
+      return (real[name] as unknown as (...args: unknown[]) => unknown)(...args);
+    };
+    Object.assign(
+      Atomics,
+      Object.fromEntries(Object.keys(real).map((n) => [n, hook(n as "load")])),
+    );
+    try {
+      record.read(out);
+    } finally {
+      Object.assign(Atomics, real);
+    }
+    assert.ok(isLocked);
+    assert.deepEqual([...out], new Array(4).fill(written));
+    record.write([1, 2, 3, 4], { block: false });
+  });
+
   it("refuse one side to who holds the other", () => {
     for (const { type } of SHARED) {
       const lock = make(type);

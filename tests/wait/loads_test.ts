@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { launch, topology } from "../../mod.ts";
 import { fence, loadFollowing, loadShared } from "../../lib/wait/loads.ts";
 import { sibling } from "../support/checkout.ts";
+import { counting } from "../support/counting.ts";
 import { countReordered, LITMUS_WORDS, type LitmusTask } from "../workers/litmus.ts";
 
 const oneCpu: string | false = topology().effectiveCpus < 2 && "it needs two CPUs";
@@ -32,6 +33,10 @@ describe("loads of shared words", () => {
       fence();
       assert.equal(loadFollowing(words, 3), value);
     }
+  });
+
+  it("follow a fence that is an atomic operation where they are plain", () => {
+    assert.deepEqual(counting(fence).atomics, arch === "x64" ? { store: 1 } : {});
   });
 
   it("throw as Atomics does where there is no such word, or no memory any more", () => {
