@@ -19,8 +19,8 @@
  * Why a value is never torn. At any moment low and high decode to a value that the shard had: |distance| < FAR when no add
  * is under way, and what is under way adds less than 2^30 to that (one shard a thread), or 2^28 (one a domain, where an
  * anchor that another thread moves late may be off by 2^30 more: 3/4 + 1 + 1/4 of 2^30). A reader takes high, low, high,
- * each of all shards, and repeats it for a shard whose high has changed. The same high with another anchor in between needs 256 anchors that end where they
- * began, 2^37 added and taken away, while a reader is between two instructions.
+ * each of {@linkcode BLOCK} shards, and repeats it for a shard whose high has changed. The same high with another anchor in
+ * between needs 256 anchors that end where they began, 2^37 added and taken away, while a reader loads some words.
  *
  * Shards of threads have one writer. It reads its own high with a plain load: nobody else writes it, and a slot goes to
  * another thread through atomics of the parking lot. Dead threads' counts stay; the next thread of a slot goes on from
@@ -51,6 +51,9 @@ const ANCHOR_UNIT = 1 << ANCHOR_SHIFT;
 /** The anchor moves when the value is so far from it. */
 const FAR = 3 * 2 ** 28;
 
+/** How many shards a reader looks at together: few, so that no anchor comes back meanwhile. */
+const BLOCK = 16;
+
 /** What has a shard of its own: each thread, or each L3 domain. */
 export type PartitionedCounterShards = "thread" | "domain";
 
@@ -66,9 +69,9 @@ export class CounterCore {
   /** Where this thread added last: a view, as its words then have constant indices, which run time checks once. */
   #shard = -1;
   #line: Int32Array;
-  /** What a look at all shards found. */
-  #highs = new Int32Array();
-  #lows = new Int32Array();
+  /** What a look at some shards found. */
+  readonly #highs = new Int32Array(BLOCK);
+  readonly #lows = new Int32Array(BLOCK);
 
   /**
    * @param words Its memory: zero at first.
@@ -125,27 +128,34 @@ export class CounterCore {
    * @returns Exact up to 2^53. It holds all adds that happened before, and some of those under way.
    */
   value(): number {
-    const words = this.#words;
-    const used = loadShared(words, USED);
-    if (used > this.#highs.length) {
-      this.#highs = new Int32Array(used);
-      this.#lows = new Int32Array(used);
+    const used = loadShared(this.#words, USED);
+    let sum = 0;
+    for (let first = 0; first < used; first += BLOCK) {
+      sum += this.#sumOf(first, Math.min(first + BLOCK, used));
     }
+    return sum;
+  }
+
+  /** The sum of some shards. */
+  #sumOf(first: number, end: number): number {
+    const words = this.#words;
     const highs = this.#highs;
     const lows = this.#lows;
-    for (let shard = 0; shard < used; shard++) {
-      highs[shard] = loadFollowing(words, (1 + shard) * LINE_WORDS + HIGH);
+    for (let shard = first; shard < end; shard++) {
+      highs[shard - first] = loadFollowing(words, (1 + shard) * LINE_WORDS + HIGH);
     }
     fence();
-    for (let shard = 0; shard < used; shard++) {
-      lows[shard] = loadFollowing(words, (1 + shard) * LINE_WORDS + LOW);
+    for (let shard = first; shard < end; shard++) {
+      lows[shard - first] = loadFollowing(words, (1 + shard) * LINE_WORDS + LOW);
     }
     fence();
     let sum = 0;
-    for (let shard = 0; shard < used; shard++) {
+    for (let shard = first; shard < end; shard++) {
       const at = (1 + shard) * LINE_WORDS;
       const high = loadFollowing(words, at + HIGH);
-      sum += high === highs[shard] ? decode(high, lows[shard] as number) : this.#read(at);
+      sum += high === highs[shard - first]
+        ? decode(high, lows[shard - first] as number)
+        : this.#read(at);
     }
     return sum;
   }

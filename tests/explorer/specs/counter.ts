@@ -150,20 +150,20 @@ export const specs: readonly Spec[] = [{
     {
       file: FILE,
       name: "does not look at high of all shards again",
-      find: "sum += high === highs[shard] ? decode(high, lows[shard] as number) : this.#read(at);",
-      replace: "sum += decode(high, lows[shard] as number);",
+      find: "sum += high === highs[shard - first]",
+      replace: "sum += high === high",
     },
     {
       file: FILE,
       name: "looks at high again without order",
       find: `    fence();
-    for (let shard = 0; shard < used; shard++) {
-      lows[shard] = loadFollowing(words, (1 + shard) * LINE_WORDS + LOW);
+    for (let shard = first; shard < end; shard++) {
+      lows[shard - first] = loadFollowing(words, (1 + shard) * LINE_WORDS + LOW);
     }
     fence();
 `,
-      replace: `    for (let shard = 0; shard < used; shard++) {
-      lows[shard] = loadFollowing(words, (1 + shard) * LINE_WORDS + LOW);
+      replace: `    for (let shard = first; shard < end; shard++) {
+      lows[shard - first] = loadFollowing(words, (1 + shard) * LINE_WORDS + LOW);
     }
 `,
     },
