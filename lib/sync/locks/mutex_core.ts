@@ -66,6 +66,11 @@ const DIED = 1 << 30;
 const WAITERS = 1 << 31;
 const GRANTED = 1 << 30;
 
+/** What a last look found: the lock is the caller's, or another's who will look for sleepers, or poisoned. */
+const MARKED = 0;
+const TAKEN = 1;
+const BROKEN = 2;
+
 const ENTRY_WORDS = 2;
 /** Between two looks of a spinner. */
 const MAX_PAUSES = 8;
@@ -177,11 +182,11 @@ export class MutexCore implements LockCore {
         if (this.#takeIfLeft(me)) return this.#keepWaiters();
         continue;
       }
-      const got = this.#takeOrMark(me, mark);
-      if (got || this.broken()) {
+      const look = this.#takeOrMark(me, mark);
+      if (look !== MARKED) {
         Atomics.store(words, entry, 0);
         Atomics.compareExchange(words, WOKEN, me.id, 0);
-        return got;
+        return look === TAKEN;
       }
       const over = yield mark === me.id ? Math.max(0, impatientAt - me.now()) : FOREVER;
       Atomics.compareExchange(words, entry, mark, 0);
@@ -233,22 +238,25 @@ export class MutexCore implements LockCore {
   }
 
   /** Takes it, finds that it was granted, or makes sure that its release will look for sleepers. */
-  #takeOrMark(me: Waiter, mark: number): boolean {
+  #takeOrMark(me: Waiter, mark: number): number {
     const words = this.#words;
     const flags = WAITERS | (mark & IMPATIENT);
     for (;;) {
       const state = Atomics.load(words, STATE);
       const owner = state & ID_MASK;
-      if (owner === me.id) return true;
-      if (owner === 0 && (state & DIED) !== 0) return false;
+      if (owner === me.id) return TAKEN;
+      // By this very look: another one could find it repaired, and nobody would know of this sleeper.
+      if (owner === 0 && (state & DIED) !== 0) return BROKEN;
       // One that was granted the lock may have been dead before: its death woke those who slept then.
       if (owner !== 0 && !me.alive(owner)) {
-        if (this.#take(me, WAITERS)) return true;
+        if (this.#take(me, WAITERS)) return TAKEN;
         continue;
       }
       const next = owner === 0 ? (state & IMPATIENT) | WAITERS | me.id : state | flags;
-      if (next === state) return false;
-      if (Atomics.compareExchange(words, STATE, state, next) === state) return owner === 0;
+      if (next === state) return MARKED;
+      if (Atomics.compareExchange(words, STATE, state, next) === state) {
+        return owner === 0 ? TAKEN : MARKED;
+      }
     }
   }
 

@@ -213,7 +213,7 @@ export const specs: readonly Spec[] = [lockSpec({
     },
     {
       name: "who comes to sleep takes a poisoned lock",
-      find: "      if (owner === 0 && (state & DIED) !== 0) return false;\n      // One that",
+      find: "      if (owner === 0 && (state & DIED) !== 0) return BROKEN;\n      // One that",
       replace: "      // One that",
     },
     {
