@@ -17,7 +17,7 @@ export interface Subject {
   readonly batch?: () => void;
   /** How often `batch` does it. */
   readonly operations?: number;
-  /** Measures itself: nanoseconds an operation, or the unit of its comparison, measured where the work is (in C, in other threads); NaN when not valid. */
+  /** Measures itself in its comparison's unit, where the work is (in C, in other threads); NaN when not valid. */
   readonly self?: () => number | Promise<number>;
   /** How often `self` is asked a round. Default: 10; fewer for what takes long. */
   readonly repeats?: number;
@@ -36,7 +36,7 @@ export interface Row extends Cost {
   readonly suite: string;
   readonly name: string;
   readonly subject: string;
-  /** Nanoseconds an operation, milliseconds, or a share from 0 to 1. */
+  /** Nanoseconds an operation, milliseconds, MiB, or a share from 0 to 1. */
   readonly unit: "ns" | "ms" | "MiB" | "share";
   readonly raw: readonly number[];
   /** False when the thread was not where it was pinned. */

@@ -93,7 +93,7 @@ function importTimes(): Cost[] {
       const once = (): number => Number(output(`.tools/bin/${runtime}`, [...args, program]));
       const fastest = (): number => Math.min(...Array.from({ length: IMPORTS }, once));
       const name = `import on ${runtime}`;
-      const limit = runtime === "bun" ? 15 : 30;
+      const limit = runtime.startsWith("node") ? 30 : 15;
       let value = fastest();
       // A machine that was busy just then is no cost: it has some moments to calm down.
       for (let more = 0; more < AGAIN && value > (NOTES[name]?.limit ?? limit); more++) {

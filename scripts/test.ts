@@ -276,7 +276,7 @@ if (options.help) {
     "scripts/test [--quick | --full | --arm64] [--only NAME]...\n\n" +
       "  --quick      leave out the multi-node guests\n" +
       "  --full       all of what is long by nature, of which the gate runs a part: fuzz, torture, cycles,\n" +
-      "               deep searches of the explorer, all guests on all runtimes, all of arm64\n" +
+      "               deep searches of the explorer, all guests on all runtimes, most tests on arm64\n" +
       "  --arm64      only the arm64 guest, with all that can run there (scripts/test_arm64)\n" +
       "  --only NAME  only the suites whose name has NAME in it (Bun, Deno, Node 26, guest, C helper …);\n" +
       "               of the guests only where NAME has guest or arm64 in it\n",

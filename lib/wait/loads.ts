@@ -17,17 +17,19 @@
  * be loaded before the store. So `Atomics.load` stays there.
  *
  * The litmus tests are in `tests/wait/loads_test.ts`. The explorer takes each of these for an atomic load, and refuses a
- * {@linkcode loadFollowing} that follows something else, or comes to a word a second time.
+ * {@linkcode loadFollowing} that follows something else, or comes to a word a second time. It does not change the order of
+ * two that follow the same operation.
  *
  * @module
  */
 import { isJavaScriptCore, isX64 } from "../runtime/engine.ts";
+import { LINE_WORDS } from "./waiter.ts";
 
 /** Whether `Atomics.load` takes the line, and plain loads do without. */
 const isLocked: boolean = isX64 && isJavaScriptCore;
 
 /** A word of this thread's own: no other one waits for its line. */
-const own: Int32Array = /* @__PURE__ */ new Int32Array(32);
+const own: Int32Array = /* @__PURE__ */ new Int32Array(LINE_WORDS);
 
 /** An atomic operation that nobody sees, for {@linkcode loadFollowing} to follow. */
 export function fence(): void {

@@ -2,6 +2,7 @@
 import { worker } from "../../mod.ts";
 import { SeqCore } from "../../lib/sync/readers/seq_core.ts";
 import { loadFollowing, loadShared } from "../../lib/wait/loads.ts";
+import { LINE_WORDS } from "../../lib/wait/waiter.ts";
 
 /** Which side of a test a thread is, and the words of both. */
 export interface LitmusTask {
@@ -12,14 +13,13 @@ export interface LitmusTask {
 
 /** Rounds of a test, each with words of its own. */
 export const ROUNDS = 20_000;
-const LINE = 16;
 /** Where each side counts its rounds, stores, and writes down what it found. */
 const AT = {
-  rounds: (side: number): number => side * LINE,
-  stores: (side: number): number => (2 + side * ROUNDS) * LINE,
-  found: (side: number): number => (2 + 2 * ROUNDS) * LINE + side * ROUNDS,
+  rounds: (side: number): number => side * LINE_WORDS,
+  stores: (side: number): number => (2 + side * ROUNDS) * LINE_WORDS,
+  found: (side: number): number => (2 + 2 * ROUNDS) * LINE_WORDS + side * ROUNDS,
 };
-export const LITMUS_WORDS: number = (2 + 2 * ROUNDS) * LINE + 2 * ROUNDS;
+export const LITMUS_WORDS: number = (2 + 2 * ROUNDS) * LINE_WORDS + 2 * ROUNDS;
 /** A thread that runs alone waits no longer for the other one. */
 const MAX_LOOKS = 300;
 
@@ -43,8 +43,8 @@ function meet(words: Int32Array, side: number, round: number): void {
 function storeThenLoad(words: Int32Array, side: number): void {
   for (let round = 0; round < ROUNDS; round++) {
     meet(words, side, round + 1);
-    Atomics.store(words, AT.stores(side) + round * LINE, 1);
-    words[AT.found(side) + round] = loadFollowing(words, AT.stores(1 - side) + round * LINE);
+    Atomics.store(words, AT.stores(side) + round * LINE_WORDS, 1);
+    words[AT.found(side) + round] = loadFollowing(words, AT.stores(1 - side) + round * LINE_WORDS);
   }
 }
 
@@ -52,8 +52,8 @@ function storeThenLoad(words: Int32Array, side: number): void {
 function plainStoreThenLoad(words: Int32Array, side: number): void {
   for (let round = 0; round < ROUNDS; round++) {
     meet(words, side, round + 1);
-    words[AT.stores(side) + round * LINE] = 1;
-    words[AT.found(side) + round] = words[AT.stores(1 - side) + round * LINE] as number;
+    words[AT.stores(side) + round * LINE_WORDS] = 1;
+    words[AT.found(side) + round] = words[AT.stores(1 - side) + round * LINE_WORDS] as number;
   }
 }
 
@@ -61,7 +61,11 @@ const RECORD_WORDS = 16;
 
 /** One writes records of one number, the other reads them. Returns how many were torn, or older than one before. */
 function readRecords(words: Int32Array, side: number): number {
-  const core = new SeqCore(words.subarray(4 * LINE), { threads: 2, domains: 1 }, RECORD_WORDS);
+  const core = new SeqCore(
+    words.subarray(4 * LINE_WORDS),
+    { threads: 2, domains: 1 },
+    RECORD_WORDS,
+  );
   const record = new Int32Array(RECORD_WORDS);
   let wrong = 0;
   let newest = 0;
@@ -81,8 +85,8 @@ function readRecords(words: Int32Array, side: number): number {
 function poll(words: Int32Array, side: number): number {
   let looks = 0;
   for (let round = 1; round <= 100; round++) {
-    if (side === 0) Atomics.store(words, LINE, round);
-    while (loadShared(words, side === 0 ? 0 : LINE) < round) looks++;
+    if (side === 0) Atomics.store(words, LINE_WORDS, round);
+    while (loadShared(words, side === 0 ? 0 : LINE_WORDS) < round) looks++;
     if (side === 1) Atomics.store(words, 0, round);
   }
   return looks;

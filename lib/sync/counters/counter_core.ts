@@ -20,7 +20,8 @@
  * is under way, and what is under way adds less than 2^30 to that (one shard a thread), or 2^28 (one a domain, where an
  * anchor that another thread moves late may be off by 2^30 more: 3/4 + 1 + 1/4 of 2^30). A reader takes high, low, high,
  * each of {@linkcode BLOCK} shards, and repeats it for a shard whose high has changed. The same high with another anchor in
- * between needs 256 anchors that end where they began, 2^37 added and taken away, while a reader loads some words.
+ * between needs 256 anchors that end where they began, such as 256 adds of the most there can be, half of them negative,
+ * while a reader loads some words: microseconds for tens of nanoseconds, unless the reader is interrupted just then.
  *
  * Shards of threads have one writer. It reads its own high with a plain load: nobody else writes it, and a slot goes to
  * another thread through atomics of the parking lot. Dead threads' counts stay; the next thread of a slot goes on from
