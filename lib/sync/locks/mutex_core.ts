@@ -183,13 +183,20 @@ export class MutexCore implements LockCore {
         continue;
       }
       const look = this.#takeOrMark(me, mark);
-      if (look !== MARKED) {
+      if (look === TAKEN) {
         Atomics.store(words, entry, 0);
         Atomics.compareExchange(words, WOKEN, me.id, 0);
-        return look === TAKEN;
+        return true;
       }
-      const over = yield mark === me.id ? Math.max(0, impatientAt - me.now()) : FOREVER;
-      Atomics.compareExchange(words, entry, mark, 0);
+      let over = false;
+      if (look === MARKED) {
+        over = yield mark === me.id ? Math.max(0, impatientAt - me.now()) : FOREVER;
+        Atomics.compareExchange(words, entry, mark, 0);
+      } else if (Atomics.compareExchange(words, entry, mark, 0) === mark) {
+        Atomics.compareExchange(words, WOKEN, me.id, 0);
+        return false;
+      }
+      // Or else it was repaired meanwhile, and a release has chosen this thread.
       Atomics.compareExchange(words, WOKEN, me.id, 0);
       // What is there now is a promise: it is kept at once, unless who made it dies.
       for (let promise = Atomics.load(words, entry); promise !== 0;) {

@@ -37,6 +37,53 @@ const POISONED: Case = {
   },
 };
 
+/**
+ * A dead owner's heir gives the lock back as it was, one who is refused or gave it back says that all is right again, and
+ * others come meanwhile.
+ */
+function repairedCase(name: string, options: Pick<Case, "spurious" | "preemptions">): Case {
+  const shape: Shape = { threads: 4, domains: 1 };
+  return {
+    name,
+    threads: shape.threads,
+    words: MutexCore.words(shape),
+    spins: 0,
+    domains: [0, 0, 0, 0],
+    gone: true,
+    ...options,
+    setup(world: World): Program {
+      const core = (): MutexCore => new MutexCore(world.words, shape);
+      core().begin(world.waiter(0));
+      /** As a lock does it: once more when nothing says why not. */
+      function* take(own: MutexCore, index: number): Wait<boolean> {
+        const me = world.waiter(index);
+        while (!own.begin(me)) {
+          if (yield* own.wait(me)) return true;
+          world.check(!own.holds(me), "who was refused holds nothing");
+          if (own.broken()) return false;
+        }
+        return true;
+      }
+      const user = (index: number, again: boolean) =>
+        function* (): Wait<void> {
+          const own = core();
+          const me = world.waiter(index);
+          if (!(yield* take(own, index))) {
+            if (again) own.markConsistent(me);
+            return;
+          }
+          if (!again) own.markConsistent(me);
+          world.pause();
+          own.release(me);
+          if (!again) return;
+          own.markConsistent(me);
+          if (yield* take(own, index)) own.release(me);
+        };
+      return { threads: [() => {}, user(1, true), user(2, false), user(3, false)] };
+    },
+  };
+}
+
 const lock = {
   make: (words: Int32Array, shape: Shape): MutexCore => new MutexCore(words, shape),
   words: MutexCore.words,
@@ -203,13 +250,32 @@ export const specs: readonly Spec[] = [lockSpec({
     // Whoever has lost its patience waits for others that have.
     trafficCase({ across: [0, 0.05], bypass: Math.ceil(PATIENCE_MS / TRAFFIC_HOLD_MS) + 32 }),
   ],
-  more: [POISONED, abandonCase({ ...lock, preemptions: 2 })],
+  more: [
+    POISONED,
+    repairedCase("repaired while others come", { preemptions: 3 }),
+    repairedCase("repaired while others come and wake by themselves", {
+      preemptions: 2,
+      spurious: 2,
+    }),
+    abandonCase({ ...lock, preemptions: 2 }),
+  ],
   mutants: [
     GIVES_BACK,
     {
       name: "poisoning wakes one",
       find: "while (this.#wakeOne(me));",
       replace: "this.#wakeOne(me);",
+    },
+    {
+      name: "who is refused keeps a wake-up",
+      find: "} else if (Atomics.compareExchange(words, entry, mark, 0) === mark) {",
+      replace: "} else { Atomics.store(words, entry, 0);",
+    },
+    {
+      name: "who finds the lock poisoned looks once more why",
+      find: "} else if (Atomics.compareExchange(words, entry, mark, 0) === mark) {",
+      replace:
+        "} else if (!this.broken()) { over = yield FOREVER; } else if (Atomics.compareExchange(words, entry, mark, 0) === mark) {",
     },
     {
       name: "who comes to sleep takes a poisoned lock",
@@ -235,9 +301,8 @@ export const specs: readonly Spec[] = [lockSpec({
     },
     {
       name: "who was woken does not say that it has come",
-      find:
-        "      Atomics.compareExchange(words, entry, mark, 0);\n      Atomics.compareExchange(words, WOKEN, me.id, 0);",
-      replace: "      Atomics.compareExchange(words, entry, mark, 0);",
+      find: "      Atomics.compareExchange(words, WOKEN, me.id, 0);\n      // What is there",
+      replace: "      // What is there",
     },
     {
       name: "who was woken forgets the others",
