@@ -83,6 +83,8 @@ function readsOf(read: Lock | SeqLock | Replicated | PartitionedCounter): () => 
     };
   }
   if (read instanceof PartitionedCounter) {
+    // Without any shard there is nothing to read.
+    read.add(1);
     let sum = 0;
     return () => {
       for (let turn = 0; turn < BATCH; turn++) sum += read.value();

@@ -139,6 +139,8 @@ export class CounterCore {
 
   /** The sum of some shards. */
   #sumOf(first: number, end: number): number {
+    // A single one takes V8 longer with fences than without.
+    if (end - first === 1) return this.#read((1 + first) * LINE_WORDS);
     const words = this.#words;
     const highs = this.#highs;
     const lows = this.#lows;
@@ -161,7 +163,7 @@ export class CounterCore {
     return sum;
   }
 
-  /** A shard's value, when its anchor has just moved. */
+  /** The value of one shard, however its anchor moves. */
   #read(at: number): number {
     const words = this.#words;
     for (let high = Atomics.load(words, at + HIGH);;) {
