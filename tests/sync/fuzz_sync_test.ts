@@ -24,8 +24,8 @@ const TIMES = Number(process.env["NUMAKIT_FUZZ_TIMES"] ?? 1);
 const SEED = Number(process.env["NUMAKIT_FUZZ_SEED"] ?? 1) * 1_000_000;
 /** The class of the only lock in the programs. */
 const LOCK = process.env["NUMAKIT_FUZZ_LOCK"];
-/** Threads that take so long hang: programs take a second or two. */
-const HANG_MS = 30_000;
+/** Threads that make no call for so long hang: programs take a second or two. */
+const HANG_MS = 60_000;
 
 const module = sibling(import.meta.url, "../support/fuzz_sync_worker");
 
@@ -51,14 +51,24 @@ describe("every call of lib/sync with wrong arguments", () => {
   }
 });
 
-/** What a thread ended with: undefined, or an error. */
-async function ended(thread: Thread<string[]>, told: string): Promise<unknown> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+/** What a thread ended with: undefined, or an error. `progress` changes while there is some. */
+async function ended(
+  thread: Thread<string[]>,
+  told: string,
+  progress: () => number,
+): Promise<unknown> {
+  let timer: ReturnType<typeof setInterval> | undefined;
   const hang = new Promise<unknown>((resolve) => {
-    timer = setTimeout(() => resolve(new Error(`${told} hangs`)), HANG_MS);
+    let seen = progress();
+    let since = performance.now();
+    timer = setInterval(() => {
+      const now = progress();
+      if (now !== seen) [seen, since] = [now, performance.now()];
+      else if (performance.now() - since > HANG_MS) resolve(new Error(`${told} hangs`));
+    }, 1000);
   });
   const error = await Promise.race([thread.join().then(() => undefined, (error) => error), hang]);
-  clearTimeout(timer);
+  clearInterval(timer);
   if (error instanceof Error && error.message.endsWith("hangs")) await thread.terminate();
   return error;
 }
@@ -68,6 +78,7 @@ async function runRound(from: number, deadly: boolean): Promise<void> {
   const pool = makePool(LOCK);
   const next = random(from);
   const tally = (word: keyof typeof TALLY) => Atomics.load(pool.words, tallyAt(pool) + TALLY[word]);
+  const progress = () => tally("begun") + tally("calls");
   const threads = Array.from({ length: THREADS }, (_, index) => {
     const dies = deadly && index > 1;
     const args: SyncFuzzTask = {
@@ -78,7 +89,7 @@ async function runRound(from: number, deadly: boolean): Promise<void> {
     return { thread: launch<string[]>(module, { args }), dies, least };
   });
   const outcomes = threads.map(({ thread }, index) =>
-    ended(thread, `thread ${index + 1} of the round from ${from}`)
+    ended(thread, `thread ${index + 1} of the round from ${from}`, progress)
   );
   const over = Promise.all(outcomes).then(() => true);
   // Somebody has to keep the arena until all of them have it.
@@ -99,7 +110,7 @@ async function runRound(from: number, deadly: boolean): Promise<void> {
   const { doomed: _, ...kept } = pool;
   const args: InspectTask = { task: "inspect", pool: kept, hasDead: deadly };
   const inspector = launch<string[]>(module, { args });
-  const slow = await ended(inspector, `the inspection of the round from ${from}`);
+  const slow = await ended(inspector, `the inspection of the round from ${from}`, progress);
   if (slow !== undefined) throw slow;
   assert.deepEqual(await inspector.join(), [], `round from ${from}`);
 }

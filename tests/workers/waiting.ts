@@ -13,7 +13,7 @@ import {
   worker,
 } from "../../mod.ts";
 
-/** What a thread waits for, and does not get. */
+/** What a thread waits for, and does not get. Without it: does nothing. */
 export type WaitFor =
   | { readonly lock: Lock | SharedMutex }
   | { readonly semaphore: Semaphore }
@@ -25,18 +25,19 @@ export type WaitFor =
   | { readonly condition: Condition; readonly mutex: Lock };
 
 export interface WaitingTask {
-  readonly wait: WaitFor;
+  readonly wait: WaitFor | undefined;
   /** What it does before it sleeps. */
   readonly strategy?: WaitStrategy | undefined;
   /** A word that becomes 1 when it is about to wait. */
   readonly words: Int32Array;
 }
 
-export default worker(({ wait, words, strategy }: WaitingTask): void => {
+export default worker(async ({ wait, words, strategy }: WaitingTask): Promise<void> => {
   setWaitStrategy(strategy);
-  if ("condition" in wait) wait.mutex.acquire();
+  if (wait !== undefined && "condition" in wait) wait.mutex.acquire();
   Atomics.store(words, 0, 1);
-  if ("lock" in wait) wait.lock.acquire();
+  if (wait === undefined) await new Promise((resolve) => setTimeout(resolve, 1e6));
+  else if ("lock" in wait) wait.lock.acquire();
   else if ("semaphore" in wait) wait.semaphore.acquire();
   else if ("barrier" in wait) wait.barrier.wait();
   else if ("latch" in wait) wait.latch.wait();
