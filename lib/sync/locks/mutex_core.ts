@@ -2,12 +2,13 @@
  * The default mutex: whoever comes first takes it, few spin, the rest sleep, nobody starves, and a dead owner is noticed.
  *
  * ```
- *   line 0      | state | domain of the last owner | entries in use | cursor | id of who was woken |
+ *   line 0      | state | domain of the last owner | entries in use | cursor | where the entry is of who was called last |
  *   line 1 + d  | id of domain d's spinner |
  *   then        | entry | domain | of slot 0, entry | domain | of slot 1, …
  *
  *   state:  bits 0-28 owner's id, 0: free | 29 IMPATIENT | 30 DIED | 31 WAITERS
- *   entry:  0 not asleep | id asleep | id + IMPATIENT | id of the owner + GRANTED: who is about to make it that slot's
+ *   entry:  0 not asleep | id asleep | id + IMPATIENT | id + CALLED: woken, and has yet to come
+ *           | id of the owner + GRANTED: who is about to make it that slot's
  * ```
  *
  * Barging. Release frees the lock and, at most, wakes one sleeper, who competes with everybody. Handing the lock to the
@@ -18,7 +19,7 @@
  * lock's line, and what it guards, across the machine at every release.
  *
  * Domains. Release wakes a sleeper of its own domain first, and nobody while its domain has a spinner or somebody who was
- * woken is on the way. The lock leaves a domain when nobody there wants it, or for somebody impatient.
+ * called is on the way. The lock leaves a domain when nobody there wants it, or for somebody impatient.
  *
  * Impatience bounds the bypass: who has waited for its patience says so, and the next release hands it the
  * lock. Several are served one release after the other, in the order of their slots from the last one served. So
@@ -28,13 +29,13 @@
  * Why no wake-up is lost. A sleeper writes its entry before its last look at the state, at which it takes the lock, or
  * makes sure that WAITERS is set on an owner's word. A release that sees WAITERS does one of three things:
  * - it grants: the new owner's word keeps WAITERS;
- * - it leaves the free lock with WAITERS to a spinner of its domain that it sees after that, or to one who was woken, who
+ * - it leaves the free lock with WAITERS to a spinner of its domain that it sees after that, or to one who was called, who
  *   has yet to take it, or to look at it once more;
  * - it drops WAITERS from the free word, and only then searches the entries and wakes one. A thread that sleeps later
  *   has looked later.
  * A thread that was woken cares for the others from then on: it acquires with WAITERS, or sets it again, or, giving up,
- * passes the care on. So nobody else has to be woken before it has come; who was woken says so (`woken`)
- * before it looks.
+ * passes the care on. So nobody else has to be woken before it has come. It says so in its own entry, before it looks:
+ * the word that tells where is only a hint, as whoever wrote it may have died in between.
  *
  * Death. A waiter who finds that the owner is not alive takes the lock with DIED, so does the one who finds a dead
  * grantee, also at the last look before a sleep; a thread that died on its way with a wake-up in hand is made good for by
@@ -59,12 +60,13 @@ const STATE = 0;
 const LAST_DOMAIN = 1;
 const USED = 2;
 const CURSOR = 3;
-const WOKEN = 4;
+const LAST_CALLED = 4;
 
 const IMPATIENT = 1 << 29;
 const DIED = 1 << 30;
 const WAITERS = 1 << 31;
 const GRANTED = 1 << 30;
+const CALLED = 1 << 31;
 
 /** What a last look found: the lock is the caller's, or another's who will look for sleepers, or poisoned. */
 const MARKED = 0;
@@ -185,21 +187,18 @@ export class MutexCore implements LockCore {
       const look = this.#takeOrMark(me, mark);
       if (look === TAKEN) {
         Atomics.store(words, entry, 0);
-        Atomics.compareExchange(words, WOKEN, me.id, 0);
         return true;
       }
       let over = false;
       if (look === MARKED) {
         over = yield mark === me.id ? Math.max(0, impatientAt - me.now()) : FOREVER;
-        Atomics.compareExchange(words, entry, mark, 0);
-      } else if (Atomics.compareExchange(words, entry, mark, 0) === mark) {
-        Atomics.compareExchange(words, WOKEN, me.id, 0);
-        return false;
       }
+      const seen = Atomics.compareExchange(words, entry, mark, 0);
       // Or else it was repaired meanwhile, and a release has chosen this thread.
-      Atomics.compareExchange(words, WOKEN, me.id, 0);
+      if (look === BROKEN && seen === mark) return false;
+      if (seen === (me.id | CALLED)) Atomics.store(words, entry, 0);
       // What is there now is a promise: it is kept at once, unless who made it dies.
-      for (let promise = Atomics.load(words, entry); promise !== 0;) {
+      for (let promise = seen & GRANTED ? seen : 0; promise !== 0;) {
         const kept = me.alive(promise & ID_MASK);
         if (this.holds(me)) {
           Atomics.store(words, entry, 0);
@@ -315,8 +314,8 @@ export class MutexCore implements LockCore {
     Atomics.store(words, LAST_DOMAIN, me.domain);
     if ((seen & IMPATIENT) !== 0 && this.#grant(me)) return true;
     const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT);
-    // Looked at after the state is free: who spins here, or was woken, and leaves now looks at the state once more.
-    const comes = this.#comes(me, (1 + me.domain) * LINE_WORDS) || this.#comes(me, WOKEN);
+    // Looked at after the state is free: who spins here, or was called, and leaves now looks at the state once more.
+    const comes = this.#isSpun(me) || this.#isCalled(me);
     // WAITERS stays for that one. Dropped here, it could be the one of a later release, which would wake nobody then. It
     // also stays with several domains: nobody takes the lock without a look at whom to let go first.
     if (comes || (this.#domains > 1 && this.#wakeOne(me))) return true;
@@ -327,10 +326,18 @@ export class MutexCore implements LockCore {
     return true;
   }
 
-  /** Whether a word names somebody who lives. */
-  #comes(me: Waiter, at: number): boolean {
-    const id = Atomics.load(this.#words, at);
+  /** Whether somebody of this thread's domain spins. */
+  #isSpun(me: Waiter): boolean {
+    const id = Atomics.load(this.#words, (1 + me.domain) * LINE_WORDS);
     return id !== 0 && me.alive(id);
+  }
+
+  /** Whether somebody was woken and has yet to come. */
+  #isCalled(me: Waiter): boolean {
+    const words = this.#words;
+    const at = Atomics.load(words, LAST_CALLED);
+    const entry = at === 0 ? 0 : Atomics.load(words, at);
+    return entry < 0 && me.alive(entry & ID_MASK);
   }
 
   #poison(me: Waiter): true {
@@ -377,7 +384,7 @@ export class MutexCore implements LockCore {
         const slot = (start + step) % used;
         const at = this.#entries + slot * ENTRY_WORDS;
         const mark = Atomics.load(words, at);
-        if (mark === 0 || (mark & GRANTED) !== 0) continue;
+        if (mark <= 0 || (mark & GRANTED) !== 0) continue;
         if (pass === 0 && Atomics.load(words, at + 1) !== me.domain) continue;
         if (this.#wake(me, at, mark)) {
           Atomics.store(words, CURSOR, slot + 1);
@@ -394,14 +401,12 @@ export class MutexCore implements LockCore {
   #wake(me: Waiter, at: number, mark: number): boolean {
     const words = this.#words;
     const id = mark & ID_MASK;
-    // Before the entry is taken: who wakes by itself meanwhile takes both back.
-    Atomics.store(words, WOKEN, id);
-    if (Atomics.compareExchange(words, at, mark, 0) === mark && me.alive(id)) {
-      me.unpark(id);
-      return true;
+    if (Atomics.compareExchange(words, at, mark, id | CALLED) !== mark || !me.alive(id)) {
+      return false;
     }
-    Atomics.compareExchange(words, WOKEN, id, 0);
-    return false;
+    Atomics.store(words, LAST_CALLED, at);
+    me.unpark(id);
+    return true;
   }
 
   /** Gives a wake-up that came too late to somebody else. */

@@ -195,6 +195,19 @@ export const specs: readonly Spec[] = [lockSpec({
       victim: 1,
     },
     {
+      name: "death of who calls",
+      threads: 3,
+      acquisitions: 1,
+      held: true,
+      preemptions: 1,
+      fullPreemptions: 2,
+      spins: 0,
+      spurious: 1,
+      kills: 1,
+      victim: 0,
+      repairs: [1, 2],
+    },
+    {
       name: "death, repaired",
       threads: 3,
       acquisitions: 1,
@@ -268,14 +281,13 @@ export const specs: readonly Spec[] = [lockSpec({
     },
     {
       name: "who is refused keeps a wake-up",
-      find: "} else if (Atomics.compareExchange(words, entry, mark, 0) === mark) {",
-      replace: "} else { Atomics.store(words, entry, 0);",
+      find: "if (look === BROKEN && seen === mark) return false;",
+      replace: "if (look === BROKEN) { Atomics.store(words, entry, 0); return false; }",
     },
     {
       name: "who finds the lock poisoned looks once more why",
-      find: "} else if (Atomics.compareExchange(words, entry, mark, 0) === mark) {",
-      replace:
-        "} else if (!this.broken()) { over = yield FOREVER; } else if (Atomics.compareExchange(words, entry, mark, 0) === mark) {",
+      find: "if (look === MARKED) {",
+      replace: "if (look === MARKED || !this.broken()) {",
     },
     {
       name: "who comes to sleep takes a poisoned lock",
@@ -294,15 +306,14 @@ export const specs: readonly Spec[] = [lockSpec({
         "const found = this.#wakeOne(me); const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT); if (!found) Atomics.compareExchange(words, STATE, free, free & IMPATIENT); if (true) return true;",
     },
     {
-      name: "whom it wakes is told too late",
-      find: "    if (Atomics.compareExchange(words, at, mark, 0) === mark && me.alive(id)) {",
-      replace:
-        "    if (Atomics.compareExchange(words, at, mark, 0) === mark && me.alive(id)) { Atomics.store(words, WOKEN, id);",
+      name: "relies on who was called last, come or not",
+      find: "return entry < 0 && me.alive(entry & ID_MASK);",
+      replace: "return at !== 0 && (entry === 0 || me.alive(entry & ID_MASK));",
     },
     {
-      name: "who was woken does not say that it has come",
-      find: "      Atomics.compareExchange(words, WOKEN, me.id, 0);\n      // What is there",
-      replace: "      // What is there",
+      name: "who was called does not say that it has come",
+      find: "if (seen === (me.id | CALLED)) Atomics.store(words, entry, 0);",
+      replace: "",
     },
     {
       name: "who was woken forgets the others",
@@ -358,7 +369,7 @@ export const specs: readonly Spec[] = [lockSpec({
     },
     {
       name: "does not wait for what it was promised",
-      find: "for (let promise = Atomics.load(words, entry); promise !== 0;) {",
+      find: "for (let promise = seen & GRANTED ? seen : 0; promise !== 0;) {",
       replace: "for (let promise = 0; promise !== 0;) {",
     },
   ],
