@@ -70,6 +70,27 @@ describe("the control words", () => {
 });
 
 describe("a reader", () => {
+  it("that slept while the versions went half way round takes the newest, and leaves it", () => {
+    const machine = new Machine(2);
+    const reader = machine.reader(1, 0);
+    for (const missed of [2, 2 ** 31 - 1, 2 ** 31, 2 ** 31 + 1, 2 ** 32 - 2]) {
+      const newest = missed | 0;
+      machine.writer(9n).publish(newest);
+      assert.equal(reader.enter(0), newest);
+      assert.deepEqual(machine.copies.map(({ version }) => version), [newest, newest]);
+      reader.leave(newest & 1);
+    }
+  });
+
+  it("raises the word of a copy that the writer has yet to come to, and of no other", () => {
+    const machine = new Machine(2);
+    (machine.copies[0] as Control).publish(-(2 ** 31));
+    (machine.copies[1] as Control).publish(2 ** 31 - 1);
+    const reader = machine.reader(1, 0);
+    assert.equal(reader.enter(-(2 ** 31)), -(2 ** 31));
+    assert.deepEqual(machine.copies.map(({ version }) => version), [-(2 ** 31), -(2 ** 31)]);
+  });
+
   it("holds its side until the last of its reads there ends", () => {
     const machine = new Machine(2);
     const reader = machine.reader(1, 0);

@@ -16,8 +16,8 @@
  *   +--------------------------------------------------------------------------------------------+
  * ```
  *
- * - `version`: the newest version on this copy. Raised by the writer, and by a reader that has seen a newer one
- *   elsewhere. 32 bits that wrap; compared by difference.
+ * - `version`: the newest version on this copy. Raised by the writer, and by a reader that has seen the next one
+ *   elsewhere. 32 bits that wrap: a reader that slept for 2^31 updates must not take its own for the newer one.
  * - `top`: reader lines from here on were never used, so the writer need not look at them.
  * - `owner`: identity of the thread that writes, 0 for nobody. Counts on the first copy only.
  * - `held`: bit s is set while the thread reads side s. Written by that thread alone.
@@ -174,12 +174,12 @@ export class Reader {
         (this.#depth[side] as number)++;
         return version;
       }
-      if (((newest - version) | 0) > 0) {
+      if (((version - newest) | 0) === 1) {
+        // Seen elsewhere, so it is complete everywhere, here too: only this copy's word is late, and never by more.
+        Atomics.compareExchange(words, VERSION, newest, version);
+      } else {
         // The next announcement replaces this one, because that version's side is not held either.
         version = newest;
-      } else {
-        // Seen elsewhere, so it is complete everywhere, here too: only this copy's word is late.
-        Atomics.compareExchange(words, VERSION, newest, version);
       }
     }
   }

@@ -124,8 +124,8 @@ const mutants: readonly Omit<Mutant, "file">[] = [
   },
   {
     name: "a reader goes back to an older version",
-    find: "if (((newest - version) | 0) > 0) {",
-    replace: "if (newest !== version) {",
+    find: "if (((version - newest) | 0) === 1) {",
+    replace: "if (newest === version) {",
   },
   {
     name: "an inner read ends the outer one, too",
