@@ -413,6 +413,35 @@ describe("MutexCore under 32 threads in 4 domains", () => {
 });
 
 describe("MutexCore's spinner", () => {
+  it("gets what is released, and so does who was called: nobody else is woken", () => {
+    for (const domains of [1, 2]) {
+      const shape = { threads: 5, domains };
+      const core = new MutexCore(sharedWords(MutexCore.words(shape)), shape);
+      const process = new FakeProcess();
+      const [owner, first, second, spinner, late] = Array.from(
+        { length: 5 },
+        (_, slot) => process.thread(slot),
+      ) as [FakeWaiter, FakeWaiter, FakeWaiter, FakeWaiter, FakeWaiter];
+      assert.ok(core.begin(owner));
+      const waits = [first, second].map((sleeper) => acquire(core, sleeper));
+      spinner.spin = (round) => {
+        if (round === 2) core.release(owner);
+        return round < 8;
+      };
+      assert.ok(core.begin(spinner));
+      assert.equal(process.wakes, 0, "the spinner takes it");
+      core.release(spinner);
+      assert.equal(process.wakes, 1);
+      assert.ok(core.begin(late));
+      core.release(late);
+      assert.equal(process.wakes, 1, "the one who was called has yet to come");
+      assert.equal(winner(waits), 0);
+      core.release(first);
+      assert.equal(process.wakes, 2);
+      assert.equal(winner(waits.slice(1)), 0);
+    }
+  });
+
   it("is followed by another one when it died in its place", () => {
     const shape = { threads: 3, domains: 1 };
     const words = new Int32Array(MutexCore.words(shape));
