@@ -6,10 +6,8 @@ import { section } from "../lib/cli/topo.ts";
 import { type Lock, Mutex, topology } from "../mod.ts";
 import { EXCLUSIVE, sideFor } from "../tests/support/locks.ts";
 import type { Row } from "./harness.ts";
-import { jainIndex, runThreads } from "./threads.ts";
+import { jainIndex, runThreads, STEPS } from "./threads.ts";
 import type { Work } from "./workers/threads.ts";
-
-const STEPS = 40;
 
 interface Subject {
   readonly name: string;

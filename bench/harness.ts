@@ -23,7 +23,10 @@ export interface Subject {
   readonly repeats?: number;
 }
 
-/** A comparison: the first subject is ours, the others are what a user would write instead. */
+/**
+ * A comparison: the first subject is ours, the others are what it is compared with in the same rounds: what a user would
+ * write instead, or the same in more threads.
+ */
 export interface Comparison {
   readonly name: string;
   /** What its subjects are measured in. Default: nanoseconds an operation. */

@@ -14,16 +14,6 @@ const CREATE_BYTES = 2 ** 30;
 /** A GiB takes a good part of a second. */
 const CREATE_REPEATS = 2;
 
-function repeat(name: string, operation: () => unknown): Subject {
-  return {
-    name,
-    operations: BATCH,
-    batch(): void {
-      for (let index = 0; index < BATCH; index++) sink.value = operation();
-    },
-  };
-}
-
 function inThread(name: string, way: Way, size: number): Subject {
   return inOwnThread(name, "allocations.ts", { way, size } satisfies AllocationsTask);
 }
@@ -46,10 +36,9 @@ function createSubject(bytes: number): Subject {
 /**
  * The comparisons of the suite.
  *
- * @returns They share an arena, which lives as long as the process.
+ * @returns What memory costs, each row in a thread of its own; where the thread is.
  */
 export function comparisons(): Comparison[] {
-  const arena = Arena.create({ node: 0, size: "16 MiB", pages: ["thp", "4k"] });
   const c = benchLibrary();
   const sizes = [64, 1024].flatMap((size): Comparison[] => [
     {
@@ -80,20 +69,6 @@ export function comparisons(): Comparison[] {
       ],
     },
   ]);
-  const views: Comparison = {
-    name: "allocate 128 doubles as a view",
-    subjects: [
-      {
-        name: "arena.allocFloat64(128)",
-        operations: BATCH,
-        batch(): void {
-          for (let index = 0; index < BATCH; index++) sink.value = arena.allocFloat64(128);
-          arena.reset();
-        },
-      },
-      repeat("new Float64Array(128)", () => new Float64Array(128)),
-    ],
-  };
   const where: Comparison = {
     name: "where am I",
     subjects: [
@@ -128,5 +103,5 @@ export function comparisons(): Comparison[] {
       },
     ],
   };
-  return [...sizes, views, where, create];
+  return [...sizes, where, create];
 }

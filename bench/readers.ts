@@ -1,5 +1,6 @@
 /**
- * What reading costs: alone, with others who read the same, and against the plain array that a program would have else.
+ * What reading costs: alone, with others that read the same, and against the plain array that a program would have
+ * otherwise.
  */
 import { PartitionedCounter, Replicated, SeqLock } from "../mod.ts";
 import { READ } from "../tests/support/locks.ts";
@@ -57,7 +58,7 @@ export function comparisons(): Comparison[] {
       ],
     },
     {
-      name: "a word of a Replicated",
+      name: "a byte of a Replicated",
       subjects: [
         inThread("Replicated.read", "read"),
         inThread("Replicated.local, once for all", "local"),
@@ -67,7 +68,7 @@ export function comparisons(): Comparison[] {
     {
       name: "the sum of a counter that 64 threads add to",
       subjects: [
-        inThread("PartitionedCounter.value", "counter"),
+        inThread("CounterCore.value", "counter"),
         inThread("64 words, each with Atomics.load", "words"),
       ],
     },

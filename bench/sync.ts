@@ -34,11 +34,17 @@ function uncontended(): Comparison[] {
     "C pthread_mutex, lock+unlock",
     (out) => c.bench_lock_pair(C_KIND.pthreadMutex, C_COUNT, out),
   );
+  const rwlock = inC(
+    "C pthread_rwlock, rdlock+unlock",
+    (out) => c.bench_lock_pair(C_KIND.rwlockRead, C_COUNT, out),
+  );
   const naive = alone(NAIVE, "naive");
-  return [...EXCLUSIVE, ...READ].map(({ name, lock }, index) => ({
-    name: `${name} alone`,
-    subjects: [alone(name, lock()), pthread, ...(index === 0 ? [naive] : [])],
-  }));
+  const against = (sides: readonly LocalSide[], others: readonly Subject[]): Comparison[] =>
+    sides.map(({ name, lock }) => ({
+      name: `${name} alone`,
+      subjects: [alone(name, lock()), ...others],
+    }));
+  return [...against(EXCLUSIVE, [pthread, naive]), ...against(READ, [rwlock])];
 }
 
 /** What a lock costs in a thread that uses all others as well. */

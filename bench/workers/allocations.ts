@@ -4,13 +4,10 @@
  */
 import { Buffer } from "node:buffer";
 import { Arena, worker, type WorkerFunction } from "../../mod.ts";
-import { type LoopResult, measureLoop } from "./loop.ts";
+import { type LoopResult, measureLoop, sink } from "./loop.ts";
 
 const BATCH = 4000;
 const ALIVE = 1000;
-
-/** Something to keep results in, so that no engine leaves the work out. */
-const sink: { value: unknown } = { value: undefined };
 
 function newArena(): Arena {
   return Arena.create({ node: 0, size: "16 MiB", pages: ["thp", "4k"] });

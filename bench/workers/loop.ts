@@ -4,6 +4,9 @@ import { currentCpu } from "../../mod.ts";
 const WARM_UP_MS = 40;
 const MEASURE_MS = 60;
 
+/** Something to keep results in, so that no engine leaves the work out. */
+export const sink: { value: unknown } = { value: undefined };
+
 /** What came of a loop in a thread. */
 export interface LoopResult {
   /** Nanoseconds an operation. */

@@ -5,13 +5,10 @@ import { NodeArray, Replicated, worker, type WorkerFunction } from "../../mod.ts
 import { CounterCore } from "../../lib/sync/counters/counter_core.ts";
 import { LINE_WORDS } from "../../lib/wait/waiter.ts";
 import { Crew } from "../../tests/support/crew.ts";
-import { type LoopResult, measureLoop } from "./loop.ts";
+import { type LoopResult, measureLoop, sink } from "./loop.ts";
 
 const BATCH = 4096;
 const SHARDS = 64;
-
-/** Something to keep results in, so that no engine leaves the work out. */
-const sink: { value: unknown } = { value: undefined };
 
 function numbers(): NodeArray<"float64"> {
   return NodeArray.create({ type: "float64", length: BATCH });

@@ -12,6 +12,9 @@
  *   takes the result of no load from before the operation for one after it. Between two atomic operations it may do either.
  *   So here there is at most one plain load of a word after each atomic operation of the thread; and where the order of two
  *   plain loads matters, the place of the second depends on what the first one found, or {@linkcode fence} is between.
+ * - **What a look decides stays behind it.** After a look that says "yours" callers read what is guarded, with plain loads
+ *   of their own. The processor moves none of them up. Engines move a load up over a branch only out of a loop, and out of
+ *   none that has an atomic operation in it.
  *
  * On arm64 the first does not hold: without LSE an atomic operation is a loop of `ldaxr` and `stlxr`, and what follows can
  * be loaded before the store. So `Atomics.load` stays there.

@@ -177,7 +177,7 @@ export const LOCKS: readonly LockRow[] = [
     core: algorithm(RwCore),
     robust: true,
     overtaken: Infinity,
-    // A load for each thread that has ever read.
+    // The load is of how many slots there are to look at.
     atomics: { compareExchange: 2, load: 1 },
     shared: {
       atomics: withLoads({ following: 1 }, { store: 1, compareExchange: 1 }),

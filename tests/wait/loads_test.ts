@@ -77,6 +77,13 @@ describe("the order of loads", () => {
     }
   });
 
+  it("what is read under a lock is of one writer, and none older than the one before", async () => {
+    for (let time = 0; time < TIMES; time++) {
+      const { found } = await run("guarded");
+      assert.deepEqual(found, [0, 0]);
+    }
+  });
+
   it("a loop that only looks sees what comes", async () => {
     const { found } = await run("polled");
     assert.equal(found.length, 2);

@@ -1,12 +1,14 @@
 // What tests/wait/loads_test.ts runs in two threads at once.
 import { worker } from "../../mod.ts";
+import { RwCore } from "../../lib/sync/readers/rw_core.ts";
 import { SeqCore } from "../../lib/sync/readers/seq_core.ts";
 import { loadFollowing, loadShared } from "../../lib/wait/loads.ts";
 import { LINE_WORDS } from "../../lib/wait/waiter.ts";
+import { Crew } from "../support/crew.ts";
 
 /** Which side of a test a thread is, and the words of both. */
 export interface LitmusTask {
-  readonly litmus: "store, load" | "plain store, plain load" | "record" | "polled";
+  readonly litmus: "store, load" | "plain store, plain load" | "record" | "guarded" | "polled";
   readonly side: 0 | 1;
   readonly words: Int32Array;
 }
@@ -81,6 +83,34 @@ function readRecords(words: Int32Array, side: number): number {
   return wrong;
 }
 
+/** What the two words under a lock are away from each other. */
+const GUARDED = [0, LINE_WORDS] as const;
+
+/** One writes two plain words under a lock, the other reads them under it. Returns how often they differed, or went back. */
+function readGuarded(words: Int32Array, side: number): number {
+  const shape = { threads: 2, domains: 1 };
+  const core = new RwCore(words.subarray(4 * LINE_WORDS), shape);
+  const guarded = words.subarray(4 * LINE_WORDS + RwCore.words(shape));
+  const me = new Crew().member(side);
+  let wrong = 0;
+  let newest = 0;
+  for (let round = 1; round <= 10 * ROUNDS; round++) {
+    if (side === 0) {
+      while (!core.write.tryAcquire(me));
+      guarded[GUARDED[0]] = round;
+      guarded[GUARDED[1]] = round;
+      core.write.release(me);
+    } else if (core.read.tryAcquire(me)) {
+      const first = guarded[GUARDED[0]] as number;
+      const second = guarded[GUARDED[1]] as number;
+      if (first !== second || first < newest) wrong++;
+      newest = first;
+      core.read.release(me);
+    }
+  }
+  return wrong;
+}
+
 /** Waits in a loop that does nothing else, which a compiler might take for one that never ends. */
 function poll(words: Int32Array, side: number): number {
   let looks = 0;
@@ -100,6 +130,8 @@ export default worker(({ litmus, side, words }: LitmusTask) => {
       return plainStoreThenLoad(words, side);
     case "record":
       return readRecords(words, side);
+    case "guarded":
+      return readGuarded(words, side);
     case "polled":
       return poll(words, side);
   }

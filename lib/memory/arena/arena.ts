@@ -168,8 +168,9 @@ export class Arena extends TypedAllocator implements Shareable {
   /**
    * Allocates bytes.
    *
-   * Cost: O(1), no system call, no allocation; slower beyond 32 GiB of an arena. The bytes are zero the first time they are given out. After `reset` or
-   * `rewind` they contain what was there before.
+   * Cost: O(1). No system call and no garbage unless the arena has to grow; slower beyond its first 32 GiB.
+   *
+   * The bytes are zero the first time they are given out. After `reset` or `rewind` they contain what was there before.
    *
    * @param size Bytes, from 1 to what remains, as for `allocAligned`; rounded up to 16.
    * @returns Their offset in {@linkcode bytes}, a multiple of 16.

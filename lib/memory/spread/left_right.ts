@@ -25,8 +25,8 @@
  * - `readers`, `place`, `family`, `size` tell whether a copy is what a handle says; they never change.
  *
  * This is Left-Right (Ramalhete and Correia, 2013) with announcements as in hazard pointers (Michael, 2004). The
- * original's readers are wait-free, because its writer waits twice for two sets of counters; here a reader looks again
- * whether its version is current, and repeats when a publication came in between. In exchange dead readers can be told
+ * original's readers are wait-free, because its writer waits twice for two sets of counters; here a reader looks whether
+ * the version that it saw last is current, and repeats for each publication since. In exchange dead readers can be told
  * from slow ones, a version holds still for as long as it is read, and the writer waits once, before its next update.
  *
  * No memory is made here, so that the real code can be run in every interleaving.
@@ -155,7 +155,7 @@ export class Reader {
   /**
    * Begins a read of the newest version. Reads may nest; each is ended by {@linkcode leave}.
    *
-   * Lock-free: it repeats only when a version was published in between.
+   * Lock-free: it repeats when a version was published since `atLeast`, or this copy's word is late.
    *
    * @param atLeast A version that this thread has seen on any copy.
    * @returns The version, which stays on side `version & 1` until the read ends.

@@ -16,19 +16,20 @@
  * not at every crossing of some boundary, such as zero, again. So one word tells the whole value at any moment, also
  * when the thread is killed before the anchor followed; the next add to the shard then moves it.
  *
- * Why a value is never torn. At any moment low and high decode to a value that the shard had: |distance| < FAR when no add
+ * Why a value is not torn. At any moment low and high decode to a value that the shard had: |distance| < FAR when no add
  * is under way, and what is under way adds less than 2^30 to that (one shard a thread), or 2^28 (one a domain, where an
  * anchor that another thread moves late may be off by 2^30 more: 3/4 + 1 + 1/4 of 2^30). A reader takes high, low, high,
  * each of {@linkcode BLOCK} shards, and repeats it for a shard whose high has changed. The same high with another anchor in
- * between needs 256 anchors that end where they began, such as 256 adds of the most there can be, half of them negative,
- * while a reader loads some words: microseconds for tens of nanoseconds, unless the reader is interrupted just then.
+ * between needs 256 moves of the anchor between two looks at one shard, which are at least 256 adds of about 2^30, of both
+ * signs. A look at so many shards takes some hundred nanoseconds. Only a reader that is interrupted just then, by a program
+ * that adds like that, could be wrong.
  *
  * Shards of threads have one writer. It reads its own high with a plain load: nobody else writes it, and a slot goes to
  * another thread through atomics of the parking lot. Dead threads' counts stay; the next thread of a slot goes on from
  * there. There is no reset: zeroing words that others add to would lose counts. Keep a value and subtract it.
  *
  * Costs. Add: one atomic on a line that no other thread writes, and no transfer of it between caches unless somebody
- * has read the sum since; with shards of domains two atomics, and transfers inside the domain. Value: three loads
+ * has read the sum since; with shards of domains also a load, and transfers inside the domain. Value: three loads
  * a shard. It is exact for all adds that happened before it (after a barrier, or a join); one under way is in it or not.
  * There is no second level of sums: it would cost a shared write every few adds to save a reader some microseconds.
  *
@@ -67,7 +68,7 @@ function decode(high: number, low: number): number {
 export class CounterCore {
   readonly #words: Int32Array;
   readonly #shared: boolean;
-  /** Where this thread added last: a view, as its words then have constant indices, which run time checks once. */
+  /** Where this thread added last: a view, as its words then have constant indices, which engines check once. */
   #shard = -1;
   #line: Int32Array;
   /** What a look at some shards found. */

@@ -48,7 +48,7 @@ export class Guard {
     if (this.#isHeld()) this.#release();
   }
 
-  /** Calls {@linkcode Guard.release}, for `using`. */
+  /** The same as {@linkcode Guard.release}, for `using`. */
   [Symbol.dispose](): void {
     if (this.#isHeld()) this.#release();
   }

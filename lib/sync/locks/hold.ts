@@ -8,7 +8,7 @@ export interface SlowPaths {
   wait(): void;
   /** Refuses a release by a thread that does not hold the lock. */
   refuse(): never;
-  /** Makes the error of a call that failed with another one: the lock's memory may be gone. */
+  /** Turns an error of the core into the one to throw: the lock's memory may be gone. */
   explain(verb: string, error: unknown): unknown;
 }
 
@@ -27,7 +27,7 @@ export class Hold {
   readonly counts: boolean;
   /** The thread. */
   readonly me: ThreadWaiter;
-  /** The guard of each acquisition that holds until it is released. */
+  /** The guard of this thread's acquisitions: the same object each time. */
   readonly guard: Guard;
   /** What is done once for all classes. */
   readonly slow: SlowPaths;

@@ -1,5 +1,5 @@
 /**
- * The row of a lock: that of every kind, and how its words become an algorithm.
+ * The row of a lock: that of every kind, and its traits.
  *
  * @module
  */

@@ -2,7 +2,7 @@
  * The default mutex: whoever comes first takes it, few spin, the rest sleep, nobody starves, and a dead owner is noticed.
  *
  * ```
- *   line 0      | state | domain of the last owner | entries in use | cursor | where the entry is of who was called last |
+ *   line 0      | state | domain of the last contended release | entries in use | cursor | where the entry is of who was called last |
  *   line 1 + d  | id of domain d's spinner |
  *   then        | entry | domain | of slot 0, entry | domain | of slot 1, …
  *
@@ -15,8 +15,9 @@
  * longest waiter instead costs a context switch for each acquisition as soon as threads outnumber CPUs: four to five
  * orders of magnitude (`docs/design/sync.md` has the figures).
  *
- * Spinning. One thread a domain spins, and only while the owner is of the same domain: spinners elsewhere would pull the
- * lock's line, and what it guards, across the machine at every release.
+ * Spinning. One thread a domain spins, and only if the last contended release was in that domain: spinners elsewhere would
+ * pull the lock's line, and what it guards, across the machine at every release. They spin only while the lock is free, to
+ * leave it to that domain for a moment.
  *
  * Domains. Release wakes a sleeper of its own domain first, and nobody while its domain has a spinner or somebody who was
  * called is on the way. The lock leaves a domain when nobody there wants it, or for somebody impatient.
@@ -27,10 +28,12 @@
  * way.
  *
  * Why no wake-up is lost. A sleeper writes its entry before its last look at the state, at which it takes the lock, or
- * makes sure that WAITERS is set on an owner's word. A release that sees WAITERS does one of three things:
+ * makes sure that WAITERS is set on an owner's word. A release that sees WAITERS does one of four things:
  * - it grants: the new owner's word keeps WAITERS;
  * - it leaves the free lock with WAITERS to a spinner of its domain that it sees after that, or to one who was called, who
  *   has yet to take it, or to look at it once more;
+ * - with several domains it leaves WAITERS on the free word and wakes one, as nobody takes the lock then without a look at
+ *   whose domain it is in;
  * - it drops WAITERS from the free word, and only then searches the entries and wakes one. A thread that sleeps later
  *   has looked later.
  * A thread that was woken cares for the others from then on: it acquires with WAITERS, or sets it again, or, giving up,
@@ -68,7 +71,7 @@ const WAITERS = 1 << 31;
 const GRANTED = 1 << 30;
 const CALLED = 1 << 31;
 
-/** What a last look found: the lock is the caller's, or another's who will look for sleepers, or poisoned. */
+/** What a last look found: another's lock, whose release will look for sleepers; the caller's; a poisoned one. */
 const MARKED = 0;
 const TAKEN = 1;
 const BROKEN = 2;
@@ -374,7 +377,7 @@ export class MutexCore implements LockCore {
     return false;
   }
 
-  /** Wakes a sleeper, of this thread's domain if there is one. The lock is free already. */
+  /** Wakes a sleeper, of this thread's domain if there is one. After the state was changed. */
   #wakeOne(me: Waiter): boolean {
     const words = this.#words;
     for (let pass = 0; pass < 2; pass++) {

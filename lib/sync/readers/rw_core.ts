@@ -11,11 +11,10 @@
  * ```
  *
  * To read is to store one's entry and to find no owner; to write is to become the owner and to find no reader. Each
- * does the first before the second, so that never both miss the other. (The reader's store is atomic, so its look at the
- * owner can be a `loadFollowing`.) Readers share no line but the owner's, which
- * they only look at: they cost the same on every node, however many there are. The price is the writer's, who looks
- * at a line for every slot below `top`. Entries instead of counters also tell who reads, so that a dead reader is no
- * obstacle and a stranger cannot end another's read.
+ * does the first before the second, so that never both miss the other: each look follows an atomic operation, so that it can
+ * be a `loadFollowing`. Readers share no line but the owner's, which they only look at: they cost the same on every node,
+ * however many there are. The price is the writer's, who looks at a line for every slot below `top`. Entries instead of
+ * counters also tell who reads, so that a dead reader is no obstacle and a stranger cannot end another's read.
  *
  * Nobody starves. A writer waits for the readers that were inside when it became the owner, and for no later ones.
  * Readers that sleep are let in, all of them, by the release that lets no other writer pass, and by one in {@linkcode
@@ -37,9 +36,8 @@
  *
  * BRAVO's readers' table (Dice and Kogan, ATC 2019) with dense slots instead of hashes, for threads are numbered
  * here; writers and readers take turns as in Calciu et al. (PPoPP 2013) and in Brandenburg and Anderson's phase-fair
- * locks (2010). Uncontended: two atomics and a load for a read and its end; for a write, two and a load for each slot
- * in use.
- * Robust, abortable, not reentrant. Use it when reads are many, or long; with more than one write in ten or so
+ * locks (2010). Uncontended: two atomics and a load for a read and its end; for a write, two, a load of `top`, and one for
+ * each slot below it. Robust, abortable, not reentrant. Use it when reads are many, or long; with more than one write in ten or so
  * `Mutex` is better, for small records `SeqLock`, where memory counts `RwSpinLock`.
  *
  * @module
@@ -239,12 +237,14 @@ export class RwWriteSide extends Side implements LockCore {
     const top = this.#topOf();
     for (let slot = 0; slot < top; slot++) {
       const entry = ENTRIES + slot * LINE_WORDS;
-      for (;;) {
-        const found = loadShared(words, entry);
-        if (found === 0 || (found & WAIT) !== 0) break;
-        if (me.spin(round++)) continue;
-        Atomics.or(words, OWNER, DRAINING);
-        return false;
+      // After the compare-exchange, and looks at other words.
+      let found = loadFollowing(words, entry);
+      while (found !== 0 && (found & WAIT) === 0) {
+        if (!me.spin(round++)) {
+          Atomics.or(words, OWNER, DRAINING);
+          return false;
+        }
+        found = loadShared(words, entry);
       }
     }
     return true;

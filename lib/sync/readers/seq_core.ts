@@ -16,8 +16,8 @@
  * while the writer sleeps, and a killed one leaves half a record behind.)
  *
  * A plain load of a word may be moved behind the second look at the version: by the memory model, by compilers, and by
- * arm64 processors. So the words are read with `Atomics`, or where that takes their lines from other readers (`loads.ts`)
- * between two looks at the version that no load is moved over. The words' places depend on what the first of them found.
+ * arm64 processors. So the words are read with `Atomics`; on x64 with plain loads between two looks at the version, over
+ * which no load is moved (`loads.ts`). The words' places depend on what the first look found.
  *
  * Writers exclude each other with `writer`. They hold it for some hundred nanoseconds, so who finds it taken naps for
  * a millisecond after spinning, and nobody is ever woken. A read that failed {@linkcode READ_TRIES} times should take
@@ -25,8 +25,8 @@
  *
  * Wrap-around: a read that sleeps for exactly 2^32 writes would take a torn record for a whole one.
  *
- * After Linux' seqcount_latch and Lamport's "Concurrent reading and writing" (1977). Read: 2 atomics and one for each
- * word, all loads. Write: 4 and one for each word. Readers lock-free, writers robust and abortable, not fair. Use it
+ * After Linux' seqcount_latch and Lamport's "Concurrent reading and writing" (1977). Read: two looks at the
+ * version and a load for each word; nothing shared is written. Write: 4 atomics and one for each word. Readers lock-free, writers robust and abortable, not fair. Use it
  * for records of up to 64 bytes that are read often: times, totals, routes. Not for what is larger, nor for offsets
  * that are followed before the read has succeeded.
  *
