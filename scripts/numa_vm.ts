@@ -8,7 +8,7 @@
  * file without a name. So there is nothing on the host to clean up, however this ends.
  */
 import * as fs from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
@@ -26,6 +26,7 @@ import {
 } from "./lib/guest_run.ts";
 import {
   type Architecture,
+  CACHE_NAMES,
   type GuestShape,
   parseShape,
   qemuArguments,
@@ -44,6 +45,9 @@ const THEN = "--then";
 
 const checkout = fs.realpathSync(fileURLToPath(new URL("..", import.meta.url)));
 
+/** The plugin that counts cache lines: `native/counter`, as scripts/bootstrap builds it; a faulty one in its tests. */
+const COUNTER = process.env["NUMAKIT_COUNTER"] ?? join(checkout, "build/counter/counter.so");
+
 /** What a guest of each processor is made of: QEMU, and the folder that numa_vm_fetch fills. */
 const GUESTS = {
   x64: { qemu: "qemu-system-x86_64", cache: join(checkout, ".tools/vm") },
@@ -58,6 +62,8 @@ interface Options extends ShapeWords {
   readonly results?: string;
   readonly env?: readonly string[];
   readonly out?: string;
+  readonly count?: string;
+  readonly caches: string;
   readonly kernelArgs?: string;
   readonly allowOom?: true;
   readonly verbose?: true;
@@ -111,6 +117,9 @@ async function boot(
   );
   const args = qemuArguments(shape, {
     ...options,
+    counter: options.count === undefined
+      ? undefined
+      : { plugin: COUNTER, out: resolve(options.count), caches: options.caches },
     shares: sharesOf(shape, options),
     kernel: join(cache, "kernel"),
     initramfs: `/proc/self/fd/${FD.initramfs}`,
@@ -331,6 +340,10 @@ A command is stuck when for --stuck seconds it has written nothing, used less th
 waits for a CPU. However busy the host is, a command that computes is not. A guest is dead when it tells nothing while its
 CPUs sleep, or through minutes of CPU time.
 
+--count has QEMU count where the loads and stores of marked sections find their cache lines (native/counter/README.md).
+The counts are written when the outermost section ends. Programs run five to ten times slower, and the guest's kernel
+moves no pages by itself.
+
 Exit status: the command's own (128+N when signal N ended it), of several the first that is not 0; 2 wrong options;
 3 something is not installed; 124 a command was stuck, or time limit; 125 the guest failed; 137 also when the guest ran
 out of memory and the command said 0.
@@ -340,7 +353,8 @@ Examples:
   scripts/numa_vm --nodes 2 -- bun test a_test.ts --then node --test a_test.ts
   scripts/numa_vm --nodes 3 --cpus 2,2,0 --memory 1G,1G,512M --distances "10,21,17;21,10,28;17,28,10" -- CMD
   scripts/numa_vm --nodes 2 --memory 768M,3G --hugepages 0:2m=64,1:1g=1 -- CMD
-  scripts/numa_vm --nodes 2 --cpus 8 --l3 2 --threads 2 --hmat -- CMD`;
+  scripts/numa_vm --nodes 2 --cpus 8 --l3 2 --threads 2 --hmat -- CMD
+  scripts/numa_vm --nodes 2 --count counts.json -- build/counter/patterns`;
 
 function program(): Command {
   const list = (value: string, before: readonly string[] = []) => [...before, value];
@@ -368,6 +382,8 @@ function program(): Command {
     .option("--jobs <n>", "commands that run at a time", "1")
     .option("--stuck <seconds>", "stop a command without progress; 0: never", "180")
     .option("--timeout <seconds>", "time limit for all of it, boot included; default: none")
+    .option("--count <file>", "count the cache lines of marked sections into a file, as JSON")
+    .option("--caches <name>", `whose caches: ${CACHE_NAMES.join(", ")}`, "xeon-8380")
     .option("--allow-oom", "leave the status alone when the guest's kernel kills for memory")
     .option("--kernel-args <words>", "more for the kernel's command line")
     .option("--verbose", "the guest's boot log, and QEMU's, on stderr")

@@ -223,6 +223,9 @@ function allSteps(): { readonly alone: Step[]; readonly beside: Step[] } {
     ]),
     junit("the explorer itself", nodeCommand(["tests/explorer/self_test.ts"])),
     junit("a new lock as CONTRIBUTING has it", nodeCommand(["tests/walk/new_lock_test.ts"])),
+    ...(options.quick
+      ? []
+      : [junit("line counter", nodeCommand(["tests/counter/counter_test.ts"]))]),
   ];
   return { alone: [costs()], beside };
 }

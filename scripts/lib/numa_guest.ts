@@ -262,6 +262,34 @@ function sockets({ nodes, threadsPerCore, l3PerNode }: GuestShape): {
   return { coresPerDie, mostCores, places };
 }
 
+/** Where a CPU is, and whether QEMU can only plug it in. */
+interface CpuPlace {
+  readonly socket: number;
+  readonly die: number;
+  readonly core: number;
+  readonly thread: number;
+  readonly afterGap: boolean;
+}
+
+/** The CPUs in the order of their numbers. */
+function cpuPlaces(shape: GuestShape): CpuPlace[] {
+  const { threadsPerCore, l3PerNode } = shape;
+  const { coresPerDie, mostCores } = sockets(shape);
+  const places: CpuPlace[] = [];
+  let afterGap = false;
+  for (const [socket, present] of coresPerDie.entries()) {
+    for (let die = 0; die < l3PerNode; die++) {
+      for (let core = 0; core < present; core++) {
+        for (let thread = 0; thread < threadsPerCore; thread++) {
+          places.push({ socket, die, core, thread, afterGap });
+        }
+      }
+      afterGap ||= present < mostCores;
+    }
+  }
+  return places;
+}
+
 /**
  * CPUs. `-smp` can only fill sockets of one size, in order. So it lays out sockets of the largest size and starts the
  * CPUs up to the first gap; those after it are plugged in one by one, before the machine starts.
@@ -269,27 +297,21 @@ function sockets({ nodes, threadsPerCore, l3PerNode }: GuestShape): {
 function cpuArguments(shape: GuestShape): string[] {
   const { threadsPerCore, l3PerNode } = shape;
   const { coresPerDie, mostCores, places } = sockets(shape);
-  const plugged: string[] = [];
-  let started = 0;
-  let gap = false;
-  for (const [socket, present] of coresPerDie.entries()) {
-    for (let die = 0; die < l3PerNode; die++) {
-      for (let core = 0; core < present; core++) {
-        for (let thread = 0; thread < threadsPerCore; thread++) {
-          const place = `socket-id=${socket},die-id=${die},core-id=${core},thread-id=${thread}`;
-          if (gap) plugged.push("-device", `max-x86_64-cpu,${place}`);
-          else started++;
-        }
-      }
-      gap ||= present < mostCores;
-    }
-  }
+  const cpus = cpuPlaces(shape);
+  const started = cpus.findIndex(({ afterGap }) => afterGap);
+  const plugged = cpus.filter(({ afterGap }) => afterGap).flatMap((place) => {
+    const { socket, die, core, thread } = place;
+    const at = `socket-id=${socket},die-id=${die},core-id=${core},thread-id=${thread}`;
+    return ["-device", `max-x86_64-cpu,${at}`];
+  });
   // The arm64 machine knows no dies.
   const dies = shape.arch === "x64" ? `dies=${l3PerNode},` : "";
   const layout = `sockets=${coresPerDie.length},${dies}cores=${mostCores}`;
   return [
     "-smp",
-    `cpus=${started},maxcpus=${places},${layout},threads=${threadsPerCore}`,
+    `cpus=${
+      started < 0 ? cpus.length : started
+    },maxcpus=${places},${layout},threads=${threadsPerCore}`,
     // Nodes with CPUs come first, so a socket's number is its node's.
     ...coresPerDie.flatMap((_, id) => ["-numa", `cpu,node-id=${id},socket-id=${id}`]),
     ...plugged,
@@ -349,6 +371,67 @@ function nodeArguments(shape: GuestShape): string[] {
   ];
 }
 
+/** Sets and ways of caches. */
+interface CacheSize {
+  readonly sets: number;
+  readonly ways: number;
+}
+
+/** The caches of real machines: a core's L2, and the L3 of a domain. `none`: without limit. */
+const CACHES: Readonly<Record<string, { readonly l2: CacheSize; readonly l3: CacheSize } | null>> =
+  {
+    // 1.25 MiB and 60 MiB.
+    "xeon-8380": { l2: { sets: 1024, ways: 20 }, l3: { sets: 81_920, ways: 12 } },
+    // 512 KiB and 32 MiB.
+    "epyc-7763": { l2: { sets: 1024, ways: 8 }, l3: { sets: 32_768, ways: 16 } },
+    none: null,
+  };
+
+/** The names that `--caches` takes. */
+export const CACHE_NAMES: readonly string[] = Object.keys(CACHES);
+
+/** What the counter's directory has room for. */
+const MAX_COUNTED = { cores: 32, domains: 16, nodes: 16 } as const;
+
+/** What counts cache lines in a guest. */
+export interface Counter {
+  /** The plugin. */
+  readonly plugin: string;
+  /** The file that it writes. */
+  readonly out: string;
+  /** Whose caches: one of {@linkcode CACHE_NAMES}. */
+  readonly caches: string;
+}
+
+/** The counter, told where each CPU and each node's memory is. */
+function counterArguments(shape: GuestShape, { plugin, out, caches }: Counter): string[] {
+  const { l3PerNode, threadsPerCore, nodes, arch } = shape;
+  const cpus = cpuPlaces(shape);
+  const cores = cpus.length / threadsPerCore;
+  const domains = nodes.filter((node) => node.cpus > 0).length * l3PerNode;
+  const sizes = CACHES[caches];
+  if (sizes === undefined) {
+    throw new ShapeError(`--caches "${caches}": it has to be one of ${CACHE_NAMES.join(", ")}`);
+  }
+  if (arch !== "x64") throw new ShapeError("--count: lines are counted on x64 only");
+  const counted = { cores, domains, nodes: nodes.length };
+  for (const [what, most] of Object.entries(MAX_COUNTED)) {
+    if (counted[what as keyof typeof counted] <= most) continue;
+    throw new ShapeError(`--count: of machines with at most ${most} ${what}`);
+  }
+  const size = ({ sets, ways }: CacheSize): string => `${sets}x${ways}`;
+  const words = [
+    ...cpus.map(({ socket, die }, cpu) => {
+      const core = Math.floor(cpu / threadsPerCore);
+      return `cpu=${socket}:${socket * l3PerNode + die}:${core}`;
+    }),
+    ...nodes.map(({ memory_mib }) => `memory=${memory_mib}`),
+    ...(sizes === null ? [] : [`private=${size(sizes.l2)}`, `l3=${size(sizes.l3)}`]),
+    `out=${escaped(out)}`,
+  ];
+  return ["-plugin", `${escaped(plugin)},${words.join(",")}`];
+}
+
 /** Where QEMU finds what is not part of the shape. */
 export interface GuestParts {
   readonly kernel: string;
@@ -357,6 +440,8 @@ export interface GuestParts {
   readonly verbose?: boolean | undefined;
   /** The folders of the host that the guest sees by their tags, read-only but for `out`. */
   readonly shares: Readonly<Record<string, string>>;
+  /** What counts cache lines, if anything does. */
+  readonly counter?: Counter | undefined;
   /** Connected sockets by name, as file descriptors: the kernel's `console`, and the guest's ports in order. */
   readonly console_fd: number;
   readonly ports: readonly { readonly name: string; readonly fd: number }[];
@@ -376,6 +461,8 @@ function kernelArguments(shape: GuestShape, parts: GuestParts): string {
     processor.kernelArgs,
     shape.arch === "x64" && losesInterrupts(shape) ? "possible_cpus=9" : "",
     parts.verbose ? "" : "quiet",
+    // Ranges are of physical lines: the kernel must not move a page behind the program's back.
+    parts.counter === undefined ? "" : "numa_balancing=disable",
     gigantic.length > 0 ? `hugepagesz=1G hugepages=${gigantic.join(",")}` : "",
     parts.kernelArgs ?? "",
   ];
@@ -410,6 +497,7 @@ export function qemuArguments(shape: GuestShape, parts: GuestParts): string[] {
     ...nodeArguments(shape),
     ...cpuArguments(shape),
     ...(shape.hmat ? hmatArguments(shape) : []),
+    ...(parts.counter === undefined ? [] : counterArguments(shape, parts.counter)),
     ...["-kernel", parts.kernel, "-initrd", parts.initramfs, "-append", append],
     ...["-chardev", `socket,id=console,fd=${parts.console_fd}`, "-serial", "chardev:console"],
     ...["-device", "virtio-serial-pci,id=ports"],

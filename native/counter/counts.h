@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is counted: for each section of a program, each named range of memory and each CPU.
+ *
+ * Sections nest. An access counts for the innermost one, and for the range that its line is of, which is 0 for what has no
+ * name. Each CPU writes rows of its own, so that counting takes no atomic operation.
+ */
+#ifndef NK_COUNTS_H
+#define NK_COUNTS_H
+
+#include "caches.h"
+
+#include <stdio.h>
+
+#define NK_MAX_CPUS 32
+#define NK_MAX_RANGES 256
+#define NK_MAX_SECTIONS 256
+#define NK_MAX_DEPTH 8
+#define NK_NAME_BYTES 128
+
+struct nk_counts {
+    uint64_t loads, stores;
+    uint64_t sources[NK_SOURCES];
+    uint64_t upgrades, far_upgrades;
+    uint64_t invalidations, far_invalidations;
+};
+
+struct nk_section {
+    char name[NK_NAME_BYTES];
+    uint64_t times;
+    struct nk_counts (*rows)[NK_MAX_CPUS]; /* by range */
+};
+
+struct nk_book {
+    struct nk_section sections[NK_MAX_SECTIONS];
+    unsigned section_count;
+    struct nk_section *open[NK_MAX_DEPTH];
+    unsigned depth;
+    char ranges[NK_MAX_RANGES][NK_NAME_BYTES]; /* 0 has none */
+    uint64_t range_lines[NK_MAX_RANGES];
+    unsigned range_count;
+    _Atomic uint8_t *range_of; /* by line */
+    uint64_t lines;
+};
+
+int nk_book_init(struct nk_book *book, uint64_t lines);
+
+/* Begins a section: one of the same name goes on. -ENOSPC when there are too many, or too many within each other. */
+int nk_book_begin(struct nk_book *book, const char *name);
+
+/* Ends the innermost section. -EINVAL when there is none. */
+int nk_book_end(struct nk_book *book);
+
+/* The section that counts now, or NULL. */
+struct nk_section *nk_book_section(const struct nk_book *book);
+
+/* The range of that name, which is made if it is new; negative -ENOSPC when there are too many. */
+int nk_book_range(struct nk_book *book, const char *name);
+
+/* Says that a line is of a range; of the last one that said so. */
+void nk_book_add(struct nk_book *book, unsigned range, uint64_t line);
+
+/* Counts an access. */
+void nk_counts_add(struct nk_counts *counts, const struct nk_outcome *outcome, bool store);
+
+/* Writes all that was counted as one JSON array of sections. */
+void nk_book_write(const struct nk_book *book, unsigned cpus, FILE *file);
+
+#endif

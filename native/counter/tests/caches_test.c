@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The caches without QEMU: two nodes with two L3 domains each, and two cores a domain. */
+#include "../../tests/check.h"
+#include "../caches.h"
+#include "../counts.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#define CORES 8
+#define LINES 4096
+/* Lines below are of node 0's memory. */
+#define NODE_LINES (LINES / 2)
+
+static const struct nk_cache_size UNLIMITED = {0, 0};
+/* 16 and 64 lines. */
+static const struct nk_cache_size SMALL = {4, 4}, SMALL_L3 = {8, 8};
+
+static struct nk_place places[CORES];
+static struct nk_caches caches;
+static struct nk_counts counts[CORES];
+
+static void start(struct nk_cache_size private_size, struct nk_cache_size l3_size)
+{
+    for (unsigned core = 0; core < CORES; core++)
+        places[core] = (struct nk_place){.core = core, .domain = core / 2, .node = core / 4};
+    memset(counts, 0, sizeof counts);
+    CHECK_EQ(nk_caches_init(&caches, places, CORES, LINES, private_size, l3_size), 0);
+}
+
+static void stop(void)
+{
+    nk_caches_free(&caches);
+}
+
+static struct nk_outcome access_by(unsigned core, uint64_t line, bool store)
+{
+    struct nk_outcome outcome = nk_caches_access(&caches, &places[core], line, line >= NODE_LINES, store);
+
+    nk_counts_add(&counts[core], &outcome, store);
+    return outcome;
+}
+
+static enum nk_source load(unsigned core, uint64_t line)
+{
+    struct nk_outcome outcome = access_by(core, line, false);
+
+    CHECK(!outcome.upgrade);
+    CHECK_EQ(outcome.invalidations, 0);
+    return outcome.source;
+}
+
+/* A store that finds its line there, tells so many caches to drop it, and so many of them far away. */
+static void check_store(unsigned core, uint64_t line, enum nk_source source, unsigned invalidations, unsigned far)
+{
+    struct nk_outcome outcome = access_by(core, line, true);
+
+    CHECK_EQ(outcome.source, source);
+    CHECK_EQ(outcome.invalidations, invalidations);
+    CHECK_EQ(outcome.far_invalidations, far);
+    CHECK_EQ(outcome.upgrade, source == NK_OWN && invalidations > 0);
+}
+
+static void test_memory_is_near_or_far_by_its_node(void)
+{
+    start(UNLIMITED, UNLIMITED);
+    for (uint64_t line = 0; line < LINES; line++) {
+        bool far = line >= NODE_LINES;
+
+        CHECK_EQ(load(0, line), far ? NK_FAR_MEMORY : NK_MEMORY);
+        CHECK_EQ(load(0, line), NK_OWN);
+        CHECK_EQ(load(7, line), far ? NK_MEMORY : NK_FAR_MEMORY);
+    }
+    CHECK_EQ(counts[0].loads, 2 * LINES);
+    CHECK_EQ(counts[0].stores, 0);
+    CHECK_EQ(counts[0].sources[NK_OWN], LINES);
+    CHECK_EQ(counts[0].sources[NK_MEMORY], NODE_LINES);
+    CHECK_EQ(counts[0].sources[NK_FAR_MEMORY], NODE_LINES);
+    CHECK_EQ(counts[7].sources[NK_MEMORY], NODE_LINES);
+    stop();
+}
+
+static void test_what_is_modified_comes_from_where_it_is(void)
+{
+    static const enum nk_source from[CORES] = {NK_OWN,       NK_DOMAIN,    NK_NODE,      NK_NODE,
+                                               NK_FAR_CACHE, NK_FAR_CACHE, NK_FAR_CACHE, NK_FAR_CACHE};
+
+    start(UNLIMITED, UNLIMITED);
+    for (unsigned reader = 0; reader < CORES; reader++) {
+        check_store(0, reader, NK_MEMORY, 0, 0);
+        CHECK_EQ(load(reader, reader), from[reader]);
+        /* Written back when it was shared: the next one finds it in memory, or beside it. */
+        if (reader >= 2)
+            CHECK_EQ(load(reader ^ 1, reader), NK_DOMAIN);
+        if (reader == 2)
+            CHECK_EQ(load(6, reader), NK_FAR_MEMORY);
+    }
+    stop();
+}
+
+static void test_a_line_nobody_else_has_is_written_for_nothing(void)
+{
+    start(UNLIMITED, UNLIMITED);
+    CHECK_EQ(load(5, 1), NK_FAR_MEMORY);
+    check_store(5, 1, NK_OWN, 0, 0);
+    check_store(5, 1, NK_OWN, 0, 0);
+    CHECK_EQ(counts[5].upgrades, 0);
+    CHECK_EQ(counts[5].invalidations, 0);
+    stop();
+}
+
+static void test_a_store_to_what_others_have(void)
+{
+    start(UNLIMITED, UNLIMITED);
+    for (unsigned core = 0; core < CORES; core += 2)
+        load(core, 9);
+    check_store(2, 9, NK_OWN, 3, 2);
+    CHECK_EQ(counts[2].upgrades, 1);
+    CHECK_EQ(counts[2].far_upgrades, 1);
+    CHECK_EQ(counts[2].invalidations, 3);
+    CHECK_EQ(counts[2].far_invalidations, 2);
+    /* Gone everywhere else. */
+    CHECK_EQ(load(0, 9), NK_NODE);
+    CHECK_EQ(load(4, 9), NK_FAR_MEMORY);
+    /* One that does not have it takes it from all. */
+    check_store(6, 9, NK_FAR_MEMORY, 3, 2);
+    CHECK_EQ(counts[6].upgrades, 0);
+    /* Within a node an upgrade is no far one. */
+    load(0, 10);
+    load(2, 10);
+    check_store(0, 10, NK_OWN, 1, 0);
+    CHECK_EQ(counts[0].upgrades, 1);
+    CHECK_EQ(counts[0].far_upgrades, 0);
+    stop();
+}
+
+static void test_a_line_that_two_cores_throw_at_each_other(void)
+{
+    enum { ROUNDS = 1000 };
+
+    start(UNLIMITED, UNLIMITED);
+    for (int round = 0; round < ROUNDS; round++) {
+        load(0, 3);
+        access_by(0, 3, true);
+        load(4, 3);
+        access_by(4, 3, true);
+    }
+    /* Two fetches and two upgrades a round. */
+    CHECK_EQ(counts[0].sources[NK_FAR_CACHE], ROUNDS - 1);
+    CHECK_EQ(counts[4].sources[NK_FAR_CACHE], ROUNDS);
+    CHECK_EQ(counts[0].upgrades, ROUNDS - 1);
+    CHECK_EQ(counts[4].upgrades, ROUNDS);
+    CHECK_EQ(counts[4].far_upgrades, ROUNDS);
+    memset(counts, 0, sizeof counts);
+    for (int round = 0; round < ROUNDS; round++) {
+        access_by(0, 3, true);
+        access_by(4, 3, true);
+    }
+    /* A store that comes first fetches it for itself at once. */
+    CHECK_EQ(counts[0].sources[NK_FAR_CACHE] + counts[4].sources[NK_FAR_CACHE], 2 * ROUNDS);
+    CHECK_EQ(counts[0].upgrades + counts[4].upgrades, 0);
+    CHECK_EQ(counts[0].far_invalidations, ROUNDS);
+    stop();
+}
+
+static void test_what_has_no_room_goes_to_the_l3_and_then_to_memory(void)
+{
+    start(SMALL, SMALL_L3);
+    /* As many as the private cache has. */
+    for (int pass = 0; pass < 3; pass++)
+        for (uint64_t line = 0; line < 16; line++)
+            CHECK_EQ(load(0, line), pass == 0 ? NK_MEMORY : NK_OWN);
+    /* As many as both have: what is used in a circle is never in the private one. */
+    nk_caches_reset(&caches);
+    for (int pass = 0; pass < 3; pass++)
+        for (uint64_t line = 0; line < 64; line++)
+            CHECK_EQ(load(0, line), pass == 0 ? NK_MEMORY : NK_L3);
+    /* The other core of the domain finds it there; another domain does not. */
+    CHECK_EQ(load(1, 5), NK_L3);
+    CHECK_EQ(load(2, 5), NK_MEMORY);
+    /* More than both have. */
+    nk_caches_reset(&caches);
+    memset(counts, 0, sizeof counts);
+    for (int pass = 0; pass < 3; pass++)
+        for (uint64_t line = 0; line < 256; line++)
+            CHECK_EQ(load(0, line), NK_MEMORY);
+    stop();
+}
+
+static void test_the_line_used_last_stays(void)
+{
+    start(SMALL, SMALL_L3);
+    /* Five lines of one set of four, with the first one used again and again. */
+    for (uint64_t line = 4; line <= 16; line += 4) {
+        CHECK_EQ(load(0, line), NK_MEMORY);
+        CHECK_EQ(load(0, 4), NK_OWN);
+    }
+    CHECK_EQ(load(0, 20), NK_MEMORY);
+    CHECK_EQ(load(0, 4), NK_OWN);
+    CHECK_EQ(load(0, 8), NK_L3);
+    stop();
+}
+
+static void test_what_was_modified_and_had_to_go_is_in_the_l3(void)
+{
+    start(SMALL, SMALL_L3);
+    check_store(0, 4, NK_MEMORY, 0, 0);
+    for (uint64_t line = 8; line <= 20; line += 4)
+        load(0, line);
+    /* Memory has not got it yet: it is fetched from that L3, whoever wants it. */
+    CHECK_EQ(load(4, 4), NK_FAR_CACHE);
+    CHECK_EQ(load(6, 4), NK_FAR_MEMORY);
+    CHECK_EQ(load(1, 4), NK_L3);
+    /* The L3 lets it go as well: it is written back. */
+    check_store(0, 1024, NK_MEMORY, 0, 0);
+    for (uint64_t line = 1024 + 8; line < 1024 + 8 * 40; line += 4)
+        load(0, line);
+    CHECK_EQ(load(4, 1024), NK_FAR_MEMORY);
+    stop();
+}
+
+static void test_a_store_makes_l3s_drop_it(void)
+{
+    start(SMALL, SMALL_L3);
+    for (uint64_t line = 4; line <= 20; line += 4)
+        load(0, line);
+    /* Line 4 is in the L3 of domain 0 only. */
+    check_store(5, 4, NK_FAR_MEMORY, 1, 1);
+    CHECK_EQ(load(0, 4), NK_FAR_CACHE);
+    stop();
+}
+
+static void test_cpus_of_a_core_share_its_cache(void)
+{
+    struct nk_place threads[2] = {{.core = 0}, {.core = 0}};
+    struct nk_caches shared;
+
+    CHECK_EQ(nk_caches_init(&shared, threads, 2, 64, SMALL, SMALL_L3), 0);
+    CHECK_EQ(nk_caches_access(&shared, &threads[0], 1, 0, true).source, NK_MEMORY);
+    CHECK_EQ(nk_caches_access(&shared, &threads[1], 1, 0, true).source, NK_OWN);
+    nk_caches_free(&shared);
+}
+
+static void test_epochs_come_back(void)
+{
+    start(UNLIMITED, UNLIMITED);
+    CHECK_EQ(load(0, 2), NK_MEMORY);
+    for (int round = 0; round < 1100; round++) {
+        /* The number of the first one is there again. */
+        if (round == 511)
+            CHECK_EQ(load(0, 2), NK_MEMORY);
+        CHECK_EQ(load(0, 1), NK_MEMORY);
+        CHECK_EQ(load(0, 1), NK_OWN);
+        nk_caches_reset(&caches);
+    }
+    stop();
+}
+
+static void test_machines_that_cannot_be(void)
+{
+    struct nk_place place = {.core = NK_MAX_CORES};
+
+    CHECK_EQ(nk_caches_init(&caches, &place, 1, 64, SMALL, SMALL_L3), -EINVAL);
+    place = (struct nk_place){.domain = NK_MAX_DOMAINS};
+    CHECK_EQ(nk_caches_init(&caches, &place, 1, 64, SMALL, SMALL_L3), -EINVAL);
+    place = (struct nk_place){0};
+    CHECK_EQ(nk_caches_init(&caches, &place, 1, 0, SMALL, SMALL_L3), -EINVAL);
+    CHECK_EQ(nk_caches_init(&caches, &place, 1, 64, SMALL, UNLIMITED), -EINVAL);
+}
+
+enum { TURNS = 200000 };
+
+static void *run_core(void *data)
+{
+    unsigned core = (unsigned)(uintptr_t)data;
+    uint64_t random = core + 1;
+
+    for (int turn = 0; turn < TURNS; turn++) {
+        random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        access_by(core, random >> 33 & 127, (random & 3 << 20) == 0);
+    }
+    return NULL;
+}
+
+/* No access is lost, and a line has at most one that has modified it: who stores next takes it from all others. */
+static void test_cores_side_by_side(void)
+{
+    pthread_t threads[CORES];
+
+    start(SMALL, SMALL_L3);
+    for (uintptr_t core = 0; core < CORES; core++)
+        CHECK_EQ(pthread_create(&threads[core], NULL, run_core, (void *)core), 0);
+    for (unsigned core = 0; core < CORES; core++)
+        CHECK_EQ(pthread_join(threads[core], NULL), 0);
+    for (unsigned core = 0; core < CORES; core++) {
+        uint64_t found = 0;
+
+        for (unsigned source = 0; source < NK_SOURCES; source++)
+            found += counts[core].sources[source];
+        CHECK_EQ(counts[core].loads + counts[core].stores, TURNS);
+        CHECK_EQ(found, TURNS);
+    }
+    for (uint64_t line = 0; line < 128; line++) {
+        access_by(0, line, true);
+        CHECK(access_by(5, line, true).source == NK_FAR_CACHE);
+    }
+    stop();
+}
+
+static void test_sections_and_ranges(void)
+{
+    static struct nk_book book;
+    struct nk_outcome hit = {.source = NK_OWN};
+    char *text = NULL;
+    size_t size = 0;
+
+    CHECK_EQ(nk_book_init(&book, 64), 0);
+    CHECK(nk_book_section(&book) == NULL);
+    CHECK_EQ(nk_book_end(&book), -EINVAL);
+    CHECK_EQ(nk_book_begin(&book, "outer"), 0);
+    struct nk_section *outer = nk_book_section(&book);
+
+    CHECK_EQ(nk_book_begin(&book, "in \"quotes\"\n"), 0);
+    CHECK(nk_book_section(&book) != outer);
+    nk_counts_add(&nk_book_section(&book)->rows[1][2], &hit, true);
+    CHECK_EQ(nk_book_end(&book), 0);
+    CHECK(nk_book_section(&book) == outer);
+    CHECK_EQ(nk_book_end(&book), 0);
+    CHECK_EQ(nk_book_begin(&book, "outer"), 0);
+    CHECK(nk_book_section(&book) == outer);
+    for (unsigned depth = 1; depth < NK_MAX_DEPTH; depth++)
+        CHECK_EQ(nk_book_begin(&book, "deep"), 0);
+    CHECK_EQ(nk_book_begin(&book, "deep"), -ENOSPC);
+    CHECK_EQ(nk_book_range(&book, "lock"), 1);
+    CHECK_EQ(nk_book_range(&book, "data"), 2);
+    CHECK_EQ(nk_book_range(&book, "lock"), 1);
+    nk_book_add(&book, 1, 7);
+    nk_book_add(&book, 1, 7);
+    nk_book_add(&book, 1, 8);
+    nk_book_add(&book, 2, 8);
+    CHECK_EQ(book.range_lines[1], 1);
+    CHECK_EQ(book.range_lines[2], 1);
+    FILE *file = open_memstream(&text, &size);
+
+    nk_book_write(&book, 4, file);
+    CHECK_EQ(fclose(file), 0);
+    CHECK(strstr(text, "{\"name\":\"lock\",\"lines\":1}") != NULL);
+    CHECK(strstr(text, "{\"name\":\"outer\",\"times\":2,\"rows\":[]}") != NULL);
+    CHECK(strstr(text, "{\"name\":\"in \\\"quotes\\\"\\u000a\",\"times\":1,\"rows\":[\n"
+                       "  {\"range\":\"lock\",\"counts\":{\"cpu\":2,\"loads\":0,\"stores\":1,\"own\":1,") != NULL);
+    free(text);
+    for (unsigned range = 3; range < NK_MAX_RANGES; range++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "range %u", range);
+        CHECK_EQ(nk_book_range(&book, name), (long long)range);
+    }
+    CHECK_EQ(nk_book_range(&book, "one more"), -ENOSPC);
+}
+
+int main(void)
+{
+    RUN(test_memory_is_near_or_far_by_its_node);
+    RUN(test_what_is_modified_comes_from_where_it_is);
+    RUN(test_a_line_nobody_else_has_is_written_for_nothing);
+    RUN(test_a_store_to_what_others_have);
+    RUN(test_a_line_that_two_cores_throw_at_each_other);
+    RUN(test_what_has_no_room_goes_to_the_l3_and_then_to_memory);
+    RUN(test_the_line_used_last_stays);
+    RUN(test_what_was_modified_and_had_to_go_is_in_the_l3);
+    RUN(test_a_store_makes_l3s_drop_it);
+    RUN(test_cpus_of_a_core_share_its_cache);
+    RUN(test_epochs_come_back);
+    RUN(test_machines_that_cannot_be);
+    RUN(test_cores_side_by_side);
+    RUN(test_sections_and_ranges);
+    return 0;
+}

@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { after, before, describe, it } from "node:test";
+import { checkoutFile } from "../support/checkout.ts";
+import { inExtent } from "../support/extent.ts";
+import { Counted, type Counts, counts } from "./counts.ts";
+import { FAULTS, type SeededFault } from "./faults.ts";
+
+// The instrument is believed as far as it can be wrong: accesses whose lines are known, and faults that these tests find.
+
+const LINES = 16_384;
+const ROUNDS = 1000;
+/** Lines of 8 MiB and of 96 MiB. */
+const MORE_LINES = 131_072;
+const MOST_LINES = 1_572_864;
+
+let folder = "";
+before(() => folder = mkdtempSync(join(tmpdir(), "numakit-counter-")));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Counts the lines of tests/patterns.c in a guest with two nodes and two CPUs each. */
+function countPatterns(name: string, plugin?: string): Counted {
+  const file = join(folder, `${name}.json`);
+  const { status, stderr } = spawnSync(
+    checkoutFile("scripts/numa_vm"),
+    [
+      ...["--nodes", "2", "--memory", "512M", "--count", file],
+      ...["--", "build/counter/patterns"],
+    ],
+    {
+      cwd: checkoutFile("."),
+      encoding: "utf8",
+      env: { ...process.env, ...(plugin !== undefined && { NUMAKIT_COUNTER: plugin }) },
+    },
+  );
+  assert.equal(status, 0, stderr);
+  return new Counted(file);
+}
+
+/** The differences from what the patterns have to come to, as text. */
+function wrongIn(counted: Counted): string[] {
+  const wrong: string[] = [];
+  const check = (
+    section: string,
+    range: string,
+    cpu: number | undefined,
+    some: Partial<Counts>,
+  ) => {
+    const found = counted.counts(section, range, cpu);
+    const wanted = counts(some);
+    for (const key of Object.keys(wanted) as (keyof Counts)[]) {
+      if (found[key] === wanted[key]) continue;
+      wrong.push(`${section}, ${range}, CPU ${cpu}: ${key} ${found[key]}, not ${wanted[key]}`);
+    }
+  };
+  check("once", "near", 0, { loads: LINES, memory: LINES });
+  check("three times", "near", 0, { loads: 3 * LINES, memory: LINES, own: 2 * LINES });
+  check("far", "far", 0, { loads: LINES, farMemory: LINES });
+  check("8 MiB twice", "large", 0, { loads: 2 * MORE_LINES, memory: MORE_LINES, l3: MORE_LINES });
+  check("96 MiB twice", "large", 0, { loads: 2 * MOST_LINES, memory: 2 * MOST_LINES });
+
+  /** Two CPUs that change a line by turns: `from` is where the other one's is. */
+  const bounced = (
+    section: string,
+    from: "domain" | "farCache",
+    cpus: readonly [number, number],
+    stores: "first" | "after a load",
+  ) => {
+    const isFar = from === "farCache";
+    for (const [index, cpu] of cpus.entries()) {
+      // The first one finds it in memory.
+      const fetched = ROUNDS - (index === 0 ? 1 : 0);
+      const upgrades = stores === "after a load" ? fetched : 0;
+      check(section, "words", cpu, {
+        ...{ loads: stores === "first" ? 0 : ROUNDS, stores: ROUNDS, [from]: fetched },
+        ...{ own: stores === "first" ? 0 : ROUNDS, memory: index === 0 ? 1 : 0 },
+        ...{ upgrades, farUpgrades: isFar ? upgrades : 0 },
+        ...{ invalidations: fetched, farInvalidations: isFar ? fetched : 0 },
+      });
+    }
+  };
+  bounced("load and store, far", "farCache", [1, 2], "after a load");
+  bounced("load and store, near", "domain", [0, 1], "after a load");
+  bounced("compare-exchange, far", "farCache", [1, 2], "first");
+  bounced("one line", "farCache", [1, 2], "first");
+  check("two lines", "words", 1, { stores: ROUNDS, own: ROUNDS - 1, memory: 1 });
+  check("two lines", "words", 2, { stores: ROUNDS, own: ROUNDS - 1, farMemory: 1 });
+
+  check("shared by all", "far", 0, { loads: ROUNDS, farMemory: ROUNDS });
+  check("shared by all", "far", 1, { loads: ROUNDS, domain: ROUNDS });
+  check("shared by all", "far", 2, { loads: ROUNDS, memory: ROUNDS });
+  check("shared by all", "far", 3, {
+    ...{ loads: ROUNDS, stores: ROUNDS, domain: ROUNDS, own: ROUNDS },
+    ...{ upgrades: ROUNDS, farUpgrades: ROUNDS },
+    ...{ invalidations: 3 * ROUNDS, farInvalidations: 2 * ROUNDS },
+  });
+  return wrong;
+}
+
+describe("the counter in a guest with two nodes", () => {
+  let counted: Counted;
+  before(() => counted = countPatterns("patterns"));
+
+  it("finds each line where it is", () => {
+    assert.deepEqual(wrongIn(counted), []);
+  });
+
+  it("knows the ranges", () => {
+    const { ranges } = counted;
+    assert.deepEqual([...ranges], [
+      ["near", LINES],
+      ["far", LINES],
+      ["large", MOST_LINES],
+      ["words", 2],
+    ]);
+  });
+
+  it("counts next to nothing else where one thread only reads", () => {
+    for (const section of ["once", "three times", "far", "8 MiB twice"]) {
+      const { loads, stores } = counted.counts(section, "", 0);
+      assert.ok(loads + stores < 200, `${section}: ${loads} loads, ${stores} stores`);
+    }
+  });
+
+  it("has all sections, and each access in one place", () => {
+    assert.equal(counted.sections.length, 11);
+    for (const section of counted.sections) {
+      for (const range of ["", ...counted.ranges.keys()]) {
+        const { loads, stores, own, l3, domain, node, farCache, memory, farMemory } = counted
+          .counts(section, range);
+        assert.equal(loads + stores, own + l3 + domain + node + farCache + memory + farMemory);
+      }
+    }
+  });
+});
+
+/** Builds the counter, or its unit tests, from sources with a fault in them. */
+function build(fault: SeededFault, product: "caches_test" | "counter.so"): string {
+  const native = checkoutFile("native/counter");
+  const text = readFileSync(join(native, fault.file), "utf8");
+  assert.equal(text.split(fault.find).length, 2, `${fault.file}: "${fault.find}"`);
+  const copy = mkdtempSync(join(folder, "fault-"));
+  const sources = ["caches", "counts"].map((name) => `${name}.c`);
+  const own = product === "counter.so"
+    ? [...sources, "counter.c"]
+    : [...sources, "tests/caches_test.c"];
+  writeFileSync(join(copy, fault.file), text.replace(fault.find, () => fault.replace));
+  const paths = own.map((file) => join(file === fault.file ? copy : native, file));
+  const output = join(copy, product);
+  const shared = product === "counter.so" ? ["-shared", "-fPIC", "-fvisibility=hidden"] : [];
+  const { status, stderr } = spawnSync("gcc", [
+    ...["-std=gnu11", "-O1", "-D_GNU_SOURCE", `-I${native}`, ...shared, ...paths],
+    ...["-o", output, "-lpthread"],
+  ], { encoding: "utf8" });
+  assert.equal(status, 0, stderr);
+  return output;
+}
+
+describe("seeded faults of the counter", () => {
+  for (const fault of FAULTS) {
+    const skip = fault.inGuest &&
+      inExtent<string | false>("a boot each: scripts/test --full", false);
+    it(`are found: ${fault.name}`, { skip }, () => {
+      if (fault.inGuest) {
+        const plugin = build(fault, "counter.so");
+        assert.notDeepEqual(wrongIn(countPatterns("fault", plugin)), []);
+        return;
+      }
+      const { status, signal } = spawnSync(build(fault, "caches_test"), { timeout: 60_000 });
+      assert.ok(status !== 0 || signal !== null, "the unit tests pass with it");
+    });
+  }
+});

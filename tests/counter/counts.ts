@@ -1,0 +1,94 @@
+/**
+ * Reads what the counter of `native/counter` wrote.
+ */
+import { readFileSync } from "node:fs";
+
+/** What accesses came to. Each is in one of the seven places from `own` to `farMemory`. */
+export interface Counts {
+  readonly loads: number;
+  readonly stores: number;
+  /** The core's own cache. */
+  readonly own: number;
+  /** The L3 of its domain. */
+  readonly l3: number;
+  /** Another core's cache of its domain. */
+  readonly domain: number;
+  /** A cache of another domain of its node. */
+  readonly node: number;
+  /** A cache of another node. */
+  readonly farCache: number;
+  readonly memory: number;
+  readonly farMemory: number;
+  /** Stores that found their line, and had to make it the only one. */
+  readonly upgrades: number;
+  readonly farUpgrades: number;
+  /** Caches that had to drop a line. */
+  readonly invalidations: number;
+  readonly farInvalidations: number;
+}
+
+const NOTHING: Counts = {
+  ...{ loads: 0, stores: 0, own: 0, l3: 0, domain: 0, node: 0, farCache: 0, memory: 0 },
+  ...{ farMemory: 0, upgrades: 0, farUpgrades: 0, invalidations: 0, farInvalidations: 0 },
+};
+
+/** The file, as it is. */
+interface CountsFile {
+  readonly ranges: readonly { readonly name: string; readonly lines: number }[];
+  readonly sections: readonly {
+    readonly name: string;
+    readonly times: number;
+    readonly rows: readonly {
+      readonly range: string;
+      readonly counts: Counts & { readonly cpu: number };
+    }[];
+  }[];
+}
+
+/** What was counted in a run. */
+export class Counted {
+  readonly #file: CountsFile;
+
+  /**
+   * Reads a file.
+   *
+   * @param path What `scripts/numa_vm --count` wrote.
+   */
+  constructor(path: string) {
+    this.#file = JSON.parse(readFileSync(path, "utf8")) as CountsFile;
+  }
+
+  /** Lines of the ranges, by name. */
+  get ranges(): Map<string, number> {
+    return new Map(this.#file.ranges.map(({ name, lines }) => [name, lines]));
+  }
+
+  /** The sections' names. */
+  get sections(): string[] {
+    return this.#file.sections.map(({ name }) => name);
+  }
+
+  /**
+   * What a section came to, of one CPU or of all.
+   *
+   * @param name The section.
+   * @param range The range; "" for what has no name.
+   * @param cpu The CPU. Default: all.
+   */
+  counts(name: string, range: string, cpu?: number): Counts {
+    const section = this.#file.sections.find((section) => section.name === name);
+    if (section === undefined) throw new Error(`no section "${name}" was counted`);
+    const rows = section.rows.filter((row) =>
+      row.range === range && (cpu === undefined || row.counts.cpu === cpu)
+    );
+    const keys = Object.keys(NOTHING) as (keyof Counts)[];
+    return Object.fromEntries(
+      keys.map((key) => [key, rows.reduce((sum, { counts }) => sum + counts[key], 0)]),
+    ) as unknown as Counts;
+  }
+}
+
+/** Counts with zeros for what is not given. */
+export function counts(some: Partial<Counts>): Counts {
+  return { ...NOTHING, ...some };
+}

@@ -1,0 +1,182 @@
+/** A fault of the counter that its tests have to find. */
+export interface SeededFault {
+  readonly name: string;
+  readonly file: "caches.c" | "counts.c" | "counter.c";
+  readonly find: string;
+  readonly replace: string;
+  /** Whether only accesses in a guest show it. Default: the unit tests do. */
+  readonly inGuest?: boolean;
+}
+
+export const FAULTS: readonly SeededFault[] = [
+  {
+    name: "the owner of a modified line is forgotten",
+    file: "caches.c",
+    find: "next = mine | held_by(1 + place->core);",
+    replace: "next = mine;",
+  },
+  {
+    name: "an upgrade counts as a hit",
+    file: "caches.c",
+    find: "outcome.upgrade = outcome.source == NK_OWN && outcome.invalidations > 0;",
+    replace: "outcome.upgrade = false;",
+  },
+  {
+    name: "a store leaves the line with others",
+    file: "caches.c",
+    find: "next = mine | held_by(1 + place->core);",
+    replace: "next = entry | mine | held_by(1 + place->core);",
+  },
+  {
+    name: "a load leaves the line modified",
+    file: "caches.c",
+    find: "next = (entry & ~HOLDER) | mine;",
+    replace: "next = entry | mine;",
+  },
+  {
+    name: "near and far memory are confused",
+    file: "caches.c",
+    find: "return home == place->node ? NK_MEMORY : NK_FAR_MEMORY;",
+    replace: "return home != place->node ? NK_MEMORY : NK_FAR_MEMORY;",
+  },
+  {
+    name: "a cache of another domain counts as far",
+    file: "caches.c",
+    find: "return caches->domain_nodes[domain] == place->node ? NK_NODE : NK_FAR_CACHE;",
+    replace: "return NK_FAR_CACHE;",
+  },
+  {
+    name: "a clean line of the own domain comes from memory",
+    file: "caches.c",
+    find: "(entry & core_bit(core)) != 0 && caches->core_places[core].domain == place->domain)",
+    replace: "(entry & core_bit(core)) != 0 && core == place->core)",
+  },
+  {
+    name: "what a private cache lets go is nowhere",
+    file: "caches.c",
+    find:
+      "HOLDING_DOMAIN + place->domain,\n                             domain_bit(place->domain)))",
+    replace: "0, 0))",
+  },
+  {
+    name: "what was modified and had to go is in memory at once",
+    file: "caches.c",
+    find: "1 + place->core, HOLDING_DOMAIN + place->domain,",
+    replace: "1 + place->core, 0,",
+  },
+  {
+    name: "an L3 never lets anything go",
+    file: "caches.c",
+    find: "            drop(caches, old - 1, domain_bit(domain), HOLDING_DOMAIN + domain, 0, 0);",
+    replace: "            ;",
+  },
+  {
+    name: "the line that was used last goes first",
+    file: "caches.c",
+    find: "if (is_free || age >= oldest) {",
+    replace: "if (is_free || age <= oldest) {",
+  },
+  {
+    name: "a hit does not count as a use",
+    file: "caches.c",
+    find: "    stamp(cache, at);\n}\n\n/* Where a line",
+    replace: "    if (!found)\n        stamp(cache, at);\n}\n\n/* Where a line",
+  },
+  {
+    name: "a store does not count other domains' L3s",
+    file: "caches.c",
+    find: "if (domain == place->domain || (entry & domain_bit(domain)) == 0)",
+    replace: "if (true)",
+  },
+  {
+    name: "all invalidations count as far",
+    file: "caches.c",
+    find: "outcome->far_invalidations += caches->core_places[core].node != place->node;",
+    replace: "outcome->far_invalidations++;",
+  },
+  {
+    name: "epochs that come back are not cleared",
+    file: "caches.c",
+    find: "    memset((void *)caches->directory, 0, caches->lines * sizeof *caches->directory);\n",
+    replace: "",
+  },
+  {
+    name: "a reset empties nothing",
+    file: "caches.c",
+    find: "if (++caches->epoch < EPOCHS)",
+    replace: "if (caches->epoch < EPOCHS)",
+  },
+  {
+    name: "an entry is changed without a look at what others did meanwhile",
+    file: "caches.c",
+    find:
+      "if (next == entry || atomic_compare_exchange_weak(&caches->directory[line], &seen, next | epoch_bits(caches))) {",
+    replace:
+      "atomic_store(&caches->directory[line], entry); if (next == entry || (atomic_store(&caches->directory[line], next), 1)) {",
+  },
+  {
+    name: "loads and stores are confused",
+    file: "counts.c",
+    find: "counts->loads += !store;",
+    replace: "counts->loads += store;",
+  },
+  {
+    name: "an upgrade within a node counts as far",
+    file: "counts.c",
+    find: "outcome->upgrade && outcome->far_invalidations > 0;",
+    replace: "outcome->upgrade;",
+  },
+  {
+    name: "a section of the same name begins anew",
+    file: "counts.c",
+    find: "section = &book->sections[index];\n    if",
+    replace: "section = NULL;\n    if",
+  },
+  {
+    name: "an end closes all sections",
+    file: "counts.c",
+    find: "    book->depth--;\n",
+    replace: "    book->depth = 0;\n",
+  },
+  {
+    name: "a line that changes its range is counted in both",
+    file: "counts.c",
+    find: "    book->range_lines[before]--;\n",
+    replace: "",
+  },
+  {
+    name: "nodes begin one too early",
+    file: "counter.c",
+    find: "*node = index;",
+    replace: "*node = index == 0 ? 0 : index - 1;",
+    inGuest: true,
+  },
+  {
+    name: "the second node's lines are those of the first",
+    file: "counter.c",
+    find: "return (at - start) >> NK_LINE_SHIFT;",
+    replace: "return (at - 2 * start) >> NK_LINE_SHIFT;",
+    inGuest: true,
+  },
+  {
+    name: "every access is a load",
+    file: "counter.c",
+    find: "bool store = qemu_plugin_mem_is_store(info);",
+    replace: "bool store = false;",
+    inGuest: true,
+  },
+  {
+    name: "the kernel's accesses count",
+    file: "counter.c",
+    find: "if (now == NULL || address >= FIRST_KERNEL_ADDRESS || cpu >= cpus)",
+    replace: "if (now == NULL || cpu >= cpus)",
+    inGuest: true,
+  },
+  {
+    name: "all CPUs are the first one",
+    file: "counter.c",
+    find: "nk_caches_access(&caches, &places[cpu], line, node, store);",
+    replace: "nk_caches_access(&caches, &places[0], line, node, store);",
+    inGuest: true,
+  },
+];
