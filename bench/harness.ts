@@ -124,12 +124,24 @@ export async function compare(
 }
 
 /** What the figures were measured on. */
-export function describeRun(): Record<string, unknown> {
+export interface RunDescription {
+  readonly machine: {
+    readonly cpu: string | undefined;
+    readonly cpus: number;
+    readonly nodes: number;
+    readonly effectiveCpus: number;
+  };
+  readonly runtime: string;
+  readonly versions: Readonly<Record<string, string | undefined>>;
+}
+
+/** Says what the figures are measured on. */
+export function describeRun(): RunDescription {
   const { Deno, Bun } = globalThis as {
     Deno?: { version: { deno: string; v8: string } };
     Bun?: { version: string };
   };
-  const versions = Bun !== undefined
+  const versions: RunDescription["versions"] = Bun !== undefined
     ? { bun: Bun.version }
     : Deno !== undefined
     ? Deno.version

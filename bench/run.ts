@@ -2,6 +2,7 @@
  * Runs suites on the runtime this is started with, and prints a table: bench/run.ts SUITE... [--quick] [--json FILE]
  */
 import { writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { section } from "../lib/cli/topo.ts";
@@ -20,23 +21,51 @@ const SUMMARIES: Partial<Record<keyof typeof COMPARISONS, (rows: readonly Row[])
   readers: readersSummary,
   sync: syncSummary,
 };
+/** A row whose 90th percentile is so many times its 10th says little. */
+const MAX_SPREAD = 2;
 const SUITES = [...Object.keys(COMPARISONS), "fairness"];
+
+/** A figure with a unit that suits it. */
+function shown(value: number, unit: Row["unit"]): string {
+  return unit === "ns" && value >= 1e6
+    ? `${(value / 1e6).toFixed(1)} ms`
+    : `${value.toFixed(2)} ${unit}`;
+}
+
+/** Why a row's figure is not to be relied on; "" when it is. */
+function doubt({ valid, p10, p90 }: Row): string {
+  if (!valid) return "a thread was not where it was pinned";
+  return p90 > MAX_SPREAD * p10 ? "noisy" : "";
+}
 
 function table(name: string, rows: readonly Row[]): string {
   const ratios = new Map(rows.map(({ opponent, ratio }) => [opponent, ratio]));
   const ours = rows.find(({ opponent }) => opponent !== undefined) as Row;
-  const shown = [ours, ...rows.filter(({ opponent }) => opponent === undefined)];
+  const all = [ours, ...rows.filter(({ opponent }) => opponent === undefined)];
+  const isNoisy = (row: Row): boolean => doubt(ours) !== "" || doubt(row) !== "";
   return section(
     name,
-    ["", "median", "p10 to p90", "of numakit's", "valid"],
-    shown.map((row) => [
+    ["", "median", "p10 to p90", "of numakit's", ""],
+    all.map((row) => [
       row.subject,
-      `${row.median.toFixed(2)} ${row.unit}`,
-      `${row.p10.toFixed(2)} to ${row.p90.toFixed(2)}`,
-      row === ours ? "" : `${ratios.get(row.subject)?.toFixed(2)} times`,
-      row.valid ? "yes" : "NO",
+      shown(row.median, row.unit),
+      `${shown(row.p10, row.unit)} to ${shown(row.p90, row.unit)}`,
+      row === ours || isNoisy(row) ? "" : `${ratios.get(row.subject)?.toFixed(2)} times`,
+      doubt(row),
     ]),
   );
+}
+
+/** What was measured, and where. */
+function header(): string {
+  const { machine, versions } = describeRun();
+  const runtime = Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(
+    ", ",
+  );
+  const { cpu, effectiveCpus, nodes } = machine;
+  const count = (of: number, what: string) => `${of} ${what}${of === 1 ? "" : "s"}`;
+  return `${runtime}; ${cpu}, ${count(effectiveCpus, "CPU")}, ${count(nodes, "node")}; ` +
+    `load ${(loadavg()[0] as number).toFixed(1)}; ${new Date().toISOString().slice(0, 10)}`;
 }
 
 const { values, positionals } = parseArgs({
@@ -45,11 +74,13 @@ const { values, positionals } = parseArgs({
 });
 const unknown = positionals.filter((name) => !SUITES.includes(name));
 if (unknown.length > 0 || positionals.length === 0) {
-  process.stderr.write(
-    `bench: give suites of ${SUITES.join(", ")}, not "${unknown}"\n`,
-  );
+  const given = positionals.length === 0
+    ? "none was given"
+    : `there is no "${unknown.join('", "')}"`;
+  process.stderr.write(`bench: ${given}; the suites are ${SUITES.join(", ")}\n`);
   process.exit(2);
 }
+process.stdout.write(`${header()}\n\n`);
 const results: Row[] = [];
 for (const suite of positionals) {
   if (suite === "fairness") {
@@ -64,6 +95,11 @@ for (const suite of positionals) {
   }
   const lines = SUMMARIES[known]?.(results) ?? [];
   for (const line of lines) process.stdout.write(`${line}\n`);
+}
+if (values.quick) {
+  process.stdout.write(
+    "These figures are from short runs, for a look: they are not to be quoted.\n",
+  );
 }
 if (values.json !== undefined) {
   writeFileSync(values.json, `${JSON.stringify({ ...describeRun(), results }, null, 2)}\n`);

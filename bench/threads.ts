@@ -65,10 +65,14 @@ export function costOf({ elapsedMs, results }: ThreadsRun): number {
   return elapsedMs * 1e6 / results.reduce((sum, { count }) => sum + count, 0);
 }
 
+function inThreads(name: string, count: number): string {
+  return `${name}, ${count} thread${count === 1 ? "" : "s"}`;
+}
+
 /** Threads that do the same. */
 export function threads(name: string, count: number, makeWork: () => Work): Subject {
   return {
-    name: `${name}, ${count} threads`,
+    name: inThreads(name, count),
     repeats: 1,
     async self(): Promise<number> {
       const run = await runThreads(makeWork(), count, RUN_MS);
@@ -83,7 +87,7 @@ export function threadsInC(name: string, kind: number, count: number): Subject {
   const cpus = Int32Array.from(cpusFor(count));
   const counts = new BigUint64Array(count);
   return {
-    name: `C ${name}, ${count} threads`,
+    name: `C ${inThreads(name, count)}`,
     repeats: 1,
     self(): number {
       const result = c.bench_lock_threads(kind, count, cpus, RUN_MS, STEPS, counts);
@@ -96,7 +100,7 @@ export function threadsInC(name: string, kind: number, count: number): Subject {
 /** Of one subject: its cost with so many threads over its cost with so many. */
 export function scaling(rows: readonly Row[], subject: string, of: number, over: number): string {
   const median = (count: number): number =>
-    rows.find((row) => row.subject === `${subject}, ${count} threads`)?.median ?? NaN;
+    rows.find((row) => row.subject === inThreads(subject, count))?.median ?? NaN;
   return `${subject}: ${of} threads do ${
     (median(over) / median(of)).toFixed(2)
   } times what ${over} does`;

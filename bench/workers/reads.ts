@@ -14,6 +14,12 @@ function numbers(): NodeArray<"float64"> {
   return NodeArray.create({ type: "float64", length: BATCH });
 }
 
+function sumOf(numbers: Float64Array): number {
+  let sum = 0;
+  for (let index = 0; index < numbers.length; index++) sum += numbers[index] as number;
+  return sum;
+}
+
 /** Ways to read: each a loop, written out as a user's would be. */
 const WAYS = {
   get(): () => void {
@@ -28,17 +34,29 @@ const WAYS = {
     const array = numbers();
     return () => {
       let sum = 0;
-      for (const { view } of array.partitions()) {
-        for (let index = 0; index < view.length; index++) sum += view[index] as number;
-      }
+      for (const { view } of array.partitions()) sum += sumOf(view);
+      sink.value = sum;
+    };
+  },
+  values(): () => void {
+    const array = numbers();
+    return () => {
+      let sum = 0;
+      for (const { view } of array.partitions()) for (const value of view) sum += value;
       sink.value = sum;
     };
   },
   array(): () => void {
     const array = new Float64Array(BATCH);
     return () => {
+      sink.value = sumOf(array);
+    };
+  },
+  arrayValues(): () => void {
+    const array = new Float64Array(BATCH);
+    return () => {
       let sum = 0;
-      for (let index = 0; index < array.length; index++) sum += array[index] as number;
+      for (const value of array) sum += value;
       sink.value = sum;
     };
   },

@@ -76,10 +76,21 @@ export class Counted {
    * @param cpu The CPU. Default: all.
    */
   counts(name: string, range: string, cpu?: number): Counts {
+    return this.sum(name, (other) => other === range, cpu);
+  }
+
+  /**
+   * What a section came to in some ranges together.
+   *
+   * @param name The section.
+   * @param isWanted Whether a range counts; "" is what has no name.
+   * @param cpu The CPU. Default: all.
+   */
+  sum(name: string, isWanted: (range: string) => boolean, cpu?: number): Counts {
     const section = this.#file.sections.find((section) => section.name === name);
     if (section === undefined) throw new Error(`no section "${name}" was counted`);
     const rows = section.rows.filter((row) =>
-      row.range === range && (cpu === undefined || row.counts.cpu === cpu)
+      isWanted(row.range) && (cpu === undefined || row.counts.cpu === cpu)
     );
     const keys = Object.keys(NOTHING) as (keyof Counts)[];
     return Object.fromEntries(

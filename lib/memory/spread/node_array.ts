@@ -203,7 +203,7 @@ export class NodeArray<Type extends NodeArrayElementType = NodeArrayElementType>
   /**
    * Reads an element.
    *
-   * Cost: O(1), nothing is allocated; it finds the part first, which takes 10 to 20 ns, and a typed array less than one.
+   * Cost: O(1), nothing is allocated; it finds the part first, which takes 10 to 20 ns, and a typed array one.
    * A loop goes over the views of {@linkcode partitions}.
    *
    * @param index From 0 to length - 1.
@@ -303,8 +303,9 @@ export class NodeArray<Type extends NodeArrayElementType = NodeArrayElementType>
   }
 
   /**
-   * All parts, for loops at the speed of typed arrays: `for (const { view } of rows.partitions())`, and in it
-   * `for (const value of view)`.
+   * All parts, for loops at the speed of typed arrays: `for (const { view } of rows.partitions()) sum += sumOf(view)`, where
+   * `sumOf` is a function that loops over the indices. `for (const value of view)` takes 5 to 30 times as long, as with any
+   * typed array.
    *
    * @returns One for each node, the same frozen array every time.
    * @throws {NumaError} `EDESTROYED`.

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { checkoutFile } from "../support/checkout.ts";
+import type { SectionLine } from "../../bench/lines/guest.ts";
+import { Counted, type Counts } from "./counts.ts";
+
+// What numakit promises of lines between nodes: a few rows of `scripts/bench lines`, with bounds that a wrong placement breaks.
+
+const WANTED = ["reading", "table", "counter that", "8 threads: Mutex", "8 threads: McsLock"];
+
+const far = ({ farCache, farMemory }: Counts): number => farCache + farMemory;
+const fetched = ({ l3, domain, node, farCache, memory, farMemory }: Counts): number =>
+  l3 + domain + node + farCache + memory + farMemory;
+
+describe("lines between two nodes", () => {
+  let folder = "";
+  let counted: Counted;
+  const told = new Map<string, SectionLine>();
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), "numakit-bounds-"));
+    const file = join(folder, "counts.json");
+    const { status, stdout, stderr } = spawnSync(checkoutFile("scripts/numa_vm"), [
+      ...["--nodes", "2", "--memory", "1G", "--count", file],
+      ...["--", "bun", "bench/lines/guest.ts", ...WANTED],
+    ], { cwd: checkoutFile("."), encoding: "utf8" });
+    assert.equal(status, 0, stderr);
+    counted = new Counted(file);
+    for (const text of stdout.trim().split("\n")) {
+      const line = JSON.parse(text) as SectionLine;
+      told.set(line.section, line);
+    }
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** What accesses to the named memory of a section came to, and how many operations it had. */
+  function find(words: string): { counts: Counts; operations: number } {
+    const [line, ...others] = [...told.values()].filter(({ section }) => section.includes(words));
+    assert.ok(line !== undefined && others.length === 0, `"${words}" is one section`);
+    const counts = counted.sum(line.section, (range) => range.startsWith(`${line.section}: `));
+    return { counts, operations: line.operations };
+  }
+
+  /** The share of the lines that were fetched which came from the thread's own node. */
+  function nearShare(words: string): number {
+    const { counts, operations } = find(words);
+    assert.ok(fetched(counts) >= operations, `${words}: ${fetched(counts)} lines were fetched`);
+    return 1 - far(counts) / fetched(counts);
+  }
+
+  it("an arena is read from its own node, and one elsewhere is not", () => {
+    assert.ok(nearShare("an arena on its node") >= 0.98);
+    assert.ok(nearShare("an arena on the first node") <= 0.02);
+    assert.ok(nearShare("last node: a Float64Array that the main thread filled") <= 0.02);
+  });
+
+  it("a Replicated is read from its own node, and one copy is not", () => {
+    assert.ok(nearShare("Replicated") >= 0.99);
+    assert.ok(nearShare("one copy that the main thread filled") <= 0.55);
+  });
+
+  it("an add to a PartitionedCounter fetches no line, and one to a shared word does", () => {
+    const ours = find("PartitionedCounter");
+    assert.ok(far(ours.counts) < 0.02 * ours.operations, `${far(ours.counts)} lines`);
+    const word = find("one word and Atomics.add");
+    assert.ok(far(word.counts) > far(ours.counts));
+  });
+
+  it("a Mutex moves at most a third of an McsLock's lines between nodes", () => {
+    const lines = ["Mutex", "McsLock"].map((name) => {
+      const { counts, operations } = find(`8 threads: ${name}`);
+      return far(counts) / operations;
+    });
+    const [mutex = NaN, mcs = NaN] = lines;
+    assert.ok(mutex <= mcs / 3, `${mutex.toFixed(2)} and ${mcs.toFixed(2)} lines an acquisition`);
+  });
+});
