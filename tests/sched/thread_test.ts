@@ -223,20 +223,29 @@ describe("arenas between threads", () => {
   });
 });
 
+/** What a thread that is terminated has to let go of its memory. */
+const GRACE_MS = 100;
+
 describe("thread.terminate", () => {
   it("ends a waiting thread and accounts for what it held", { skip: noPolicies }, async () => {
-    const { live, retired } = mappingStats();
+    const { live } = mappingStats();
     for (let round = 0; round < 5; round++) {
+      const { retired } = mappingStats();
       const arena = Arena.create({ node: 0, size: 4096 });
       const started = sharedWords(1);
       const thread = run({ task: "hang", arena, started });
       await reaches(started, 0, 1);
+      const begin = performance.now();
       assert.equal(await thread.terminate(), true);
+      const ms = performance.now() - begin;
       arena.destroy();
       await rejectsCode(thread.join(), "ETERMINATED", /was terminated/);
       assert.equal(await thread.terminate(), true, "twice is no fault");
+      // One that had no time to let go of it itself leaves the addresses in use.
+      const left = mappingStats().retired - retired;
+      assert.ok(left === 0 || (left === 1 && ms >= GRACE_MS), `${left} left after ${ms} ms`);
     }
-    assert.deepEqual(mappingStats(), { live, retired });
+    assert.equal(mappingStats().live, live);
   });
 
   it("ends a busy thread, or says that it could not", { skip: noPolicies }, async () => {
