@@ -11,7 +11,7 @@ import process from "node:process";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { section } from "../lib/cli/topo.ts";
-import { Counted, type Counts } from "../tests/counter/counts.ts";
+import { Counted, type Counts, far } from "../scripts/lib/counts.ts";
 import type { SectionLine } from "./lines/guest.ts";
 
 /** A machine, the runtimes that count in it, and which scenes: with words of their names, or those for every runtime. */
@@ -62,7 +62,6 @@ interface LinesRow extends SectionLine {
   readonly all: Counts;
 }
 
-const far = ({ farCache, farMemory }: Counts): number => farCache + farMemory;
 const near = ({ memory, node, domain, l3 }: Counts): number => memory + node + domain + l3;
 
 /** Counts some scenes in a guest. */
@@ -74,7 +73,7 @@ async function countIn(
 ): Promise<LinesRow[]> {
   const file = join(folder, `${guest.name}-${runtime}.json`);
   const command = [...COMMANDS[runtime] as readonly string[], "bench/lines/guest.ts", ...words];
-  const child = spawn("scripts/numa_vm", [...guest.shape, "--count", file, "--", ...command], {
+  const child = spawn("scripts/numa_vm", [...guest.shape, "--count-to", file, "--", ...command], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const output = await text(child.stdout);

@@ -8,10 +8,13 @@
  * file without a name. So there is nothing on the host to clean up, however this ends.
  */
 import * as fs from "node:fs";
+import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
+import { summarizeCounts } from "./lib/count_summary.ts";
+import { Counted } from "./lib/counts.ts";
 import { type GuestCommand, type GuestSetting, openInitramfs, prelude } from "./lib/guest_files.ts";
 import {
   type Boot,
@@ -28,6 +31,7 @@ import {
   type Architecture,
   CACHE_NAMES,
   type GuestShape,
+  nodeOfCpu,
   parseShape,
   qemuArguments,
   ShapeError,
@@ -54,6 +58,9 @@ const GUESTS = {
   arm64: { qemu: "qemu-system-aarch64", cache: join(checkout, ".tools/arm64") },
 } as const satisfies Record<Architecture, unknown>;
 
+/** What makes a command one section. */
+const COUNTED = join(checkout, "build/counter/counted");
+
 interface Options extends ShapeWords {
   readonly timeout?: string;
   readonly stuck: string;
@@ -62,7 +69,8 @@ interface Options extends ShapeWords {
   readonly results?: string;
   readonly env?: readonly string[];
   readonly out?: string;
-  readonly count?: string;
+  readonly count?: true;
+  readonly countTo?: string;
   readonly caches: string;
   readonly kernelArgs?: string;
   readonly allowOom?: true;
@@ -117,9 +125,12 @@ async function boot(
   );
   const args = qemuArguments(shape, {
     ...options,
-    counter: options.count === undefined
-      ? undefined
-      : { plugin: COUNTER, out: resolve(options.count), caches: options.caches },
+    counter: options.countTo === undefined ? undefined : {
+      plugin: COUNTER,
+      out: resolve(options.countTo),
+      caches: options.caches,
+      pages: options.count ?? false,
+    },
     shares: sharesOf(shape, options),
     kernel: join(cache, "kernel"),
     initramfs: `/proc/self/fd/${FD.initramfs}`,
@@ -305,7 +316,7 @@ function readCommands(file: string): GuestCommand[] {
 }
 
 /** The commands on the command line, or those of a file. */
-function commandsOf(words: readonly string[], { commands }: Options): GuestCommand[] {
+function commandsOf(words: readonly string[], { commands, count }: Options): GuestCommand[] {
   if (commands !== undefined && words.length > 0) {
     throw new ShapeError("--commands and a command on the command line: give one of them");
   }
@@ -323,7 +334,23 @@ function commandsOf(words: readonly string[], { commands }: Options): GuestComma
   if (all.length > MAX_COMMANDS) {
     throw new ShapeError(`${all.length} commands are more than a guest's ${MAX_COMMANDS}`);
   }
+  if (count === true) {
+    if (all.length > 1) throw new ShapeError("--count: one command at a time");
+    return all.map((command) => ({ ...command, words: [COUNTED, ...command.words] }));
+  }
   return all;
+}
+
+/** A folder that is gone afterwards. */
+function makeFolder(): Disposable & { readonly path: string } {
+  const path = fs.mkdtempSync(join(tmpdir(), "numa_vm-"));
+  return { path, [Symbol.dispose]: () => fs.rmSync(path, { recursive: true }) };
+}
+
+/** Says on stderr what a command that was counted came to. */
+function sayCounts(shape: GuestShape, file: string): void {
+  if (!fs.existsSync(file)) return say("nothing was counted: the command did not come to its end");
+  process.stderr.write(`\n${summarizeCounts(new Counted(file), (cpu) => nodeOfCpu(shape, cpu))}\n`);
 }
 
 const HELP = `
@@ -340,9 +367,9 @@ A command is stuck when for --stuck seconds it has written nothing, used less th
 waits for a CPU. However busy the host is, a command that computes is not. A guest is dead when it tells nothing while its
 CPUs sleep, or through minutes of CPU time.
 
---count has QEMU count where the loads and stores of marked sections find their cache lines (native/counter/README.md).
-The counts are written when the outermost section ends. Programs run five to ten times slower, and the guest's kernel
-moves no pages by itself.
+--count has QEMU count where the command's loads and stores find their cache lines, and says which CPUs fetched lines from
+other nodes, and from which memory. --count-to counts the sections that a program marks (native/counter/README.md), into a
+file. Programs run five to ten times slower, and the guest's kernel moves no pages by itself.
 
 Exit status: the command's own (128+N when signal N ended it), of several the first that is not 0; 2 wrong options;
 3 something is not installed; 124 a command was stuck, or time limit; 125 the guest failed; 137 also when the guest ran
@@ -354,7 +381,8 @@ Examples:
   scripts/numa_vm --nodes 3 --cpus 2,2,0 --memory 1G,1G,512M --distances "10,21,17;21,10,28;17,28,10" -- CMD
   scripts/numa_vm --nodes 2 --memory 768M,3G --hugepages 0:2m=64,1:1g=1 -- CMD
   scripts/numa_vm --nodes 2 --cpus 8 --l3 2 --threads 2 --hmat -- CMD
-  scripts/numa_vm --nodes 2 --count counts.json -- build/counter/patterns`;
+  scripts/numa_vm --nodes 2 --count -- bun my_server.ts
+  scripts/numa_vm --nodes 2 --count-to counts.json -- build/counter/patterns`;
 
 function program(): Command {
   const list = (value: string, before: readonly string[] = []) => [...before, value];
@@ -382,7 +410,11 @@ function program(): Command {
     .option("--jobs <n>", "commands that run at a time", "1")
     .option("--stuck <seconds>", "stop a command without progress; 0: never", "180")
     .option("--timeout <seconds>", "time limit for all of it, boot included; default: none")
-    .option("--count <file>", "count the cache lines of marked sections into a file, as JSON")
+    .option("--count", "count the cache lines that the command fetches, and say where from")
+    .option(
+      "--count-to <file>",
+      "count those of its marked sections, as JSON; with --count, of all",
+    )
     .option("--caches <name>", `whose caches: ${CACHE_NAMES.join(", ")}`, "xeon-8380")
     .option("--allow-oom", "leave the status alone when the guest's kernel kills for memory")
     .option("--kernel-args <words>", "more for the kernel's command line")
@@ -397,7 +429,11 @@ function program(): Command {
 async function main(words: readonly string[]): Promise<number> {
   try {
     const cli = program().parse(words, { from: "user" });
-    const options = checkOptions(cli.opts<Options>());
+    const given = checkOptions(cli.opts<Options>());
+    using folder = given.count === true && given.countTo === undefined ? makeFolder() : undefined;
+    const options = folder === undefined
+      ? given
+      : { ...given, countTo: join(folder.path, "counts.json") };
     const shape = parseShape(options);
     const results = commandsOf(cli.args, options).map(notRun);
     const qemu = checkPrerequisites(shape.arch);
@@ -421,7 +457,9 @@ async function main(words: readonly string[]): Promise<number> {
         process.stdout.write(`--- ${command.name}\n${output}`);
       }
     }
-    return conclude(outcome, results, options);
+    const status = conclude(outcome, results, options);
+    if (options.count === true) sayCounts(shape, options.countTo as string);
+    return status;
   } catch (error) {
     // Commander has already said what is wrong, or shown the help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;

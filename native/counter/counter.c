@@ -4,7 +4,8 @@
  *
  *   -plugin counter.so,cpu=NODE:DOMAIN:CORE,…,memory=MIB,…,private=SETSxWAYS,l3=SETSxWAYS,out=FILE
  *
- * cpu: one for each CPU, in their order. memory: one for each node. Without private and l3 caches have no limit.
+ * cpu: one for each CPU, in their order. memory: one for each node. Without private and l3 caches have no limit. pages=on
+ * also counts, page by page, lines from other nodes.
  *
  * Left out: the kernel's own accesses, which are to addresses from 2^47 on, and devices. Other processes of the guest count
  * like the program; they have no named ranges.
@@ -15,12 +16,14 @@
 #include "qemu_plugin.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define EXPORT __attribute__((visibility("default")))
 #define MAX_NODES 16
+#define PAGE_SHIFT 12
 #define MESSAGE_BYTES NK_NAME_BYTES
 #define FIRST_KERNEL_ADDRESS (UINT64_C(1) << 47)
 #define NO_LINE UINT64_MAX
@@ -35,6 +38,10 @@ static uint64_t node_starts[MAX_NODES], node_ends[MAX_NODES];
 static unsigned nodes;
 static struct nk_cache_size private_size, l3_size;
 static const char *out = "counts.json";
+/* By page of memory, with pages=on: lines that came from other nodes, and where a program had it last. */
+static _Atomic uint32_t *page_far;
+static _Atomic uint64_t *page_addresses;
+static bool counts_pages;
 
 static struct nk_caches caches;
 static struct nk_book book;
@@ -73,12 +80,18 @@ static uint64_t find_line(qemu_plugin_meminfo_t info, uint64_t address, unsigned
     return NO_LINE;
 }
 
-static void count(unsigned cpu, struct nk_section *now, uint64_t line, unsigned node, bool store)
+static void count(unsigned cpu, struct nk_section *now, uint64_t line, unsigned node, uint64_t address, bool store)
 {
     struct nk_outcome outcome = nk_caches_access(&caches, &places[cpu], line, node, store);
     unsigned of = atomic_load_explicit(&book.range_of[line], memory_order_relaxed);
 
     nk_counts_add(&now->rows[of][cpu], &outcome, store);
+    if (counts_pages && (outcome.source == NK_FAR_CACHE || outcome.source == NK_FAR_MEMORY)) {
+        uint64_t page = line >> (PAGE_SHIFT - NK_LINE_SHIFT);
+
+        atomic_fetch_add_explicit(&page_far[page], 1, memory_order_relaxed);
+        atomic_store_explicit(&page_addresses[page], address >> PAGE_SHIFT, memory_order_relaxed);
+    }
 }
 
 static void on_access(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
@@ -96,10 +109,26 @@ static void on_access(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address
     bool store = qemu_plugin_mem_is_store(info);
     uint64_t last = address + (UINT64_C(1) << qemu_plugin_mem_size_shift(info)) - 1;
 
-    count(cpu, now, line, node, store);
+    count(cpu, now, line, node, address, store);
     /* One that reaches into the next line. The next page may be anywhere: such an access counts once. */
-    if (address >> NK_LINE_SHIFT != last >> NK_LINE_SHIFT && address >> 12 == last >> 12)
-        count(cpu, now, line + 1, node, store);
+    if (address >> NK_LINE_SHIFT != last >> NK_LINE_SHIFT && address >> PAGE_SHIFT == last >> PAGE_SHIFT)
+        count(cpu, now, line + 1, node, last, store);
+}
+
+/* The pages with lines from other nodes: [address, lines], …. */
+static void write_pages(FILE *file)
+{
+    uint64_t pages = counts_pages ? caches.lines >> (PAGE_SHIFT - NK_LINE_SHIFT) : 0;
+    const char *comma = "";
+
+    fputs(",\n\"pages\":[", file);
+    for (uint64_t page = 0; page < pages; page++) {
+        if (page_far[page] == 0)
+            continue;
+        fprintf(file, "%s[%" PRIu64 ",%" PRIu32 "]", comma, page_addresses[page] << PAGE_SHIFT, page_far[page]);
+        comma = ",";
+    }
+    fputs("]", file);
 }
 
 static void write_counts(void)
@@ -108,7 +137,7 @@ static void write_counts(void)
 
     if (file == NULL)
         fail("cannot write the counts");
-    nk_book_write(&book, cpus, file);
+    nk_book_write(&book, cpus, write_pages, file);
     if (fclose(file) != 0)
         fail("cannot write the counts");
 }
@@ -136,6 +165,9 @@ static void obey(enum nk_word word)
         break;
     case NK_WORD_END:
         status = nk_book_end(&book);
+        break;
+    case NK_WORD_NOTE:
+        status = nk_book_note(&book, message);
         break;
     case NK_WORD_RANGE:
         status = nk_book_range(&book, message);
@@ -232,6 +264,8 @@ static bool parse(const char *name, const char *value)
         nodes++;
         return bytes > 0;
     }
+    if (strcmp(name, "pages") == 0)
+        return counts_pages = strcmp(value, "on") == 0;
     if (strcmp(name, "private") == 0)
         return parse_size(value, &private_size);
     if (strcmp(name, "l3") == 0)
@@ -258,7 +292,12 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
     }
     uint64_t lines = nodes == 0 ? 0 : node_ends[nodes - 1] >> NK_LINE_SHIFT;
 
-    if (nk_caches_init(&caches, places, cpus, lines, private_size, l3_size) != 0 || nk_book_init(&book, lines) != 0) {
+    if (counts_pages) {
+        page_far = calloc(lines >> (PAGE_SHIFT - NK_LINE_SHIFT), sizeof *page_far);
+        page_addresses = calloc(lines >> (PAGE_SHIFT - NK_LINE_SHIFT), sizeof *page_addresses);
+    }
+    if (nk_caches_init(&caches, places, cpus, lines, private_size, l3_size) != 0 || nk_book_init(&book, lines) != 0 ||
+        (counts_pages && (page_far == NULL || page_addresses == NULL))) {
         fputs("counter: no memory, or a machine that cannot be\n", stderr);
         return -1;
     }

@@ -83,6 +83,25 @@ void nk_book_add(struct nk_book *book, unsigned range, uint64_t line)
     book->range_lines[range]++;
 }
 
+int nk_book_note(struct nk_book *book, const char *text)
+{
+    if (book->note_count == book->note_room) {
+        size_t room = book->note_room == 0 ? 64 : 2 * book->note_room;
+        char **notes = realloc(book->notes, room * sizeof *notes);
+
+        if (notes == NULL)
+            return -ENOMEM;
+        book->notes = notes;
+        book->note_room = room;
+    }
+    char *copy = strdup(text);
+
+    if (copy == NULL)
+        return -ENOMEM;
+    book->notes[book->note_count++] = copy;
+    return 0;
+}
+
 void nk_counts_add(struct nk_counts *counts, const struct nk_outcome *outcome, bool store)
 {
     counts->loads += !store;
@@ -145,7 +164,7 @@ static void write_section(const struct nk_book *book, const struct nk_section *s
     fputs("]}", file);
 }
 
-void nk_book_write(const struct nk_book *book, unsigned cpus, FILE *file)
+void nk_book_write(const struct nk_book *book, unsigned cpus, void (*more)(FILE *file), FILE *file)
 {
     fputs("{\"ranges\":[", file);
     for (unsigned range = 1; range < book->range_count; range++) {
@@ -158,5 +177,13 @@ void nk_book_write(const struct nk_book *book, unsigned cpus, FILE *file)
         fputs(index == 0 ? "\n" : ",\n", file);
         write_section(book, &book->sections[index], cpus, file);
     }
-    fputs("]}\n", file);
+    fputs("],\n\"notes\":[", file);
+    for (size_t index = 0; index < book->note_count; index++) {
+        fputs(index == 0 ? "\n  " : ",\n  ", file);
+        write_text(book->notes[index], file);
+    }
+    fputs("]", file);
+    if (more != NULL)
+        more(file);
+    fputs("}\n", file);
 }

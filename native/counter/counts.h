@@ -38,6 +38,8 @@ struct nk_book {
     unsigned depth;
     char ranges[NK_MAX_RANGES][NK_NAME_BYTES]; /* 0 has none */
     uint64_t range_lines[NK_MAX_RANGES];
+    char **notes;
+    size_t note_count, note_room;
     unsigned range_count;
     _Atomic uint8_t *range_of; /* by line */
     uint64_t lines;
@@ -63,7 +65,10 @@ void nk_book_add(struct nk_book *book, unsigned range, uint64_t line);
 /* Counts an access. */
 void nk_counts_add(struct nk_counts *counts, const struct nk_outcome *outcome, bool store);
 
-/* Writes all that was counted as one JSON array of sections. */
-void nk_book_write(const struct nk_book *book, unsigned cpus, FILE *file);
+/* Keeps a line of text. -ENOMEM. */
+int nk_book_note(struct nk_book *book, const char *text);
+
+/* Writes all of it as one JSON object, with the members that `more` adds, each after a comma. NULL: none. */
+void nk_book_write(const struct nk_book *book, unsigned cpus, void (*more)(FILE *file), FILE *file);
 
 #endif

@@ -50,6 +50,14 @@ EXPORT int32_t nk_mark_end(void)
     return 0;
 }
 
+EXPORT int32_t nk_mark_note(const char *text)
+{
+    pthread_mutex_lock(&talking);
+    say(NK_WORD_NOTE, text);
+    pthread_mutex_unlock(&talking);
+    return 0;
+}
+
 EXPORT int32_t nk_mark_range(const char *name, const volatile uint8_t *start, uint64_t bytes)
 {
     pthread_mutex_lock(&talking);

@@ -25,7 +25,7 @@ enum nk_word {
     NK_WORD_BEGIN, /* begins the section of that name */
     NK_WORD_END,   /* ends the innermost section; when it is the last, writes what was counted */
     NK_WORD_RANGE, /* names the range of the lines that follow */
-    NK_WORD_LIMIT
+    NK_WORD_NOTE,  /* a line of text, as it is */
 };
 
 #endif

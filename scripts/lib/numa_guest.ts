@@ -401,10 +401,23 @@ export interface Counter {
   readonly out: string;
   /** Whose caches: one of {@linkcode CACHE_NAMES}. */
   readonly caches: string;
+  /** Whether lines from other nodes are also counted page by page. */
+  readonly pages: boolean;
+}
+
+/**
+ * The node of a CPU.
+ *
+ * @param shape The machine.
+ * @param cpu The CPU's number.
+ * @returns The number of its node, which is that of its socket.
+ */
+export function nodeOfCpu(shape: GuestShape, cpu: number): number {
+  return cpuPlaces(shape)[cpu]?.socket ?? -1;
 }
 
 /** The counter, told where each CPU and each node's memory is. */
-function counterArguments(shape: GuestShape, { plugin, out, caches }: Counter): string[] {
+function counterArguments(shape: GuestShape, { plugin, out, caches, pages }: Counter): string[] {
   const { l3PerNode, threadsPerCore, nodes, arch } = shape;
   const cpus = cpuPlaces(shape);
   const cores = cpus.length / threadsPerCore;
@@ -427,6 +440,7 @@ function counterArguments(shape: GuestShape, { plugin, out, caches }: Counter): 
     }),
     ...nodes.map(({ memory_mib }) => `memory=${memory_mib}`),
     ...(sizes === null ? [] : [`private=${size(sizes.l2)}`, `l3=${size(sizes.l3)}`]),
+    ...(pages ? ["pages=on"] : []),
     `out=${escaped(out)}`,
   ];
   return ["-plugin", `${escaped(plugin)},${words.join(",")}`];

@@ -6,13 +6,12 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { checkoutFile } from "../support/checkout.ts";
 import type { SectionLine } from "../../bench/lines/guest.ts";
-import { Counted, type Counts } from "./counts.ts";
+import { Counted, type Counts, far } from "../../scripts/lib/counts.ts";
 
 // What numakit promises of lines between nodes: a few rows of `scripts/bench lines`, with bounds that a wrong placement breaks.
 
 const WANTED = ["reading", "table", "counter that", "8 threads: Mutex", "8 threads: McsLock"];
 
-const far = ({ farCache, farMemory }: Counts): number => farCache + farMemory;
 const fetched = ({ l3, domain, node, farCache, memory, farMemory }: Counts): number =>
   l3 + domain + node + farCache + memory + farMemory;
 
@@ -25,7 +24,7 @@ describe("lines between two nodes", () => {
     folder = mkdtempSync(join(tmpdir(), "numakit-bounds-"));
     const file = join(folder, "counts.json");
     const { status, stdout, stderr } = spawnSync(checkoutFile("scripts/numa_vm"), [
-      ...["--nodes", "2", "--memory", "1G", "--count", file],
+      ...["--nodes", "2", "--memory", "1G", "--count-to", file],
       ...["--", "bun", "bench/lines/guest.ts", ...WANTED],
     ], { cwd: checkoutFile("."), encoding: "utf8" });
     assert.equal(status, 0, stderr);

@@ -7,7 +7,7 @@ import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { checkoutFile } from "../support/checkout.ts";
 import { inExtent } from "../support/extent.ts";
-import { Counted, type Counts, counts } from "./counts.ts";
+import { Counted, type Counts, counts } from "../../scripts/lib/counts.ts";
 import { FAULTS, type SeededFault } from "./faults.ts";
 
 // The instrument is believed as far as it can be wrong: accesses whose lines are known, and faults that these tests find.
@@ -28,7 +28,7 @@ function countPatterns(name: string, plugin?: string): Counted {
   const { status, stderr } = spawnSync(
     checkoutFile("scripts/numa_vm"),
     [
-      ...["--nodes", "2", "--memory", "512M", "--count", file],
+      ...["--nodes", "2", "--memory", "512M", "--count-to", file],
       ...["--", "build/counter/patterns"],
     ],
     {

@@ -308,6 +308,11 @@ static void test_cores_side_by_side(void)
     stop();
 }
 
+static void write_more(FILE *file)
+{
+    fputs(",\"more\":1", file);
+}
+
 static void test_sections_and_ranges(void)
 {
     static struct nk_book book;
@@ -343,12 +348,17 @@ static void test_sections_and_ranges(void)
     CHECK_EQ(book.range_lines[2], 1);
     FILE *file = open_memstream(&text, &size);
 
-    nk_book_write(&book, 4, file);
+    CHECK_EQ(nk_book_note(&book, "a note"), 0);
+    for (int note = 0; note < 100; note++)
+        CHECK_EQ(nk_book_note(&book, "another"), 0);
+    nk_book_write(&book, 4, write_more, file);
     CHECK_EQ(fclose(file), 0);
     CHECK(strstr(text, "{\"name\":\"lock\",\"lines\":1}") != NULL);
     CHECK(strstr(text, "{\"name\":\"outer\",\"times\":2,\"rows\":[]}") != NULL);
     CHECK(strstr(text, "{\"name\":\"in \\\"quotes\\\"\\u000a\",\"times\":1,\"rows\":[\n"
                        "  {\"range\":\"lock\",\"counts\":{\"cpu\":2,\"loads\":0,\"stores\":1,\"own\":1,") != NULL);
+    CHECK(strstr(text, "\"notes\":[\n  \"a note\",\n  \"another\",") != NULL);
+    CHECK(strstr(text, "\"another\"],\"more\":1}\n") != NULL);
     free(text);
     for (unsigned range = 3; range < NK_MAX_RANGES; range++) {
         char name[16];

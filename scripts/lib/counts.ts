@@ -32,8 +32,14 @@ const NOTHING: Counts = {
   ...{ farMemory: 0, upgrades: 0, farUpgrades: 0, invalidations: 0, farInvalidations: 0 },
 };
 
+/** Lines that came from other nodes. */
+export const far = ({ farCache, farMemory }: Counts): number => farCache + farMemory;
+
 /** The file, as it is. */
 interface CountsFile {
+  readonly notes: readonly string[];
+  /** Addresses, and lines from other nodes. */
+  readonly pages: readonly (readonly [number, number])[];
   readonly ranges: readonly { readonly name: string; readonly lines: number }[];
   readonly sections: readonly {
     readonly name: string;
@@ -61,6 +67,26 @@ export class Counted {
   /** Lines of the ranges, by name. */
   get ranges(): Map<string, number> {
     return new Map(this.#file.ranges.map(({ name, lines }) => [name, lines]));
+  }
+
+  /** Lines of text that the program gave. */
+  get notes(): readonly string[] {
+    return this.#file.notes;
+  }
+
+  /** Pages with lines that came from other nodes: their addresses, and how many. */
+  get pages(): readonly (readonly [number, number])[] {
+    return this.#file.pages;
+  }
+
+  /**
+   * The CPUs that did anything in a section.
+   *
+   * @param name The section.
+   */
+  cpus(name: string): number[] {
+    const rows = this.#file.sections.find((section) => section.name === name)?.rows ?? [];
+    return [...new Set(rows.map(({ counts }) => counts.cpu))].sort((a, b) => a - b);
   }
 
   /** The sections' names. */

@@ -1,0 +1,134 @@
+/**
+ * What `scripts/numa_vm --count` says in the end: which threads fetched lines from other nodes, and from which memory.
+ */
+import { section } from "../../lib/cli/topo.ts";
+import { type Counted, type Counts, far } from "./counts.ts";
+
+/** How many ranges of memory are named. */
+const MAX_RANGES = 10;
+/** Pages belong together when they are no further apart. */
+const GAP_BYTES = 64 * 1024;
+const PAGE_BYTES = 4096;
+
+/** Memory in which lines came from other nodes. */
+interface Range {
+  readonly start: number;
+  end: number;
+  lines: number;
+  readonly name: string;
+}
+
+interface Mapping {
+  readonly start: number;
+  readonly end: number;
+  readonly name: string;
+}
+
+/** The notes of `native/counter/counted.c`. */
+function readNotes(notes: readonly string[]): {
+  readonly threads: readonly { cpu: number; ticks: number; name: string }[];
+  readonly mappings: readonly Mapping[];
+} {
+  const threads = [];
+  const mappings = [];
+  for (const note of notes) {
+    const [, cpu, ticks, name] = /^thread \d+ (\d+) (\d+) (.*)$/.exec(note) ?? [];
+    if (name !== undefined) threads.push({ cpu: Number(cpu), ticks: Number(ticks), name });
+    const [, start, end, path] = /^memory ([0-9a-f]+)-([0-9a-f]+) (.*)$/.exec(note) ?? [];
+    if (path === undefined) continue;
+    mappings.push({
+      start: parseInt(start as string, 16),
+      end: parseInt(end as string, 16),
+      name: path,
+    });
+  }
+  return { threads, mappings };
+}
+
+/** Pages that are close to each other and of the same mapping, most lines first. */
+function rangesOf(
+  pages: readonly (readonly [number, number])[],
+  mappings: readonly Mapping[],
+): Range[] {
+  const ranges: Range[] = [];
+  for (const [start, lines] of pages.toSorted(([a], [b]) => a - b)) {
+    const mapping = mappings.find((one) => start >= one.start && start < one.end);
+    const name = mapping?.name || "anonymous memory";
+    const last = ranges.at(-1);
+    if (last !== undefined && last.name === name && start - last.end <= GAP_BYTES) {
+      last.end = start + PAGE_BYTES;
+      last.lines += lines;
+    } else {
+      ranges.push({ start, end: start + PAGE_BYTES, lines, name });
+    }
+  }
+  return ranges.sort((a, b) => b.lines - a.lines);
+}
+
+const percent = (part: number, whole: number): string =>
+  whole === 0 ? "-" : `${(100 * part / whole).toFixed(1)} %`;
+
+/** The threads of a CPU, those that used most of it first. */
+function threadsOn(
+  cpu: number,
+  threads: readonly { cpu: number; ticks: number; name: string }[],
+): string {
+  const ticks = new Map<string, number>();
+  for (const thread of threads) {
+    if (thread.cpu === cpu) ticks.set(thread.name, (ticks.get(thread.name) ?? 0) + thread.ticks);
+  }
+  const sum = [...ticks.values()].reduce((all, one) => all + one, 0);
+  return [...ticks].sort(([, a], [, b]) => b - a).slice(0, 3)
+    .map(([name, one]) => `${name} ${percent(one, sum)}`).join(", ");
+}
+
+/**
+ * Makes the summary.
+ *
+ * @param counted What was counted, of a command that `counted` ran.
+ * @param nodeOf The node of a CPU.
+ * @returns Lines of text.
+ */
+export function summarizeCounts(counted: Counted, nodeOf: (cpu: number) => number): string {
+  const [name = ""] = counted.sections;
+  const { threads, mappings } = readNotes(counted.notes);
+  const rows = counted.cpus(name).map((cpu) => {
+    const counts: Counts = counted.sum(name, () => true, cpu);
+    const all = counts.loads + counts.stores;
+    return [
+      `${cpu}`,
+      `${nodeOf(cpu)}`,
+      all.toLocaleString("en"),
+      percent(counts.own, all),
+      (counts.l3 + counts.domain + counts.node + counts.memory).toLocaleString("en"),
+      far(counts).toLocaleString("en"),
+      threadsOn(cpu, threads),
+    ];
+  });
+  const ranges = rangesOf(counted.pages, mappings);
+  const hex = (address: number): string => address.toString(16);
+  return [
+    section(
+      "Lines by CPU",
+      [
+        "CPU",
+        "node",
+        "accesses",
+        "in its cache",
+        "from its node",
+        "from others",
+        "threads seen there",
+      ],
+      rows,
+    ),
+    section(
+      "Memory with most lines from other nodes",
+      ["lines", "addresses", ""],
+      ranges.slice(0, MAX_RANGES).map((range) => [
+        range.lines.toLocaleString("en"),
+        `${hex(range.start)}-${hex(range.end)}`,
+        range.name,
+      ]),
+    ),
+  ].join("\n");
+}
