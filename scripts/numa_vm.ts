@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { summarizeCounts } from "./lib/count_summary.ts";
 import { Counted } from "./lib/counts.ts";
+import { CACHE_NAMES, counterArguments, nodeOfCpu } from "./lib/guest_counter.ts";
 import { type GuestCommand, type GuestSetting, openInitramfs, prelude } from "./lib/guest_files.ts";
 import {
   type Boot,
@@ -29,9 +30,7 @@ import {
 } from "./lib/guest_run.ts";
 import {
   type Architecture,
-  CACHE_NAMES,
   type GuestShape,
-  nodeOfCpu,
   parseShape,
   qemuArguments,
   ShapeError,
@@ -125,12 +124,12 @@ async function boot(
   );
   const args = qemuArguments(shape, {
     ...options,
-    counter: options.countTo === undefined ? undefined : {
+    counter: options.countTo === undefined ? undefined : counterArguments(shape, {
       plugin: COUNTER,
       out: resolve(options.countTo),
       caches: options.caches,
       pages: options.count ?? false,
-    },
+    }),
     shares: sharesOf(shape, options),
     kernel: join(cache, "kernel"),
     initramfs: `/proc/self/fd/${FD.initramfs}`,

@@ -263,7 +263,7 @@ function sockets({ nodes, threadsPerCore, l3PerNode }: GuestShape): {
 }
 
 /** Where a CPU is, and whether QEMU can only plug it in. */
-interface CpuPlace {
+export interface CpuPlace {
   readonly socket: number;
   readonly die: number;
   readonly core: number;
@@ -271,8 +271,13 @@ interface CpuPlace {
   readonly afterGap: boolean;
 }
 
-/** The CPUs in the order of their numbers. */
-function cpuPlaces(shape: GuestShape): CpuPlace[] {
+/**
+ * The CPUs in the order of their numbers.
+ *
+ * @param shape The machine.
+ * @returns Where each is. A node with CPUs has the number of its socket.
+ */
+export function cpuPlaces(shape: GuestShape): CpuPlace[] {
   const { threadsPerCore, l3PerNode } = shape;
   const { coresPerDie, mostCores } = sockets(shape);
   const places: CpuPlace[] = [];
@@ -371,81 +376,6 @@ function nodeArguments(shape: GuestShape): string[] {
   ];
 }
 
-/** Sets and ways of caches. */
-interface CacheSize {
-  readonly sets: number;
-  readonly ways: number;
-}
-
-/** The caches of real machines: a core's L2, and the L3 of a domain. `none`: without limit. */
-const CACHES: Readonly<Record<string, { readonly l2: CacheSize; readonly l3: CacheSize } | null>> =
-  {
-    // 1.25 MiB and 60 MiB.
-    "xeon-8380": { l2: { sets: 1024, ways: 20 }, l3: { sets: 81_920, ways: 12 } },
-    // 512 KiB and 32 MiB.
-    "epyc-7763": { l2: { sets: 1024, ways: 8 }, l3: { sets: 32_768, ways: 16 } },
-    none: null,
-  };
-
-/** The names that `--caches` takes. */
-export const CACHE_NAMES: readonly string[] = Object.keys(CACHES);
-
-/** What the counter's directory has room for. */
-const MAX_COUNTED = { cores: 32, domains: 16, nodes: 16 } as const;
-
-/** What counts cache lines in a guest. */
-export interface Counter {
-  /** The plugin. */
-  readonly plugin: string;
-  /** The file that it writes. */
-  readonly out: string;
-  /** Whose caches: one of {@linkcode CACHE_NAMES}. */
-  readonly caches: string;
-  /** Whether lines from other nodes are also counted page by page. */
-  readonly pages: boolean;
-}
-
-/**
- * The node of a CPU.
- *
- * @param shape The machine.
- * @param cpu The CPU's number.
- * @returns The number of its node, which is that of its socket.
- */
-export function nodeOfCpu(shape: GuestShape, cpu: number): number {
-  return cpuPlaces(shape)[cpu]?.socket ?? -1;
-}
-
-/** The counter, told where each CPU and each node's memory is. */
-function counterArguments(shape: GuestShape, { plugin, out, caches, pages }: Counter): string[] {
-  const { l3PerNode, threadsPerCore, nodes, arch } = shape;
-  const cpus = cpuPlaces(shape);
-  const cores = cpus.length / threadsPerCore;
-  const domains = nodes.filter((node) => node.cpus > 0).length * l3PerNode;
-  const sizes = CACHES[caches];
-  if (sizes === undefined) {
-    throw new ShapeError(`--caches "${caches}": it has to be one of ${CACHE_NAMES.join(", ")}`);
-  }
-  if (arch !== "x64") throw new ShapeError("--count: lines are counted on x64 only");
-  const counted = { cores, domains, nodes: nodes.length };
-  for (const [what, most] of Object.entries(MAX_COUNTED)) {
-    if (counted[what as keyof typeof counted] <= most) continue;
-    throw new ShapeError(`--count: of machines with at most ${most} ${what}`);
-  }
-  const size = ({ sets, ways }: CacheSize): string => `${sets}x${ways}`;
-  const words = [
-    ...cpus.map(({ socket, die }, cpu) => {
-      const core = Math.floor(cpu / threadsPerCore);
-      return `cpu=${socket}:${socket * l3PerNode + die}:${core}`;
-    }),
-    ...nodes.map(({ memory_mib }) => `memory=${memory_mib}`),
-    ...(sizes === null ? [] : [`private=${size(sizes.l2)}`, `l3=${size(sizes.l3)}`]),
-    ...(pages ? ["pages=on"] : []),
-    `out=${escaped(out)}`,
-  ];
-  return ["-plugin", `${escaped(plugin)},${words.join(",")}`];
-}
-
 /** Where QEMU finds what is not part of the shape. */
 export interface GuestParts {
   readonly kernel: string;
@@ -454,8 +384,8 @@ export interface GuestParts {
   readonly verbose?: boolean | undefined;
   /** The folders of the host that the guest sees by their tags, read-only but for `out`. */
   readonly shares: Readonly<Record<string, string>>;
-  /** What counts cache lines, if anything does. */
-  readonly counter?: Counter | undefined;
+  /** Arguments for what counts cache lines, if anything does. */
+  readonly counter?: readonly string[] | undefined;
   /** Connected sockets by name, as file descriptors: the kernel's `console`, and the guest's ports in order. */
   readonly console_fd: number;
   readonly ports: readonly { readonly name: string; readonly fd: number }[];
@@ -511,7 +441,7 @@ export function qemuArguments(shape: GuestShape, parts: GuestParts): string[] {
     ...nodeArguments(shape),
     ...cpuArguments(shape),
     ...(shape.hmat ? hmatArguments(shape) : []),
-    ...(parts.counter === undefined ? [] : counterArguments(shape, parts.counter)),
+    ...parts.counter ?? [],
     ...["-kernel", parts.kernel, "-initrd", parts.initramfs, "-append", append],
     ...["-chardev", `socket,id=console,fd=${parts.console_fd}`, "-serial", "chardev:console"],
     ...["-device", "virtio-serial-pci,id=ports"],
