@@ -5,11 +5,12 @@ import { launch, topology } from "../../mod.ts";
 import { fence, loadFollowing, loadShared } from "../../lib/wait/loads.ts";
 import { sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
+import { repeats } from "../support/extent.ts";
 import { countReordered, LITMUS_WORDS, type LitmusTask } from "../workers/litmus.ts";
 
 const oneCpu: string | false = topology().effectiveCpus < 2 && "it needs two CPUs";
 /** How often a test with many rounds is run. */
-const TIMES = 5;
+const TIMES = repeats(5);
 /** Until the control shows what it has to. */
 const MAX_TIMES = 200;
 
