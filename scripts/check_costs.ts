@@ -37,7 +37,7 @@ const CALM_MS = 5000;
  * take as many times longer as that does.
  */
 const REFERENCE_MS: Readonly<Record<string, number>> = {
-  bun: 25,
+  bun: 20,
   deno: 13,
   node: 19,
   node24: 16,
