@@ -13,6 +13,7 @@ import {
   type Replicated,
   type SeqLock,
   worker,
+  type WorkerFunction,
 } from "../../mod.ts";
 import { range } from "./marks.ts";
 
@@ -221,14 +222,18 @@ function allocate(count: number): Small | undefined {
   return kept;
 }
 
-export default worker(({ work, section, control }: LinesTask): void => {
-  for (let time = 0; time < WARM_UP; time++) run(work, WARM_UP);
-  // Only a thread of its node sees a copy.
-  if (work.kind === "read replica") {
-    work.replicated.read((bytes) => range(`${section}: copy on node ${currentNode()}`, bytes));
-  }
-  Atomics.add(control, AT.arrived, 1);
-  Atomics.wait(control, AT.go, 0);
-  run(work, 1);
-  Atomics.add(control, AT.done, 1);
-});
+const body: WorkerFunction<LinesTask, void> = worker(
+  ({ work, section, control }: LinesTask): void => {
+    for (let time = 0; time < WARM_UP; time++) run(work, WARM_UP);
+    // Only a thread of its node sees a copy.
+    if (work.kind === "read replica") {
+      work.replicated.read((bytes) => range(`${section}: copy on node ${currentNode()}`, bytes));
+    }
+    Atomics.add(control, AT.arrived, 1);
+    Atomics.wait(control, AT.go, 0);
+    run(work, 1);
+    Atomics.add(control, AT.done, 1);
+  },
+);
+
+export default body;
