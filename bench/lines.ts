@@ -34,7 +34,7 @@ const GUESTS: readonly Guest[] = [
   {
     name: "4 nodes",
     shape: ["--nodes", "4", "--memory", "640M"],
-    scenes: { bun: ["table", "lock", "record", "counter"] },
+    scenes: { bun: ["table", "a lock over", "record", "counter"] },
   },
 ];
 /** What `--quick` counts. */

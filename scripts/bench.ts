@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 const USAGE = `scripts/bench SUITE... [--runtime bun|deno|node] [--quick] [--json FILE]
 
   SUITE      memory, readers, slab, sync, start or fairness; or lines alone, which counts cache lines in
-             emulated machines (it needs scripts/bootstrap --test, and takes half an hour)
+             emulated machines (it needs scripts/bootstrap --test, and takes long)
   --runtime  what it runs on. Default: bun
   --quick    shorter, for a look; its figures are not to be quoted
   --json     also writes the figures to a file

@@ -368,7 +368,7 @@ CPUs sleep, or through minutes of CPU time.
 
 --count has QEMU count where the command's loads and stores find their cache lines, and says which CPUs fetched lines from
 other nodes, and from which memory. --count-to counts the sections that a program marks (native/counter/README.md), into a
-file. Programs run five to ten times slower, and the guest's kernel moves no pages by itself.
+file. Programs run many times slower, and the guest's kernel moves no pages by itself.
 
 Exit status: the command's own (128+N when signal N ended it), of several the first that is not 0; 2 wrong options;
 3 something is not installed; 124 a command was stuck, or time limit; 125 the guest failed; 137 also when the guest ran

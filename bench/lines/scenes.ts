@@ -73,7 +73,9 @@ function placeOn(
 }
 
 /** What a program has without numakit: memory wherever the main thread was when it wrote it. */
-function sharedPlace(size: number): { place: Place; bytes: Uint8Array<ArrayBuffer> } {
+function sharedPlace(
+  size: number,
+): { place: { shared: SharedArrayBuffer }; bytes: Uint8Array<ArrayBuffer> } {
   const shared = new SharedArrayBuffer(size);
   const bytes = new Uint8Array(shared).fill(1) as Uint8Array as Uint8Array<ArrayBuffer>;
   return { place: { shared }, bytes };
@@ -377,6 +379,23 @@ function records(): Scene {
 
 const ADDS = 2000;
 
+/** Eight threads that add to something in an arena of its own. */
+function addTo<Shared>(
+  range: string,
+  size: string,
+  create: (arena: Arena) => Shared,
+  work: (shared: Shared) => Work,
+): Prepared {
+  const arena = Arena.create({ node: 0, size, pages: "4k" });
+  const shared = create(arena);
+  return {
+    threads: crew(8, () => work(shared)),
+    ranges: { [range]: arena.view(0, arena.used) },
+    operations: 8 * ADDS,
+    end: () => arena.destroy(),
+  };
+}
+
 function counters(): Scene {
   return {
     name: "a counter that eight threads add to",
@@ -386,40 +405,34 @@ function counters(): Scene {
       {
         name: "PartitionedCounter",
         ours: true,
-        make() {
-          const arena = Arena.create({ node: 0, size: "1 MiB", pages: "4k" });
-          const counter = PartitionedCounter.create(arena);
-          return {
-            threads: crew(8, () => ({ kind: "count", counter, times: ADDS })),
-            ranges: { counter: arena.view(0, arena.used) },
-            operations: 8 * ADDS,
-            end: () => arena.destroy(),
-          };
-        },
+        make: () =>
+          addTo(
+            "counter",
+            "1 MiB",
+            (arena) => PartitionedCounter.create(arena),
+            (counter) => ({ kind: "count", counter, times: ADDS }),
+          ),
       },
       {
         name: "Histogram",
         ours: true,
-        make() {
-          const arena = Arena.create({ node: 0, size: "8 MiB", pages: "4k" });
-          const histogram = Histogram.create(arena);
-          return {
-            threads: crew(8, () => ({ kind: "histogram", histogram, times: ADDS })),
-            ranges: { histogram: arena.view(0, arena.used) },
-            operations: 8 * ADDS,
-            end: () => arena.destroy(),
-          };
-        },
+        make: () =>
+          addTo(
+            "histogram",
+            "8 MiB",
+            (arena) => Histogram.create(arena),
+            (histogram) => ({ kind: "histogram", histogram, times: ADDS }),
+          ),
       },
       {
         name: "one word and Atomics.add",
         ours: false,
         make() {
-          const words = new Int32Array(new SharedArrayBuffer(64));
-          Atomics.store(words, 0, 0);
+          const { place, bytes } = sharedPlace(LINE);
+          const words = new Int32Array(place.shared);
           return {
             threads: crew(8, () => ({ kind: "add", words, times: ADDS })),
-            ranges: { word: new Uint8Array(words.buffer) as Uint8Array as Uint8Array<ArrayBuffer> },
+            ranges: { word: bytes },
             operations: 8 * ADDS,
             end: () => {},
           };

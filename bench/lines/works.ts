@@ -64,8 +64,7 @@ export type Work =
   | { readonly kind: "record"; readonly seq: SeqLock; readonly times: number }
   | { readonly kind: "count"; readonly counter: PartitionedCounter; readonly times: number }
   | { readonly kind: "histogram"; readonly histogram: Histogram; readonly times: number }
-  | { readonly kind: "add"; readonly words: Int32Array; readonly times: number }
-  | { readonly kind: "heap"; readonly times: number };
+  | { readonly kind: "add"; readonly words: Int32Array; readonly times: number };
 
 /** Words that the main thread and the threads share. */
 export const AT = { arrived: 0, go: 16, done: 32, words: 48 } as const;
@@ -185,8 +184,6 @@ function run(work: Work, part: number): unknown {
     case "add":
       for (let time = 0; time < times; time++) Atomics.add(work.words, 0, 1);
       return 0;
-    case "heap":
-      return allocate(times);
   }
 }
 
@@ -202,24 +199,6 @@ function exchange(pool: NodePool, mail: Int32Array, me: number, times: number): 
     pool.free(last - 1);
   }
   return last;
-}
-
-interface Small {
-  readonly next: Small | undefined;
-  readonly value: number;
-}
-
-/** Small objects, of which a tenth lives for a while. */
-function allocate(count: number): Small | undefined {
-  let kept: Small | undefined;
-  let length = 0;
-  for (let index = 0; index < count; index++) {
-    const one: Small = { next: index % 10 === 0 ? kept : undefined, value: index };
-    if (index % 10 !== 0) continue;
-    kept = one;
-    if (++length % 10_000 === 0) kept = undefined;
-  }
-  return kept;
 }
 
 const body: WorkerFunction<LinesTask, void> = worker(

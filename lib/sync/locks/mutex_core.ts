@@ -16,8 +16,8 @@
  * orders of magnitude (`docs/design/sync.md` has the figures).
  *
  * Spinning. One thread a domain spins, and only if the last contended release was in that domain: spinners elsewhere would
- * pull the lock's line, and what it guards, across the machine at every release. They spin only while the lock is free, to
- * leave it to that domain for a moment.
+ * pull the lock's line, and what it guards, across the machine at every release. Threads of
+ * other domains spin only while the lock is free, to leave it to that domain for a moment.
  *
  * Domains. Release wakes a sleeper of its own domain first, and nobody while its domain has a spinner or somebody who was
  * called is on the way. The lock leaves a domain when nobody there wants it, or for somebody impatient.

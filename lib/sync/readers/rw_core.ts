@@ -37,8 +37,8 @@
  * BRAVO's readers' table (Dice and Kogan, ATC 2019) with dense slots instead of hashes, for threads are numbered
  * here; writers and readers take turns as in Calciu et al. (PPoPP 2013) and in Brandenburg and Anderson's phase-fair
  * locks (2010). Uncontended: two atomics and a load for a read and its end; for a write, two, a load of `top`, and one for
- * each slot below it. Robust, abortable, not reentrant. Use it when reads are many, or long; with more than one write in ten or so
- * `Mutex` is better, for small records `SeqLock`, where memory counts `RwSpinLock`.
+ * each slot below it. Robust, abortable, not reentrant. Use it when reads are many, or long; with more than one write in
+ * ten or so `Mutex` is better, for small records `SeqLock`, where memory counts `RwSpinLock`.
  *
  * @module
  */

@@ -26,8 +26,8 @@
  * Wrap-around: a read that sleeps for exactly 2^32 writes would take a torn record for a whole one.
  *
  * After Linux' seqcount_latch and Lamport's "Concurrent reading and writing" (1977). Read: two looks at the
- * version and a load for each word; nothing shared is written. Write: 4 atomics and one for each word. Readers lock-free, writers robust and abortable, not fair. Use it
- * for records of up to 64 bytes that are read often: times, totals, routes. Not for what is larger, nor for offsets
+ * version and a load for each word; nothing shared is written. Write: 4 atomics and one for each word. Readers lock-free,
+ * writers robust and abortable, not fair. Use it for records of up to 64 bytes that are read often: times, totals, routes. Not for what is larger, nor for offsets
  * that are followed before the read has succeeded.
  *
  * @module
