@@ -8,7 +8,16 @@ import { filesIn, textOf } from "../support/sources.ts";
 const INDEX = "docs/README.md";
 
 const docs = filesIn("docs", ".md");
-const pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "native/README.md", ...docs];
+const pages = [
+  ...[
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "native/README.md",
+    "native/counter/README.md",
+  ],
+  ...docs,
+];
 
 const linksOf = (page: string): Link[] => linksIn(page, textOf(page));
 

@@ -47,7 +47,8 @@ function textsOfPage(file: string): Sentence[] {
 
 const modules = ["mod.ts", "worker_entry.ts", ...filesIn("lib", ".ts")];
 const pages = [
-  ...["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "native/README.md", "lib/runtime/README.md"],
+  ...["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "lib/runtime/README.md"],
+  ...["native/README.md", "native/counter/README.md"],
   ...filesIn("docs", ".md"),
 ];
 
