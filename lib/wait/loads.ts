@@ -48,8 +48,10 @@ export function fence(): void {
  */
 export function loadShared(words: Int32Array, index: number): number {
   if (!isLocked) return Atomics.load(words, index);
-  fence();
-  return loadFollowing(words, index);
+  // `fence` and `loadFollowing`, written out: engines inline only so many calls within each other.
+  Atomics.store(own, 0, 0);
+  const value = words[index];
+  return value === undefined ? Atomics.load(words, index) : value;
 }
 
 /**

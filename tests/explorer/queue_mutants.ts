@@ -25,6 +25,13 @@ export const DEATH_MUTANTS: readonly Mutant[] = [
 
 /** In the queue. */
 export const QUEUE_MUTANTS: readonly Mutant[] = [
+  {
+    name: "links before it says that it waits",
+    find:
+      "    words[node + STATE] = me.id;\n    const before = Atomics.exchange(words, TAIL, me.slot + 1);\n",
+    replace:
+      "    const before = Atomics.exchange(words, TAIL, me.slot + 1);\n    if (before !== 0) Atomics.exchange(words, before * LINE_WORDS + NEXT, me.slot + 1);\n    words[node + STATE] = me.id;\n",
+  },
   ...DEATH_MUTANTS,
   {
     file,
@@ -88,13 +95,6 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     replace: `Atomics.store(words, node + STATE, me.id | PARKED) === 0) {
         continue;
       }`,
-  },
-  {
-    file,
-    name: "links before it says that it waits",
-    find: "  words[node + STATE] = me.id;\n  return Atomics.exchange(words, TAIL, me.slot + 1);",
-    replace:
-      "  const before = Atomics.exchange(words, TAIL, me.slot + 1);\n  if (before === 0) words[node + STATE] = me.id; else Atomics.exchange(words, before * LINE_WORDS + NEXT, me.slot + 1);\n  return before;",
   },
   {
     file,

@@ -43,7 +43,6 @@
  */
 import type { Shape } from "../../shared/shape.ts";
 import {
-  enqueue,
   free,
   grant,
   leave,
@@ -103,7 +102,8 @@ export class CnaCore extends QueueCore {
 
   protected override join(me: Waiter, node: number): boolean {
     const { words } = this;
-    const before = enqueue(words, me, node);
+    words[node + STATE] = me.id;
+    const before = Atomics.exchange(words, TAIL, me.slot + 1);
     if (before !== 0) {
       Atomics.store(words, node + DOMAIN, me.domain);
       if (!link(words, me, before)) return false;

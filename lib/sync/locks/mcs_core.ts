@@ -18,7 +18,6 @@
  * @module
  */
 import {
-  enqueue,
   free,
   grant,
   leave,
@@ -57,7 +56,8 @@ export class McsCore extends QueueCore {
 
   protected override join(me: Waiter, node: number): boolean {
     const { words } = this;
-    const before = enqueue(words, me, node);
+    words[node + STATE] = me.id;
+    const before = Atomics.exchange(words, TAIL, me.slot + 1);
     if (before !== 0 && !link(words, me, before)) return false;
     words[node + STATE] = me.id | HELD;
     return true;

@@ -113,12 +113,6 @@ export function nodeOf(me: Waiter): number {
   return (1 + me.slot) * NODE_WORDS;
 }
 
-/** Puts a thread's node at the end of the queue. Returns slot + 1 of the one before it, 0 when there is none. */
-export function enqueue(words: Int32Array, me: Waiter, node: number): number {
-  words[node + STATE] = me.id;
-  return Atomics.exchange(words, TAIL, me.slot + 1);
-}
-
 /** Links behind the node before. True: its thread has just left, and the lock is the caller's. */
 export function link(words: Int32Array, me: Waiter, before: number): boolean {
   if (Atomics.exchange(words, before * LINE_WORDS + NEXT, me.slot + 1) !== ABANDONED) return false;

@@ -123,20 +123,20 @@ class Side {
 /** To read: together with others. */
 export class RwReadSide extends Side implements LockCore {
   tryAcquire(me: Waiter): boolean {
-    const { words } = this;
-    const entry = this.entryOf(me);
-    Atomics.store(words, entry, me.id);
-    if ((loadFollowing(words, OWNER) & CLOSED) === 0) return true;
-    if ((Atomics.exchange(words, entry, 0) & WAKE) !== 0) this.wakeOwner(me);
-    return false;
+    return this.begin(me, false);
   }
 
-  begin(me: Waiter): boolean {
-    if (this.tryAcquire(me)) return true;
-    for (let round = 0; me.spin(round); round++) {
-      if ((loadShared(this.words, OWNER) & CLOSED) === 0 && this.tryAcquire(me)) return true;
+  begin(me: Waiter, spins: boolean = true): boolean {
+    const { words } = this;
+    const entry = this.entryOf(me);
+    for (let round = 0;;) {
+      Atomics.store(words, entry, me.id);
+      if ((loadFollowing(words, OWNER) & CLOSED) === 0) return true;
+      if ((Atomics.exchange(words, entry, 0) & WAKE) !== 0) this.wakeOwner(me);
+      do {
+        if (!spins || !me.spin(round++)) return false;
+      } while ((loadShared(words, OWNER) & CLOSED) !== 0);
     }
-    return false;
   }
 
   *wait(me: Waiter): Wait<boolean> {
@@ -234,7 +234,7 @@ export class RwWriteSide extends Side implements LockCore {
         if (!me.spin(round++)) return false;
       }
     }
-    const top = this.#topOf();
+    const top = Math.min(Atomics.load(words, TOP), this.#threads);
     for (let slot = 0; slot < top; slot++) {
       const entry = ENTRIES + slot * LINE_WORDS;
       // After the compare-exchange, and looks at other words.

@@ -131,29 +131,27 @@ export const specs: readonly Spec[] = [
       },
       {
         name: "a reader looks before it announces itself",
-        find: `    Atomics.store(words, entry, me.id);
-    if ((loadFollowing(words, OWNER) & CLOSED) === 0) return true;
-    if ((Atomics.exchange(words, entry, 0) & WAKE) !== 0) this.wakeOwner(me);`,
-        replace: `    if ((Atomics.load(words, OWNER) & CLOSED) === 0) {
-      Atomics.store(words, entry, me.id);
-      return true;
-    }`,
+        find: `      Atomics.store(words, entry, me.id);
+      if ((loadFollowing(words, OWNER) & CLOSED) === 0) return true;
+      if ((Atomics.exchange(words, entry, 0) & WAKE) !== 0) this.wakeOwner(me);`,
+        replace: `      if ((Atomics.load(words, OWNER) & CLOSED) === 0) {
+        Atomics.store(words, entry, me.id);
+        return true;
+      }`,
       },
       {
         name: "a reader's look at the owner follows nothing",
-        find: `    Atomics.store(words, entry, me.id);
-    if ((loadFollowing(words, OWNER) & CLOSED) === 0) return true;`,
-        replace: `    if ((loadFollowing(words, OWNER) & CLOSED) === 0) {
-      Atomics.store(words, entry, me.id);
-      if ((Atomics.load(words, OWNER) & CLOSED) === 0) return true;
-    }`,
+        find: `      Atomics.store(words, entry, me.id);
+      if ((loadFollowing(words, OWNER) & CLOSED) === 0) return true;`,
+        replace: `      if ((loadFollowing(words, OWNER) & CLOSED) === 0) {
+        Atomics.store(words, entry, me.id);
+        if ((Atomics.load(words, OWNER) & CLOSED) === 0) return true;
+      }`,
       },
       {
         name: "a reader that spins looks once",
-        find:
-          "if ((loadShared(this.words, OWNER) & CLOSED) === 0 && this.tryAcquire(me)) return true;",
-        replace:
-          "if ((loadFollowing(this.words, OWNER) & CLOSED) === 0 && this.tryAcquire(me)) return true;",
+        find: "while ((loadShared(words, OWNER) & CLOSED) !== 0);",
+        replace: "while ((loadFollowing(words, OWNER) & CLOSED) !== 0);",
       },
       {
         name: "readers are let in when the word is free already",
