@@ -2,7 +2,7 @@
  * What locks cost: against pthread_mutex and an MCS lock in C, and against the mutex that everybody writes on a
  * SharedArrayBuffer.
  */
-import { type Lock, McsLock, PartitionedCounter } from "../mod.ts";
+import { type Lock, McsLock, Mutex, PartitionedCounter } from "../mod.ts";
 import { EXCLUSIVE, type LocalSide, READ, sideFor } from "../tests/support/locks.ts";
 import type { Comparison, Row, Subject } from "./harness.ts";
 import { benchLibrary, C_KIND, inC } from "./native.ts";
@@ -18,6 +18,7 @@ const NAIVE = "SharedArrayBuffer and Atomics.wait";
 /** Whether whoever finds it free takes it. */
 const isBarging = ({ row }: LocalSide): boolean => row.overtaken === Infinity;
 
+const mutex = (): Lock => sideFor(Mutex).lock();
 const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes);
 
 function alone(name: string, lock: Lock | "naive", beside: readonly Lock[] = []): Subject {
@@ -44,7 +45,17 @@ function uncontended(): Comparison[] {
       name: `${name} alone`,
       subjects: [alone(name, lock()), ...others],
     }));
-  return [...against(EXCLUSIVE, [pthread, naive]), ...against(READ, [rwlock])];
+  return [
+    ...against(EXCLUSIVE, [pthread, naive]),
+    ...against(READ, [rwlock]),
+    {
+      name: "Mutex, released by using",
+      subjects: [
+        inOwnThread("Mutex, using", "pairs.ts", { lock: mutex(), using: true } satisfies PairsTask),
+        alone("Mutex", mutex()),
+      ],
+    },
+  ];
 }
 
 /** What a lock costs in a thread that uses all others as well. */

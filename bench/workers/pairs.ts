@@ -13,6 +13,14 @@ export interface PairsTask {
   readonly lock: Lock | "naive";
   /** Other locks that the thread uses before. */
   readonly beside?: readonly Lock[];
+  /** Whether `using` releases it. Default: `release()` does. */
+  readonly using?: boolean;
+}
+
+function usingLock(lock: Lock): void {
+  for (let turn = 0; turn < PAIRS; turn++) {
+    using _guard = lock.acquire();
+  }
 }
 
 /**
@@ -31,8 +39,8 @@ function loopOver(lock: Lock | NaiveMutex, number: number): () => void {
   return () => loop(lock, PAIRS);
 }
 
-function run({ lock, beside = [] }: PairsTask): Promise<LoopResult> {
-  const loop = loopOver(
+function run({ lock, beside = [], using: byUsing = false }: PairsTask): Promise<LoopResult> {
+  const loop = byUsing ? () => usingLock(lock as Lock) : loopOver(
     lock === "naive" ? new NaiveMutex(new Int32Array(new SharedArrayBuffer(128))) : lock,
     beside.length,
   );
