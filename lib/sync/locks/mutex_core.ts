@@ -30,15 +30,16 @@
  * Why no wake-up is lost. A sleeper writes its entry before its last look at the state, at which it takes the lock, or
  * makes sure that WAITERS is set on an owner's word. A release that sees WAITERS does one of four things:
  * - it grants: the new owner's word keeps WAITERS;
- * - it leaves the free lock with WAITERS to a spinner of its domain that it sees after that, or to one who was called, who
- *   has yet to take it, or to look at it once more;
- * - with several domains it leaves WAITERS on the free word and wakes one, as nobody takes the lock then without a look at
- *   whose domain it is in;
+ * - it drops WAITERS from the free word, and leaves the lock to a spinner of its domain that it sees after it was free, or
+ *   to one who was called, who has yet to take it, or to look at it once more. Others take it the fast way meanwhile;
+ * - with several domains it leaves WAITERS on the free word, for that one or for one that it wakes, as nobody takes the
+ *   lock then without a look at whose domain it is in;
  * - it drops WAITERS from the free word, and only then searches the entries and wakes one. A thread that sleeps later
- *   has looked later.
- * A thread that was woken cares for the others from then on: it acquires with WAITERS, or sets it again, or, giving up,
- * passes the care on. So nobody else has to be woken before it has come. It says so in its own entry, before it looks:
- * the word that tells where is only a hint, as whoever wrote it may have died in between.
+ *   has looked later. If WAITERS was gone already, somebody has taken the lock with it and cares, or an earlier release
+ *   of the second kind was late, whose comer has been here since: then this one sees to it that somebody cares.
+ * A thread that was woken, or spun, cares for the others from then on: it acquires with WAITERS, or sets it again, or,
+ * giving up, passes the care on. So nobody else has to be woken before it has come. It says so in its own entry, before it
+ * looks: the word that tells where is only a hint, as whoever wrote it may have died in between.
  *
  * Death. A waiter who finds that the owner is not alive takes the lock with DIED, so does the one who finds a dead
  * grantee, also at the last look before a sleep; a thread that died on its way with a wake-up in hand is made good for by
@@ -304,7 +305,7 @@ export class MutexCore implements LockCore {
       // Each look takes the line from the owner, so there are fewer and fewer.
       if (round < look) continue;
       look += Math.min(1 + look, MAX_PAUSES);
-      got = (loadShared(words, STATE) & ID_MASK) === 0 && this.#take(me);
+      got = (loadShared(words, STATE) & ID_MASK) === 0 && this.#take(me, WAITERS);
     }
     Atomics.store(words, spinner, 0);
     return got;
@@ -319,13 +320,16 @@ export class MutexCore implements LockCore {
     const free = Atomics.and(words, STATE, WAITERS | IMPATIENT) & (WAITERS | IMPATIENT);
     // Looked at after the state is free: who spins here, or was called, and leaves now looks at the state once more.
     const comes = this.#isSpun(me) || this.#isCalled(me);
-    // WAITERS stays for that one. Dropped here, it could be the one of a later release, which would wake nobody then. It
-    // also stays with several domains: nobody takes the lock without a look at whom to let go first.
-    if (comes || (this.#domains > 1 && this.#wakeOne(me))) return true;
-    // Whoever has taken it meanwhile has taken WAITERS over.
+    // With several domains WAITERS stays: nobody takes the lock without a look at whom to let go first.
+    if (this.#domains > 1 && (comes || this.#wakeOne(me))) return true;
+    // Without it, others take the lock the fast way until somebody comes.
     const bare = free & IMPATIENT;
-    if (Atomics.compareExchange(words, STATE, free, bare) !== free) return true;
-    if (this.#wakeOne(me) && this.#domains > 1) Atomics.or(words, STATE, WAITERS);
+    const dropped = Atomics.compareExchange(words, STATE, free, bare) === free;
+    if (comes) return true;
+    // Whoever has taken it meanwhile has taken WAITERS over; unless an earlier release, which knew of somebody who has
+    // come since, dropped it only now.
+    if (!dropped) this.#passOn(me);
+    else if (this.#wakeOne(me) && this.#domains > 1) Atomics.or(words, STATE, WAITERS);
     return true;
   }
 
