@@ -55,6 +55,9 @@ const PAUSES_OUTSIDE = 30;
 /** The shortest time from one acquisition to the next in traffic: the pauses, a step to release, a step to acquire. */
 export const TRAFFIC_HOLD_MS: number = (PAUSES_INSIDE + 2) * STEP_MS;
 
+/** A seeded bug of a lock: in its own file when it does not say. */
+export type OwnMutant = Omit<Mutant, "file"> & { readonly file?: string };
+
 /** One way to explore a lock. */
 export interface LockCase extends Omit<Case, "words" | "setup"> {
   /** How often each thread takes the lock. */
@@ -104,7 +107,7 @@ export interface LockSpecOptions {
   readonly cases: readonly LockCase[];
   /** Cases that are made otherwise. */
   readonly more?: readonly Case[];
-  readonly mutants: readonly (Omit<Mutant, "file"> & { readonly file?: string })[];
+  readonly mutants: readonly OwnMutant[];
 }
 
 /** What the thread of a lock case works with. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { OwnMutant } from "./lock_spec.ts";
 import type { Mutant } from "./spec.ts";
 
 const file = "lib/sync/locks/queue_core.ts";
@@ -23,8 +24,8 @@ export const DEATH_MUTANTS: readonly Mutant[] = [
   },
 ];
 
-/** In the queue. */
-export const QUEUE_MUTANTS: readonly Mutant[] = [
+/** In the queue. Where no file is named, in that of the lock itself. */
+export const QUEUE_MUTANTS: readonly OwnMutant[] = [
   {
     name: "links before it says that it waits",
     find:
