@@ -42,16 +42,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
-import {
-  free,
-  grant,
-  leave,
-  link,
-  nodeOf,
-  QUEUE,
-  QueueCore,
-  spinFor,
-} from "./queue_core.ts";
+import { free, grant, leave, link, nodeOf, QUEUE, QueueCore, spinFor } from "./queue_core.ts";
 import { LINE_WORDS, type Waiter } from "../../wait/waiter.ts";
 
 /** Hand-offs past a second queue that waits, before it is let in. */

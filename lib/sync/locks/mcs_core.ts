@@ -17,16 +17,7 @@
  *
  * @module
  */
-import {
-  free,
-  grant,
-  leave,
-  link,
-  nodeOf,
-  QUEUE,
-  QueueCore,
-  spinFor,
-} from "./queue_core.ts";
+import { free, grant, leave, link, nodeOf, QUEUE, QueueCore, spinFor } from "./queue_core.ts";
 import { LINE_WORDS, type Waiter } from "../../wait/waiter.ts";
 
 const { TAIL, BROKEN, STATE, NEXT, HELD, LEAVING, PASSED, ABANDONED } = QUEUE;
