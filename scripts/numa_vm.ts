@@ -39,8 +39,8 @@ import {
 
 /** Nothing of the commands has run when a boot hangs, so such a guest is started again. */
 const MAX_BOOTS = 3;
-/** Each has two of the 30 ports that a guest can have beside the one for reports. */
-const MAX_COMMANDS = 15;
+/** Each has two of a guest's 30 ports; one is for reports. */
+const MAX_COMMANDS = 14;
 /** How much of the kernel's log is shown when a guest fails. */
 const LOG_TAIL_LINES = 60;
 /** What separates the commands on the command line. */
@@ -315,7 +315,10 @@ function readCommands(file: string): GuestCommand[] {
 }
 
 /** The commands on the command line, or those of a file. */
-function commandsOf(words: readonly string[], { commands, count }: Options): GuestCommand[] {
+function commandsOf(
+  words: readonly string[],
+  { commands, count, countTo }: Options,
+): GuestCommand[] {
   if (commands !== undefined && words.length > 0) {
     throw new ShapeError("--commands and a command on the command line: give one of them");
   }
@@ -333,8 +336,10 @@ function commandsOf(words: readonly string[], { commands, count }: Options): Gue
   if (all.length > MAX_COMMANDS) {
     throw new ShapeError(`${all.length} commands are more than a guest's ${MAX_COMMANDS}`);
   }
+  if (countTo !== undefined && all.length > 1) {
+    throw new ShapeError("--count and --count-to: one command at a time");
+  }
   if (count === true) {
-    if (all.length > 1) throw new ShapeError("--count: one command at a time");
     return all.map((command) => ({ ...command, words: [COUNTED, ...command.words] }));
   }
   return all;
@@ -346,10 +351,28 @@ function makeFolder(): Disposable & { readonly path: string } {
   return { path, [Symbol.dispose]: () => fs.rmSync(path, { recursive: true }) };
 }
 
-/** Says on stderr what a command that was counted came to. */
-function sayCounts(shape: GuestShape, file: string): void {
-  if (!fs.existsSync(file)) return say("nothing was counted: the command did not come to its end");
-  process.stderr.write(`\n${summarizeCounts(new Counted(file), (cpu) => nodeOfCpu(shape, cpu))}\n`);
+/** Finds out before the boot whether the counts can be written, and takes away what an earlier run has left there. */
+function clearCounts(file: string): void {
+  try {
+    fs.closeSync(fs.openSync(file, "a"));
+    fs.rmSync(file);
+  } catch (error) {
+    throw new ShapeError(`--count-to "${file}": ${(error as Error).message}`);
+  }
+}
+
+/** Says on stderr what a command that was counted came to. Gives the exit status. */
+function sayCounts(status: number, shape: GuestShape, { count, countTo }: Options): number {
+  if (countTo === undefined) return status;
+  if (!fs.existsSync(countTo)) {
+    say("nothing was counted: no section came to its end");
+    return status === 0 ? EXIT.guest : status;
+  }
+  if (count === true) {
+    const summary = summarizeCounts(new Counted(countTo), (cpu) => nodeOfCpu(shape, cpu));
+    process.stderr.write(`\n${summary}\n`);
+  }
+  return status;
 }
 
 const HELP = `
@@ -368,7 +391,7 @@ CPUs sleep, or through minutes of CPU time.
 
 --count has QEMU count where the command's loads and stores find their cache lines, and says which CPUs fetched lines from
 other nodes, and from which memory. --count-to counts the sections that a program marks (native/counter/README.md), into a
-file. Programs run many times slower, and the guest's kernel moves no pages by itself.
+file. Programs run many times slower. The kernel's automatic NUMA balancing is off.
 
 Exit status: the command's own (128+N when signal N ended it), of several the first that is not 0; 2 wrong options;
 3 something is not installed; 124 a command was stuck, or time limit; 125 the guest failed; 137 also when the guest ran
@@ -436,6 +459,7 @@ async function main(words: readonly string[]): Promise<number> {
     const shape = parseShape(options);
     const results = commandsOf(cli.args, options).map(notRun);
     const qemu = checkPrerequisites(shape.arch);
+    if (options.countTo !== undefined) clearCounts(options.countTo);
     const { timeout, verbose = false } = options;
     const aside = options.jobs !== "1" && results.length > 1;
     const run: RunOptions = {
@@ -456,9 +480,7 @@ async function main(words: readonly string[]): Promise<number> {
         process.stdout.write(`--- ${command.name}\n${output}`);
       }
     }
-    const status = conclude(outcome, results, options);
-    if (options.count === true) sayCounts(shape, options.countTo as string);
-    return status;
+    return sayCounts(conclude(outcome, results, options), shape, options);
   } catch (error) {
     // Commander has already said what is wrong, or shown the help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;

@@ -51,6 +51,7 @@ static _Atomic(struct nk_section *) section;
 static pthread_mutex_t marking = PTHREAD_MUTEX_INITIALIZER;
 static char message[MESSAGE_BYTES];
 static size_t message_bytes;
+static bool is_cut;
 static unsigned range;
 
 static void fail(const char *why)
@@ -148,17 +149,40 @@ static void on_letter(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address
     pthread_mutex_lock(&marking);
     if (message_bytes < MESSAGE_BYTES - 1)
         message[message_bytes++] = (char)(address & 0xff);
+    else
+        is_cut = true;
     message[message_bytes] = '\0';
     pthread_mutex_unlock(&marking);
+}
+
+/* What a word that could not be obeyed asked for. */
+static const char *why_not(enum nk_word word)
+{
+    switch (word) {
+    case NK_WORD_BEGIN:
+        return book.depth == NK_MAX_DEPTH ? "more than 8 sections within each other" : "more than 256 sections";
+    case NK_WORD_RANGE:
+        return "more than 255 ranges";
+    case NK_WORD_END:
+        return "the end of a section that has not begun";
+    default:
+        return "no memory";
+    }
 }
 
 static void obey(enum nk_word word)
 {
     int status = 0;
 
+    if (word == NK_WORD_BEGIN || word == NK_WORD_RANGE) {
+        if (message_bytes == 0)
+            fail("a section or a range has no name");
+        if (is_cut)
+            fail("the name of a section or a range has more than 127 bytes");
+    }
     switch (word) {
     case NK_WORD_BEGIN:
-        /* A program's first section finds the caches empty. */
+        /* A section that is in no other one finds the caches empty. */
         if (book.depth == 0)
             nk_caches_reset(&caches);
         status = nk_book_begin(&book, message);
@@ -177,11 +201,12 @@ static void obey(enum nk_word word)
         break;
     }
     if (status < 0)
-        fail("too many sections or ranges, or an end without a begin");
+        fail(why_not(word));
     atomic_store(&section, nk_book_section(&book));
     if (word == NK_WORD_END && book.depth == 0)
         write_counts();
     message_bytes = 0;
+    is_cut = false;
     message[0] = '\0';
 }
 

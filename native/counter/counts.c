@@ -62,11 +62,21 @@ struct nk_section *nk_book_section(const struct nk_book *book)
     return book->depth == 0 ? NULL : book->open[book->depth - 1];
 }
 
+/* Takes all lines of a range away from it: what was of it may have moved, or be somebody else's. */
+static void forget(struct nk_book *book, unsigned range)
+{
+    for (uint64_t line = 0; line < book->lines && book->range_lines[range] > 0; line++)
+        if (atomic_load_explicit(&book->range_of[line], memory_order_relaxed) == range)
+            nk_book_add(book, 0, line);
+}
+
 int nk_book_range(struct nk_book *book, const char *name)
 {
     for (unsigned range = 1; range < book->range_count; range++)
-        if (strncmp(book->ranges[range], name, NK_NAME_BYTES - 1) == 0)
+        if (strncmp(book->ranges[range], name, NK_NAME_BYTES - 1) == 0) {
+            forget(book, range);
             return (int)range;
+        }
     if (book->range_count == NK_MAX_RANGES)
         return -ENOSPC;
     copy_name(book->ranges[book->range_count], name);

@@ -56,7 +56,7 @@ int nk_book_end(struct nk_book *book);
 /* The section that counts now, or NULL. */
 struct nk_section *nk_book_section(const struct nk_book *book);
 
-/* The range of that name, which is made if it is new; negative -ENOSPC when there are too many. */
+/* The range of that name, which has no lines yet, or no longer; -ENOSPC when there are too many. */
 int nk_book_range(struct nk_book *book, const char *name);
 
 /* Says that a line is of a range; of the last one that said so. */

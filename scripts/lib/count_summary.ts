@@ -93,7 +93,7 @@ export function summarizeCounts(counted: Counted, nodeOf: (cpu: number) => numbe
   const [name = ""] = counted.sections;
   const { threads, mappings } = readNotes(counted.notes);
   const rows = counted.cpus(name).map((cpu) => {
-    const counts: Counts = counted.sum(name, () => true, cpu);
+    const counts: Counts = counted.sum(name, () => true, [cpu]);
     const all = counts.loads + counts.stores;
     return [
       `${cpu}`,

@@ -102,7 +102,7 @@ export class Counted {
    * @param cpu The CPU. Default: all.
    */
   counts(name: string, range: string, cpu?: number): Counts {
-    return this.sum(name, (other) => other === range, cpu);
+    return this.sum(name, (other) => other === range, cpu === undefined ? undefined : [cpu]);
   }
 
   /**
@@ -110,13 +110,13 @@ export class Counted {
    *
    * @param name The section.
    * @param isWanted Whether a range counts; "" is what has no name.
-   * @param cpu The CPU. Default: all.
+   * @param cpus The CPUs. Default: all.
    */
-  sum(name: string, isWanted: (range: string) => boolean, cpu?: number): Counts {
+  sum(name: string, isWanted: (range: string) => boolean, cpus?: readonly number[]): Counts {
     const section = this.#file.sections.find((section) => section.name === name);
     if (section === undefined) throw new Error(`no section "${name}" was counted`);
     const rows = section.rows.filter((row) =>
-      isWanted(row.range) && (cpu === undefined || row.counts.cpu === cpu)
+      isWanted(row.range) && cpus?.includes(row.counts.cpu) !== false
     );
     const keys = Object.keys(NOTHING) as (keyof Counts)[];
     return Object.fromEntries(

@@ -1,5 +1,5 @@
 /**
- * The arguments for the line counter (native/counter) in a guest.
+ * The arguments for the cache-line counter (native/counter) in a guest.
  */
 import { cpuPlaces, type GuestShape, ShapeError } from "./numa_guest.ts";
 
@@ -23,7 +23,7 @@ const CACHES: Readonly<Record<string, { readonly l2: CacheSize; readonly l3: Cac
 export const CACHE_NAMES: readonly string[] = Object.keys(CACHES);
 
 /** What the counter's directory has room for. */
-const MAX_COUNTED = { cores: 32, domains: 16, nodes: 16 } as const;
+const MAX_COUNTED = { cpus: 32, domains: 16, nodes: 16 } as const;
 
 /** What counts cache lines in a guest. */
 export interface Counter {
@@ -62,14 +62,13 @@ export function counterArguments(
 ): string[] {
   const { l3PerNode, threadsPerCore, nodes, arch } = shape;
   const cpus = cpuPlaces(shape);
-  const cores = cpus.length / threadsPerCore;
   const domains = nodes.filter((node) => node.cpus > 0).length * l3PerNode;
   const sizes = CACHES[caches];
   if (sizes === undefined) {
     throw new ShapeError(`--caches "${caches}": it has to be one of ${CACHE_NAMES.join(", ")}`);
   }
   if (arch !== "x64") throw new ShapeError("--count: lines are counted on x64 only");
-  const counted = { cores, domains, nodes: nodes.length };
+  const counted = { cpus: cpus.length, domains, nodes: nodes.length };
   for (const [what, most] of Object.entries(MAX_COUNTED)) {
     if (counted[what as keyof typeof counted] <= most) continue;
     throw new ShapeError(`--count: of machines with at most ${most} ${what}`);

@@ -3,7 +3,7 @@ import { globSync } from "node:fs";
 import { basename } from "node:path";
 
 /** Folders of tests that run in a way of their own. */
-const OTHERS = /^tests\/(counter|explorer|jsr|numa|packages|walk)\//;
+const OTHERS = /^tests\/(counter\/(bounds|counter)_test|(explorer|jsr|numa|packages|walk)\/)/;
 
 /** All of them, in the order in which they run. */
 export const unitTests: readonly string[] = globSync("tests/*/*_test.ts")

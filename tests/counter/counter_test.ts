@@ -1,19 +1,22 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { checkoutFile } from "../support/checkout.ts";
 import { inExtent } from "../support/extent.ts";
-import { Counted, type Counts, counts } from "../../scripts/lib/counts.ts";
+import { Counted, type Counts, counts, far } from "../../scripts/lib/counts.ts";
 import { FAULTS, type SeededFault } from "./faults.ts";
 
 // The instrument is believed as far as it can be wrong: accesses whose lines are known, and faults that these tests find.
 
 const LINES = 16_384;
 const ROUNDS = 1000;
+/** Pages of 1 MiB. */
+const PAGES = 256;
+const PAGE_BYTES = 4096;
 /** Lines of 8 MiB and of 96 MiB. */
 const MORE_LINES = 131_072;
 const MOST_LINES = 1_572_864;
@@ -23,12 +26,15 @@ before(() => folder = mkdtempSync(join(tmpdir(), "numakit-counter-")));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Counts the lines of tests/patterns.c in a guest with two nodes and two CPUs each. */
-function countPatterns(name: string, plugin?: string): Counted {
+function countPatterns(
+  name: string,
+  { plugin, options = [] }: { readonly plugin?: string; readonly options?: readonly string[] } = {},
+): Counted {
   const file = join(folder, `${name}.json`);
   const { status, stderr } = spawnSync(
     checkoutFile("scripts/numa_vm"),
     [
-      ...["--nodes", "2", "--memory", "512M", "--count-to", file],
+      ...["--nodes", "2", "--memory", "512M", ...options, "--count-to", file],
       ...["--", "build/counter/patterns"],
     ],
     {
@@ -40,6 +46,8 @@ function countPatterns(name: string, plugin?: string): Counted {
   assert.equal(status, 0, stderr);
   return new Counted(file);
 }
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
 
 /** The differences from what the patterns have to come to, as text. */
 function wrongIn(counted: Counted): string[] {
@@ -98,6 +106,13 @@ function wrongIn(counted: Counted): string[] {
     ...{ upgrades: ROUNDS, farUpgrades: ROUNDS },
     ...{ invalidations: 3 * ROUNDS, farInvalidations: 2 * ROUNDS },
   });
+
+  check("to a line's end", "near", 0, { loads: PAGES, memory: PAGES });
+  check("into the next line", "near", 0, { loads: 2 * PAGES, memory: 2 * PAGES });
+  // The page after the last one is not read. What is in the next page does not count, wherever that one is.
+  check("into the next page", "near", undefined, { loads: PAGES - 1, memory: PAGES - 1 });
+  check("outer", "near", 0, { loads: LINES + ROUNDS, memory: LINES, own: ROUNDS });
+  check("inner", "near", 0, { loads: LINES, own: LINES });
   return wrong;
 }
 
@@ -116,6 +131,7 @@ describe("the counter in a guest with two nodes", () => {
       ["far", LINES],
       ["large", MOST_LINES],
       ["words", 2],
+      ["unaligned", 2],
     ]);
   });
 
@@ -127,7 +143,7 @@ describe("the counter in a guest with two nodes", () => {
   });
 
   it("has all sections, and each access in one place", () => {
-    assert.equal(counted.sections.length, 11);
+    assert.equal(counted.sections.length, 16);
     for (const section of counted.sections) {
       for (const range of ["", ...counted.ranges.keys()]) {
         const { loads, stores, own, l3, domain, node, farCache, memory, farMemory } = counted
@@ -135,6 +151,94 @@ describe("the counter in a guest with two nodes", () => {
         assert.equal(loads + stores, own + l3 + domain + node + farCache + memory + farMemory);
       }
     }
+  });
+});
+
+describe("a whole command that is counted", () => {
+  let counted: Counted;
+  before(() => counted = countPatterns("whole", { options: ["--count"] }));
+
+  it("is a section, and so are those that it marks", () => {
+    assert.equal(counted.sections.length, 17);
+    assert.equal(counted.sections[0], "build/counter/patterns");
+  });
+
+  it("has each line from another node in a page", () => {
+    const lines = counted.sections.map((name) => far(counted.sum(name, () => true)));
+    const pages = counted.pages.map(([, count]) => count);
+    assert.equal(sum(pages), sum(lines));
+    assert.ok(sum(pages) > LINES);
+  });
+
+  it("has the addresses that pages had in the program", () => {
+    const mappings = counted.notes.flatMap((note) => {
+      const [, start, end] = /^memory ([0-9a-f]+)-([0-9a-f]+) /.exec(note) ?? [];
+      return start === undefined || end === undefined
+        ? []
+        : [{ start: parseInt(start, 16), end: parseInt(end, 16) }];
+    });
+    const known = counted.pages.filter(([address]) =>
+      mappings.some(({ start, end }) => address >= start && address < end)
+    );
+    // The others are of other processes: the guest's init, and what counts.
+    assert.ok(counted.pages.every(([address]) => address % PAGE_BYTES === 0));
+    const [ours, all] = [known, counted.pages].map((some) => sum(some.map(([, count]) => count)));
+    assert.ok(ours !== undefined && all !== undefined && ours > all / 2, `${ours} of ${all} lines`);
+    // All of "far" has been written from the first node: each line of it, page by page.
+    const full = new Set(
+      known.filter(([, count]) => count >= LINES / PAGES).map(([address]) => address),
+    );
+    const isFar = (first: number) =>
+      Array.from({ length: PAGES }, (_, page) => first + page * PAGE_BYTES)
+        .every((address) => full.has(address));
+    assert.ok([...full].some(isFar), `${full.size} pages`);
+  });
+});
+
+describe("what is counted is checked before it runs", () => {
+  /** Runs numa_vm where QEMU is a script that only says that it was there. */
+  function refuse(...words: string[]): { status: number | null; stderr: string; booted: boolean } {
+    const bin = mkdtempSync(join(folder, "bin-"));
+    const trace = join(bin, "booted");
+    writeFileSync(join(bin, "qemu-system-x86_64"), `#!/bin/sh\n: > '${trace}'\nexit 1\n`, {
+      mode: 0o755,
+    });
+    const { status, stderr } = spawnSync(
+      checkoutFile("scripts/numa_vm"),
+      ["--nodes", "2", ...words],
+      { encoding: "utf8", env: { ...process.env, PATH: `${bin}:${process.env["PATH"]}` } },
+    );
+    return { status, stderr, booted: existsSync(trace) };
+  }
+
+  it("several commands are refused", () => {
+    const file = join(folder, "several.json");
+    for (const option of [["--count"], ["--count-to", file], ["--count", "--count-to", file]]) {
+      const { status, stderr, booted } = refuse(...option, "--", "true", "--then", "true");
+      assert.deepEqual({ status, booted }, { status: 2, booted: false }, stderr);
+      assert.match(stderr, /--count: one command at a time/);
+    }
+    // Without them there is a boot, or this would show nothing.
+    assert.equal(refuse("--", "true", "--then", "true").booted, true);
+  });
+
+  it("a file that cannot be written is refused", () => {
+    const file = join(folder, "none", "counts.json");
+    const { status, stderr, booted } = refuse("--count-to", file, "--", "true");
+    assert.deepEqual({ status, booted }, { status: 2, booted: false }, stderr);
+    assert.ok(stderr.includes(`--count-to "${file}": ENOENT`), stderr);
+  });
+
+  it("a command's end is that of counted, whether anybody counts or not", () => {
+    const run = (...words: string[]) =>
+      spawnSync(checkoutFile("build/counter/counted"), words, { encoding: "utf8" });
+    assert.equal(run("sh", "-c", "kill -9 $$").status, 137);
+    assert.equal(run("sh", "-c", "exit 7").status, 7);
+    assert.equal(run("sh", "-c", "exit 0").status, 0);
+    const { status, stderr } = run(join(folder, "none"));
+    assert.equal(status, 127);
+    assert.match(stderr, /No such file/);
+    assert.equal(run().status, 2);
   });
 });
 
@@ -167,7 +271,7 @@ describe("seeded faults of the counter", () => {
     it(`are found: ${fault.name}`, { skip }, () => {
       if (fault.inGuest) {
         const plugin = build(fault, "counter.so");
-        assert.notDeepEqual(wrongIn(countPatterns("fault", plugin)), []);
+        assert.notDeepEqual(wrongIn(countPatterns("fault", { plugin })), []);
         return;
       }
       const { status, signal } = spawnSync(build(fault, "caches_test"), { timeout: 60_000 });

@@ -115,6 +115,43 @@ export const FAULTS: readonly SeededFault[] = [
       "atomic_store(&caches->directory[line], entry); if (next == entry || (atomic_store(&caches->directory[line], next), 1)) {",
   },
   {
+    name: "a line that is gone keeps its place",
+    file: "caches.c",
+    find:
+      "is_free = tag == 0 || (current(caches, atomic_load(&caches->directory[tag - 1])) & bit) == 0;",
+    replace: "is_free = tag == 0;",
+  },
+  {
+    name: "what goes to the L3 again is as old as before",
+    file: "caches.c",
+    find: "    stamp(cache, at);\n    atomic_flag_clear",
+    replace: "    if (!found)\n        stamp(cache, at);\n    atomic_flag_clear",
+  },
+  {
+    name: "sets and ways are confused",
+    file: "caches.c",
+    find: "(size_t)(line % cache->size.sets) * cache->size.ways;",
+    replace: "(size_t)(line % cache->size.ways) * cache->size.sets;",
+  },
+  {
+    name: "sets overlap",
+    file: "caches.c",
+    find: "(size_t)(line % cache->size.sets) * cache->size.ways;",
+    replace: "(size_t)(line % cache->size.sets);",
+  },
+  {
+    name: "a store counts the L3 of its own domain",
+    file: "caches.c",
+    find: "if (domain == place->domain || (entry & domain_bit(domain)) == 0)",
+    replace: "if ((entry & domain_bit(domain)) == 0)",
+  },
+  {
+    name: "a store leaves the line in L3s",
+    file: "caches.c",
+    find: "next = mine | held_by(1 + place->core);",
+    replace: "next = (entry & DOMAINS) | mine | held_by(1 + place->core);",
+  },
+  {
     name: "loads and stores are confused",
     file: "counts.c",
     find: "counts->loads += !store;",
@@ -143,6 +180,36 @@ export const FAULTS: readonly SeededFault[] = [
     file: "counts.c",
     find: "    book->range_lines[before]--;\n",
     replace: "",
+  },
+  {
+    name: "a store that fetches its line counts as a far upgrade",
+    file: "counts.c",
+    find: "outcome->upgrade && outcome->far_invalidations > 0;",
+    replace: "outcome->far_invalidations > 0;",
+  },
+  {
+    name: "sections whose names begin alike are one",
+    file: "counts.c",
+    find: "strncmp(book->sections[index].name, name, NK_NAME_BYTES - 1)",
+    replace: "strncmp(book->sections[index].name, name, strlen(name))",
+  },
+  {
+    name: "ranges whose names begin alike are one",
+    file: "counts.c",
+    find: "strncmp(book->ranges[range], name, NK_NAME_BYTES - 1)",
+    replace: "strncmp(book->ranges[range], name, strlen(name))",
+  },
+  {
+    name: "a range that is named again keeps its lines",
+    file: "counts.c",
+    find: "            forget(book, range);\n",
+    replace: "",
+  },
+  {
+    name: "a range that is named again takes those of others away",
+    file: "counts.c",
+    find: "memory_order_relaxed) == range)",
+    replace: "memory_order_relaxed) != 0)",
   },
   {
     name: "nodes begin one too early",
@@ -177,6 +244,27 @@ export const FAULTS: readonly SeededFault[] = [
     file: "counter.c",
     find: "nk_caches_access(&caches, &places[cpu], line, node, store);",
     replace: "nk_caches_access(&caches, &places[0], line, node, store);",
+    inGuest: true,
+  },
+  {
+    name: "an access to two lines counts once",
+    file: "counter.c",
+    find: "        count(cpu, now, line + 1, node, last, store);\n",
+    replace: "        ;\n",
+    inGuest: true,
+  },
+  {
+    name: "pages that follow each other count as neighbours in memory",
+    file: "counter.c",
+    find: " && address >> PAGE_SHIFT == last >> PAGE_SHIFT)",
+    replace: ")",
+    inGuest: true,
+  },
+  {
+    name: "an inner section finds the caches empty",
+    file: "counter.c",
+    find: "if (book.depth == 0)\n            nk_caches_reset",
+    replace: "if (true)\n            nk_caches_reset",
     inGuest: true,
   },
 ];

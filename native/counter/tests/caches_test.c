@@ -126,6 +126,8 @@ static void test_a_store_to_what_others_have(void)
     /* One that does not have it takes it from all. */
     check_store(6, 9, NK_FAR_MEMORY, 3, 2);
     CHECK_EQ(counts[6].upgrades, 0);
+    CHECK_EQ(counts[6].far_upgrades, 0);
+    CHECK_EQ(counts[6].far_invalidations, 2);
     /* Within a node an upgrade is no far one. */
     load(0, 10);
     load(2, 10);
@@ -202,6 +204,56 @@ static void test_the_line_used_last_stays(void)
     stop();
 }
 
+static void test_the_place_of_a_line_that_is_gone_comes_first(void)
+{
+    start(SMALL, SMALL_L3);
+    for (uint64_t line = 4; line <= 16; line += 4)
+        load(0, line);
+    check_store(5, 12, NK_FAR_MEMORY, 1, 1);
+    CHECK_EQ(load(0, 20), NK_MEMORY);
+    /* Nothing had to go for it, not even what was used first. */
+    CHECK_EQ(load(0, 4), NK_OWN);
+    CHECK_EQ(load(0, 8), NK_OWN);
+    CHECK_EQ(load(0, 16), NK_OWN);
+    CHECK_EQ(load(0, 20), NK_OWN);
+    stop();
+}
+
+static void test_what_goes_to_the_l3_again_is_new_there(void)
+{
+    enum { STEP = 8 }; /* All in the same set, of eight in the L3. */
+
+    start(SMALL, SMALL_L3);
+    for (uint64_t line = 0; line < 8; line++)
+        CHECK_EQ(load(0, line * STEP), NK_MEMORY);
+    CHECK_EQ(load(0, 0), NK_L3);
+    /* Line 0 leaves the private cache a second time, and then one more line has to leave the L3. */
+    for (uint64_t line = 8; line <= 12; line++)
+        CHECK_EQ(load(0, line * STEP), NK_MEMORY);
+    CHECK_EQ(load(0, 0), NK_L3);
+    CHECK_EQ(load(0, 1 * STEP), NK_MEMORY);
+    stop();
+}
+
+/* Lines that fill a cache to the last place, set by set. */
+static void test_sets_are_not_ways(void)
+{
+    static const struct nk_cache_size sizes[] = {{8, 2}, {2, 8}};
+
+    for (unsigned index = 0; index < 2; index++) {
+        start(sizes[index], sizes[1 - index]);
+        for (int pass = 0; pass < 3; pass++)
+            for (uint64_t line = 0; line < 16; line++)
+                CHECK_EQ(load(0, line), pass == 0 ? NK_MEMORY : NK_OWN);
+        /* As many more of one set as it has ways: the other sets stay. */
+        for (uint64_t way = 1; way <= sizes[index].ways; way++)
+            load(0, way * 16);
+        for (uint64_t line = 0; line < 16; line++)
+            CHECK_EQ(load(0, line) == NK_OWN, line % sizes[index].sets != 0);
+        stop();
+    }
+}
+
 static void test_what_was_modified_and_had_to_go_is_in_the_l3(void)
 {
     start(SMALL, SMALL_L3);
@@ -228,6 +280,20 @@ static void test_a_store_makes_l3s_drop_it(void)
     /* Line 4 is in the L3 of domain 0 only. */
     check_store(5, 4, NK_FAR_MEMORY, 1, 1);
     CHECK_EQ(load(0, 4), NK_FAR_CACHE);
+    stop();
+}
+
+static void test_a_store_does_not_count_the_l3_of_its_domain(void)
+{
+    start(SMALL, SMALL_L3);
+    for (uint64_t line = 4; line <= 20; line += 4)
+        load(0, line);
+    /* It is that L3's line, and modified now. */
+    check_store(1, 4, NK_L3, 0, 0);
+    CHECK_EQ(counts[1].upgrades, 0);
+    /* The L3 has it no longer: one cache has to drop it. */
+    check_store(5, 4, NK_FAR_CACHE, 1, 1);
+    CHECK_EQ(load(1, 4), NK_FAR_CACHE);
     stop();
 }
 
@@ -369,6 +435,49 @@ static void test_sections_and_ranges(void)
     CHECK_EQ(nk_book_range(&book, "one more"), -ENOSPC);
 }
 
+static void test_names_that_begin_alike(void)
+{
+    static struct nk_book book;
+
+    CHECK_EQ(nk_book_init(&book, 64), 0);
+    CHECK_EQ(nk_book_begin(&book, "reads"), 0);
+    struct nk_section *reads = nk_book_section(&book);
+
+    CHECK_EQ(nk_book_begin(&book, "read"), 0);
+    CHECK(nk_book_section(&book) != reads);
+    CHECK_EQ(nk_book_begin(&book, "reads of all"), 0);
+    CHECK(nk_book_section(&book) != reads);
+    CHECK_EQ(book.section_count, 3);
+    CHECK_EQ(nk_book_range(&book, "r 10"), 1);
+    CHECK_EQ(nk_book_range(&book, "r 1"), 2);
+    CHECK_EQ(nk_book_range(&book, "r 100"), 3);
+    CHECK_EQ(nk_book_range(&book, "r 1"), 2);
+}
+
+static void test_a_range_that_is_named_again(void)
+{
+    static struct nk_book book;
+
+    CHECK_EQ(nk_book_init(&book, 64), 0);
+    CHECK_EQ(nk_book_range(&book, "moved"), 1);
+    CHECK_EQ(nk_book_range(&book, "other"), 2);
+    nk_book_add(&book, 2, 0);
+    nk_book_add(&book, 1, 7);
+    nk_book_add(&book, 2, 8);
+    nk_book_add(&book, 1, 63);
+    CHECK_EQ(nk_book_range(&book, "moved"), 1);
+    /* It has no lines until it gets new ones; those of others stay. */
+    CHECK_EQ(book.range_lines[1], 0);
+    CHECK_EQ(book.range_of[7], 0);
+    CHECK_EQ(book.range_of[63], 0);
+    CHECK_EQ(book.range_lines[2], 2);
+    CHECK_EQ(book.range_of[0], 2);
+    CHECK_EQ(book.range_of[8], 2);
+    nk_book_add(&book, 1, 63);
+    CHECK_EQ(book.range_lines[1], 1);
+    CHECK_EQ(book.range_of[63], 1);
+}
+
 int main(void)
 {
     RUN(test_memory_is_near_or_far_by_its_node);
@@ -378,12 +487,18 @@ int main(void)
     RUN(test_a_line_that_two_cores_throw_at_each_other);
     RUN(test_what_has_no_room_goes_to_the_l3_and_then_to_memory);
     RUN(test_the_line_used_last_stays);
+    RUN(test_the_place_of_a_line_that_is_gone_comes_first);
+    RUN(test_what_goes_to_the_l3_again_is_new_there);
+    RUN(test_sets_are_not_ways);
     RUN(test_what_was_modified_and_had_to_go_is_in_the_l3);
     RUN(test_a_store_makes_l3s_drop_it);
+    RUN(test_a_store_does_not_count_the_l3_of_its_domain);
     RUN(test_cpus_of_a_core_share_its_cache);
     RUN(test_epochs_come_back);
     RUN(test_machines_that_cannot_be);
     RUN(test_cores_side_by_side);
     RUN(test_sections_and_ranges);
+    RUN(test_names_that_begin_alike);
+    RUN(test_a_range_that_is_named_again);
     return 0;
 }

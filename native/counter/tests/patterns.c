@@ -21,6 +21,7 @@
 
 #define LINE 64
 #define MIB ((size_t)1 << 20)
+#define PAGE 4096
 #define LINES 16384 /* 1 MiB, less than a private cache */
 #define ROUNDS 1000
 #define CPUS 4
@@ -67,6 +68,28 @@ static void marked_read(const char *name, const volatile uint8_t *memory, size_t
     nk_mark_begin(name);
     for (int time = 0; time < times; time++)
         read_lines(memory, lines);
+    nk_mark_end();
+}
+
+/* Eight bytes, wherever they begin. */
+typedef uint64_t __attribute__((aligned(1), may_alias)) any_word;
+
+/* A load of eight bytes in each page. */
+static void marked_words(const char *name, const volatile uint8_t *memory, size_t pages, size_t offset)
+{
+    nk_mark_begin(name);
+    for (size_t page = 0; page < pages; page++)
+        (void)*(const volatile any_word *)(memory + page * PAGE + offset);
+    nk_mark_end();
+}
+
+/* The inner section finds what the outer one has fetched, and the outer one goes on after it. */
+static void nested_reads(const volatile uint8_t *memory)
+{
+    nk_mark_begin("outer");
+    read_lines(memory, LINES);
+    marked_read("inner", memory, LINES, 1);
+    read_lines(memory, ROUNDS);
     nk_mark_end();
 }
 
@@ -164,7 +187,8 @@ static void shared_by_all(volatile uint8_t *memory)
 int main(void)
 {
     pin(0);
-    volatile uint8_t *near = memory_on(0, MIB), *far = memory_on(1, MIB), *large = memory_on(0, 96 * MIB);
+    volatile uint8_t *near = memory_on(0, MIB), *far = memory_on(1, MIB), *large = memory_on(0, 96 * MIB),
+                     *page = memory_on(0, PAGE);
 
     words = (volatile _Atomic int *)memory_on(0, 2 * LINE);
     memset((void *)words, 0, 2 * LINE);
@@ -172,6 +196,8 @@ int main(void)
     nk_mark_range("far", far, MIB);
     nk_mark_range("large", large, 96 * MIB);
     nk_mark_range("words", (const volatile uint8_t *)words, 2 * LINE);
+    /* The end of one line and the beginning of the next. */
+    nk_mark_range("unaligned", page + 60, 8);
     marked_read("once", near, LINES, 1);
     marked_read("three times", near, LINES, 3);
     marked_read("far", far, LINES, 1);
@@ -184,5 +210,10 @@ int main(void)
     marked_play("one line", 1, 2, store_in_one_line);
     marked_play("two lines", 1, 2, store_in_own_line);
     shared_by_all(far);
+    pin(0);
+    marked_words("to a line's end", near, MIB / PAGE, 56);
+    marked_words("into the next line", near, MIB / PAGE, 60);
+    marked_words("into the next page", near, MIB / PAGE - 1, PAGE - 4);
+    nested_reads(near);
     return 0;
 }

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { stripVTControlCharacters } from "node:util";
+import { Counted, type Counts, counts, far } from "../../scripts/lib/counts.ts";
+import { summarizeCounts } from "../../scripts/lib/count_summary.ts";
+
+// What becomes of a file that the counter wrote.
+
+let folder = "";
+before(() => folder = mkdtempSync(join(tmpdir(), "numakit-summary-")));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A different power of two in each place: no two sums of them are the same. */
+const PLACES = { own: 64, l3: 2, domain: 4, node: 8, farCache: 16, memory: 32, farMemory: 1 };
+const row = (range: string, cpu: number, some: Partial<Counts>) => ({
+  range,
+  counts: { cpu, ...counts(some) },
+});
+const times = (factor: number): Partial<Counts> =>
+  Object.fromEntries(Object.entries(PLACES).map(([place, lines]) => [place, factor * lines]));
+
+/** CPU 10 stands before CPU 2, and has two rows. */
+const SECTION = {
+  name: "bun",
+  times: 1,
+  rows: [
+    row("", 10, { loads: 100_000, stores: 30_048, ...times(1024) }),
+    row("", 2, { loads: 100, stores: 27, ...times(1), upgrades: 5, farUpgrades: 3 }),
+    row("lock", 2, { invalidations: 7, farInvalidations: 6 }),
+    row("lock", 10, { loads: 1, own: 1 }),
+  ],
+};
+
+/** Reads what is written here. */
+function read(file: { readonly notes?: string[]; readonly pages?: [number, number][] }): Counted {
+  const path = join(folder, "counts.json");
+  const later = { name: "later", times: 1, rows: [row("lock", 4, { stores: 9, farMemory: 9 })] };
+  const ranges = [{ name: "lock", lines: 3 }];
+  writeFileSync(
+    path,
+    JSON.stringify({ ranges, sections: [SECTION, later], notes: [], pages: [], ...file }),
+  );
+  return new Counted(path);
+}
+
+/** The summary's lines. With colors they end in blanks. */
+const summary = (file: Parameters<typeof read>[0]): string[] =>
+  stripVTControlCharacters(summarizeCounts(read(file), (cpu) => cpu === 10 ? 1 : 0))
+    .split("\n").map((line) => line.trimEnd());
+
+describe("Counted", () => {
+  it("sums some CPUs, and all", () => {
+    const counted = read({});
+    const sum = (cpus?: number[]) => counted.sum("bun", () => true, cpus);
+    assert.deepEqual(sum([2]), {
+      ...{ loads: 100, stores: 27, ...PLACES, upgrades: 5, farUpgrades: 3 },
+      ...{ invalidations: 7, farInvalidations: 6 },
+    });
+    assert.deepEqual(sum([2, 10]), sum());
+    assert.equal(sum().loads, 100_101);
+    assert.deepEqual(sum([0, 1]), counts({}));
+    assert.deepEqual(sum([]), counts({}));
+  });
+
+  it("tells ranges apart", () => {
+    const counted = read({});
+    assert.deepEqual(counted.counts("bun", "lock"), {
+      ...counts({ loads: 1, own: 1, invalidations: 7, farInvalidations: 6 }),
+    });
+    assert.deepEqual(counted.counts("bun", "lock", 10), counts({ loads: 1, own: 1 }));
+    assert.equal(counted.counts("bun", "").own, 64 * 1025);
+    assert.equal(counted.sum("bun", (range) => range !== "").own, 1);
+  });
+
+  it("has CPUs as numbers, sections, ranges and their lines", () => {
+    const counted = read({});
+    assert.deepEqual(counted.cpus("bun"), [2, 10]);
+    assert.deepEqual(counted.cpus("none"), []);
+    assert.deepEqual(counted.sections, ["bun", "later"]);
+    assert.deepEqual([...counted.ranges], [["lock", 3]]);
+    assert.throws(() => counted.counts("none", ""), /no section "none" was counted/);
+  });
+
+  it("takes lines from caches and from memory of other nodes as far", () => {
+    assert.equal(far(counts(PLACES)), 16 + 1);
+  });
+});
+
+describe("the summary of counts", () => {
+  it("has a CPU's accesses, and who was seen on it", () => {
+    const notes = [
+      "thread 11 2 20 bun",
+      "thread 12 2 40 Bun Pool 1",
+      "thread 13 2 30 bun",
+      "thread 11 10 1 bun",
+      "thread 14 10 5 three",
+      "thread 15 10 10 two 2",
+      "thread 16 10 84 one",
+      "something else 1 2 3",
+    ];
+    // The fourth of CPU 10 is left out, and counts.
+    assert.deepEqual(summary({ notes }), [
+      "Lines by CPU",
+      "  CPU  node  accesses  in its cache  from its node  from others                     threads seen there",
+      "  2       0       127        50.4 %             46           17          bun 55.6 %, Bun Pool 1 44.4 %",
+      "  10      1   130,049        50.4 %         47,104       17,408  one 84.0 %, two 2 10.0 %, three 5.0 %",
+      "",
+      "Memory with most lines from other nodes",
+      "  lines  addresses",
+      "",
+    ]);
+  });
+
+  it("has memory by mapping, most lines first", () => {
+    const notes = [
+      "memory 10000000-10010000 /lib/one.so",
+      "memory 10010000-10020000 /lib/two words.so",
+      "memory 20000000-20100000 ",
+      "memory 30000000-30100000 [heap]",
+    ];
+    const pages: [number, number][] = [
+      // A mapping's last page and the next one's first, whose last one is followed by nobody's.
+      [0x1001_0000, 30],
+      [0x1000_f000, 2000],
+      [0x1001_f000, 4],
+      [0x1002_0000, 5],
+      // A mapping's very start, and a page 64 KiB after that one's end; then one that is further away.
+      [0x3000_0000, 100],
+      [0x3001_1000, 11],
+      [0x3002_3000, 7],
+      [0x2000_0000, 6],
+    ];
+    assert.deepEqual(summary({ notes, pages }), [
+      "Lines by CPU",
+      "  CPU  node  accesses  in its cache  from its node  from others  threads seen there",
+      "  2       0       127        50.4 %             46           17",
+      "  10      1   130,049        50.4 %         47,104       17,408",
+      "",
+      "Memory with most lines from other nodes",
+      "  lines          addresses",
+      "  2,000  1000f000-10010000        /lib/one.so",
+      "  111    30000000-30012000             [heap]",
+      "  34     10010000-10020000  /lib/two words.so",
+      "  7      30023000-30024000             [heap]",
+      "  6      20000000-20001000   anonymous memory",
+      "  5      10020000-10021000   anonymous memory",
+      "",
+    ]);
+  });
+
+  it("has the ten places with most lines", () => {
+    const pages = Array.from({ length: 12 }, (_, at): [number, number] => [at << 20, 1 + at]);
+    const text = summary({ pages }).join("\n");
+    assert.equal(text.match(/anonymous memory/g)?.length, 10);
+    assert.match(text, /\n {2}12 .* b00000-b01000 /);
+    assert.match(text, /\n {2}3 .* 200000-201000 /);
+    assert.doesNotMatch(text, / 100000-101000 /);
+  });
+});
