@@ -1,18 +1,21 @@
 /**
- * Counts the cache lines that cross nodes, in emulated machines with several: bench/lines.ts [--quick] [--json FILE]
+ * Counts the cache lines that cross nodes, in emulated machines with several:
+ * bench/lines.ts [--quick] [--json FILE] [--docs]
  *
- * The figures are counts and no times: the same on every host.
+ * The figures are counts and no times. What one thread reads alone is the same on every host; how often contended lines
+ * move depends on the host.
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
-import { section } from "../lib/cli/topo.ts";
-import { Counted, type Counts, far } from "../scripts/lib/counts.ts";
+import { Counted, far } from "../scripts/lib/counts.ts";
 import type { SectionLine } from "./lines/guest.ts";
+import { writeDocuments, writeRows } from "./lines/documents.ts";
+import { type LinesRow, perOperation, printed } from "./lines/report.ts";
 
 /** A machine, the runtimes that count in it, and which scenes: with words of their names, or those for every runtime. */
 interface Guest {
@@ -21,29 +24,32 @@ interface Guest {
   readonly scenes: Readonly<Record<string, readonly string[]>>;
 }
 
+const TWO_NODES = {
+  name: "2 nodes, 4 CPUs",
+  shape: ["--nodes", "2", "--memory", "1G"],
+} as const;
+
+/** As many CPUs as threads: one that spins on a CPU of others' keeps them from what it waits for. */
 const GUESTS: readonly Guest[] = [
   {
-    name: "2 nodes",
-    shape: ["--nodes", "2", "--memory", "1G"],
+    ...TWO_NODES,
     scenes: {
-      bun: ["reading", "array", "table", "objects"],
+      bun: ["reading", "an array", "a table", "objects"],
       deno: ["--everywhere"],
       node: ["--everywhere"],
     },
   },
   {
-    name: "4 nodes",
-    shape: ["--nodes", "4", "--memory", "640M"],
-    scenes: { bun: ["table", "a lock over", "record", "counter"] },
+    name: "4 nodes, 8 CPUs",
+    shape: ["--nodes", "4", "--cpus", "2", "--memory", "1G"],
+    scenes: { bun: ["a table", "8 threads", "a record", "a counter"] },
   },
 ];
+/** How often each is counted. */
+const REPEATS = 3;
 /** What `--quick` counts. */
 const QUICK: readonly Guest[] = [
-  {
-    name: "2 nodes",
-    shape: ["--nodes", "2", "--memory", "1G"],
-    scenes: { bun: ["reading", "table"] },
-  },
+  { ...TWO_NODES, scenes: { bun: ["reading", "a table"] } },
 ];
 
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
@@ -52,27 +58,17 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   node: ["node", "--disable-warning=ExperimentalWarning"],
 };
 
-/** What one way of a scene came to. */
-interface LinesRow extends SectionLine {
-  readonly guest: string;
-  readonly runtime: string;
-  /** What accesses to the named memory came to. */
-  readonly counts: Counts;
-  /** What all accesses came to, the engine's own and those of other processes with them. */
-  readonly all: Counts;
-}
-
-const near = ({ memory, node, domain, l3 }: Counts): number => memory + node + domain + l3;
-
-/** Counts some scenes in a guest. */
+/** Counts some scenes in a guest: one row for each way, of its repeats the median. */
 async function countIn(
   guest: Guest,
   runtime: string,
   words: readonly string[],
+  repeats: number,
   folder: string,
 ): Promise<LinesRow[]> {
-  const file = join(folder, `${guest.name}-${runtime}.json`);
-  const command = [...COMMANDS[runtime] as readonly string[], "bench/lines/guest.ts", ...words];
+  const file = join(folder, "counts.json");
+  const command = [...COMMANDS[runtime] as readonly string[], "bench/lines/guest.ts"];
+  command.push("--repeats", `${repeats}`, ...words);
   const child = spawn("scripts/numa_vm", [...guest.shape, "--count-to", file, "--", ...command], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -81,58 +77,52 @@ async function countIn(
     await new Promise<number | null>((done) => child.on("exit", done));
   if (status !== 0) throw new Error(`${guest.name}, ${runtime}: exit status ${status}\n${output}`);
   const counted = new Counted(file);
-  return output.trim().split("\n").map((line): LinesRow => {
-    const told = JSON.parse(line) as SectionLine;
+  const lines = output.trim().split("\n").map((line) => JSON.parse(line) as SectionLine);
+  const ways = Map.groupBy(lines, ({ scene, variant }) => `${scene}: ${variant}`);
+  return [...ways.values()].map((times): LinesRow => {
+    const [{ scene, operation, variant, ours, cpus, operations }] = times as [SectionLine];
+    const all = times.map(({ section }) =>
+      perOperation(
+        cpus.length > 0
+          ? counted.sum(section, () => true, cpus)
+          : counted.sum(section, (range) => range.startsWith(`${section}: `)),
+        operations,
+      )
+    ).sort((a, b) => far(a) - far(b));
     return {
-      ...told,
-      guest: guest.name,
-      runtime,
-      counts: counted.sum(told.section, (range) => range.startsWith(`${told.section}: `)),
-      all: counted.sum(told.section, () => true),
+      ...{ guest: guest.name, runtime, scene, operation, variant, ours },
+      counts: all[all.length >> 1] as LinesRow["counts"],
+      fewest: far(all[0] as LinesRow["counts"]),
+      most: far(all.at(-1) as LinesRow["counts"]),
     };
   });
 }
 
-function table(rows: readonly LinesRow[]): string {
-  const [{ scene, operation, guest }] = rows as [LinesRow];
-  const perOperation = (lines: number, { operations }: LinesRow): string =>
-    (lines / operations).toFixed(3);
-  return section(
-    `${scene}, ${guest}: lines for ${operation}`,
-    [
-      "",
-      "runtime",
-      "from other nodes",
-      "from this node",
-      "told others to drop",
-      "all of the process's, from other nodes",
-    ],
-    rows.map((row) => [
-      row.ours ? row.variant : `(${row.variant})`,
-      row.runtime,
-      perOperation(far(row.counts), row),
-      perOperation(near(row.counts), row),
-      perOperation(row.counts.farInvalidations, row),
-      perOperation(far(row.all), row),
-    ]),
-  );
-}
-
 const { values } = parseArgs({
-  options: { quick: { type: "boolean", default: false }, json: { type: "string" } },
+  options: {
+    quick: { type: "boolean", default: false },
+    json: { type: "string" },
+    docs: { type: "boolean", default: false },
+  },
 });
 const folder = mkdtempSync(join(tmpdir(), "numakit-lines-"));
 const rows: LinesRow[] = [];
 try {
   for (const guest of values.quick ? QUICK : GUESTS) {
     for (const [runtime, words] of Object.entries(guest.scenes)) {
-      rows.push(...await countIn(guest, runtime, words, folder));
+      const start_ms = performance.now();
+      const some = await countIn(guest, runtime, words, values.quick ? 1 : REPEATS, folder);
+      rows.push(...some);
+      // What has been counted is kept if a later guest fails.
+      if (values.json !== undefined) writeRows(values.json, rows);
+      const taken_s = (performance.now() - start_ms) / 1000;
+      process.stderr.write(
+        `${guest.name}, ${runtime}: ${some.length} rows in ${taken_s.toFixed(0)} s\n`,
+      );
     }
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
-for (const group of Map.groupBy(rows, ({ scene, guest }) => `${scene}, ${guest}`).values()) {
-  process.stdout.write(`${table(group)}\n`);
-}
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
+process.stdout.write(printed(rows));
+if (values.docs) await writeDocuments(rows);

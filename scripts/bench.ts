@@ -10,6 +10,7 @@ const USAGE = `scripts/bench SUITE... [--runtime bun|deno|node] [--quick] [--jso
   --runtime  what it runs on. Default: bun
   --quick    shorter, for a look; its figures are not to be quoted
   --json     also writes the figures to a file
+  --docs     lines only: also writes docs/evidence.json and what is made of it (docs/evidence.md, README.md)
 
 The last column says why a figure is not to be relied on: it is noisy when its 90th percentile is more than twice its 10th.
 Threads run from TypeScript sources here, so that starting one takes longer than from a package, most of all on Node.
@@ -28,6 +29,7 @@ function parseOptions() {
       runtime: { type: "string", default: "bun" },
       quick: { type: "boolean", default: false },
       json: { type: "string" },
+      docs: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   });
@@ -52,6 +54,10 @@ if (isLines && (positionals.length > 1 || values.runtime !== "bun")) {
   process.stderr.write("bench: lines has its own runtimes: give it alone\n");
   process.exit(2);
 }
+if (values.docs && (!isLines || values.quick)) {
+  process.stderr.write("bench: --docs is for lines, and not for a quick look\n");
+  process.exit(2);
+}
 const command = COMMANDS[values.runtime];
 if (command === undefined) {
   process.stderr.write(`bench: the runtime is "${values.runtime}"; give bun, deno or node\n`);
@@ -61,6 +67,7 @@ const [program, ...flags] = command as [string, ...string[]];
 const options = [
   ...(values.quick ? ["--quick"] : []),
   ...(values.json === undefined ? [] : ["--json", values.json]),
+  ...(values.docs ? ["--docs"] : []),
 ];
 const suite = isLines ? ["bench/lines.ts"] : ["bench/run.ts", ...positionals];
 const { status } = spawnSync(program, [...flags, ...suite, ...options], { stdio: "inherit" });

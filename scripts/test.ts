@@ -223,9 +223,10 @@ function allSteps(): { readonly alone: Step[]; readonly beside: Step[] } {
     ]),
     junit("the explorer itself", nodeCommand(["tests/explorer/self_test.ts"])),
     junit("a new lock as CONTRIBUTING has it", nodeCommand(["tests/walk/new_lock_test.ts"])),
-    ...(options.quick
-      ? []
-      : [junit("line counter", nodeCommand(["tests/counter/counter_test.ts"]))]),
+    ...(options.quick ? [] : [
+      junit("cache-line counter", nodeCommand(["tests/counter/counter_test.ts"])),
+      junit("lines between nodes", nodeCommand(["tests/counter/bounds_test.ts"])),
+    ]),
   ];
   return { alone: [costs()], beside };
 }

@@ -1,14 +1,19 @@
 /**
- * Runs scenes in a guest that counts, and prints what each section's operations were: one JSON line a section.
+ * Counts scenes in a guest, and prints what each section's operations were: one JSON line a section.
  *
- * bench/lines/guest.ts [--everywhere] [WORDS]...     the sections with one of these words in their names, or all
+ * bench/lines/guest.ts [--everywhere] [--repeats N] [WORDS]...     the sections with one of these words in their names,
+ * or all
  */
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { launch, Policy } from "../../mod.ts";
+import { parseArgs } from "node:util";
+import { pinThread } from "../../lib/sched/pin.ts";
+import { CpuSet, launch, Policy, type Thread } from "../../mod.ts";
+import { lockScenes } from "./lock_scenes.ts";
 import { range, section } from "./marks.ts";
-import { type Scene, scenes, type Variant } from "./scenes.ts";
-import { AT, type LinesTask } from "./works.ts";
+import { memoryScenes } from "./memory_scenes.ts";
+import { cpuOf, type Job, nodes, type Scene, type Variant } from "./scene.ts";
+import { AT, ENOUGH, type LinesTask } from "./works.ts";
 
 /** What is printed of a section. */
 export interface SectionLine {
@@ -19,59 +24,81 @@ export interface SectionLine {
   readonly ours: boolean;
   readonly section: string;
   readonly operations: number;
+  /** The CPUs all of whose accesses count; none when those to the named memory do. */
+  readonly cpus: readonly number[];
 }
 
 const module = new URL("./works.ts", import.meta.url);
 
-function sectionOf(scene: Scene, variant: Variant): string {
-  return `${scene.name}: ${variant.name}`;
+/** Threads for all works but those that are about a thread's heap, by CPU. */
+const threads = new Map<number, Thread<void>>();
+
+function threadFor({ cpu, heap }: Job): Thread<void> {
+  const policy = Policy.bindCpus(CpuSet.of(cpu));
+  if (heap !== undefined) return launch<void>(module, { policy, heap });
+  const known = threads.get(cpu) ?? launch<void>(module, { policy });
+  threads.set(cpu, known);
+  return known;
+}
+
+async function end(thread: Thread<void>): Promise<void> {
+  thread.postMessage(ENOUGH);
+  await thread.join();
 }
 
 async function until(control: Int32Array, at: number, count: number): Promise<void> {
   while (Atomics.load(control, at) < count) await sleep(20);
 }
 
-async function countVariant(scene: Scene, variant: Variant): Promise<void> {
-  const { threads, ranges, operations, end } = variant.make();
-  const name = sectionOf(scene, variant);
+async function countVariant(scene: Scene, variant: Variant, name: string): Promise<void> {
+  const { jobs, ranges, counts, operations, end: destroy } = variant.make();
   const control = new Int32Array(new SharedArrayBuffer(AT.words * 4));
-  const running = threads.map(({ node, work }) =>
-    launch(module, {
-      policy: Policy.bindNode(node),
-      args: { work, control, section: name } satisfies LinesTask,
-    })
-  );
-  const failed = Promise.all(running.map((thread) => thread.join()));
+  const running = jobs.map((job) => {
+    const thread = threadFor(job);
+    thread.postMessage({ work: job.work, section: name, control } satisfies LinesTask);
+    return thread;
+  });
+  // A thread that failed has ended.
+  const failed = Promise.race(running.map(async (thread) => {
+    await thread.join();
+    throw new Error("a thread ended before its work was done");
+  }));
   failed.catch(() => undefined);
-  const reaches = (at: number) =>
-    Promise.race([
-      until(control, at, threads.length),
-      failed.then(() => until(control, at, threads.length)),
-    ]);
-  await reaches(AT.arrived);
+  await Promise.race([until(control, AT.arrived, jobs.length), failed]);
   for (const [of, bytes] of Object.entries(ranges)) range(`${name}: ${of}`, bytes);
   await section(name, async () => {
     Atomics.store(control, AT.go, 1);
     Atomics.notify(control, AT.go);
-    await reaches(AT.done);
+    await Promise.race([until(control, AT.done, jobs.length), failed]);
   });
-  await failed;
-  end();
+  await Promise.all(running.filter((_, index) => jobs[index]?.heap !== undefined).map(end));
+  destroy();
   const line: SectionLine = {
     ...{ scene: scene.name, operation: scene.operation },
     ...{ variant: variant.name, ours: variant.ours, section: name, operations },
+    cpus: counts === "cpus" ? jobs.map(({ cpu }) => cpu) : [],
   };
   console.log(JSON.stringify(line));
 }
 
-const words = process.argv.slice(2);
-const everywhere = words[0] === "--everywhere";
-const wanted = everywhere ? words.slice(1) : words;
-for (const scene of scenes()) {
-  if (everywhere && scene.everywhere !== true) continue;
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    everywhere: { type: "boolean", default: false },
+    repeats: { type: "string", default: "1" },
+  },
+});
+// What the main thread fills is on its node: the first one.
+pinThread(CpuSet.of(cpuOf(nodes()[0] as number)));
+for (const scene of [...memoryScenes(), ...lockScenes()]) {
+  if (values.everywhere && scene.everywhere !== true) continue;
   for (const variant of scene.variants) {
-    const name = sectionOf(scene, variant);
-    if (wanted.length > 0 && !wanted.some((word) => name.includes(word))) continue;
-    await countVariant(scene, variant);
+    const name = `${scene.name}: ${variant.name}`;
+    if (positionals.length > 0 && !positionals.some((word) => name.includes(word))) continue;
+    for (let repeat = 1; repeat <= Number(values.repeats); repeat++) {
+      await countVariant(scene, variant, `${name} (${repeat})`);
+    }
   }
 }
+await Promise.all([...threads.values()].map(end));
+process.exitCode = 0;

@@ -1,13 +1,10 @@
 /**
- * Tells the line counter (native/counter) what a program does, in a guest that counts.
+ * Tells the cache-line counter (native/counter) what a program does, in a guest that counts.
  */
 import { Buffer } from "node:buffer";
 import { fileURLToPath } from "node:url";
 import { detectBackend } from "../../lib/runtime/detect.ts";
 import type { Calls } from "../../lib/runtime/symbols.ts";
-
-/** What the counter keeps of a name. */
-const MAX_NAME = 126;
 
 const SYMBOLS = {
   nk_mark_begin: { args: ["buffer"], returns: "i32" },
@@ -23,7 +20,6 @@ function marks(): Calls<typeof SYMBOLS> {
 }
 
 function text(name: string): Uint8Array<ArrayBuffer> {
-  if (name.length > MAX_NAME) throw new Error(`"${name}" is too long for a mark`);
   return new Uint8Array(Buffer.from(`${name}\0`));
 }
 

@@ -1,67 +1,63 @@
 /**
- * What threads do while their lines are counted. A module for threads: each does its work a few times, so that it is
- * compiled, waits for the section to begin, and does it once more.
+ * What threads do while their lines are counted. A module for threads: each is given one work after the other, does it
+ * once, or a sixteenth of it, so that all memory is there, waits for the section to begin, and does it.
  */
+import { type MessagePort, parentPort } from "node:worker_threads";
 import {
-  type Arena,
+  Arena,
   currentNode,
+  fromHandles,
   type Histogram,
   type Lock,
   type NodeArray,
-  type NodePool,
+  NodePool,
   type PartitionedCounter,
   type Replicated,
   type SeqLock,
+  type Slab,
   worker,
   type WorkerFunction,
 } from "../../mod.ts";
+import { NaiveMutex } from "../naive_mutex.ts";
 import { range } from "./marks.ts";
+import { LINE } from "./scene.ts";
 
 /** Bytes: of an arena, or of a buffer that threads share. */
 export type Place =
   | { readonly arena: Arena; readonly offset: number; readonly size: number }
   | { readonly shared: SharedArrayBuffer };
 
+/** A part of what all threads work on. */
+interface Share {
+  readonly share: number;
+  readonly of: number;
+}
+
 /** One thread's work. `times` is how often it does it while it is counted. */
 export type Work =
-  | { readonly kind: "read"; readonly place: Place; readonly times: number }
-  | {
-    readonly kind: "read share";
-    readonly place: Place;
-    readonly share: number;
-    readonly of: number;
-  }
-  | { readonly kind: "read own part"; readonly array: NodeArray<"float64"> }
-  | {
-    readonly kind: "read elements";
-    readonly array: NodeArray<"float64">;
-    readonly share: number;
-    readonly of: number;
-  }
-  | { readonly kind: "read replica"; readonly replicated: Replicated; readonly times: number }
-  | { readonly kind: "churn"; readonly pool: NodePool; readonly times: number }
-  | {
-    readonly kind: "exchange";
-    readonly pool: NodePool;
-    readonly mail: Int32Array;
-    readonly me: number;
-    readonly times: number;
-  }
-  | {
-    readonly kind: "churn buffer";
-    readonly place: Place;
-    readonly share: number;
-    readonly of: number;
-    readonly times: number;
-  }
+  | { readonly kind: "read"; readonly place: Place }
+  | { readonly kind: "read local"; readonly size: number }
+  | { readonly kind: "read share"; readonly place: Place } & Share
+  | { readonly kind: "read own parts"; readonly array: NodeArray<"float64"> }
+  | { readonly kind: "read elements"; readonly array: NodeArray<"float64"> } & Share
+  | { readonly kind: "read copy"; readonly replicated: Replicated }
+  | { readonly kind: "garbage"; readonly times: number }
+  | { readonly kind: "churn"; readonly from: Slab | NodePool; readonly times: number }
+  | { readonly kind: "churn buffer"; readonly place: Place; readonly times: number } & Share
   | {
     readonly kind: "lock";
-    readonly lock: Lock;
+    /** The words of a `NaiveMutex`, or a lock. */
+    readonly lock: Lock | Int32Array;
     readonly guarded: Place;
     readonly writes: boolean;
     readonly times: number;
   }
-  | { readonly kind: "record"; readonly seq: SeqLock; readonly times: number }
+  | {
+    readonly kind: "record";
+    /** The words of a `NaiveMutex` and of a record in the line after it, or a record. */
+    readonly record: SeqLock | Int32Array;
+    readonly times: number;
+  }
   | { readonly kind: "count"; readonly counter: PartitionedCounter; readonly times: number }
   | { readonly kind: "histogram"; readonly histogram: Histogram; readonly times: number }
   | { readonly kind: "add"; readonly words: Int32Array; readonly times: number };
@@ -77,9 +73,14 @@ export interface LinesTask {
   readonly control: Int32Array;
 }
 
-const LINE = 64;
-/** A thread that warms up does a small part. */
+/** What a thread gets when there is no more. */
+export const ENOUGH = "enough";
+
+const ELEMENTS = LINE / 8;
+/** What is done before it is counted: a part of `times`. */
 const WARM_UP = 16;
+/** Objects of JavaScript that are alive at a time. */
+const ALIVE = 4096;
 
 function doublesOf(place: Place): Float64Array {
   if ("shared" in place) return new Float64Array(place.shared);
@@ -90,129 +91,161 @@ function doublesOf(place: Place): Float64Array {
 /** One element of each line. */
 function readLines(doubles: Float64Array, from = 0, to = doubles.length): number {
   let sum = 0;
-  for (let index = from; index < to; index += LINE / 8) sum += doubles[index] as number;
+  for (let index = from; index < to; index += ELEMENTS) sum += doubles[index] as number;
+  return sum;
+}
+
+/** One byte of each line. */
+function readBytes(bytes: Uint8Array): number {
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += LINE) sum += bytes[at] as number;
   return sum;
 }
 
 /** Writes to each of four lines. */
 function touch(guarded: Float64Array): void {
-  for (let line = 0; line < 4; line++) (guarded[line * (LINE / 8)] as number)++;
+  for (let line = 0; line < 4; line++) (guarded[line * ELEMENTS] as number)++;
 }
 
-/** Does some work, `part` of how often it is asked for. Returns something, so that no engine leaves the work out. */
-function run(work: Work, part: number): unknown {
-  const times = "times" in work ? Math.ceil(work.times / part) : 1;
+function allocate(from: Slab | NodePool): number {
+  return from instanceof NodePool ? from.alloc(LINE) : from.alloc();
+}
+
+/** Gets a work ready: names what only this thread sees, and gives what does it, so many times where it has `times`. */
+function prepare(work: Work, section: string): (times: number) => unknown {
   switch (work.kind) {
     case "read": {
       const doubles = doublesOf(work.place);
-      let sum = 0;
-      for (let time = 0; time < times; time++) sum += readLines(doubles);
-      return sum;
+      return () => readLines(doubles);
+    }
+    case "read local": {
+      const arena = Arena.local();
+      const bytes = arena.view(arena.alloc(work.size), work.size).fill(1);
+      range(`${section}: data`, bytes);
+      return () => readBytes(bytes);
     }
     case "read share": {
       const doubles = doublesOf(work.place);
       const share = doubles.length / work.of;
-      return readLines(doubles, work.share * share, (work.share + 1) * share);
+      return () => readLines(doubles, work.share * share, (work.share + 1) * share);
     }
-    case "read own part": {
-      const own = work.array.partitions().filter(({ node }) => node === currentNode());
-      return own.reduce((sum, { view }) => sum + readLines(view), 0);
+    case "read own parts": {
+      const views = work.array.partitions().filter(({ node }) => node === currentNode())
+        .map(({ view }) => view);
+      return () => views.reduce((sum, view) => sum + readLines(view), 0);
     }
     case "read elements": {
-      const { array } = work;
-      const share = array.length / work.of;
-      let sum = 0;
-      for (let index = work.share * share; index < (work.share + 1) * share; index += LINE / 8) {
-        sum += array.get(index);
-      }
-      return sum;
+      const { array, share, of } = work;
+      const length = array.length / of;
+      return () => {
+        let sum = 0;
+        for (let index = share * length; index < (share + 1) * length; index += ELEMENTS) {
+          sum += array.get(index);
+        }
+        return sum;
+      };
     }
-    case "read replica": {
-      let sum = 0;
-      for (let time = 0; time < times; time++) {
-        sum += work.replicated.read((bytes) => {
-          let all = 0;
-          for (let at = 0; at < bytes.length; at += LINE) all += bytes[at] as number;
-          return all;
-        });
-      }
-      return sum;
+    case "read copy":
+      // Only a thread of its node sees a copy.
+      work.replicated.read((bytes) => range(`${section}: copy on node ${currentNode()}`, bytes));
+      return () => work.replicated.read(readBytes);
+    case "garbage": {
+      const alive: object[] = [];
+      return (times) => {
+        for (let time = 0; time < times; time++) alive[time % ALIVE] = { time, half: time / 2 };
+        return alive;
+      };
     }
-    case "churn": {
-      const { pool } = work;
-      let last = 0;
-      for (let time = 0; time < times; time++) {
-        const id = pool.alloc(LINE);
-        pool.view(id).fill(time);
-        pool.free(last = id);
-      }
-      return last;
-    }
-    case "exchange":
-      return exchange(work.pool, work.mail, work.me, times);
+    case "churn":
+      return (times) => {
+        for (let time = 0; time < times; time++) {
+          const id = allocate(work.from);
+          work.from.view(id).fill(time);
+          work.from.free(id);
+        }
+      };
     case "churn buffer": {
       const doubles = doublesOf(work.place);
       const share = doubles.length / work.of;
-      for (let time = 0; time < times; time++) {
-        const at = work.share * share + (time % 64) * (LINE / 8);
-        doubles.fill(time, at, at + LINE / 8);
-      }
-      return doubles;
+      return (times) => {
+        for (let time = 0; time < times; time++) {
+          const at = work.share * share + (time % 64) * ELEMENTS;
+          doubles.fill(time, at, at + ELEMENTS);
+        }
+      };
     }
     case "lock": {
+      const lock = work.lock instanceof Int32Array ? new NaiveMutex(work.lock) : work.lock;
       const guarded = doublesOf(work.guarded);
-      let sum = 0;
-      for (let time = 0; time < times; time++) {
-        work.lock.acquire();
-        if (work.writes) touch(guarded);
-        else sum += readLines(guarded, 0, 4 * (LINE / 8));
-        work.lock.release();
-      }
-      return sum;
+      return (times) => {
+        let sum = 0;
+        for (let time = 0; time < times; time++) {
+          lock.acquire();
+          if (work.writes) touch(guarded);
+          else sum += readLines(guarded, 0, 4 * ELEMENTS);
+          lock.release();
+        }
+        return sum;
+      };
     }
     case "record": {
+      const { record } = work;
       const out = new Int32Array(4);
-      for (let time = 0; time < times; time++) work.seq.read(out);
-      return out;
+      if (!(record instanceof Int32Array)) {
+        return (times) => {
+          for (let time = 0; time < times; time++) record.read(out);
+        };
+      }
+      const mutex = new NaiveMutex(record);
+      return (times) => {
+        for (let time = 0; time < times; time++) {
+          mutex.acquire();
+          for (let word = 0; word < 4; word++) out[word] = record[LINE / 4 + word] as number;
+          mutex.release();
+        }
+      };
     }
     case "count":
-      for (let time = 0; time < times; time++) work.counter.add(1);
-      return 0;
+      return (times) => {
+        for (let time = 0; time < times; time++) work.counter.add(1);
+      };
     case "histogram":
-      for (let time = 0; time < times; time++) work.histogram.record(1 + (time & 1023));
-      return 0;
+      return (times) => {
+        for (let time = 0; time < times; time++) work.histogram.record(1 + (time & 1023));
+      };
     case "add":
-      for (let time = 0; time < times; time++) Atomics.add(work.words, 0, 1);
-      return 0;
+      return (times) => {
+        for (let time = 0; time < times; time++) Atomics.add(work.words, 0, 1);
+      };
   }
 }
 
-/** Allocates blocks here, and frees those of the other thread. */
-function exchange(pool: NodePool, mail: Int32Array, me: number, times: number): number {
-  let last = 0;
-  for (let time = 0; time < times; time++) {
-    const id = pool.alloc(LINE);
-    pool.view(id).fill(time);
-    // One word for each direction: 0 when it has been taken.
-    while (Atomics.compareExchange(mail, me * 16, 0, id + 1) !== 0);
-    do last = Atomics.exchange(mail, (1 - me) * 16, 0); while (last === 0);
-    pool.free(last - 1);
-  }
-  return last;
+/** Somewhere to keep results, so that no engine leaves the work out. */
+const sink: { value: unknown } = { value: undefined };
+
+function perform({ work, section, control }: LinesTask): void {
+  const run = prepare(work, section);
+  const times = "times" in work ? work.times : 1;
+  sink.value = run(Math.ceil(times / WARM_UP));
+  Atomics.add(control, AT.arrived, 1);
+  Atomics.wait(control, AT.go, 0);
+  sink.value = run(times);
+  Atomics.add(control, AT.done, 1);
 }
 
-const body: WorkerFunction<LinesTask, void> = worker(
-  ({ work, section, control }: LinesTask): void => {
-    for (let time = 0; time < WARM_UP; time++) run(work, WARM_UP);
-    // Only a thread of its node sees a copy.
-    if (work.kind === "read replica") {
-      work.replicated.read((bytes) => range(`${section}: copy on node ${currentNode()}`, bytes));
-    }
-    Atomics.add(control, AT.arrived, 1);
-    Atomics.wait(control, AT.go, 0);
-    run(work, 1);
-    Atomics.add(control, AT.done, 1);
-  },
-);
+function takeWorks(): Promise<void> {
+  const port = parentPort as MessagePort;
+  return new Promise((resolve, reject) => {
+    port.on("message", (message: unknown) => {
+      if (message === ENOUGH) return resolve();
+      try {
+        perform(fromHandles(message) as LinesTask);
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+}
 
+const body: WorkerFunction<unknown, void> = worker(takeWorks);
 export default body;

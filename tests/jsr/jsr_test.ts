@@ -13,7 +13,7 @@ const HELPER = `native/prebuilt/linux-${process.arch}-gnu/libnumakit.so`;
 const { sha256 } = PREBUILT[`linux-${process.arch}-gnu`] as { sha256: string };
 const EVERYTHING_ELSE = new RegExp(
   "^(deno\\.json|mod\\.ts|worker_entry\\.ts|LICENSE|(README|CHANGELOG|CONTRIBUTING)\\.md|lib/.+|" +
-    "native/(prebuilt|licenses)/.+|native/(counter/)?README\\.md|docs/.+\\.md)$",
+    "native/(prebuilt|licenses)/.+|native/(counter/)?README\\.md|docs/(.+\\.md|evidence\\.(json|svg)))$",
 );
 
 let user: User;

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { documents, readRows } from "../../bench/lines/documents.ts";
+import { MACHINES, modelled_ns } from "../../bench/lines/machines.ts";
+import { type LinesRow, perOperation } from "../../bench/lines/report.ts";
+import { counts } from "../../scripts/lib/counts.ts";
+import { textOf } from "../support/sources.ts";
+
+describe("the evidence", () => {
+  it("is what its rows say, in the documents and in the chart", async () => {
+    for (const [name, text] of await documents(readRows())) {
+      assert.equal(textOf(name), text, `${name}: scripts/bench lines --docs writes it`);
+    }
+  });
+
+  it("has at least 25 rows, of all runtimes, ours beside others", () => {
+    const rows = readRows();
+    assert.ok(rows.length >= 25, `${rows.length} rows`);
+    assert.deepEqual(new Set(rows.map(({ runtime }) => runtime)), new Set(["bun", "deno", "node"]));
+    assert.deepEqual(new Set(rows.map(({ ours }) => ours)), new Set([true, false]));
+  });
+
+  it("does not appear with other rows", async () => {
+    const [first, ...others] = readRows() as [LinesRow, ...LinesRow[]];
+    const changed = { ...first, counts: { ...first.counts, farMemory: 17 } };
+    const files = await documents([changed, ...others]);
+    for (const name of ["docs/evidence.md", "docs/evidence.svg"]) {
+      assert.notEqual(files.get(name), textOf(name), name);
+    }
+  });
+});
+
+describe("modelled times", () => {
+  const [xeon] = MACHINES as [(typeof MACHINES)[number]];
+  const epyc = MACHINES.find(({ latencies }) => latencies.memory === undefined) as typeof xeon;
+
+  it("add up what each line takes", () => {
+    const { domain, node, farCache, memory } = xeon.latencies;
+    const [near, far] = memory as readonly [number, number];
+    assert.equal(modelled_ns(xeon, counts({ l3: 1, domain: 1 })), 2 * domain);
+    assert.equal(modelled_ns(xeon, counts({ node: 1 })), node);
+    assert.equal(modelled_ns(xeon, counts({ farCache: 2 })), 2 * farCache);
+    assert.equal(modelled_ns(xeon, counts({ memory: 1, farMemory: 1 })), near + far);
+    assert.equal(modelled_ns(xeon, counts({ upgrades: 3, farUpgrades: 1 })), 2 * node + farCache);
+    assert.equal(modelled_ns(xeon, counts({ own: 5, loads: 5, farInvalidations: 5 })), 0);
+  });
+
+  it("are missing where a latency is that matters", () => {
+    assert.equal(modelled_ns(epyc, counts({ memory: 1 })), undefined);
+    assert.equal(modelled_ns(epyc, counts({ farCache: 10 })), 10 * epyc.latencies.farCache);
+    assert.ok((modelled_ns(epyc, counts({ farCache: 99, memory: 1 })) as number) > 0);
+  });
+
+  it("are of counts for an operation", () => {
+    const { loads, own } = perOperation(counts({ loads: 10, own: 1 }), 3);
+    assert.deepEqual([loads, own], [3.3333, 0.3333]);
+  });
+});
