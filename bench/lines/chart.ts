@@ -12,7 +12,7 @@ const OTHERS = "without it";
 /** A bar for each of Bun's rows, in groups by scene. */
 function specification(rows: readonly LinesRow[]): TopLevelSpec {
   const values = rows.filter(({ runtime }) => runtime === "bun").map((row) => ({
-    scene: `${row.scene} (${row.guest}), for ${row.operation}`,
+    scene: `${row.scene} (${row.guest}), per ${row.operation.replace(/^an? /, "")}`,
     way: row.variant,
     lines: far(row.counts),
     label: far(row.counts).toFixed(3),
@@ -25,7 +25,8 @@ function specification(rows: readonly LinesRow[]): TopLevelSpec {
     background: "white",
     padding: 12,
     title: {
-      text: "Cache lines that crossed nodes, for each operation (Bun; fewer is better)",
+      text:
+        "Cache lines that crossed nodes, per operation (Bun; fewer is better; each group has its own scale)",
       anchor: "start",
     },
     data: { values },
@@ -33,7 +34,7 @@ function specification(rows: readonly LinesRow[]): TopLevelSpec {
       field: "scene",
       type: "nominal",
       sort: [...new Set(values.map(({ scene }) => scene))],
-      header: { title: null, labelAnchor: "start", labelFontWeight: "bold", labelLimit: 700 },
+      header: { title: null, labelAnchor: "start", labelFontWeight: "bold", labelLimit: 1200 },
     },
     columns: 1,
     spacing: 14,

@@ -67,9 +67,14 @@ export function printed(rows: readonly LinesRow[]): string {
   }).join("\n") + "\n";
 }
 
-function markdown(head: readonly string[], body: readonly (readonly string[])[]): string {
+/** A table whose first columns are texts, and the others numbers. */
+function markdown(
+  head: readonly string[],
+  body: readonly (readonly string[])[],
+  texts: number,
+): string {
   const line = (parts: readonly string[]) => `| ${parts.join(" | ")} |`;
-  const rule = head.map((_, index) => index < 2 ? "---" : "---:");
+  const rule = head.map((_, index) => index < texts ? "---" : "---:");
   return [line(head), line(rule), ...body.map(line)].join("\n");
 }
 
@@ -81,13 +86,18 @@ export function countedTables(rows: readonly LinesRow[]): string {
     const [{ scene, operation, guest }] = group as [LinesRow];
     const body = group.map((row) => [shown(row), RUNTIMES[row.runtime] as string, ...cells(row)]);
     return `### ${scene[0]?.toUpperCase()}${scene.slice(1)}\n\n` +
-      `${guest}; for ${operation}.\n\n${markdown(["", "", ...NAMES], body)}`;
+      `${guest}; per ${operation.replace(/^an? /, "")}.\n\n${
+        markdown(["way", "runtime", ...NAMES], body, 2)
+      }`;
   }).join("\n\n");
 }
 
-/** What Bun's rows would take on real machines, in one table. */
+/** What Bun's rows would take on real machines, in one table: but for locks, whose waiters fetch lines side by side. */
 export function modelledTable(rows: readonly LinesRow[]): string {
-  const body = groups(rows.filter(({ runtime }) => runtime === "bun")).flatMap((group) => {
+  const some = rows.filter(({ runtime, scene }) =>
+    runtime === "bun" && !scene.startsWith("a lock")
+  );
+  const body = groups(some).flatMap((group) => {
     const [{ scene, operation, guest }] = group as [LinesRow];
     return [
       [`**${scene}** (${guest}): ${operation}`, ...MACHINES.map(() => "")],
@@ -97,20 +107,20 @@ export function modelledTable(rows: readonly LinesRow[]): string {
       ]),
     ];
   });
-  return markdown(["modelled, in ns", ...MACHINES.map(({ name }) => name)], body);
+  return markdown(["modelled, in ns", ...MACHINES.map(({ name }) => name)], body, 1);
 }
 
 /** Where the machines' latencies are from. */
 export function sourcesTable(): string {
   const number = (value: number | undefined) => value === undefined ? "–" : value.toFixed(0);
   return markdown(
-    ["", "own domain", "own node", "other node's cache", "own memory", "other memory", "source"],
+    ["", "source", "own domain", "own node", "other node's cache", "own memory", "other memory"],
     MACHINES.map(({ name, latencies, source }) => [
-      name,
+      ...[name, source],
       ...[latencies.domain, latencies.node, latencies.farCache].map(number),
       ...[latencies.memory?.[0], latencies.memory?.[1]].map(number),
-      source,
     ]),
+    2,
   );
 }
 
@@ -126,6 +136,9 @@ const FIRST_SCREEN: readonly (readonly [scene: string, ours: string, other: stri
   ["a counter that 8", "PartitionedCounter", "one word and Atomics.add"],
 ];
 
+/** A few lines; what is not none does not look like it. */
+const few = (lines: number): string => lines > 0 && lines < 0.001 ? "< 0.001" : lines.toFixed(3);
+
 /** The README's table. */
 export function firstScreen(rows: readonly LinesRow[]): string {
   const find = (scene: string, variant: string): LinesRow => {
@@ -139,11 +152,12 @@ export function firstScreen(rows: readonly LinesRow[]): string {
     const mine = find(scene, ours);
     const theirs = find(scene, other);
     return [
-      mine.scene,
-      `${mine.operation} (${mine.guest})`,
-      `${other}: ${far(theirs.counts).toFixed(3)}`,
-      `${ours}: **${far(mine.counts).toFixed(3)}**`,
+      `${mine.scene}: ${mine.operation} (${mine.guest})`,
+      other,
+      few(far(theirs.counts)),
+      ours,
+      `**${few(far(mine.counts))}**`,
     ];
   });
-  return markdown(["", "operation", "without numakit", "with numakit"], body);
+  return markdown(["", "without numakit", "lines", "with numakit", "lines"], body, 1);
 }
