@@ -1,26 +1,39 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { documents, readRows } from "../../bench/lines/documents.ts";
-import { MACHINES, modelled_ns } from "../../bench/lines/machines.ts";
-import { type LinesRow, perOperation } from "../../bench/lines/report.ts";
+import type { LinesRow } from "../../bench/lines/report.ts";
 import { counts } from "../../scripts/lib/counts.ts";
+import { onNode20 } from "../support/checkout.ts";
 import { textOf } from "../support/sources.ts";
 
+const skip = onNode20 && "Node 20 runs no TypeScript, and no benchmarks";
+
+async function load() {
+  const [{ documents, readRows }, { MACHINES, modelled_ns }, { perOperation }] = await Promise.all([
+    import("../../bench/lines/documents.ts"),
+    import("../../bench/lines/machines.ts"),
+    import("../../bench/lines/report.ts"),
+  ]);
+  return { documents, readRows, MACHINES, modelled_ns, perOperation };
+}
+
 describe("the evidence", () => {
-  it("is what its rows say, in the documents and in the chart", async () => {
+  it("is what its rows say, in the documents and in the chart", { skip }, async () => {
+    const { documents, readRows } = await load();
     for (const [name, text] of await documents(readRows())) {
       assert.equal(textOf(name), text, `${name}: scripts/bench lines --docs writes it`);
     }
   });
 
-  it("has at least 25 rows, of all runtimes, ours beside others", () => {
+  it("has at least 25 rows, of all runtimes, ours beside others", { skip }, async () => {
+    const { readRows } = await load();
     const rows = readRows();
     assert.ok(rows.length >= 25, `${rows.length} rows`);
     assert.deepEqual(new Set(rows.map(({ runtime }) => runtime)), new Set(["bun", "deno", "node"]));
     assert.deepEqual(new Set(rows.map(({ ours }) => ours)), new Set([true, false]));
   });
 
-  it("does not appear with other rows", async () => {
+  it("does not appear with other rows", { skip }, async () => {
+    const { documents, readRows } = await load();
     const [first, ...others] = readRows() as [LinesRow, ...LinesRow[]];
     const changed = { ...first, counts: { ...first.counts, farMemory: 17 } };
     const files = await documents([changed, ...others]);
@@ -31,10 +44,9 @@ describe("the evidence", () => {
 });
 
 describe("modelled times", () => {
-  const [xeon] = MACHINES as [(typeof MACHINES)[number]];
-  const epyc = MACHINES.find(({ latencies }) => latencies.memory === undefined) as typeof xeon;
-
-  it("add up what each line takes", () => {
+  it("add up what each line takes", { skip }, async () => {
+    const { MACHINES: [xeon], modelled_ns } = await load();
+    assert.ok(xeon !== undefined);
     const { domain, node, farCache, memory } = xeon.latencies;
     const [near, far] = memory as readonly [number, number];
     assert.equal(modelled_ns(xeon, counts({ l3: 1, domain: 1 })), 2 * domain);
@@ -45,13 +57,17 @@ describe("modelled times", () => {
     assert.equal(modelled_ns(xeon, counts({ own: 5, loads: 5, farInvalidations: 5 })), 0);
   });
 
-  it("are missing where a latency is that matters", () => {
+  it("are missing where a latency is that matters", { skip }, async () => {
+    const { MACHINES, modelled_ns } = await load();
+    const epyc = MACHINES.find(({ latencies }) => latencies.memory === undefined);
+    assert.ok(epyc !== undefined);
     assert.equal(modelled_ns(epyc, counts({ memory: 1 })), undefined);
     assert.equal(modelled_ns(epyc, counts({ farCache: 10 })), 10 * epyc.latencies.farCache);
     assert.ok((modelled_ns(epyc, counts({ farCache: 99, memory: 1 })) as number) > 0);
   });
 
-  it("are of counts for an operation", () => {
+  it("are of counts for an operation", { skip }, async () => {
+    const { perOperation } = await load();
     const { loads, own } = perOperation(counts({ loads: 10, own: 1 }), 3);
     assert.deepEqual([loads, own], [3.3333, 0.3333]);
   });
