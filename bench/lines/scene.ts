@@ -98,4 +98,4 @@ export function dealt(count: number, work: (index: number) => Work): Job[] {
 }
 
 /** Nothing to end. */
-export const nothing: () => void = () => {};
+export function nothing(): void {}
