@@ -216,7 +216,7 @@ describe("what is counted is checked before it runs", () => {
     for (const option of [["--count"], ["--count-to", file], ["--count", "--count-to", file]]) {
       const { status, stderr, booted } = refuse(...option, "--", "true", "--then", "true");
       assert.deepEqual({ status, booted }, { status: 2, booted: false }, stderr);
-      assert.match(stderr, /--count: one command at a time/);
+      assert.match(stderr, /--count and --count-to: one command at a time/);
     }
     // Without them there is a boot, or this would show nothing.
     assert.equal(refuse("--", "true", "--then", "true").booted, true);

@@ -114,7 +114,8 @@ export function readme(): string {
   const [lead = ""] = text.split(/^## /m);
   const packages = readFileSync("docs/packages.md", "utf8");
   const parts = [
-    lead.trim(),
+    // The documents are not in the package.
+    lead.trim().replaceAll(/\[[^\]]+\]\((docs\/[^)]+)\)/g, "`$1` of the sources"),
     section(packages, "Installing"),
     section(text, "Quick start"),
     section(packages, "In Docker, bundles and compiled programs"),
