@@ -2,8 +2,7 @@
  * Counts the cache lines that cross nodes, in emulated machines with several:
  * bench/lines.ts [--quick] [--json FILE] [--docs]
  *
- * The figures are counts and no times. What one thread reads alone is the same on every host; how often contended lines
- * move depends on the host.
+ * The figures are counts and no times. How often contended lines move depends on the host.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -355,6 +355,8 @@ function makeFolder(): Disposable & { readonly path: string } {
 function clearCounts(file: string): void {
   try {
     fs.closeSync(fs.openSync(file, "a"));
+    // A device would be gone for everybody.
+    if (!fs.statSync(file).isFile()) throw new Error("it is no file");
     fs.rmSync(file);
   } catch (error) {
     throw new ShapeError(`--count-to "${file}": ${(error as Error).message}`);

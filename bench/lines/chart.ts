@@ -4,7 +4,7 @@
 import { Error as ERROR, logger, parse, View } from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import { far } from "../../scripts/lib/counts.ts";
-import type { LinesRow } from "./report.ts";
+import { bare, type LinesRow } from "./report.ts";
 
 const OURS = "numakit";
 const OTHERS = "without it";
@@ -12,7 +12,7 @@ const OTHERS = "without it";
 /** A bar for each of Bun's rows, in groups by scene. */
 function specification(rows: readonly LinesRow[]): TopLevelSpec {
   const values = rows.filter(({ runtime }) => runtime === "bun").map((row) => ({
-    scene: `${row.scene} (${row.guest}), per ${row.operation.replace(/^an? /, "")}`,
+    scene: `${row.scene} (${row.guest}), per ${bare(row.operation)}`,
     way: row.variant,
     lines: far(row.counts),
     label: far(row.counts).toFixed(3),

@@ -4,7 +4,6 @@
  * bench/lines/guest.ts [--everywhere] [--repeats N] [WORDS]...     the sections with one of these words in their names,
  * or all
  */
-import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { pinThread } from "../../lib/sched/pin.ts";
@@ -101,4 +100,3 @@ for (const scene of [...memoryScenes(), ...lockScenes()]) {
   }
 }
 await Promise.all([...threads.values()].map(end));
-process.exitCode = 0;

@@ -1,7 +1,7 @@
 /**
  * Scenes of memory: where arenas, arrays, copies, objects and a thread's own heap are read from.
  */
-import { NodeArray, NodePool, Replicated, Slab } from "../../mod.ts";
+import { type Arena, NodeArray, NodePool, Replicated, Slab } from "../../mod.ts";
 import {
   cpuOf,
   lastNode,
@@ -16,6 +16,7 @@ import {
   sharedPlace,
   type Variant,
 } from "./scene.ts";
+import type { Place } from "./works.ts";
 
 /** What is read line by line. */
 const READ_BYTES = 2 * MIB;
@@ -26,13 +27,17 @@ const CHURN = 5000;
 /** Small objects of JavaScript. */
 const GARBAGE = 1_000_000;
 
-function readOnce(memory: () => ReturnType<typeof placeOn>): Prepared {
-  const { place, bytes, arena } = memory();
+/** A thread on the last node that reads what is there. */
+function readOnce({ place, bytes, arena }: {
+  readonly place: Place;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly arena?: Arena;
+}): Prepared {
   return {
     jobs: [{ cpu: cpuOf(lastNode()), work: { kind: "read", place } }],
     ranges: { data: bytes },
     operations: READ_LINES,
-    end: () => arena.destroy(),
+    end: () => arena?.destroy(),
   };
 }
 
@@ -45,7 +50,7 @@ function arenas(): Scene {
       {
         name: "Arena on its node",
         ours: true,
-        make: () => readOnce(() => placeOn(lastNode(), READ_BYTES)),
+        make: () => readOnce(placeOn(lastNode(), READ_BYTES)),
       },
       {
         name: "Arena.local()",
@@ -60,20 +65,12 @@ function arenas(): Scene {
       {
         name: "Arena on the first node",
         ours: false,
-        make: () => readOnce(() => placeOn(0, READ_BYTES)),
+        make: () => readOnce(placeOn(0, READ_BYTES)),
       },
       {
         name: "Float64Array that the main thread filled",
         ours: false,
-        make() {
-          const { place, bytes } = sharedPlace(READ_BYTES);
-          return {
-            jobs: [{ cpu: cpuOf(lastNode()), work: { kind: "read", place } }],
-            ranges: { data: bytes },
-            operations: READ_LINES,
-            end: nothing,
-          };
-        },
+        make: () => readOnce(sharedPlace(READ_BYTES)),
       },
     ],
   };

@@ -27,6 +27,9 @@ export function perOperation(counts: Counts, operations: number): Counts {
   ) as unknown as Counts;
 }
 
+/** An operation without its article. */
+export const bare = (operation: string): string => operation.replace(/^an? /, "");
+
 const near = ({ memory, node, domain, l3 }: Counts): number => memory + node + domain + l3;
 
 const RUNTIMES: Readonly<Record<string, string>> = { bun: "Bun", deno: "Deno", node: "Node" };
@@ -86,9 +89,7 @@ export function countedTables(rows: readonly LinesRow[]): string {
     const [{ scene, operation, guest }] = group as [LinesRow];
     const body = group.map((row) => [shown(row), RUNTIMES[row.runtime] as string, ...cells(row)]);
     return `### ${scene[0]?.toUpperCase()}${scene.slice(1)}\n\n` +
-      `${guest}; per ${operation.replace(/^an? /, "")}.\n\n${
-        markdown(["way", "runtime", ...NAMES], body, 2)
-      }`;
+      `${guest}; per ${bare(operation)}.\n\n${markdown(["way", "runtime", ...NAMES], body, 2)}`;
   }).join("\n\n");
 }
 

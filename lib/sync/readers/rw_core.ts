@@ -234,6 +234,7 @@ export class RwWriteSide extends Side implements LockCore {
         if (!me.spin(round++)) return false;
       }
     }
+    // `#topOf`, written out: "calls within calls" in docs/design/sync.md.
     const top = Math.min(Atomics.load(words, TOP), this.#threads);
     for (let slot = 0; slot < top; slot++) {
       const entry = ENTRIES + slot * LINE_WORDS;
