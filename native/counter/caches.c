@@ -5,9 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CORES UINT64_C(0xffffffff)
 #define DOMAIN_SHIFT 32
-#define DOMAINS (UINT64_C(0xffff) << DOMAIN_SHIFT)
 #define HOLDER_SHIFT 48
 #define HOLDER (UINT64_C(0x7f) << HOLDER_SHIFT)
 #define HOLDING_DOMAIN 64
@@ -19,7 +17,7 @@ struct nk_cache {
     struct nk_cache_size size;
     _Atomic uint32_t *tags, *stamps;
     _Atomic uint32_t clock;
-    atomic_flag *locks; /* by set, where several cores use it */
+    atomic_flag *locks; /* by set, where several CPUs use it */
 };
 
 static uint64_t core_bit(unsigned core)
@@ -86,6 +84,7 @@ int nk_caches_init(struct nk_caches *caches, const struct nk_place *places, unsi
         if (place->core >= NK_MAX_CORES || place->domain >= NK_MAX_DOMAINS)
             return -EINVAL;
         caches->core_places[place->core] = *place;
+        caches->cpus_of_core[place->core]++;
         caches->domain_nodes[place->domain] = place->node;
         if (place->core >= caches->cores)
             caches->cores = place->core + 1;
@@ -179,6 +178,17 @@ static size_t place_for(struct nk_caches *caches, struct nk_cache *cache, uint64
     return best;
 }
 
+static void lock_set(struct nk_cache *cache, uint64_t line)
+{
+    while (atomic_flag_test_and_set_explicit(&cache->locks[line % cache->size.sets], memory_order_acquire))
+        ;
+}
+
+static void unlock_set(struct nk_cache *cache, uint64_t line)
+{
+    atomic_flag_clear_explicit(&cache->locks[line % cache->size.sets], memory_order_release);
+}
+
 static void stamp(struct nk_cache *cache, size_t at)
 {
     uint32_t now = atomic_fetch_add_explicit(&cache->clock, 1, memory_order_relaxed) + 1;
@@ -190,11 +200,9 @@ static void stamp(struct nk_cache *cache, size_t at)
 static void fill_l3(struct nk_caches *caches, unsigned domain, uint64_t line)
 {
     struct nk_cache *cache = &caches->l3s[domain];
-    atomic_flag *lock = &cache->locks[line % cache->size.sets];
     bool found;
 
-    while (atomic_flag_test_and_set_explicit(lock, memory_order_acquire))
-        ;
+    lock_set(cache, line);
     size_t at = place_for(caches, cache, domain_bit(domain), line, &found);
     uint32_t old = atomic_load_explicit(&cache->tags[at], memory_order_relaxed);
 
@@ -204,26 +212,46 @@ static void fill_l3(struct nk_caches *caches, unsigned domain, uint64_t line)
         atomic_store_explicit(&cache->tags[at], (uint32_t)line + 1, memory_order_relaxed);
     }
     stamp(cache, at);
-    atomic_flag_clear_explicit(lock, memory_order_release);
+    unlock_set(cache, line);
+}
+
+/* Gives a line that a core has used its place in the core's cache; returns what had it, plus one, or 0. */
+static uint32_t take_place(struct nk_caches *caches, unsigned core, uint64_t line)
+{
+    struct nk_cache *cache = &caches->private_caches[core];
+    bool found;
+    size_t at = place_for(caches, cache, core_bit(core), line, &found);
+    uint32_t old = 0;
+
+    if (!found) {
+        old = atomic_load_explicit(&cache->tags[at], memory_order_relaxed);
+        atomic_store_explicit(&cache->tags[at], (uint32_t)line + 1, memory_order_relaxed);
+    }
+    stamp(cache, at);
+    return old;
 }
 
 /* Notes that a core has used a line, which its cache has: what had its place goes to the L3. */
 static void use(struct nk_caches *caches, const struct nk_place *place, uint64_t line)
 {
-    if (caches->private_caches == NULL)
-        return;
+    bool is_shared = caches->cpus_of_core[place->core] > 1;
     struct nk_cache *cache = &caches->private_caches[place->core];
-    bool found;
-    size_t at = place_for(caches, cache, core_bit(place->core), line, &found);
-    uint32_t old = atomic_load_explicit(&cache->tags[at], memory_order_relaxed);
 
-    if (!found) {
-        atomic_store_explicit(&cache->tags[at], (uint32_t)line + 1, memory_order_relaxed);
-        if (old != 0 && drop(caches, old - 1, core_bit(place->core), 1 + place->core, HOLDING_DOMAIN + place->domain,
-                             domain_bit(place->domain)))
-            fill_l3(caches, place->domain, old - 1);
-    }
-    stamp(cache, at);
+    if (is_shared)
+        lock_set(cache, line);
+    uint32_t old = take_place(caches, place->core, line);
+
+    if (is_shared)
+        unlock_set(cache, line);
+    if (old != 0 && drop(caches, old - 1, core_bit(place->core), 1 + place->core, HOLDING_DOMAIN + place->domain,
+                         domain_bit(place->domain)))
+        fill_l3(caches, place->domain, old - 1);
+}
+
+/* The domain that has a line which memory has not. */
+static unsigned holding_domain(const struct nk_caches *caches, unsigned holder)
+{
+    return holder >= HOLDING_DOMAIN ? holder - HOLDING_DOMAIN : caches->core_places[holder - 1].domain;
 }
 
 /* Where a line comes from that the core does not have. */
@@ -232,11 +260,10 @@ static enum nk_source find(const struct nk_caches *caches, uint64_t entry, const
     unsigned holder = holder_of(entry);
 
     if (holder != 0) {
-        bool is_l3 = holder >= HOLDING_DOMAIN;
-        unsigned domain = is_l3 ? holder - HOLDING_DOMAIN : caches->core_places[holder - 1].domain;
+        unsigned domain = holding_domain(caches, holder);
 
         if (domain == place->domain)
-            return is_l3 ? NK_L3 : NK_DOMAIN;
+            return holder >= HOLDING_DOMAIN ? NK_L3 : NK_DOMAIN;
         return caches->domain_nodes[domain] == place->node ? NK_NODE : NK_FAR_CACHE;
     }
     if ((entry & domain_bit(place->domain)) != 0)
@@ -265,6 +292,21 @@ static void count_invalidations(const struct nk_caches *caches, uint64_t entry, 
     }
 }
 
+/* A line's entry after a core has fetched it to read it. */
+static uint64_t shared_with(const struct nk_caches *caches, uint64_t entry, const struct nk_place *place)
+{
+    uint64_t next = entry | core_bit(place->core);
+    unsigned holder = holder_of(entry);
+
+    if (holder == 0)
+        return next;
+    next &= ~HOLDER;
+    /* Within its domain, what was modified only reaches the L3; it is written back to memory when it leaves the domain. */
+    if (holding_domain(caches, holder) == place->domain)
+        next |= held_by(HOLDING_DOMAIN + place->domain) | domain_bit(place->domain);
+    return next;
+}
+
 struct nk_outcome nk_caches_access(struct nk_caches *caches, const struct nk_place *place, uint64_t line, unsigned home,
                                    bool store)
 {
@@ -283,12 +325,15 @@ struct nk_outcome nk_caches_access(struct nk_caches *caches, const struct nk_pla
             count_invalidations(caches, entry, place, &outcome);
             outcome.upgrade = outcome.source == NK_OWN && outcome.invalidations > 0;
         } else if (outcome.source != NK_OWN) {
-            /* What was modified is written back when it is shared. */
-            next = (entry & ~HOLDER) | mine;
+            next = shared_with(caches, entry, place);
         }
-        if (next == entry || atomic_compare_exchange_weak(&caches->directory[line], &seen, next | epoch_bits(caches))) {
-            use(caches, place, line);
+        if (next != entry && !atomic_compare_exchange_weak(&caches->directory[line], &seen, next | epoch_bits(caches)))
+            continue;
+        if (caches->private_caches == NULL)
             return outcome;
-        }
+        if ((next & ~entry & domain_bit(place->domain)) != 0)
+            fill_l3(caches, place->domain, line);
+        use(caches, place, line);
+        return outcome;
     }
 }

@@ -12,8 +12,9 @@
  * An entry is changed by compare-exchange: emulated CPUs run side by side. It alone says what a cache has; the tags of the
  * caches only choose what has to go. So a tag may be late, and what it names is then already gone.
  *
- * Where a line comes from that a cache has modified: from there. Where it is clean: from the own domain's caches, or else
- * from memory, even where another domain's has it.
+ * Where a line comes from that a cache has modified: from there. A core of the same domain that reads it leaves it
+ * modified, in their L3; one of another domain has it written back to memory. Where it is clean: from the own domain's
+ * caches, or else from memory, even where another domain's has it.
  */
 #ifndef NK_CACHES_H
 #define NK_CACHES_H
@@ -64,6 +65,7 @@ struct nk_caches {
     uint64_t epoch;
     unsigned cores, domains;
     struct nk_place core_places[NK_MAX_CORES];
+    unsigned cpus_of_core[NK_MAX_CORES];
     unsigned domain_nodes[NK_MAX_DOMAINS];
     struct nk_cache *private_caches; /* by core; NULL: without limit */
     struct nk_cache *l3s;            /* by domain */

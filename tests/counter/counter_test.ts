@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
@@ -266,8 +266,9 @@ function build(fault: SeededFault, product: "caches_test" | "counter.so"): strin
 
 describe("seeded faults of the counter", () => {
   for (const fault of FAULTS) {
-    const skip = fault.inGuest &&
-      inExtent<string | false>("a boot each: scripts/test --full", false);
+    const skip =
+      (fault.inGuest && inExtent<string | false>("a boot each: scripts/test --full", false)) ||
+      (fault.isRace && availableParallelism() === 1 && "one CPU: nothing runs side by side");
     it(`are found: ${fault.name}`, { skip }, () => {
       if (fault.inGuest) {
         const plugin = build(fault, "counter.so");

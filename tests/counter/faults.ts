@@ -6,6 +6,8 @@ export interface SeededFault {
   readonly replace: string;
   /** Whether only accesses in a guest show it. Default: the unit tests do. */
   readonly inGuest?: boolean;
+  /** Whether only CPUs that run side by side show it. */
+  readonly isRace?: boolean;
 }
 
 export const FAULTS: readonly SeededFault[] = [
@@ -30,8 +32,33 @@ export const FAULTS: readonly SeededFault[] = [
   {
     name: "a load leaves the line modified",
     file: "caches.c",
-    find: "next = (entry & ~HOLDER) | mine;",
-    replace: "next = entry | mine;",
+    find: "    next &= ~HOLDER;\n",
+    replace: "",
+  },
+  {
+    name: "what a core of the domain reads is written back",
+    file: "caches.c",
+    find: "    if (holding_domain(caches, holder) == place->domain)\n",
+    replace: "    if (false)\n",
+  },
+  {
+    name: "what another domain reads stays modified in its L3",
+    file: "caches.c",
+    find: "    if (holding_domain(caches, holder) == place->domain)\n",
+    replace: "",
+  },
+  {
+    name: "what a core of the domain reads takes no place in the L3",
+    file: "caches.c",
+    find: "            fill_l3(caches, place->domain, line);\n",
+    replace: "            ;\n",
+  },
+  {
+    name: "CPUs of a core do not wait for each other",
+    file: "caches.c",
+    find: "bool is_shared = caches->cpus_of_core[place->core] > 1;",
+    replace: "bool is_shared = false;",
+    isRace: true,
   },
   {
     name: "near and far memory are confused",
@@ -54,8 +81,7 @@ export const FAULTS: readonly SeededFault[] = [
   {
     name: "what a private cache lets go is nowhere",
     file: "caches.c",
-    find:
-      "HOLDING_DOMAIN + place->domain,\n                             domain_bit(place->domain)))",
+    find: "HOLDING_DOMAIN + place->domain,\n                         domain_bit(place->domain)))",
     replace: "0, 0))",
   },
   {
@@ -79,8 +105,8 @@ export const FAULTS: readonly SeededFault[] = [
   {
     name: "a hit does not count as a use",
     file: "caches.c",
-    find: "    stamp(cache, at);\n}\n\n/* Where a line",
-    replace: "    if (!found)\n        stamp(cache, at);\n}\n\n/* Where a line",
+    find: "    stamp(cache, at);\n    return old;",
+    replace: "    if (!found)\n        stamp(cache, at);\n    return old;",
   },
   {
     name: "a store does not count other domains' L3s",
@@ -110,9 +136,10 @@ export const FAULTS: readonly SeededFault[] = [
     name: "an entry is changed without a look at what others did meanwhile",
     file: "caches.c",
     find:
-      "if (next == entry || atomic_compare_exchange_weak(&caches->directory[line], &seen, next | epoch_bits(caches))) {",
+      "if (next != entry && !atomic_compare_exchange_weak(&caches->directory[line], &seen, next | epoch_bits(caches)))",
     replace:
-      "atomic_store(&caches->directory[line], entry); if (next == entry || (atomic_store(&caches->directory[line], next), 1)) {",
+      "atomic_store(&caches->directory[line], entry | epoch_bits(caches)); if (atomic_store(&caches->directory[line], next | epoch_bits(caches)), 0)",
+    isRace: true,
   },
   {
     name: "a line that is gone keeps its place",
@@ -124,8 +151,8 @@ export const FAULTS: readonly SeededFault[] = [
   {
     name: "what goes to the L3 again is as old as before",
     file: "caches.c",
-    find: "    stamp(cache, at);\n    atomic_flag_clear",
-    replace: "    if (!found)\n        stamp(cache, at);\n    atomic_flag_clear",
+    find: "    stamp(cache, at);\n    unlock_set",
+    replace: "    if (!found)\n        stamp(cache, at);\n    unlock_set",
   },
   {
     name: "sets and ways are confused",
@@ -149,7 +176,8 @@ export const FAULTS: readonly SeededFault[] = [
     name: "a store leaves the line in L3s",
     file: "caches.c",
     find: "next = mine | held_by(1 + place->core);",
-    replace: "next = (entry & DOMAINS) | mine | held_by(1 + place->core);",
+    replace:
+      "next = (entry & (UINT64_C(0xffff) << DOMAIN_SHIFT)) | mine | held_by(1 + place->core);",
   },
   {
     name: "loads and stores are confused",

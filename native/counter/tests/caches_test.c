@@ -90,12 +90,45 @@ static void test_what_is_modified_comes_from_where_it_is(void)
     for (unsigned reader = 0; reader < CORES; reader++) {
         check_store(0, reader, NK_MEMORY, 0, 0);
         CHECK_EQ(load(reader, reader), from[reader]);
-        /* Written back when it was shared: the next one finds it in memory, or beside it. */
+        /* Written back when another domain read it: the next one finds it in memory, or beside it. */
         if (reader >= 2)
             CHECK_EQ(load(reader ^ 1, reader), NK_DOMAIN);
         if (reader == 2)
             CHECK_EQ(load(6, reader), NK_FAR_MEMORY);
     }
+    stop();
+}
+
+static void test_what_its_domain_reads_stays_modified(void)
+{
+    start(UNLIMITED, UNLIMITED);
+    check_store(0, 3, NK_MEMORY, 0, 0);
+    CHECK_EQ(load(1, 3), NK_DOMAIN);
+    CHECK_EQ(load(6, 3), NK_FAR_CACHE);
+    /* Now memory has it, too. */
+    CHECK_EQ(load(4, 3), NK_FAR_MEMORY);
+    /* A store makes both of them drop it, as if it had come from memory. */
+    check_store(0, 4, NK_MEMORY, 0, 0);
+    CHECK_EQ(load(1, 4), NK_DOMAIN);
+    check_store(0, 4, NK_OWN, 1, 0);
+    CHECK_EQ(load(2, 4), NK_NODE);
+    CHECK_EQ(load(3, 4), NK_DOMAIN);
+    CHECK_EQ(load(6, 4), NK_FAR_MEMORY);
+    stop();
+}
+
+static void test_what_its_domain_reads_takes_a_place_in_the_l3(void)
+{
+    start(SMALL, SMALL_L3);
+    check_store(0, 8, NK_MEMORY, 0, 0);
+    CHECK_EQ(load(1, 8), NK_DOMAIN);
+    /* As many more of its set as the L3 has ways: each is modified, and then read. It is the first one to go. */
+    for (uint64_t line = 16; line < 16 + 8 * 8; line += 8) {
+        check_store(0, line, NK_MEMORY, 0, 0);
+        CHECK_EQ(load(1, line), NK_DOMAIN);
+    }
+    CHECK_EQ(load(4, 8), NK_FAR_MEMORY);
+    CHECK_EQ(load(4, 16), NK_FAR_CACHE);
     stop();
 }
 
@@ -335,42 +368,87 @@ static void test_machines_that_cannot_be(void)
     CHECK_EQ(nk_caches_init(&caches, &place, 1, 64, SMALL, UNLIMITED), -EINVAL);
 }
 
-enum { TURNS = 200000 };
-
-static void *run_core(void *data)
+/* Lines that the directory says are in a cache, of which no set has more than it can. */
+static void check_room(uint64_t bit, struct nk_cache_size size)
 {
-    unsigned core = (unsigned)(uintptr_t)data;
-    uint64_t random = core + 1;
+    for (uint64_t set = 0; set < size.sets; set++) {
+        unsigned there = 0;
 
-    for (int turn = 0; turn < TURNS; turn++) {
-        random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
-        access_by(core, random >> 33 & 127, (random & 3 << 20) == 0);
+        for (uint64_t line = set; line < LINES; line += size.sets)
+            there += (atomic_load(&caches.directory[line]) & bit) != 0;
+        CHECK(there <= size.ways);
+    }
+}
+
+enum { PHASES = 100, TURNS = 2000 };
+
+static pthread_barrier_t phase_end;
+
+/* What went wrong is seen at the end of a phase: the next accesses may put it right. */
+static void *run_cpu(void *data)
+{
+    unsigned cpu = (unsigned)(uintptr_t)data;
+    uint64_t random = cpu + 1;
+
+    for (int phase = 0; phase < PHASES; phase++) {
+        for (int turn = 0; turn < TURNS; turn++) {
+            random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            access_by(cpu, random >> 33 & 1023, (random & 3 << 20) == 0);
+        }
+        pthread_barrier_wait(&phase_end);
+        if (cpu == 0) {
+            for (unsigned core = 0; core < caches.cores; core++)
+                check_room(UINT64_C(1) << core, SMALL);
+            for (unsigned domain = 0; domain < caches.domains; domain++)
+                check_room(UINT64_C(1) << (32 + domain), SMALL_L3);
+        }
+        pthread_barrier_wait(&phase_end);
     }
     return NULL;
 }
 
-/* No access is lost, and a line has at most one that has modified it: who stores next takes it from all others. */
-static void test_cores_side_by_side(void)
+static void run_side_by_side(void)
 {
     pthread_t threads[CORES];
 
+    CHECK_EQ(pthread_barrier_init(&phase_end, NULL, CORES), 0);
+    for (uintptr_t cpu = 0; cpu < CORES; cpu++)
+        CHECK_EQ(pthread_create(&threads[cpu], NULL, run_cpu, (void *)cpu), 0);
+    for (unsigned cpu = 0; cpu < CORES; cpu++)
+        CHECK_EQ(pthread_join(threads[cpu], NULL), 0);
+    pthread_barrier_destroy(&phase_end);
+}
+
+/*
+ * No access is lost, no line is in a cache without a place there, and a line has at most one that has modified it: who
+ * stores next takes it from all others.
+ */
+static void test_cores_side_by_side(void)
+{
     start(SMALL, SMALL_L3);
-    for (uintptr_t core = 0; core < CORES; core++)
-        CHECK_EQ(pthread_create(&threads[core], NULL, run_core, (void *)core), 0);
-    for (unsigned core = 0; core < CORES; core++)
-        CHECK_EQ(pthread_join(threads[core], NULL), 0);
+    run_side_by_side();
     for (unsigned core = 0; core < CORES; core++) {
         uint64_t found = 0;
 
         for (unsigned source = 0; source < NK_SOURCES; source++)
             found += counts[core].sources[source];
-        CHECK_EQ(counts[core].loads + counts[core].stores, TURNS);
-        CHECK_EQ(found, TURNS);
+        CHECK_EQ(counts[core].loads + counts[core].stores, PHASES * TURNS);
+        CHECK_EQ(found, PHASES * TURNS);
     }
-    for (uint64_t line = 0; line < 128; line++) {
+    for (uint64_t line = 0; line < 1024; line++) {
         access_by(0, line, true);
         CHECK(access_by(5, line, true).source == NK_FAR_CACHE);
     }
+    stop();
+}
+
+/* Two CPUs a core, which use its cache at the same time. */
+static void test_cpus_of_a_core_side_by_side(void)
+{
+    for (unsigned cpu = 0; cpu < CORES; cpu++)
+        places[cpu] = (struct nk_place){.core = cpu / 2, .domain = cpu / 4, .node = cpu / 4};
+    CHECK_EQ(nk_caches_init(&caches, places, CORES, LINES, SMALL, SMALL_L3), 0);
+    run_side_by_side();
     stop();
 }
 
@@ -482,6 +560,8 @@ int main(void)
 {
     RUN(test_memory_is_near_or_far_by_its_node);
     RUN(test_what_is_modified_comes_from_where_it_is);
+    RUN(test_what_its_domain_reads_stays_modified);
+    RUN(test_what_its_domain_reads_takes_a_place_in_the_l3);
     RUN(test_a_line_nobody_else_has_is_written_for_nothing);
     RUN(test_a_store_to_what_others_have);
     RUN(test_a_line_that_two_cores_throw_at_each_other);
@@ -497,6 +577,7 @@ int main(void)
     RUN(test_epochs_come_back);
     RUN(test_machines_that_cannot_be);
     RUN(test_cores_side_by_side);
+    RUN(test_cpus_of_a_core_side_by_side);
     RUN(test_sections_and_ranges);
     RUN(test_names_that_begin_alike);
     RUN(test_a_range_that_is_named_again);
