@@ -7,6 +7,7 @@
  * stdout and its stderr each have a virtio port, and each port is a socket that QEMU inherits. The initramfs is an open
  * file without a name. So there is nothing on the host to clean up, however this ends.
  */
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
@@ -57,6 +58,10 @@ const GUESTS = {
   arm64: { qemu: "qemu-system-aarch64", cache: join(checkout, ".tools/arm64") },
 } as const satisfies Record<Architecture, unknown>;
 
+/** The QEMU whose plugins the counter knows: where it adds what to an address is written nowhere. */
+const COUNTED_QEMU = "7.2";
+const DEFAULT_CACHES = "xeon-8380";
+
 /** What makes a command one section. */
 const COUNTED = join(checkout, "build/counter/counted");
 
@@ -70,7 +75,7 @@ interface Options extends ShapeWords {
   readonly out?: string;
   readonly count?: true;
   readonly countTo?: string;
-  readonly caches: string;
+  readonly caches?: string;
   readonly kernelArgs?: string;
   readonly allowOom?: true;
   readonly verbose?: true;
@@ -127,7 +132,7 @@ async function boot(
     counter: options.countTo === undefined ? undefined : counterArguments(shape, {
       plugin: COUNTER,
       out: resolve(options.countTo),
-      caches: options.caches,
+      caches: options.caches ?? DEFAULT_CACHES,
       pages: options.count ?? false,
     }),
     shares: sharesOf(shape, options),
@@ -259,6 +264,17 @@ function checkPrerequisites(arch: Architecture): string {
   );
 }
 
+/** Whether the counter's view of addresses is that of this QEMU. */
+function checkCounter(qemu: string): void {
+  const { stdout } = spawnSync(qemu, ["--version"], { encoding: "utf8" });
+  const [version = "of no version"] = /\d+\.\d+/.exec(stdout) ?? [];
+  if (version === COUNTED_QEMU) return;
+  throw new Failure(
+    EXIT.missing,
+    `--count: lines are counted with QEMU ${COUNTED_QEMU} (Debian 12), and this one is ${version}`,
+  );
+}
+
 function checkNumber(word: string, option: string, what: string, min: number, max: number): void {
   if (/^\d{1,6}$/.test(word) && Number(word) >= min && Number(word) <= max) return;
   throw new ShapeError(`${option} is "${word}": it has to be ${what} from ${min} to ${max}`);
@@ -269,6 +285,9 @@ function checkOptions(options: Options): Options {
   const seconds = "a whole number of seconds";
   if (options.timeout !== undefined) checkNumber(options.timeout, "--timeout", seconds, 1, 999_999);
   if (options.stuck !== "0") checkNumber(options.stuck, "--stuck", `0 or ${seconds}`, 10, 999_999);
+  if (options.caches !== undefined && options.count !== true && options.countTo === undefined) {
+    throw new ShapeError("--caches: what has them is the counter, so give --count or --count-to");
+  }
   checkNumber(options.jobs, "--jobs", "a number of commands", 1, MAX_COMMANDS);
   for (const entry of options.env ?? []) {
     if (/^[A-Za-z_]\w*=/.test(entry)) continue;
@@ -373,6 +392,7 @@ function sayCounts(status: number, shape: GuestShape, { count, countTo }: Option
   if (count === true) {
     const summary = summarizeCounts(new Counted(countTo), (cpu) => nodeOfCpu(shape, cpu));
     process.stderr.write(`\n${summary}\n`);
+    if (status !== 0) say(`the command that was counted ended with status ${status}`);
   }
   return status;
 }
@@ -439,7 +459,10 @@ function program(): Command {
       "--count-to <file>",
       "count those of its marked sections, as JSON; with --count, of all",
     )
-    .option("--caches <name>", `whose caches: ${CACHE_NAMES.join(", ")}`, "xeon-8380")
+    .option(
+      "--caches <name>",
+      `whose caches: ${CACHE_NAMES.join(", ")} (default: "${DEFAULT_CACHES}")`,
+    )
     .option("--allow-oom", "leave the status alone when the guest's kernel kills for memory")
     .option("--kernel-args <words>", "more for the kernel's command line")
     .option("--verbose", "the guest's boot log, and QEMU's, on stderr")
@@ -461,7 +484,11 @@ async function main(words: readonly string[]): Promise<number> {
     const shape = parseShape(options);
     const results = commandsOf(cli.args, options).map(notRun);
     const qemu = checkPrerequisites(shape.arch);
-    if (options.countTo !== undefined) clearCounts(options.countTo);
+    if (options.countTo !== undefined) {
+      clearCounts(options.countTo);
+      checkCounter(qemu);
+    }
+    if (options.count === true) say("counting: the command runs some hundred times slower");
     const { timeout, verbose = false } = options;
     const aside = options.jobs !== "1" && results.length > 1;
     const run: RunOptions = {

@@ -38,7 +38,8 @@ static uint64_t node_starts[MAX_NODES], node_ends[MAX_NODES];
 static unsigned nodes;
 static struct nk_cache_size private_size, l3_size;
 static const char *out = "counts.json";
-/* By page of memory, with pages=on: lines that came from other nodes, and where a program had it last. */
+/* With pages=on: by page of memory and by node, lines that CPUs of other nodes than its own fetched; and where a program had
+   the page last. */
 static _Atomic uint32_t *page_far;
 static _Atomic uint64_t *page_addresses;
 static bool counts_pages;
@@ -90,7 +91,7 @@ static void count(unsigned cpu, struct nk_section *now, uint64_t line, unsigned 
     if (counts_pages && (outcome.source == NK_FAR_CACHE || outcome.source == NK_FAR_MEMORY)) {
         uint64_t page = line >> (PAGE_SHIFT - NK_LINE_SHIFT);
 
-        atomic_fetch_add_explicit(&page_far[page], 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&page_far[page * nodes + places[cpu].node], 1, memory_order_relaxed);
         atomic_store_explicit(&page_addresses[page], address >> PAGE_SHIFT, memory_order_relaxed);
     }
 }
@@ -116,19 +117,32 @@ static void on_access(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address
         count(cpu, now, line + 1, node, last, store);
 }
 
-/* The pages with lines from other nodes: [address, lines], …. */
+/* One page: [address, node of its memory, [lines by the node that fetched them]]. False: none. */
+static bool write_page(uint64_t page, unsigned home, const char *comma, FILE *file)
+{
+    uint64_t all = 0;
+
+    for (unsigned node = 0; node < nodes; node++)
+        all += page_far[page * nodes + node];
+    if (all == 0)
+        return false;
+    fprintf(file, "%s[%" PRIu64 ",%u,", comma, page_addresses[page] << PAGE_SHIFT, home);
+    for (unsigned node = 0; node < nodes; node++)
+        fprintf(file, "%c%" PRIu32, node == 0 ? '[' : ',', page_far[page * nodes + node]);
+    fputs("]]", file);
+    return true;
+}
+
+/* The pages with lines that came from other nodes. */
 static void write_pages(FILE *file)
 {
-    uint64_t pages = counts_pages ? caches.lines >> (PAGE_SHIFT - NK_LINE_SHIFT) : 0;
     const char *comma = "";
 
     fputs(",\n\"pages\":[", file);
-    for (uint64_t page = 0; page < pages; page++) {
-        if (page_far[page] == 0)
-            continue;
-        fprintf(file, "%s[%" PRIu64 ",%" PRIu32 "]", comma, page_addresses[page] << PAGE_SHIFT, page_far[page]);
-        comma = ",";
-    }
+    for (unsigned node = 0; counts_pages && node < nodes; node++)
+        for (uint64_t page = node_starts[node] >> PAGE_SHIFT; page < node_ends[node] >> PAGE_SHIFT; page++)
+            if (write_page(page, node, comma, file))
+                comma = ",\n  ";
     fputs("]", file);
 }
 
@@ -318,7 +332,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
     uint64_t lines = nodes == 0 ? 0 : node_ends[nodes - 1] >> NK_LINE_SHIFT;
 
     if (counts_pages) {
-        page_far = calloc(lines >> (PAGE_SHIFT - NK_LINE_SHIFT), sizeof *page_far);
+        page_far = calloc((lines >> (PAGE_SHIFT - NK_LINE_SHIFT)) * nodes, sizeof *page_far);
         page_addresses = calloc(lines >> (PAGE_SHIFT - NK_LINE_SHIFT), sizeof *page_addresses);
     }
     if (nk_caches_init(&caches, places, cpus, lines, private_size, l3_size) != 0 || nk_book_init(&book, lines) != 0 ||

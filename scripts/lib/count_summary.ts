@@ -2,7 +2,7 @@
  * What `scripts/numa_vm --count` says in the end: which threads fetched lines from other nodes, and from which memory.
  */
 import { section } from "../../lib/cli/topo.ts";
-import { type Counted, type Counts, far } from "./counts.ts";
+import { type Counted, type CountedPage, far } from "./counts.ts";
 
 /** How many ranges of memory are named. */
 const MAX_RANGES = 10;
@@ -16,6 +16,10 @@ interface Range {
   end: number;
   lines: number;
   readonly name: string;
+  /** Whose memory it is. */
+  readonly homes: Set<number>;
+  /** The nodes that fetched them. */
+  readonly readers: Set<number>;
 }
 
 interface Mapping {
@@ -47,19 +51,24 @@ function readNotes(notes: readonly string[]): {
 
 /** Pages that are close to each other and of the same mapping, most lines first. */
 function rangesOf(
-  pages: readonly (readonly [number, number])[],
+  pages: readonly CountedPage[],
   mappings: readonly Mapping[],
 ): Range[] {
   const ranges: Range[] = [];
-  for (const [start, lines] of pages.toSorted(([a], [b]) => a - b)) {
+  for (const page of pages.toSorted((a, b) => a.address - b.address)) {
+    const start = page.address;
     const mapping = mappings.find((one) => start >= one.start && start < one.end);
     const name = mapping?.name || "anonymous memory";
-    const last = ranges.at(-1);
-    if (last !== undefined && last.name === name && start - last.end <= GAP_BYTES) {
-      last.end = start + PAGE_BYTES;
-      last.lines += lines;
-    } else {
-      ranges.push({ start, end: start + PAGE_BYTES, lines, name });
+    let range = ranges.at(-1);
+    if (range === undefined || range.name !== name || start - range.end > GAP_BYTES) {
+      range = { start, end: start, lines: 0, name, homes: new Set(), readers: new Set() };
+      ranges.push(range);
+    }
+    range.end = start + PAGE_BYTES;
+    range.homes.add(page.node);
+    for (const [node, lines] of page.lines.entries()) {
+      range.lines += lines;
+      if (lines > 0) range.readers.add(node);
     }
   }
   return ranges.sort((a, b) => b.lines - a.lines);
@@ -82,6 +91,20 @@ function threadsOn(
     .map(([name, one]) => `${name} ${percent(one, sum)}`).join(", ");
 }
 
+const number = (value: number): string => value.toLocaleString("en");
+const listed = (nodes: ReadonlySet<number>): string => [...nodes].sort((a, b) => a - b).join(", ");
+
+/** A program's own sections, beside the one that is the whole command. */
+function sectionTable(counted: Counted): string[] {
+  const { sections } = counted;
+  if (sections.length < 2) return [];
+  const rows = sections.map((name) => {
+    const counts = counted.sum(name, () => true);
+    return [name, number(counts.loads + counts.stores), number(far(counts))];
+  });
+  return [section("Lines by section", ["section", "accesses", "from others"], rows)];
+}
+
 /**
  * Makes the summary.
  *
@@ -90,18 +113,17 @@ function threadsOn(
  * @returns Lines of text.
  */
 export function summarizeCounts(counted: Counted, nodeOf: (cpu: number) => number): string {
-  const [name = ""] = counted.sections;
   const { threads, mappings } = readNotes(counted.notes);
-  const rows = counted.cpus(name).map((cpu) => {
-    const counts: Counts = counted.sum(name, () => true, [cpu]);
+  const rows = counted.cpus.map((cpu) => {
+    const counts = counted.all([cpu]);
     const all = counts.loads + counts.stores;
     return [
       `${cpu}`,
       `${nodeOf(cpu)}`,
-      all.toLocaleString("en"),
+      number(all),
       percent(counts.own, all),
-      (counts.l3 + counts.domain + counts.node + counts.memory).toLocaleString("en"),
-      far(counts).toLocaleString("en"),
+      number(counts.l3 + counts.domain + counts.node + counts.memory),
+      number(far(counts)),
       threadsOn(cpu, threads),
     ];
   });
@@ -121,11 +143,14 @@ export function summarizeCounts(counted: Counted, nodeOf: (cpu: number) => numbe
       ],
       rows,
     ),
+    ...sectionTable(counted),
     section(
       "Memory with most lines from other nodes",
-      ["lines", "addresses", ""],
+      ["lines", "on node", "fetched by", "addresses", ""],
       ranges.slice(0, MAX_RANGES).map((range) => [
-        range.lines.toLocaleString("en"),
+        number(range.lines),
+        listed(range.homes),
+        listed(range.readers),
         `${hex(range.start)}-${hex(range.end)}`,
         range.name,
       ]),

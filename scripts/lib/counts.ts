@@ -35,11 +35,20 @@ const NOTHING: Counts = {
 /** Lines that came from other nodes. */
 export const far = ({ farCache, farMemory }: Counts): number => farCache + farMemory;
 
+/** A page with lines that came from other nodes. */
+export interface CountedPage {
+  /** Where a program had it last. */
+  readonly address: number;
+  /** Whose memory it is. */
+  readonly node: number;
+  /** The lines, by the node that fetched them. */
+  readonly lines: readonly number[];
+}
+
 /** The file, as it is. */
 interface CountsFile {
   readonly notes: readonly string[];
-  /** Addresses, and lines from other nodes. */
-  readonly pages: readonly (readonly [number, number])[];
+  readonly pages: readonly (readonly [number, number, readonly number[]])[];
   readonly ranges: readonly { readonly name: string; readonly lines: number }[];
   readonly sections: readonly {
     readonly name: string;
@@ -74,18 +83,14 @@ export class Counted {
     return this.#file.notes;
   }
 
-  /** Pages with lines that came from other nodes: their addresses, and how many. */
-  get pages(): readonly (readonly [number, number])[] {
-    return this.#file.pages;
+  /** Pages with lines that came from other nodes. */
+  get pages(): readonly CountedPage[] {
+    return this.#file.pages.map(([address, node, lines]) => ({ address, node, lines }));
   }
 
-  /**
-   * The CPUs that did anything in a section.
-   *
-   * @param name The section.
-   */
-  cpus(name: string): number[] {
-    const rows = this.#file.sections.find((section) => section.name === name)?.rows ?? [];
+  /** The CPUs that did anything in a section. */
+  get cpus(): number[] {
+    const rows = this.#file.sections.flatMap(({ rows }) => rows);
     return [...new Set(rows.map(({ counts }) => counts.cpu))].sort((a, b) => a - b);
   }
 
@@ -115,7 +120,24 @@ export class Counted {
   sum(name: string, isWanted: (range: string) => boolean, cpus?: readonly number[]): Counts {
     const section = this.#file.sections.find((section) => section.name === name);
     if (section === undefined) throw new Error(`no section "${name}" was counted`);
-    const rows = section.rows.filter((row) =>
+    return this.#sum([section], isWanted, cpus);
+  }
+
+  /**
+   * What all sections together came to.
+   *
+   * @param cpus The CPUs. Default: all.
+   */
+  all(cpus?: readonly number[]): Counts {
+    return this.#sum(this.#file.sections, () => true, cpus);
+  }
+
+  #sum(
+    sections: CountsFile["sections"],
+    isWanted: (range: string) => boolean,
+    cpus?: readonly number[],
+  ): Counts {
+    const rows = sections.flatMap(({ rows }) => rows).filter((row) =>
       isWanted(row.range) && cpus?.includes(row.counts.cpu) !== false
     );
     const keys = Object.keys(NOTHING) as (keyof Counts)[];

@@ -164,9 +164,8 @@ describe("a whole command that is counted", () => {
   });
 
   it("has each line from another node in a page", () => {
-    const lines = counted.sections.map((name) => far(counted.sum(name, () => true)));
-    const pages = counted.pages.map(([, count]) => count);
-    assert.equal(sum(pages), sum(lines));
+    const pages = counted.pages.map(({ lines }) => sum(lines));
+    assert.equal(sum(pages), far(counted.all()));
     assert.ok(sum(pages) > LINES);
   });
 
@@ -177,16 +176,19 @@ describe("a whole command that is counted", () => {
         ? []
         : [{ start: parseInt(start, 16), end: parseInt(end, 16) }];
     });
-    const known = counted.pages.filter(([address]) =>
+    const known = counted.pages.filter(({ address }) =>
       mappings.some(({ start, end }) => address >= start && address < end)
     );
     // The others are of other processes: the guest's init, and what counts.
-    assert.ok(counted.pages.every(([address]) => address % PAGE_BYTES === 0));
-    const [ours, all] = [known, counted.pages].map((some) => sum(some.map(([, count]) => count)));
+    assert.ok(counted.pages.every(({ address }) => address % PAGE_BYTES === 0));
+    const [ours, all] = [known, counted.pages].map((some) =>
+      sum(some.flatMap(({ lines }) => lines))
+    );
     assert.ok(ours !== undefined && all !== undefined && ours > all / 2, `${ours} of ${all} lines`);
-    // All of "far" has been written from the first node: each line of it, page by page.
+    // All of "far" has been read from the first node: each line of it, page by page.
     const full = new Set(
-      known.filter(([, count]) => count >= LINES / PAGES).map(([address]) => address),
+      known.filter(({ node, lines: [first = 0] }) => node === 1 && first >= LINES / PAGES)
+        .map(({ address }) => address),
     );
     const isFar = (first: number) =>
       Array.from({ length: PAGES }, (_, page) => first + page * PAGE_BYTES)
@@ -227,6 +229,16 @@ describe("what is counted is checked before it runs", () => {
     const { status, stderr, booted } = refuse("--count-to", file, "--", "true");
     assert.deepEqual({ status, booted }, { status: 2, booted: false }, stderr);
     assert.ok(stderr.includes(`--count-to "${file}": ENOENT`), stderr);
+  });
+
+  it("caches without a counter, and a QEMU that it does not know, are refused", () => {
+    const file = join(folder, "refused.json");
+    const caches = refuse("--caches", "none", "--", "true");
+    assert.deepEqual({ ...caches, stderr: "" }, { status: 2, stderr: "", booted: false });
+    assert.match(caches.stderr, /give --count or --count-to/);
+    const qemu = refuse("--count-to", file, "--", "true");
+    assert.equal(qemu.status, 3);
+    assert.match(qemu.stderr, /lines are counted with QEMU 7\.2/);
   });
 
   it("a command's end is that of counted, whether anybody counts or not", () => {
