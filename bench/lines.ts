@@ -4,16 +4,13 @@
  *
  * The figures are counts and no times. How often contended lines move depends on the host.
  */
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
-import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
-import { Counted, far } from "../scripts/lib/counts.ts";
+import { countLines } from "../scripts/lib/count_lines.ts";
+import { type Counted, type Counts, far } from "../scripts/lib/counts.ts";
 import type { SectionLine } from "./lines/guest.ts";
-import { writeDocuments, writeRows } from "./lines/documents.ts";
+import { writeDocuments, writeEvidence } from "./lines/documents.ts";
+import { origin } from "./lines/origin.ts";
 import { type LinesRow, perOperation, printed } from "./lines/report.ts";
 
 /** A machine, the runtimes that count in it, and which scenes: with words of their names, or those for every runtime. */
@@ -41,7 +38,12 @@ const GUESTS: readonly Guest[] = [
   {
     name: "4 nodes, 8 CPUs",
     shape: ["--nodes", "4", "--cpus", "2", "--memory", "1G"],
-    scenes: { bun: ["a table", "8 threads", "a record", "a counter"] },
+    scenes: { bun: ["a table", "8 threads"] },
+  },
+  {
+    name: "4 nodes, 16 CPUs",
+    shape: ["--nodes", "4", "--cpus", "4", "--memory", "1G"],
+    scenes: { bun: ["16 threads"] },
   },
 ];
 /** How often each is counted. */
@@ -57,42 +59,49 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   node: ["node", "--disable-warning=ExperimentalWarning"],
 };
 
+/** What a section came to: all accesses of its CPUs, or those to the memory that it named. */
+function countsOf(counted: Counted, { section, cpus }: SectionLine): Counts {
+  return cpus.length > 0
+    ? counted.sum(section, () => true, cpus)
+    : counted.sum(section, (range) => range.startsWith(`${section}: `));
+}
+
+/** Lines from other nodes for an operation, by what of a section's memory they were of. */
+function partsOf(counted: Counted, { section, operations }: SectionLine): LinesRow["parts"] {
+  const prefix = `${section}: `;
+  const ranges = [...counted.ranges.keys()].filter((range) => range.startsWith(prefix));
+  return Object.fromEntries(ranges.map((range) => [
+    range.slice(prefix.length),
+    far(perOperation(counted.counts(section, range), operations)),
+  ]));
+}
+
 /** Counts some scenes in a guest: one row for each way, of its repeats the median. */
-async function countIn(
+function countIn(
   guest: Guest,
   runtime: string,
   words: readonly string[],
   repeats: number,
-  folder: string,
-): Promise<LinesRow[]> {
-  const file = join(folder, "counts.json");
+): LinesRow[] {
   const command = [...COMMANDS[runtime] as readonly string[], "bench/lines/guest.ts"];
   command.push("--repeats", `${repeats}`, ...words);
-  const child = spawn("scripts/numa_vm", [...guest.shape, "--count-to", file, "--", ...command], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const output = await text(child.stdout);
-  const status = child.exitCode ??
-    await new Promise<number | null>((done) => child.on("exit", done));
-  if (status !== 0) throw new Error(`${guest.name}, ${runtime}: exit status ${status}\n${output}`);
-  const counted = new Counted(file);
-  const lines = output.trim().split("\n").map((line) => JSON.parse(line) as SectionLine);
+  const { counted, stdout } = countLines(guest.shape, command);
+  const lines = stdout.trim().split("\n").map((line) => JSON.parse(line) as SectionLine);
   const ways = Map.groupBy(lines, ({ scene, variant }) => `${scene}: ${variant}`);
   return [...ways.values()].map((times): LinesRow => {
-    const [{ scene, operation, variant, ours, cpus, operations }] = times as [SectionLine];
-    const all = times.map(({ section }) =>
-      perOperation(
-        cpus.length > 0
-          ? counted.sum(section, () => true, cpus)
-          : counted.sum(section, (range) => range.startsWith(`${section}: `)),
-        operations,
-      )
-    ).sort((a, b) => far(a) - far(b));
+    const all = times.map((line) => ({
+      line,
+      counts: perOperation(countsOf(counted, line), line.operations),
+    })).sort((a, b) => far(a.counts) - far(b.counts));
+    const at = (index: number) => all[index] as typeof all[number];
+    const middle = at(all.length >> 1);
+    const { scene, operation, variant, ours } = middle.line;
     return {
       ...{ guest: guest.name, runtime, scene, operation, variant, ours },
-      counts: all[all.length >> 1] as LinesRow["counts"],
-      fewest: far(all[0] as LinesRow["counts"]),
-      most: far(all.at(-1) as LinesRow["counts"]),
+      counts: middle.counts,
+      parts: partsOf(counted, middle.line),
+      fewest: far(at(0).counts),
+      most: far(at(all.length - 1).counts),
     };
   });
 }
@@ -104,24 +113,19 @@ const { values } = parseArgs({
     docs: { type: "boolean", default: false },
   },
 });
-const folder = mkdtempSync(join(tmpdir(), "numakit-lines-"));
 const rows: LinesRow[] = [];
-try {
-  for (const guest of values.quick ? QUICK : GUESTS) {
-    for (const [runtime, words] of Object.entries(guest.scenes)) {
-      const start_ms = performance.now();
-      const some = await countIn(guest, runtime, words, values.quick ? 1 : REPEATS, folder);
-      rows.push(...some);
-      // What has been counted is kept if a later guest fails.
-      if (values.json !== undefined) writeRows(values.json, rows);
-      const taken_s = (performance.now() - start_ms) / 1000;
-      process.stderr.write(
-        `${guest.name}, ${runtime}: ${some.length} rows in ${taken_s.toFixed(0)} s\n`,
-      );
-    }
+for (const guest of values.quick ? QUICK : GUESTS) {
+  for (const [runtime, words] of Object.entries(guest.scenes)) {
+    const start_ms = performance.now();
+    const some = countIn(guest, runtime, words, values.quick ? 1 : REPEATS);
+    rows.push(...some);
+    // What has been counted is kept if a later guest fails.
+    if (values.json !== undefined) writeEvidence(values.json, { origin: origin(), rows });
+    const taken_s = (performance.now() - start_ms) / 1000;
+    process.stderr.write(
+      `${guest.name}, ${runtime}: ${some.length} rows in ${taken_s.toFixed(0)} s\n`,
+    );
   }
-} finally {
-  rmSync(folder, { recursive: true, force: true });
 }
 process.stdout.write(printed(rows));
-if (values.docs) await writeDocuments(rows);
+if (values.docs) await writeDocuments({ origin: origin(), rows });

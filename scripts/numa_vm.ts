@@ -7,7 +7,6 @@
  * stdout and its stderr each have a virtio port, and each port is a socket that QEMU inherits. The initramfs is an open
  * file without a name. So there is nothing on the host to clean up, however this ends.
  */
-import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
@@ -16,7 +15,7 @@ import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
 import { summarizeCounts } from "./lib/count_summary.ts";
 import { Counted } from "./lib/counts.ts";
-import { CACHE_NAMES, counterArguments, nodeOfCpu } from "./lib/guest_counter.ts";
+import { CACHE_NAMES, counterArguments, nodeOfCpu, unknownQemu } from "./lib/guest_counter.ts";
 import { type GuestCommand, type GuestSetting, openInitramfs, prelude } from "./lib/guest_files.ts";
 import {
   type Boot,
@@ -58,8 +57,6 @@ const GUESTS = {
   arm64: { qemu: "qemu-system-aarch64", cache: join(checkout, ".tools/arm64") },
 } as const satisfies Record<Architecture, unknown>;
 
-/** The QEMU whose plugins the counter knows: where it adds what to an address is written nowhere. */
-const COUNTED_QEMU = "7.2";
 const DEFAULT_CACHES = "xeon-8380";
 
 /** What makes a command one section. */
@@ -261,17 +258,6 @@ function checkPrerequisites(arch: Architecture): string {
   throw new Failure(
     EXIT.missing,
     `${missing.join(" and ")} missing: scripts/bootstrap installs it`,
-  );
-}
-
-/** Whether the counter's view of addresses is that of this QEMU. */
-function checkCounter(qemu: string): void {
-  const { stdout } = spawnSync(qemu, ["--version"], { encoding: "utf8" });
-  const [version = "of no version"] = /\d+\.\d+/.exec(stdout) ?? [];
-  if (version === COUNTED_QEMU) return;
-  throw new Failure(
-    EXIT.missing,
-    `--count: lines are counted with QEMU ${COUNTED_QEMU} (Debian 12), and this one is ${version}`,
   );
 }
 
@@ -486,7 +472,8 @@ async function main(words: readonly string[]): Promise<number> {
     const qemu = checkPrerequisites(shape.arch);
     if (options.countTo !== undefined) {
       clearCounts(options.countTo);
-      checkCounter(qemu);
+      const unknown = unknownQemu(qemu);
+      if (unknown !== undefined) throw new Failure(EXIT.missing, unknown);
     }
     if (options.count === true) say("counting: the command runs some hundred times slower");
     const { timeout, verbose = false } = options;

@@ -6,9 +6,10 @@ import { fileURLToPath } from "node:url";
 import { chart } from "./chart.ts";
 import {
   countedTables,
+  type Evidence,
   firstScreen,
-  type LinesRow,
   modelledTable,
+  originLine,
   sourcesTable,
 } from "./report.ts";
 
@@ -19,6 +20,7 @@ const DATA = "docs/evidence.json";
 /** What stands between marks in documents: by document and mark. */
 const PARTS = {
   "docs/evidence.md": {
+    origin: originLine,
     counted: countedTables,
     modelled: modelledTable,
     sources: sourcesTable,
@@ -26,9 +28,9 @@ const PARTS = {
   "README.md": { evidence: firstScreen },
 } as const;
 
-/** The rows that the documents show. */
-export function readRows(): LinesRow[] {
-  return JSON.parse(readFileSync(path(DATA), "utf8")) as LinesRow[];
+/** What the documents show. */
+export function readEvidence(): Evidence {
+  return JSON.parse(readFileSync(path(DATA), "utf8")) as Evidence;
 }
 
 /** Puts a part between its marks. */
@@ -46,27 +48,29 @@ function replaced(text: string, mark: string, part: string): string {
 /**
  * Makes the documents' generated parts anew.
  *
- * @param rows What was counted.
+ * @param evidence What was counted.
  * @returns The texts of the files, by name.
  */
-export async function documents(rows: readonly LinesRow[]): Promise<Map<string, string>> {
+export async function documents(evidence: Evidence): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   for (const [name, parts] of Object.entries(PARTS)) {
     let text = readFileSync(path(name), "utf8");
-    for (const [mark, make] of Object.entries(parts)) text = replaced(text, mark, make(rows));
+    for (const [mark, make] of Object.entries(parts)) {
+      text = replaced(text, mark, make(evidence));
+    }
     files.set(name, text);
   }
-  files.set("docs/evidence.svg", await chart(rows));
+  files.set("docs/evidence.svg", await chart(evidence.rows));
   return files;
 }
 
-/** Writes rows into a file. */
-export function writeRows(file: string, rows: readonly LinesRow[]): void {
-  writeFileSync(file, `${JSON.stringify(rows, null, 2)}\n`);
+/** Writes what was counted into a file. */
+export function writeEvidence(file: string, evidence: Evidence): void {
+  writeFileSync(file, `${JSON.stringify(evidence, null, 2)}\n`);
 }
 
-/** Writes the rows, and the documents made from them. */
-export async function writeDocuments(rows: readonly LinesRow[]): Promise<void> {
-  writeRows(path(DATA), rows);
-  for (const [name, text] of await documents(rows)) writeFileSync(path(name), text);
+/** Writes what was counted, and the documents made from it. */
+export async function writeDocuments(evidence: Evidence): Promise<void> {
+  writeEvidence(path(DATA), evidence);
+  for (const [name, text] of await documents(evidence)) writeFileSync(path(name), text);
 }

@@ -89,13 +89,15 @@ const { values, positionals } = parseArgs({
 });
 // What the main thread fills is on its node: the first one.
 pinThread(CpuSet.of(cpuOf(nodes()[0] as number)));
+let sections = 0;
 for (const scene of [...memoryScenes(), ...lockScenes()]) {
   if (values.everywhere && scene.everywhere !== true) continue;
   for (const variant of scene.variants) {
     const name = `${scene.name}: ${variant.name}`;
     if (positionals.length > 0 && !positionals.some((word) => name.includes(word))) continue;
     for (let repeat = 1; repeat <= Number(values.repeats); repeat++) {
-      await countVariant(scene, variant, `${name} (${repeat})`);
+      // The counter's names are short.
+      await countVariant(scene, variant, `${++sections} ${variant.name}`);
     }
   }
 }

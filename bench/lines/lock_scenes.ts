@@ -24,10 +24,16 @@ import {
 } from "./scene.ts";
 import type { Work } from "./works.ts";
 
-/** Acquisitions by all threads together. */
-const ACQUISITIONS = 480;
-const READS = 960;
+/** Acquisitions by all threads together. Those of more threads take longer in an emulation. */
+const acquisitions = (threads: number): number => 3840 / threads;
+const READS = 16_000;
+/** A thread of those that read a record writes it so often. */
+const WRITE_EACH = 8;
 const ADDS = 16_000;
+/** An add after which the total is read. */
+const TOTAL_EACH = 100;
+/** Words for the values of a histogram. */
+const VALUES = 1025;
 
 /** What a user would write. */
 const NAIVE = "SharedArrayBuffer and Atomics.wait";
@@ -58,11 +64,12 @@ function underLock(
   end: () => void,
 ): Prepared {
   const data = placeOn(0, 4 * LINE);
-  const times = ACQUISITIONS / threads;
+  const operations = acquisitions(threads);
+  const times = operations / threads;
   return {
     jobs: dealt(threads, () => ({ kind: "lock", lock, guarded: data.place, writes, times })),
     ranges: { ...ranges, guarded: data.bytes },
-    operations: ACQUISITIONS,
+    operations,
     end() {
       data.arena.destroy();
       end();
@@ -71,8 +78,12 @@ function underLock(
 }
 
 function lockVariant(side: LocalSide, threads: number): Variant {
-  // Emulated threads take a hundred times as long for everything: the default of 10 ms would be a few acquisitions.
-  const options: MutexOptions = side.row.type === Mutex ? { patienceMs: 1000 } : {};
+  const options: MutexOptions = {
+    // Who waits for long looks at the lines of all threads that there may be.
+    threads: 2 * threads,
+    // Emulated threads take a hundred times as long for everything: the default of 10 ms would be a few acquisitions.
+    ...(side.row.type === Mutex && { patienceMs: 1000 }),
+  };
   return {
     name: side.name,
     ours: true,
@@ -90,51 +101,62 @@ function lockVariant(side: LocalSide, threads: number): Variant {
   };
 }
 
-function locks(threads: number): Scene {
+/** Locks of one side, beside what a user would write, which knows no sides. */
+function locks(threads: number, does: "write" | "read"): Scene {
+  const writes = does === "write";
   return {
-    name: `a lock over four lines, with ${threads} threads`,
+    name: `a lock under which ${threads} threads ${does} four lines`,
     operation: "an acquisition",
     variants: [
-      ...[...EXCLUSIVE, ...READ].map((side) => lockVariant(side, threads)),
+      ...(writes ? EXCLUSIVE : READ).map((side) => lockVariant(side, threads)),
       {
         name: NAIVE,
         ours: false,
         make() {
           const { place, bytes } = sharedPlace(LINE);
           const words = new Int32Array(place.shared).fill(0);
-          return underLock(threads, true, words, { lock: bytes }, nothing);
+          return underLock(threads, writes, words, { lock: bytes }, nothing);
         },
       },
     ],
   };
 }
 
-function records(): Scene {
+/** Threads that read a record, of which one may write it, too. */
+function records(name: string, writeEach?: number): Scene {
   const threads = 8;
   const times = READS / threads;
+  const jobs = (record: SeqLock | Int32Array) =>
+    dealt(threads, (index) => ({
+      ...{ kind: "record", record, times },
+      ...(index === 0 && writeEach !== undefined && { writeEach }),
+    }));
   return {
-    name: `a record of four words that ${threads} threads read`,
+    name: `a record of four words that ${threads} threads read${name}`,
     operation: "a read",
     variants: [
       {
         name: "SeqLock",
         ours: true,
         make: () =>
-          inArena("1 MiB", (arena) => {
-            const record = SeqLock.create(arena, { words: 4 });
-            record.write([1, 2, 3, 4]);
-            return record;
-          }, (record) =>
-            dealt(threads, () => ({ kind: "record", record, times })), READS),
+          inArena(
+            "1 MiB",
+            (arena) => {
+              const record = SeqLock.create(arena, { words: 4 });
+              record.write([1, 2, 3, 4]);
+              return record;
+            },
+            jobs,
+            READS,
+          ),
       },
       {
         name: `under ${NAIVE}`,
         ours: false,
         make() {
           const { place, bytes } = sharedPlace(2 * LINE);
-          const words = new Int32Array(place.shared).fill(0);
           return {
-            jobs: dealt(threads, () => ({ kind: "record", record: words, times })),
+            jobs: jobs(new Int32Array(place.shared).fill(0)),
             ranges: { shared: bytes },
             operations: READS,
             end: nothing,
@@ -145,52 +167,64 @@ function records(): Scene {
   };
 }
 
-function counters(): Scene {
-  const threads = Math.min(8, topology().allowedCpus.size);
-  const times = ADDS / threads;
-  const adds = <Shared>(
-    size: string,
-    create: (arena: Arena) => Shared,
-    work: (shared: Shared) => Work,
-  ): Prepared => inArena(size, create, (shared) => dealt(threads, () => work(shared)), ADDS);
+/** Words of a buffer that threads add to. */
+function adding(words: number, jobs: (words: Int32Array) => Prepared["jobs"]): Prepared {
+  const { place, bytes } = sharedPlace(words * 4);
   return {
-    name: `a counter that ${threads} threads add to`,
+    jobs: jobs(new Int32Array(place.shared).fill(0)),
+    ranges: { shared: bytes },
+    operations: ADDS,
+    end: nothing,
+  };
+}
+
+const adders = (): number => Math.min(8, topology().allowedCpus.size);
+
+/** Threads that add to a counter, of which one may read the total. */
+function counters(name: string, everywhere: boolean, totalEach?: number): Scene {
+  const threads = adders();
+  const jobs = (counter: PartitionedCounter | Int32Array) =>
+    dealt(threads, (index): Work => ({
+      ...{ kind: "count", counter, times: ADDS / threads },
+      ...(index === 0 && totalEach !== undefined && { totalEach }),
+    }));
+  return {
+    name: `a counter that ${threads} threads add to${name}`,
     operation: "an add",
-    everywhere: true,
+    everywhere,
     variants: [
       {
         name: "PartitionedCounter",
         ours: true,
-        make: () =>
-          adds("1 MiB", (arena) => PartitionedCounter.create(arena), (counter) => ({
-            kind: "count",
-            counter,
-            times,
-          })),
-      },
-      {
-        name: "Histogram",
-        ours: true,
-        make: () =>
-          adds("8 MiB", (arena) => Histogram.create(arena), (histogram) => ({
-            kind: "histogram",
-            histogram,
-            times,
-          })),
+        make: () => inArena("1 MiB", (arena) => PartitionedCounter.create(arena), jobs, ADDS),
       },
       {
         name: "one word and Atomics.add",
         ours: false,
-        make() {
-          const { place, bytes } = sharedPlace(LINE);
-          const words = new Int32Array(place.shared).fill(0);
-          return {
-            jobs: dealt(threads, () => ({ kind: "add", words, times })),
-            ranges: { shared: bytes },
-            operations: ADDS,
-            end: nothing,
-          };
-        },
+        make: () => adding(LINE / 4, jobs),
+      },
+    ],
+  };
+}
+
+function histograms(): Scene {
+  const threads = adders();
+  const jobs = (histogram: Histogram | Int32Array) =>
+    dealt(threads, (): Work => ({ kind: "histogram", histogram, times: ADDS / threads }));
+  return {
+    name: `a histogram of 1,024 values that ${threads} threads record`,
+    operation: "a value",
+    everywhere: true,
+    variants: [
+      {
+        name: "Histogram",
+        ours: true,
+        make: () => inArena("8 MiB", (arena) => Histogram.create(arena), jobs, ADDS),
+      },
+      {
+        name: "a word for each value and Atomics.add",
+        ours: false,
+        make: () => adding(VALUES, jobs),
       },
     ],
   };
@@ -198,5 +232,12 @@ function counters(): Scene {
 
 /** The scenes of what threads share, in the order of the table. */
 export function lockScenes(): readonly Scene[] {
-  return [locks(8), records(), counters()];
+  return [
+    ...[8, 16].flatMap((threads) => [locks(threads, "write"), locks(threads, "read")]),
+    records(""),
+    records(", and one of them writes one time in eight", WRITE_EACH),
+    counters("", true),
+    counters(", and one of them reads its total after each hundred", false, TOTAL_EACH),
+    histograms(),
+  ];
 }

@@ -4,6 +4,7 @@
 import { type Arena, NodeArray, NodePool, Replicated, Slab } from "../../mod.ts";
 import {
   cpuOf,
+  emptyPlace,
   lastNode,
   LINE,
   MIB,
@@ -16,7 +17,7 @@ import {
   sharedPlace,
   type Variant,
 } from "./scene.ts";
-import type { Place } from "./works.ts";
+import { BATCH, BATCH_WORDS, type Objects, type Place } from "./works.ts";
 
 /** What is read line by line. */
 const READ_BYTES = 2 * MIB;
@@ -24,6 +25,8 @@ const READ_LINES = READ_BYTES / LINE;
 const TABLE_BYTES = MIB / 4;
 /** Objects that are allocated and freed by each thread. */
 const CHURN = 5000;
+/** Batches that are handed over. */
+const BATCHES = 16;
 /** Small objects of JavaScript. */
 const GARBAGE = 1_000_000;
 
@@ -41,6 +44,16 @@ function readOnce({ place, bytes, arena }: {
   };
 }
 
+/** A thread on the last node that reads memory which it made itself. */
+function ofOwnThread(kind: "read local" | "read filled"): Prepared {
+  return {
+    jobs: [{ cpu: cpuOf(lastNode()), work: { kind, size: READ_BYTES } }],
+    ranges: {},
+    operations: READ_LINES,
+    end: nothing,
+  };
+}
+
 function arenas(): Scene {
   return {
     name: "reading 2 MiB once, by a thread on the last node",
@@ -55,12 +68,7 @@ function arenas(): Scene {
       {
         name: "Arena.local()",
         ours: true,
-        make: () => ({
-          jobs: [{ cpu: cpuOf(lastNode()), work: { kind: "read local", size: READ_BYTES } }],
-          ranges: {},
-          operations: READ_LINES,
-          end: nothing,
-        }),
+        make: () => ofOwnThread("read local"),
       },
       {
         name: "Arena on the first node",
@@ -71,6 +79,11 @@ function arenas(): Scene {
         name: "Float64Array that the main thread filled",
         ours: false,
         make: () => readOnce(sharedPlace(READ_BYTES)),
+      },
+      {
+        name: "SharedArrayBuffer that its reader filled",
+        ours: false,
+        make: () => ofOwnThread("read filled"),
       },
     ],
   };
@@ -100,6 +113,23 @@ function nodeArray(name: string, layout: "blocked" | "cyclic", each: "parts" | "
   };
 }
 
+/** One buffer; untouched when each thread fills its share. */
+function oneArray(name: string, fill = false): Variant {
+  return {
+    name,
+    ours: false,
+    make() {
+      const { place, bytes } = fill ? emptyPlace(READ_BYTES) : sharedPlace(READ_BYTES);
+      return {
+        jobs: onEachNode((share, of) => ({ kind: "read share", place, share, of, fill })),
+        ranges: { data: bytes },
+        operations: READ_LINES,
+        end: nothing,
+      };
+    },
+  };
+}
+
 function arrays(): Scene {
   return {
     name: "an array that all nodes work on, each on its part",
@@ -109,19 +139,8 @@ function arrays(): Scene {
       nodeArray("NodeArray, blocked, each its partitions()", "blocked", "parts"),
       nodeArray("NodeArray, cyclic, each its partitions()", "cyclic", "parts"),
       nodeArray("NodeArray, cyclic, each a share with get()", "cyclic", "share"),
-      {
-        name: "Float64Array that the main thread filled",
-        ours: false,
-        make() {
-          const { place, bytes } = sharedPlace(READ_BYTES);
-          return {
-            jobs: onEachNode((share, of) => ({ kind: "read share", place, share, of })),
-            ranges: { data: bytes },
-            operations: READ_LINES,
-            end: nothing,
-          };
-        },
-      },
+      oneArray("Float64Array that the main thread filled"),
+      oneArray("Float64Array of which each filled its share", true),
     ],
   };
 }
@@ -236,6 +255,54 @@ function objects(): Scene {
   };
 }
 
+/** Objects made on the first node, and freed on the last one. */
+function handedOver(from: Objects, ranges: Prepared["ranges"], end: () => void): Prepared {
+  const batch = new Int32Array(new SharedArrayBuffer(BATCH_WORDS * 4));
+  const each = { from, batch, times: BATCHES };
+  return {
+    jobs: [
+      { cpu: cpuOf(nodes()[0] as number), work: { kind: "make", ...each } },
+      { cpu: cpuOf(lastNode()), work: { kind: "take", ...each } },
+    ],
+    ranges,
+    operations: BATCHES * BATCH,
+    end,
+  };
+}
+
+function freedElsewhere(): Scene {
+  return {
+    name: "objects of 64 bytes, made on the first node, written and freed on the last one",
+    operation: "an object",
+    variants: [
+      {
+        name: "Slab on the first node",
+        ours: true,
+        make() {
+          const slab = Slab.create({ objectSize: LINE, count: 4096, pages: "4k", node: 0 });
+          return handedOver(slab, { slab: slab.bytes }, () => slab.destroy());
+        },
+      },
+      {
+        name: "NodePool",
+        ours: true,
+        make() {
+          const pool = newPool();
+          return handedOver(pool, rangesOfPool(pool), () => pool.destroy());
+        },
+      },
+      {
+        name: "slots of one buffer, used again and again",
+        ours: false,
+        make() {
+          const { place, bytes } = sharedPlace(BATCH * LINE);
+          return handedOver(place, { data: bytes }, nothing);
+        },
+      },
+    ],
+  };
+}
+
 function heaps(): Scene {
   return {
     name: "a million small objects of JavaScript, by a thread on the last node",
@@ -256,5 +323,5 @@ function heaps(): Scene {
 
 /** The scenes of memory, in the order of the table. */
 export function memoryScenes(): readonly Scene[] {
-  return [arenas(), arrays(), replicas(), objects(), heaps()];
+  return [arenas(), arrays(), replicas(), objects(), freedElsewhere(), heaps()];
 }

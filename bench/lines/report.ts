@@ -5,6 +5,7 @@ import { section } from "../../lib/cli/topo.ts";
 import { type Counts, far } from "../../scripts/lib/counts.ts";
 import type { SectionLine } from "./guest.ts";
 import { MACHINES, modelled_ns } from "./machines.ts";
+import type { Origin } from "./origin.ts";
 
 /** What one way of a scene came to. */
 export interface LinesRow extends Pick<SectionLine, "scene" | "operation" | "variant" | "ours"> {
@@ -12,9 +13,17 @@ export interface LinesRow extends Pick<SectionLine, "scene" | "operation" | "var
   readonly runtime: string;
   /** For an operation; of several counts the median by lines from other nodes. */
   readonly counts: Counts;
+  /** Its lines from other nodes, by what they were of. */
+  readonly parts: Readonly<Record<string, number>>;
   /** Lines from other nodes for an operation: the fewest that were counted, and the most. */
   readonly fewest: number;
   readonly most: number;
+}
+
+/** All that was counted in one go. */
+export interface Evidence {
+  readonly origin: Origin;
+  readonly rows: readonly LinesRow[];
 }
 
 /** Counts for an operation, to a ten-thousandth. */
@@ -83,18 +92,36 @@ function markdown(
 
 const shown = ({ ours, variant }: LinesRow): string => ours ? variant : `_${variant}_`;
 
+/** Of a lock's lines, those of its own words and those that it guards. */
+function lockCells({ parts }: LinesRow): string[] {
+  const { lock, guarded } = parts;
+  return lock === undefined || guarded === undefined ? [] : [lock.toFixed(3), guarded.toFixed(3)];
+}
+
 /** What was counted, a table a scene. */
-export function countedTables(rows: readonly LinesRow[]): string {
+export function countedTables({ rows }: Evidence): string {
   return groups(rows).map((group) => {
-    const [{ scene, operation, guest }] = group as [LinesRow];
-    const body = group.map((row) => [shown(row), RUNTIMES[row.runtime] as string, ...cells(row)]);
+    const [first] = group as [LinesRow];
+    const { scene, operation, guest } = first;
+    const head = ["way", "runtime", ...NAMES];
+    if (lockCells(first).length > 0) head.push("of the lock", "of the four lines");
+    const body = group.map((row) => [
+      ...[shown(row), RUNTIMES[row.runtime] as string],
+      ...[...cells(row), ...lockCells(row)],
+    ]);
     return `### ${scene[0]?.toUpperCase()}${scene.slice(1)}\n\n` +
-      `${guest}; per ${bare(operation)}.\n\n${markdown(["way", "runtime", ...NAMES], body, 2)}`;
+      `${guest}; per ${bare(operation)}.\n\n${markdown(head, body, 2)}`;
   }).join("\n\n");
 }
 
+/** What counted it. */
+export function originLine({ origin }: Evidence): string {
+  return `Counted on ${origin.date} at commit ${origin.commit}, by QEMU ${origin.qemu} with ${origin.runtimes}, ` +
+    `on ${origin.host}.`;
+}
+
 /** What Bun's rows would take on real machines, in one table: but for locks, whose waiters fetch lines side by side. */
-export function modelledTable(rows: readonly LinesRow[]): string {
+export function modelledTable({ rows }: Evidence): string {
   const some = rows.filter(({ runtime, scene }) =>
     runtime === "bun" && !scene.startsWith("a lock")
   );
@@ -141,7 +168,7 @@ const FIRST_SCREEN: readonly (readonly [scene: string, ours: string, other: stri
 const few = (lines: number): string => lines > 0 && lines < 0.001 ? "< 0.001" : lines.toFixed(3);
 
 /** The README's table. */
-export function firstScreen(rows: readonly LinesRow[]): string {
+export function firstScreen({ rows }: Evidence): string {
   const find = (scene: string, variant: string): LinesRow => {
     const row = rows.find((row) =>
       row.runtime === "bun" && row.scene.startsWith(scene) && row.variant === variant

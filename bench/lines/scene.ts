@@ -73,13 +73,20 @@ export function placeOn(
   return { place: { arena, offset, size }, bytes, arena };
 }
 
-/** What a program has without numakit: memory wherever the main thread was when it wrote it. */
-export function sharedPlace(
+/** What a program has without numakit, with no memory yet. */
+export function emptyPlace(
   size: number,
 ): { place: { shared: SharedArrayBuffer }; bytes: Uint8Array<ArrayBuffer> } {
   const shared = new SharedArrayBuffer(size);
-  const bytes = new Uint8Array(shared).fill(1) as Uint8Array as Uint8Array<ArrayBuffer>;
+  const bytes = new Uint8Array(shared) as Uint8Array as Uint8Array<ArrayBuffer>;
   return { place: { shared }, bytes };
+}
+
+/** The same, with memory wherever the main thread was when it wrote it. */
+export function sharedPlace(size: number): ReturnType<typeof emptyPlace> {
+  const made = emptyPlace(size);
+  made.bytes.fill(1);
+  return made;
 }
 
 /** A job on each node. */

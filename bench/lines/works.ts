@@ -14,7 +14,7 @@ import {
   type PartitionedCounter,
   type Replicated,
   type SeqLock,
-  type Slab,
+  Slab,
   worker,
   type WorkerFunction,
 } from "../../mod.ts";
@@ -33,34 +33,59 @@ interface Share {
   readonly of: number;
 }
 
-/** One thread's work. `times` is how often it does it while it is counted. */
+/** How often a work is done while it is counted. */
+interface Times {
+  readonly times: number;
+}
+
+/** Where objects are from: also from a buffer's slots, in turn. */
+export type Objects = Slab | NodePool | Place;
+
+/** How many objects are handed over at a time. */
+export const BATCH = 256;
+/** The words that hand them over: whose turn it is, and the objects. */
+export const BATCH_WORDS: number = 16 + BATCH;
+
+/** One thread's work. */
 export type Work =
   | { readonly kind: "read"; readonly place: Place }
   | { readonly kind: "read local"; readonly size: number }
-  | { readonly kind: "read share"; readonly place: Place } & Share
+  /** Memory of the reader's own making that is no arena: what it writes first. */
+  | { readonly kind: "read filled"; readonly size: number }
+  | { readonly kind: "read share"; readonly place: Place; readonly fill?: boolean } & Share
   | { readonly kind: "read own parts"; readonly array: NodeArray<"float64"> }
   | { readonly kind: "read elements"; readonly array: NodeArray<"float64"> } & Share
   | { readonly kind: "read copy"; readonly replicated: Replicated }
-  | { readonly kind: "garbage"; readonly times: number }
-  | { readonly kind: "churn"; readonly from: Slab | NodePool; readonly times: number }
-  | { readonly kind: "churn buffer"; readonly place: Place; readonly times: number } & Share
+  | { readonly kind: "garbage" } & Times
+  | { readonly kind: "churn"; readonly from: Slab | NodePool } & Times
+  | { readonly kind: "churn buffer"; readonly place: Place } & Share & Times
+  /** Makes objects for somebody else, who writes and frees them, so many times {@linkcode BATCH}. */
+  | { readonly kind: "make" | "take"; readonly from: Objects; readonly batch: Int32Array } & Times
   | {
     readonly kind: "lock";
     /** The words of a `NaiveMutex`, or a lock. */
     readonly lock: Lock | Int32Array;
     readonly guarded: Place;
     readonly writes: boolean;
-    readonly times: number;
-  }
+  } & Times
   | {
     readonly kind: "record";
     /** The words of a `NaiveMutex` and of a record in the line after it, or a record. */
     readonly record: SeqLock | Int32Array;
-    readonly times: number;
-  }
-  | { readonly kind: "count"; readonly counter: PartitionedCounter; readonly times: number }
-  | { readonly kind: "histogram"; readonly histogram: Histogram; readonly times: number }
-  | { readonly kind: "add"; readonly words: Int32Array; readonly times: number };
+    /** How many reads it takes for a write. Default: it never writes. */
+    readonly writeEach?: number;
+  } & Times
+  | {
+    readonly kind: "count";
+    readonly counter: PartitionedCounter | Int32Array;
+    /** How many adds it takes for a look at the total. Default: it never looks. */
+    readonly totalEach?: number;
+  } & Times
+  | {
+    readonly kind: "histogram";
+    /** A histogram, or a word for each value. */
+    readonly histogram: Histogram | Int32Array;
+  } & Times;
 
 /** Words that the main thread and the threads share. */
 export const AT = { arrived: 0, go: 16, done: 32, words: 48 } as const;
@@ -124,9 +149,15 @@ function prepare(work: Work, section: string): (times: number) => unknown {
       range(`${section}: data`, bytes);
       return () => readBytes(bytes);
     }
+    case "read filled": {
+      const bytes = new Uint8Array(new SharedArrayBuffer(work.size)).fill(1);
+      range(`${section}: data`, bytes as Uint8Array as Uint8Array<ArrayBuffer>);
+      return () => readBytes(bytes);
+    }
     case "read share": {
       const doubles = doublesOf(work.place);
       const share = doubles.length / work.of;
+      if (work.fill === true) doubles.fill(1, work.share * share, (work.share + 1) * share);
       return () => readLines(doubles, work.share * share, (work.share + 1) * share);
     }
     case "read own parts": {
@@ -174,6 +205,9 @@ function prepare(work: Work, section: string): (times: number) => unknown {
         }
       };
     }
+    case "make":
+    case "take":
+      return (times) => handOver(work, times);
     case "lock": {
       const lock = work.lock instanceof Int32Array ? new NaiveMutex(work.lock) : work.lock;
       const guarded = doublesOf(work.guarded);
@@ -191,32 +225,99 @@ function prepare(work: Work, section: string): (times: number) => unknown {
     case "record": {
       const { record } = work;
       const out = new Int32Array(4);
+      const isWrite = (time: number): boolean =>
+        work.writeEach !== undefined && time % work.writeEach === work.writeEach - 1;
       if (!(record instanceof Int32Array)) {
         return (times) => {
-          for (let time = 0; time < times; time++) record.read(out);
+          for (let time = 0; time < times; time++) {
+            if (isWrite(time)) record.write([time, time, time, time]);
+            else record.read(out);
+          }
         };
       }
       const mutex = new NaiveMutex(record);
       return (times) => {
         for (let time = 0; time < times; time++) {
           mutex.acquire();
-          for (let word = 0; word < 4; word++) out[word] = record[LINE / 4 + word] as number;
+          for (let word = LINE / 4; word < LINE / 4 + 4; word++) {
+            if (isWrite(time)) record[word] = time;
+            else out[word - LINE / 4] = record[word] as number;
+          }
           mutex.release();
         }
       };
     }
-    case "count":
+    case "count": {
+      const { counter, totalEach = Infinity } = work;
+      const isNaive = counter instanceof Int32Array;
       return (times) => {
-        for (let time = 0; time < times; time++) work.counter.add(1);
+        let sum = 0;
+        for (let time = 1; time <= times; time++) {
+          if (isNaive) Atomics.add(counter, 0, 1);
+          else counter.add(1);
+          if (time % totalEach === 0) {
+            sum += isNaive ? Atomics.load(counter, 0) : counter.value();
+          }
+        }
+        return sum;
       };
-    case "histogram":
+    }
+    case "histogram": {
+      const { histogram } = work;
       return (times) => {
-        for (let time = 0; time < times; time++) work.histogram.record(1 + (time & 1023));
+        for (let time = 0; time < times; time++) {
+          const value = 1 + (time & 1023);
+          if (histogram instanceof Int32Array) Atomics.add(histogram, value, 1);
+          else histogram.record(value);
+        }
       };
-    case "add":
-      return (times) => {
-        for (let time = 0; time < times; time++) Atomics.add(work.words, 0, 1);
-      };
+    }
+  }
+}
+
+/** Waits until it is a side's turn, and gives the words. */
+function waitTurn(batch: Int32Array, turn: number): void {
+  for (let seen = Atomics.load(batch, 0); seen !== turn; seen = Atomics.load(batch, 0)) {
+    Atomics.wait(batch, 0, seen);
+  }
+}
+
+/** The bytes of an object, and what makes and frees it. */
+function objectsOf(from: Objects): {
+  readonly make: () => number;
+  readonly view: (id: number) => { fill(value: number): unknown };
+  readonly free: (id: number) => void;
+} {
+  if (from instanceof NodePool || from instanceof Slab) {
+    return {
+      make: () => allocate(from),
+      view: (id) => from.view(id),
+      free: (id) => from.free(id),
+    };
+  }
+  const doubles = doublesOf(from);
+  let next = 0;
+  return {
+    make: () => next++ % BATCH,
+    view: (id) => doubles.subarray(id * ELEMENTS, (id + 1) * ELEMENTS),
+    free: () => undefined,
+  };
+}
+
+/** One side of handing objects over, a batch at a time. */
+function handOver({ kind, from, batch }: Extract<Work, { kind: "make" | "take" }>, times: number) {
+  const { make, view, free } = objectsOf(from);
+  const [mine, other] = kind === "make" ? [0, 1] : [1, 0];
+  for (let time = 0; time < times; time++) {
+    waitTurn(batch, mine);
+    for (let at = BATCH_WORDS - BATCH; at < BATCH_WORDS; at++) {
+      if (kind === "make") batch[at] = make();
+      const id = batch[at] as number;
+      view(id).fill(time);
+      if (kind === "take") free(id);
+    }
+    Atomics.store(batch, 0, other);
+    Atomics.notify(batch, 0);
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * The arguments for the cache-line counter (native/counter) in a guest.
  */
+import { spawnSync } from "node:child_process";
 import { cpuPlaces, type GuestShape, ShapeError } from "./numa_guest.ts";
 
 /** Sets and ways of caches. */
@@ -24,6 +25,23 @@ export const CACHE_NAMES: readonly string[] = Object.keys(CACHES);
 
 /** What the counter's directory has room for. */
 const MAX_COUNTED = { cpus: 32, domains: 16, nodes: 16 } as const;
+
+/** The QEMU that the counter knows: what it adds to a physical address is written nowhere. */
+const QEMU = "7.2";
+
+/**
+ * Why the counter cannot count with a QEMU.
+ *
+ * @param qemu The program.
+ * @returns A sentence; undefined when it can.
+ */
+export function unknownQemu(qemu: string): string | undefined {
+  const { stdout } = spawnSync(qemu, ["--version"], { encoding: "utf8" });
+  const [version = "of no version"] = /\d+\.\d+/.exec(stdout) ?? [];
+  return version === QEMU
+    ? undefined
+    : `--count: lines are counted with QEMU ${QEMU} (Debian 12), and this one is ${version}`;
+}
 
 /** What counts cache lines in a guest. */
 export interface Counter {

@@ -1,42 +1,36 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
-import { checkoutFile } from "../support/checkout.ts";
+import { before, describe, it } from "node:test";
 import type { SectionLine } from "../../bench/lines/guest.ts";
-import { Counted, type Counts, far } from "../../scripts/lib/counts.ts";
+import { countLines } from "../../scripts/lib/count_lines.ts";
+import { type Counted, type Counts, far } from "../../scripts/lib/counts.ts";
 
 // What numakit promises of lines between nodes: a few rows of `scripts/bench lines`, with bounds that a wrong placement
 // breaks.
 
-const WANTED = ["reading", "a table", "8 threads: Mutex", "8 threads: McsLock", "a counter"];
+const WANTED = [
+  ...["reading", "a table", "add to: "],
+  ...["8 threads write four lines: Mutex", "8 threads write four lines: McsLock"],
+];
 
 const fetched = ({ l3, domain, node, farCache, memory, farMemory }: Counts): number =>
   l3 + domain + node + farCache + memory + farMemory;
 
 describe("lines between four nodes", () => {
-  let folder = "";
   let counted: Counted;
   let told: readonly SectionLine[];
 
   before(() => {
-    folder = mkdtempSync(join(tmpdir(), "numakit-bounds-"));
-    const file = join(folder, "counts.json");
-    const { status, stdout, stderr } = spawnSync(checkoutFile("scripts/numa_vm"), [
-      ...["--nodes", "4", "--cpus", "2", "--memory", "1G", "--count-to", file],
-      ...["--", "bun", "bench/lines/guest.ts", ...WANTED],
-    ], { cwd: checkoutFile("."), encoding: "utf8" });
-    assert.equal(status, 0, stderr);
-    counted = new Counted(file);
-    told = stdout.trim().split("\n").map((text) => JSON.parse(text) as SectionLine);
+    const shape = ["--nodes", "4", "--cpus", "2", "--memory", "1G"];
+    const run = countLines(shape, ["bun", "bench/lines/guest.ts", ...WANTED]);
+    counted = run.counted;
+    told = run.stdout.trim().split("\n").map((text) => JSON.parse(text) as SectionLine);
   });
-  after(() => rmSync(folder, { recursive: true, force: true }));
 
   /** What accesses to the named memory of a section came to. */
   function find(words: string): { counts: Counts; operations: number } {
-    const [line, ...others] = told.filter(({ section }) => section.includes(words));
+    const [line, ...others] = told.filter(({ scene, variant }) =>
+      `${scene}: ${variant}`.includes(words)
+    );
     assert.ok(line !== undefined && others.length === 0, `"${words}" is one section`);
     const counts = counted.sum(line.section, (range) => range.startsWith(`${line.section}: `));
     return { counts, operations: line.operations };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { LinesRow } from "../../bench/lines/report.ts";
+import type { Evidence, LinesRow } from "../../bench/lines/report.ts";
 import { counts } from "../../scripts/lib/counts.ts";
 import { onNode20 } from "../support/checkout.ts";
 import { textOf } from "../support/sources.ts";
@@ -8,35 +8,38 @@ import { textOf } from "../support/sources.ts";
 const skip = onNode20 && "Node 20 runs no TypeScript, and no benchmarks";
 
 async function load() {
-  const [{ documents, readRows }, { MACHINES, modelled_ns }, { perOperation }] = await Promise.all([
-    import("../../bench/lines/documents.ts"),
-    import("../../bench/lines/machines.ts"),
-    import("../../bench/lines/report.ts"),
-  ]);
-  return { documents, readRows, MACHINES, modelled_ns, perOperation };
+  const [{ documents, readEvidence }, { MACHINES, modelled_ns }, { perOperation }] = await Promise
+    .all([
+      import("../../bench/lines/documents.ts"),
+      import("../../bench/lines/machines.ts"),
+      import("../../bench/lines/report.ts"),
+    ]);
+  return { documents, readEvidence, MACHINES, modelled_ns, perOperation };
 }
 
 describe("the evidence", () => {
   it("is what its rows say, in the documents and in the chart", { skip }, async () => {
-    const { documents, readRows } = await load();
-    for (const [name, text] of await documents(readRows())) {
+    const { documents, readEvidence } = await load();
+    for (const [name, text] of await documents(readEvidence())) {
       assert.equal(textOf(name), text, `${name}: scripts/bench lines --docs writes it`);
     }
   });
 
   it("has at least 25 rows, of all runtimes, ours beside others", { skip }, async () => {
-    const { readRows } = await load();
-    const rows = readRows();
+    const { readEvidence } = await load();
+    const { rows } = readEvidence();
     assert.ok(rows.length >= 25, `${rows.length} rows`);
     assert.deepEqual(new Set(rows.map(({ runtime }) => runtime)), new Set(["bun", "deno", "node"]));
     assert.deepEqual(new Set(rows.map(({ ours }) => ours)), new Set([true, false]));
   });
 
   it("does not appear with other rows", { skip }, async () => {
-    const { documents, readRows } = await load();
-    const [first, ...others] = readRows() as [LinesRow, ...LinesRow[]];
+    const { documents, readEvidence } = await load();
+    const { origin, rows: [first, ...others] } = readEvidence() as Evidence & {
+      readonly rows: readonly [LinesRow, ...LinesRow[]];
+    };
     const changed = { ...first, counts: { ...first.counts, farMemory: 17 } };
-    const files = await documents([changed, ...others]);
+    const files = await documents({ origin, rows: [changed, ...others] });
     for (const name of ["docs/evidence.md", "docs/evidence.svg"]) {
       assert.notEqual(files.get(name), textOf(name), name);
     }
