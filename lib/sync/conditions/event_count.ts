@@ -2,7 +2,7 @@ import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import { synchronous } from "../../base/synchronous.ts";
-import { block, checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
+import { checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
 import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import { Crowd } from "./crowd.ts";
 import { EventCountCore } from "./event_count_core.ts";
@@ -10,6 +10,7 @@ import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { checkAlive, settleIn } from "../../shared/tenancy.ts";
 import { currentWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
+import { waitUntil } from "./wait_until.ts";
 
 const KIND = /* @__PURE__ */ defineKind<EventCount>({
   name: "EventCount",
@@ -113,22 +114,8 @@ export class EventCount implements Shareable {
   waitUntil(take: () => boolean, options?: BlockOptions): void {
     checkTake(take);
     options = checkBlockOptions(options, WAIT);
-    const core = this.#core;
-    const me = this.#me;
-    const start = options?.timeoutMs === undefined ? 0 : me.now();
-    while (!taken(take())) {
-      checkAlive(this.#region, WAIT);
-      core.prepare(me);
-      let ready = true;
-      try {
-        ready = taken(take());
-      } finally {
-        if (ready && this.#region.words.length > 0) core.cancel(me);
-      }
-      checkAlive(this.#region, WAIT);
-      if (ready) return;
-      block(core.wait(me), me, WAIT, left(options, start, me));
-    }
+    const awaited = { core: this.#core, region: this.#region, me: this.#me, action: WAIT };
+    waitUntil(awaited, () => taken(take()), options);
   }
 
   /**
@@ -194,14 +181,4 @@ function checkTake(take: unknown): void {
 /** A promise would count as success, whatever becomes of it. */
 function taken(result: boolean): boolean {
   return synchronous(result, WAIT, "Give one that tries once and returns whether it succeeded.");
-}
-
-/** The same options with the time that is left of them. */
-function left<Options extends { readonly timeoutMs?: number }>(
-  options: Options | undefined,
-  start: number,
-  me: ThreadWaiter,
-): Options | undefined {
-  if (options?.timeoutMs === undefined) return options;
-  return { ...options, timeoutMs: Math.max(0, Math.ceil(options.timeoutMs - (me.now() - start))) };
 }

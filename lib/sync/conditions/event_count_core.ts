@@ -41,6 +41,7 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
+import { loadFollowing } from "../../wait/loads.ts";
 import { raise, slotWords } from "../../wait/slot_words.ts";
 import { FOREVER, ID_MASK, LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
 
@@ -133,6 +134,15 @@ export class EventCountCore {
     }
     Atomics.store(words, entry, awake);
     return true;
+  }
+
+  /**
+   * Whether somebody may wait. Right after an atomic operation that changed what is waited for.
+   *
+   * @returns False when {@linkcode notify} would find nobody.
+   */
+  mayWait(): boolean {
+    return loadFollowing(this.#words, ARMED) !== 0;
   }
 
   /**
