@@ -12,6 +12,8 @@ export type NumaErrorCode =
   | "EAGAIN"
   /** In use by another thread. */
   | "EBUSY"
+  /** No more goes into it, because it was closed. */
+  | "ECLOSED"
   /** A thread would wait for itself. */
   | "EDEADLK"
   /** Used after `destroy()`. */

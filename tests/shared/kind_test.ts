@@ -6,7 +6,7 @@ import { defineKind, type Kind, type KindRow } from "../../lib/shared/kind.ts";
 import type { Region } from "../../lib/shared/region.ts";
 import { Arena } from "../../mod.ts";
 import { throwsCode } from "../support/errors.ts";
-import { SYNC_KINDS, type SyncKind } from "../support/fuzz_sync_kinds.ts";
+import { EXPORTED, SYNC_KINDS, type SyncKind } from "../support/fuzz_sync_kinds.ts";
 
 /** The least that a class with a kind can be. */
 class Toy implements Shareable {
@@ -48,9 +48,9 @@ const define = (row: ToyRow): Kind<Toy, ToyOptions, [first: number]> => defineKi
 
 const memory = (): SharedArrayBuffer => new SharedArrayBuffer(2 ** 17);
 
-/** The classes of lib/sync that come out of handles. */
+/** The classes of lib/sync and lib/structs that come out of handles. */
 const classes = new Map(
-  Object.entries(sync).flatMap(([name, value]) =>
+  Object.entries(EXPORTED).flatMap(([name, value]) =>
     typeof value === "function" && "fromHandle" in value
       ? [[name, value as { fromHandle(handle: Handle): Shareable }] as const]
       : []
@@ -146,7 +146,7 @@ describe("a kind", () => {
   });
 });
 
-describe("the classes of lib/sync", () => {
+describe("the classes of lib/sync and lib/structs", () => {
   it("are all here", () => {
     // A SharedMutex has no region: it lies in an arena, which other processes can have.
     const known = [...Object.keys(made), "SharedMutex"].sort();

@@ -1,14 +1,14 @@
 /**
- * Every method of every class of `lib/sync/mod.ts` with wrong arguments. The methods are found by looking at the classes,
+ * Every method of every class of `lib/sync/mod.ts` and `lib/structs/mod.ts` with wrong arguments. The methods are found by looking at the classes,
  * so that one without a row in `fuzz_sync_kinds.ts` is noticed.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import * as sync from "../../lib/sync/mod.ts";
 import { claimWaiter } from "../../lib/wait/thread_waiter.ts";
-import { NumaError } from "../../mod.ts";
+import { Guard, NumaError } from "../../mod.ts";
 import { membersOf } from "./destroyables.ts";
 import {
   arenaMemory,
+  EXPORTED,
   type Memory,
   SYNC_FUNCTIONS,
   SYNC_KINDS,
@@ -25,7 +25,7 @@ const kinds = Object.entries(SYNC_KINDS);
 
 type Class = Readonly<Record<string, unknown>> & { readonly prototype: object };
 
-const exported = Object.entries(sync as unknown as Record<string, Class>)
+const exported = Object.entries(EXPORTED as Record<string, Class>)
   .filter(([, type]) => typeof type === "function");
 const isClass = ([, type]: readonly [string, Class]): boolean =>
   Object.getOwnPropertyDescriptor(type, "prototype")?.writable === false;
@@ -131,7 +131,7 @@ function checkAnswer(result: unknown): void {
 }
 
 function consume(result: unknown): void {
-  if (result instanceof sync.Guard) result.release();
+  if (result instanceof Guard) result.release();
   else if (result !== null && typeof result === "object" && Symbol.iterator in result) {
     for (const item of result as Iterable<unknown>) checkAnswer(item);
   } else checkAnswer(result);

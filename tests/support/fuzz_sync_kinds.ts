@@ -1,8 +1,9 @@
 /**
- * One of everything that `lib/sync/mod.ts` exports: how it is made, what is right for its methods, how it gets busy and
+ * One of everything that `lib/sync/mod.ts` and `lib/structs/mod.ts` export: how it is made, what is right for its methods, how it gets busy and
  * how it shows that it works still. A new class, and a new method, needs a row here.
  */
 import assert from "node:assert/strict";
+import * as structs from "../../lib/structs/mod.ts";
 import * as sync from "../../lib/sync/mod.ts";
 import { Arena, type Handle } from "../../mod.ts";
 import { freshArena, namedArena } from "./fuzz_sync_values.ts";
@@ -11,6 +12,10 @@ import { type AnyLock, LOCKS, type Sides } from "./locks.ts";
 const { Barrier, Condition, Epoch, EventCount, Guard, Histogram, HistogramSnapshot } = sync;
 const { Latch, LimitedCounter, Lock, Mutex, Once, PartitionedCounter } = sync;
 const { Semaphore, SeqLock, SharedMutex } = sync;
+const { SpscRing } = structs;
+
+/** What is exported: classes and functions of objects that threads share. */
+export const EXPORTED: Readonly<Record<string, unknown>> = { ...sync, ...structs };
 
 /** Gives memory of that size. */
 export type Memory = (bytes: number) => sync.SyncMemory;
@@ -418,6 +423,37 @@ const sharedMutex: SyncKind<sync.SharedMutex> = {
   use: useLock,
 };
 
+const RING = { ...THREADS, capacity: 8, recordWords: 2 };
+const ring: SyncKind<structs.SpscRing> = {
+  type: SpscRing,
+  make: (memory) => create(SpscRing, memory, RING),
+  methods: {
+    tryPush: () => [new Int32Array(2)],
+    tryPushSome: () => [new Int32Array(4)],
+    tryPop: () => [new Int32Array(4)],
+    tryPopAll: () => [new Int32Array(2)],
+    push: () => [new Int32Array(2), blocks()],
+    pop: () => [new Int32Array(2), blocks()],
+    pushAsync: () => [new Int32Array(2), waits()],
+    popAsync: () => [new Int32Array(2), waits()],
+    writable: () => [1],
+    commit: () => [1],
+    readable: () => [1],
+    consume: () => [1],
+    close: none,
+    toHandle: none,
+  },
+  statics: statics(SpscRing, RING),
+  end: (object) => object.close(),
+  use(object) {
+    const found = new Int32Array(2);
+    while (object.tryPop(found) > 0);
+    assert.equal(object.tryPush(Int32Array.of(5, 6)), true);
+    assert.equal(object.pop(found, LONG), 1);
+    assert.deepEqual([...found], [5, 6]);
+  },
+};
+
 /** Locks by their rows: whole, and each side. */
 function lockKinds(): Record<string, unknown> {
   const kinds: Record<string, unknown> = {};
@@ -449,6 +485,7 @@ const all = {
   Histogram: histogram,
   HistogramSnapshot: snapshot,
   Epoch: epoch,
+  SpscRing: ring,
 };
 
 /** All of them, by what they are called. */

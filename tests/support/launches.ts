@@ -3,6 +3,7 @@ import { launch, type Thread } from "../../mod.ts";
 import type { LockTask } from "../workers/locks.ts";
 import type { ObjectTask } from "../workers/objects.ts";
 import type { PrimitiveTask } from "../workers/primitives.ts";
+import type { RingTask } from "../workers/rings.ts";
 import { sibling } from "./checkout.ts";
 
 /** Starts a thread that uses a lock. */
@@ -18,4 +19,9 @@ export function runObjects<Result>(args: ObjectTask): Thread<Result> {
 /** Starts a thread that uses a barrier, a latch, a once, a semaphore or a counter. */
 export function runPrimitives(args: PrimitiveTask): Thread<number> {
   return launch<number>(sibling(import.meta.url, "../workers/primitives"), { args });
+}
+
+/** Starts a thread that puts numbers into a ring, or takes them out. */
+export function runRing(args: RingTask): Thread<number> {
+  return launch<number>(sibling(import.meta.url, "../workers/rings"), { args });
 }
