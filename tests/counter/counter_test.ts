@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
@@ -269,9 +269,8 @@ function build(fault: SeededFault, product: typeof UNIT_TESTS[number] | "counter
 
 describe("seeded faults of the counter", () => {
   for (const fault of FAULTS) {
-    const skip =
-      (fault.inGuest && inExtent<string | false>("a boot each: scripts/test --full", false)) ||
-      (fault.isRace && availableParallelism() === 1 && "one CPU: nothing runs side by side");
+    const skip = fault.inGuest &&
+      inExtent<string | false>("a boot each: scripts/test --full", false);
     it(`are found: ${fault.name}`, { skip }, () => {
       if (fault.inGuest) {
         const plugin = build(fault, "counter.so");

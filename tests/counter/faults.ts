@@ -6,8 +6,6 @@ export interface SeededFault {
   readonly replace: string;
   /** Whether only accesses in a guest show it. Default: the unit tests do. */
   readonly inGuest?: boolean;
-  /** Whether only CPUs that run side by side show it. */
-  readonly isRace?: boolean;
 }
 
 export const FAULTS: readonly SeededFault[] = [
@@ -52,13 +50,6 @@ export const FAULTS: readonly SeededFault[] = [
     file: "caches.c",
     find: "            fill_l3(caches, place->domain, line);\n",
     replace: "            ;\n",
-  },
-  {
-    name: "CPUs of a core do not wait for each other",
-    file: "caches.c",
-    find: "bool is_shared = caches->cpus_of_core[place->core] > 1;",
-    replace: "bool is_shared = false;",
-    isRace: true,
   },
   {
     name: "near and far memory are confused",
@@ -138,8 +129,7 @@ export const FAULTS: readonly SeededFault[] = [
     find:
       "if (next != entry && !atomic_compare_exchange_weak(&caches->directory[line], &seen, next | epoch_bits(caches)))",
     replace:
-      "atomic_store(&caches->directory[line], entry | epoch_bits(caches)); if (atomic_store(&caches->directory[line], next | epoch_bits(caches)), 0)",
-    isRace: true,
+      "int sched_yield(void); sched_yield(); if (atomic_store(&caches->directory[line], next | epoch_bits(caches)), 0)",
   },
   {
     name: "a line that is gone keeps its place",
