@@ -22,4 +22,14 @@ static inline void tell(uint64_t start_ns, int32_t count, uint64_t *out)
     out[0] = (now_ns() - start_ns) * 1000 / (uint64_t)count;
 }
 
+/* Pauses for a moment in a loop that waits for another thread. */
+static inline void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 #endif

@@ -56,15 +56,6 @@ static uint32_t pop(struct ring *ring, int32_t *target, uint32_t most)
     return there;
 }
 
-static inline void relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 static int pin(int32_t cpu)
 {
     cpu_set_t set;

@@ -42,15 +42,6 @@ struct task {
     pthread_t thread;
 };
 
-static inline void relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 static void mcs_acquire(struct node *me)
 {
     struct node *before;

@@ -41,8 +41,9 @@ const KIND = /* @__PURE__ */ defineKind<SpscRing, SpscRingOptions>({
  * Full and empty are return values. Methods that begin with `try` never wait; `push` and `pop` sleep until there is room
  * or something to take, and those that end in `Async` do so without blocking the thread.
  *
- * Properties: first in, first out; nothing is lost or copied twice when a thread dies. Costs: one atomic operation a
- * batch, no call of native code, no allocation.
+ * Properties: first in, first out. A producer that dies has put in all records of a call or none; what a consumer was
+ * taking out when it died is there for the next one, which may get it a second time. Costs of the methods that begin with
+ * `try`: one atomic operation a batch, no call of native code unless somebody sleeps, no allocation.
  *
  * @example
  * ```ts
