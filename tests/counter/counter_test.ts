@@ -59,6 +59,13 @@ function wrongIn(counted: Counted): string[] {
   check("8 MiB twice", "large", 0, { loads: 2 * MORE_LINES, memory: MORE_LINES, l3: MORE_LINES });
   check("96 MiB twice", "large", 0, { loads: 2 * MOST_LINES, memory: 2 * MOST_LINES });
 
+  check("96 MiB, far", "far and large", 0, { loads: MOST_LINES, farMemory: MOST_LINES });
+
+  // What the kernel does for itself does not count, and what it does for the program does.
+  check("copied by the kernel", "near", undefined, {});
+  const copied = counted.counts("copied by the kernel", "far", 0).farMemory;
+  if (copied !== LINES) wrong.push(`copied by the kernel, far: ${copied} lines`);
+
   /** Two CPUs that change a line by turns: `from` is where the other one's is. */
   const bounced = (
     section: string,
@@ -118,6 +125,7 @@ describe("the counter in a guest with two nodes", () => {
       ["near", LINES],
       ["far", LINES],
       ["large", MOST_LINES],
+      ["far and large", MOST_LINES],
       ["words", 2],
       ["unaligned", 2],
     ]);
@@ -131,7 +139,7 @@ describe("the counter in a guest with two nodes", () => {
   });
 
   it("has all sections, and each access in one place", () => {
-    assert.equal(counted.sections.length, 16);
+    assert.equal(counted.sections.length, 18);
     for (const section of counted.sections) {
       for (const range of ["", ...counted.ranges.keys()]) {
         const { loads, stores, own, l3, domain, node, farCache, memory, farMemory } = counted
@@ -147,7 +155,7 @@ describe("a whole command that is counted", () => {
   before(() => counted = countPatterns(["--count"]));
 
   it("is a section, and so are those that it marks", () => {
-    assert.equal(counted.sections.length, 17);
+    assert.equal(counted.sections.length, 19);
     assert.equal(counted.sections[0], "build/counter/patterns");
   });
 

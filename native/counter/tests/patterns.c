@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define LINE 64
@@ -184,17 +185,31 @@ static void shared_by_all(volatile uint8_t *memory)
     nk_mark_end();
 }
 
+/* The kernel reads the one by addresses of its own, and writes the other by the program's. */
+static void copied_by_kernel(volatile uint8_t *to, volatile uint8_t *from)
+{
+    struct iovec written = {(void *)to, MIB}, read = {(void *)from, MIB};
+
+    nk_mark_begin("copied by the kernel");
+    ssize_t copied = process_vm_readv(getpid(), &written, 1, &read, 1, 0);
+    nk_mark_end();
+    if (copied != (ssize_t)MIB)
+        fail("process_vm_readv");
+}
+
 int main(void)
 {
     pin(0);
     volatile uint8_t *near = memory_on(0, MIB), *far = memory_on(1, MIB), *large = memory_on(0, 96 * MIB),
-                     *page = memory_on(0, PAGE);
+                     *far_large = memory_on(1, 96 * MIB), *page = memory_on(0, PAGE);
 
     words = (volatile _Atomic int *)memory_on(0, 2 * LINE);
     memset((void *)words, 0, 2 * LINE);
     nk_mark_range("near", near, MIB);
     nk_mark_range("far", far, MIB);
     nk_mark_range("large", large, 96 * MIB);
+    /* With the one above more than half of what a node has: some lines are as far from their node's beginning. */
+    nk_mark_range("far and large", far_large, 96 * MIB);
     nk_mark_range("words", (const volatile uint8_t *)words, 2 * LINE);
     /* The end of one line and the beginning of the next. */
     nk_mark_range("unaligned", page + 60, 8);
@@ -204,6 +219,8 @@ int main(void)
     /* More than the private cache, and more than both. */
     marked_read("8 MiB twice", large, 8 * MIB / LINE, 2);
     marked_read("96 MiB twice", large, 96 * MIB / LINE, 2);
+    marked_read("96 MiB, far", far_large, 96 * MIB / LINE, 1);
+    copied_by_kernel(far, near);
     marked_play("load and store, far", 1, 2, load_and_store);
     marked_play("load and store, near", 0, 1, load_and_store);
     marked_play("compare-exchange, far", 1, 2, exchange);
