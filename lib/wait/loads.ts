@@ -68,3 +68,17 @@ export function loadFollowing(words: Int32Array, index: number): number {
   // Where there is no such word, Atomics says so.
   return value === undefined ? Atomics.load(words, index) : value;
 }
+
+/**
+ * Loads a word that may be seen as it was any time ago: where an old value is as right as a new one, and a look with order
+ * follows one that was too old before anybody waits. What the word says to be there can be read after it.
+ *
+ * @param words Shared memory.
+ * @param index The word.
+ * @returns What `Atomics.load` returned at some moment since this thread's last look at it.
+ */
+export function glance(words: Int32Array, index: number): number {
+  if (!isX64) return Atomics.load(words, index);
+  const value = words[index];
+  return value === undefined ? Atomics.load(words, index) : value;
+}

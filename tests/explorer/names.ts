@@ -23,7 +23,7 @@ export const ATOMICS: readonly string[] = [
 ];
 
 /** Functions of `lib/wait/loads.ts` that are atomic loads. */
-export const LOADS: readonly string[] = ["loadShared", "loadFollowing"];
+export const LOADS: readonly string[] = ["loadShared", "loadFollowing", "glance"];
 
 /** Methods of a thread's waiter and of the world that are steps. */
 export const HOST_CALLS: readonly string[] = [

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { arch } from "node:process";
 import { describe, it } from "node:test";
 import { launch, topology } from "../../mod.ts";
-import { fence, loadFollowing, loadShared } from "../../lib/wait/loads.ts";
+import { fence, glance, loadFollowing, loadShared } from "../../lib/wait/loads.ts";
 import { sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { repeats } from "../support/extent.ts";
@@ -30,6 +30,7 @@ describe("loads of shared words", () => {
     for (const value of [0, 7, -1, 2 ** 31 - 1, -(2 ** 31)]) {
       Atomics.store(words, 3, value);
       assert.equal(loadFollowing(words, 3), value);
+      assert.equal(glance(words, 3), value);
       assert.equal(loadShared(words, 3), value);
       fence();
       assert.equal(loadFollowing(words, 3), value);
@@ -42,12 +43,12 @@ describe("loads of shared words", () => {
 
   it("throw as Atomics does where there is no such word, or no memory any more", () => {
     const words = new Int32Array(new ArrayBuffer(16));
-    for (const load of [loadShared, loadFollowing]) {
+    for (const load of [loadShared, loadFollowing, glance]) {
       assert.throws(() => load(words, 4), RangeError);
       assert.throws(() => load(words, -1), RangeError);
     }
     structuredClone(words.buffer, { transfer: [words.buffer] });
-    for (const load of [loadShared, loadFollowing]) {
+    for (const load of [loadShared, loadFollowing, glance]) {
       // A RangeError on some engines, a TypeError on others.
       assert.throws(() => load(words, 0), Error);
     }

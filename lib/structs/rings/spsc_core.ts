@@ -16,7 +16,7 @@
  * atomic operation, and the line of an index moves once a batch at the most. What was seen may be old, which makes the
  * ring look fuller to the producer and emptier to the consumer than it is, and never the other way round. It is kept in
  * the words and not in the object, so that another thread can go on as the producer, or as the consumer, if the two have
- * synchronized with each other.
+ * synchronized with each other. A look without order is enough where it finds enough.
  *
  * Why no wake-up is lost. Whoever finds the ring empty or full prepares an event count before it looks a last time. The
  * other side stores its index before it looks whether somebody may wait; {@linkcode EventCountCore} has the proof.
@@ -24,8 +24,8 @@
  * Death. A record is there once `tail` says so: a producer that dies before that has put in nothing. A consumer that dies
  * before it stores `head` leaves what it was reading to the next one. Nobody waits for a thread inside an operation.
  *
- * Costs. Put and take: one atomic operation a batch; one load more when the index seen last is not enough, and one plain
- * load of a word that changes when somebody goes to sleep.
+ * Costs. Put and take: one atomic operation a batch, and a plain load of a word that changes when somebody goes to sleep;
+ * when the index seen last is not enough, a look at the other one's: without order first, and with it if that is too little.
  *
  * Lamport's ring (1983) with the indices that each side keeps of the other's from MCRingBuffer (Lee, Bu and Chandranmenon,
  * 2010).
@@ -34,7 +34,7 @@
  */
 import type { Shape } from "../../shared/shape.ts";
 import { EventCountCore } from "../../sync/conditions/event_count_core.ts";
-import { loadShared } from "../../wait/loads.ts";
+import { glance, loadShared } from "../../wait/loads.ts";
 import { LINE_WORDS, type Waiter } from "../../wait/waiter.ts";
 
 const TAIL = 0;
@@ -107,7 +107,10 @@ export class SpscCore {
     const words = this.#words;
     const tail = words[TAIL] as number;
     let room = this.capacity - ((tail - (words[HEAD_SEEN] as number)) | 0);
-    if (room < count) room = this.#lookForRoom(tail);
+    if (room < count) {
+      room = this.#roomAt(glance(words, HEAD), tail);
+      if (room < least) room = this.#roomAt(loadShared(words, HEAD), tail);
+    }
     const n = room < count ? room : count;
     if (n < least) return 0;
     const size = this.size;
@@ -135,7 +138,10 @@ export class SpscCore {
     const words = this.#words;
     const head = words[HEAD] as number;
     let there = ((words[TAIL_SEEN] as number) - head) | 0;
-    if (there < count) there = this.#lookForRecords(head);
+    if (there < count) {
+      there = this.#recordsAt(glance(words, TAIL), head);
+      if (there < least) there = this.#recordsAt(loadShared(words, TAIL), head);
+    }
     const n = there < count ? there : count;
     if (n < least) return 0;
     const size = this.size;
@@ -159,7 +165,7 @@ export class SpscCore {
   writable(least: number): number {
     const tail = this.#words[TAIL] as number;
     let room = this.capacity - ((tail - (this.#words[HEAD_SEEN] as number)) | 0);
-    if (room < least) room = this.#lookForRoom(tail);
+    if (room < least) room = this.#roomAt(loadShared(this.#words, HEAD), tail);
     return Math.min(room, this.capacity - (tail & this.#mask));
   }
 
@@ -193,7 +199,7 @@ export class SpscCore {
   readable(least: number): number {
     const head = this.#words[HEAD] as number;
     let there = ((this.#words[TAIL_SEEN] as number) - head) | 0;
-    if (there < least) there = this.#lookForRecords(head);
+    if (there < least) there = this.#recordsAt(loadShared(this.#words, TAIL), head);
     return Math.min(there, this.capacity - (head & this.#mask));
   }
 
@@ -255,16 +261,14 @@ export class SpscCore {
     this.notFull.notifyAll(me);
   }
 
-  /** The room as the consumer has left it by now. */
-  #lookForRoom(tail: number): number {
-    const head = loadShared(this.#words, HEAD);
+  /** The room when the consumer is at `head`, which is kept. */
+  #roomAt(head: number, tail: number): number {
     this.#words[HEAD_SEEN] = head;
     return this.capacity - ((tail - head) | 0);
   }
 
-  /** The records that the producer has put in by now. */
-  #lookForRecords(head: number): number {
-    const tail = loadShared(this.#words, TAIL);
+  /** The records when the producer is at `tail`, which is kept. */
+  #recordsAt(tail: number, head: number): number {
     this.#words[TAIL_SEEN] = tail;
     return (tail - head) | 0;
   }
