@@ -26,6 +26,16 @@ export function isInt32Array(value: unknown): value is Int32Array {
 }
 
 /**
+ * What a typed array is.
+ *
+ * @param value Anything.
+ * @returns The name of its class, `"Float64Array"` say; undefined where it is no typed array.
+ */
+export function typedArrayName(value: unknown): string | undefined {
+  return nameOf.call(value) as string | undefined;
+}
+
+/**
  * Whether something is a SharedArrayBuffer.
  *
  * @param value Anything.

@@ -14,5 +14,12 @@
  * @module
  */
 export type { AsyncWaitOptions, BlockOptions } from "../wait/options.ts";
+export {
+  HashMap,
+  type HashMapOptions,
+  type Listed,
+  type MapType,
+  type MapTypeValue,
+} from "./maps/hash_map.ts";
 export { SpscRing, type SpscRingOptions } from "./rings/spsc_ring.ts";
 export type { SyncMemory, SyncOptions } from "../shared/region.ts";

@@ -6,7 +6,8 @@ import { defineKind, type Kind, type KindRow } from "../../lib/shared/kind.ts";
 import type { Region } from "../../lib/shared/region.ts";
 import { Arena } from "../../mod.ts";
 import { throwsCode } from "../support/errors.ts";
-import { EXPORTED, SYNC_KINDS, type SyncKind } from "../support/fuzz_sync_kinds.ts";
+import type { SyncKind } from "../support/fuzz_row.ts";
+import { EXPORTED, SYNC_KINDS } from "../support/fuzz_sync_kinds.ts";
 
 /** The least that a class with a kind can be. */
 class Toy implements Shareable {

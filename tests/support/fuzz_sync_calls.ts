@@ -6,14 +6,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { claimWaiter } from "../../lib/wait/thread_waiter.ts";
 import { Guard, NumaError } from "../../mod.ts";
 import { membersOf } from "./destroyables.ts";
+import type { Memory, SyncKind } from "./fuzz_row.ts";
 import {
   arenaMemory,
   EXPORTED,
-  type Memory,
   SYNC_FUNCTIONS,
   SYNC_KINDS,
   type SyncFunction,
-  type SyncKind,
 } from "./fuzz_sync_kinds.ts";
 import { detach, OURS, ownWords, variants } from "./fuzz_sync_values.ts";
 

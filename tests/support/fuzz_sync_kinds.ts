@@ -6,79 +6,31 @@ import assert from "node:assert/strict";
 import * as structs from "../../lib/structs/mod.ts";
 import * as sync from "../../lib/sync/mod.ts";
 import { Arena, type Handle } from "../../mod.ts";
+import {
+  blocks,
+  create,
+  type Creator,
+  LONG,
+  type Memory,
+  none,
+  NOW,
+  type Release,
+  statics,
+  type SyncKind,
+  THREADS,
+  TOLD,
+  waits,
+} from "./fuzz_row.ts";
+import { STRUCT_KINDS } from "./fuzz_struct_kinds.ts";
 import { freshArena, namedArena } from "./fuzz_sync_values.ts";
 import { type AnyLock, LOCKS, type Sides } from "./locks.ts";
 
 const { Barrier, Condition, Epoch, EventCount, Guard, Histogram, HistogramSnapshot } = sync;
 const { Latch, LimitedCounter, Lock, Mutex, Once, PartitionedCounter } = sync;
 const { Semaphore, SeqLock, SharedMutex } = sync;
-const { SpscRing } = structs;
 
 /** What is exported: classes and functions of objects that threads share. */
 export const EXPORTED: Readonly<Record<string, unknown>> = { ...sync, ...structs };
-
-/** Gives memory of that size. */
-export type Memory = (bytes: number) => sync.SyncMemory;
-/** Right arguments, new ones each time. */
-export type Right<Type> = (object: Type) => readonly unknown[];
-/** Ends what keeps others waiting. */
-export type Release = () => void;
-
-/** What has to be known of a class. */
-export interface SyncKind<Type extends object = object> {
-  /** The exported class that it shows. */
-  readonly type: unknown;
-  make(memory: Memory): Type;
-  /** Right arguments of all methods. */
-  readonly methods: Readonly<Record<string | symbol, Right<Type>>>;
-  /** Right arguments of all static methods, with the memory that there has to be room in. */
-  readonly statics: Readonly<Record<string, (object: Type, memory: Memory) => readonly unknown[]>>;
-  /** Makes that its waits have to wait, where they do not do so by themselves. */
-  hold?(object: Type): Promise<Release>;
-  /** Lets all go on that wait. */
-  end?(object: Type): void;
-  /** Fails unless it works. Nobody else uses it, but a call may have left it held. */
-  use?(object: Type): void | Promise<void>;
-}
-
-/** A short wait, also on the main thread. */
-const blocks = (): sync.BlockOptions => ({ timeoutMs: 1, block: true });
-const waits = (): sync.AsyncWaitOptions => ({ timeoutMs: 1, signal: new AbortController().signal });
-/** One that ends at once when it has to wait. */
-const NOW: sync.BlockOptions = { timeoutMs: 0, block: true };
-const LONG: sync.BlockOptions = { timeoutMs: 1000, block: true };
-const THREADS = { threads: 32 };
-const TOLD = { ...THREADS, statistics: true };
-const none = (): readonly unknown[] => [];
-
-interface Creator {
-  bytes(options: never): number;
-  create(...args: never[]): object;
-}
-
-/** The rows of statics, which all are alike. */
-function statics<Type extends { toHandle(): Handle }>(
-  type: Creator,
-  options: object,
-  ...between: readonly unknown[]
-): SyncKind<Type>["statics"] {
-  const bytes = () => type.bytes({ ...options } as never);
-  return {
-    create: (_, memory) => [memory(bytes()), ...between, { ...options }],
-    bytes: () => [{ ...options }],
-    fromHandle: (object) => [object.toHandle()],
-  };
-}
-
-function create<Type>(
-  type: Creator,
-  memory: Memory,
-  options: object,
-  ...between: readonly unknown[]
-): Type {
-  const room = memory(type.bytes(options as never));
-  return type.create(...[room, ...between, options] as never[]) as Type;
-}
 
 const lockMethods: SyncKind<AnyLock>["methods"] = {
   acquire: () => [blocks()],
@@ -423,37 +375,6 @@ const sharedMutex: SyncKind<sync.SharedMutex> = {
   use: useLock,
 };
 
-const RING = { ...THREADS, capacity: 8, recordWords: 2 };
-const ring: SyncKind<structs.SpscRing> = {
-  type: SpscRing,
-  make: (memory) => create(SpscRing, memory, RING),
-  methods: {
-    tryPush: () => [new Int32Array(2)],
-    tryPushSome: () => [new Int32Array(4)],
-    tryPop: () => [new Int32Array(4)],
-    tryPopAll: () => [new Int32Array(2)],
-    push: () => [new Int32Array(2), blocks()],
-    pop: () => [new Int32Array(2), blocks()],
-    pushAsync: () => [new Int32Array(2), waits()],
-    popAsync: () => [new Int32Array(2), waits()],
-    writable: () => [1],
-    commit: () => [1],
-    readable: () => [1],
-    consume: () => [1],
-    close: none,
-    toHandle: none,
-  },
-  statics: statics(SpscRing, RING),
-  end: (object) => object.close(),
-  use(object) {
-    const found = new Int32Array(2);
-    while (object.tryPop(found) > 0);
-    assert.equal(object.tryPush(Int32Array.of(5, 6)), true);
-    assert.equal(object.pop(found, LONG), 1);
-    assert.deepEqual([...found], [5, 6]);
-  },
-};
-
 /** Locks by their rows: whole, and each side. */
 function lockKinds(): Record<string, unknown> {
   const kinds: Record<string, unknown> = {};
@@ -485,7 +406,7 @@ const all = {
   Histogram: histogram,
   HistogramSnapshot: snapshot,
   Epoch: epoch,
-  SpscRing: ring,
+  ...STRUCT_KINDS,
 };
 
 /** All of them, by what they are called. */

@@ -5,7 +5,8 @@
 import { Condition, type Guard, type Handle, Lock, NumaError } from "../../mod.ts";
 import type { Shareable } from "../../lib/base/handle.ts";
 import { random } from "./fuzz.ts";
-import { SYNC_KINDS, type SyncKind } from "./fuzz_sync_kinds.ts";
+import type { SyncKind } from "./fuzz_row.ts";
+import { SYNC_KINDS } from "./fuzz_sync_kinds.ts";
 import {
   GUARDED,
   type Guarded,

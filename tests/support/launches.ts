@@ -1,6 +1,7 @@
 /** Threads that the tests of several files start. */
 import { launch, type Thread } from "../../mod.ts";
 import type { LockTask } from "../workers/locks.ts";
+import type { MapTask } from "../workers/maps.ts";
 import type { ObjectTask } from "../workers/objects.ts";
 import type { PrimitiveTask } from "../workers/primitives.ts";
 import type { RingTask } from "../workers/rings.ts";
@@ -24,4 +25,9 @@ export function runPrimitives(args: PrimitiveTask): Thread<number> {
 /** Starts a thread that puts numbers into a ring, or takes them out. */
 export function runRing(args: RingTask): Thread<number> {
   return launch<number>(sibling(import.meta.url, "../workers/rings"), { args });
+}
+
+/** Starts a thread that reads a map, or writes to it. */
+export function runMap(args: MapTask): Thread<number> {
+  return launch<number>(sibling(import.meta.url, "../workers/maps"), { args });
 }

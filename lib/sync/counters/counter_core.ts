@@ -68,6 +68,8 @@ function decode(high: number, low: number): number {
 export class CounterCore {
   readonly #words: Int32Array;
   readonly #shared: boolean;
+  /** How many shards there can be. */
+  readonly #shards: number;
   /** Where this thread added last: a view, as its words then have constant indices, which engines check once. */
   #shard = -1;
   #line: Int32Array;
@@ -77,11 +79,12 @@ export class CounterCore {
 
   /**
    * @param words Its memory: zero at first.
-   * @param _shape The number of threads and domains.
+   * @param shape The number of threads and domains.
    * @param shards What has a shard of its own.
    */
-  constructor(words: Int32Array, _shape: Shape, shards: PartitionedCounterShards = "thread") {
+  constructor(words: Int32Array, shape: Shape, shards: PartitionedCounterShards = "thread") {
     this.#words = words;
+    this.#shards = shards === "domain" ? shape.domains : shape.threads;
     this.#line = words;
     this.#shared = shards === "domain";
   }
@@ -130,7 +133,8 @@ export class CounterCore {
    * @returns Exact up to 2^53. It holds all adds that happened before, and some of those under way.
    */
   value(): number {
-    const used = loadShared(this.#words, USED);
+    // In memory that any thread can write to.
+    const used = Math.min(loadShared(this.#words, USED), this.#shards);
     // A single one takes V8 longer with fences than without.
     if (used === 1) return this.#read(LINE_WORDS);
     let sum = 0;

@@ -1,0 +1,500 @@
+import { show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import type { Handle, Shareable } from "../../base/handle.ts";
+import { synchronous } from "../../base/synchronous.ts";
+import { Attachment } from "../../shared/attachment.ts";
+import { defineKind } from "../../shared/kind.ts";
+import type { Region, SyncMemory } from "../../shared/region.ts";
+import { CounterCore } from "../../sync/counters/counter_core.ts";
+import { block } from "../../wait/block.ts";
+import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
+import { type Codec, codecOf } from "./codecs.ts";
+import { hasherOf } from "./hashers.ts";
+import { ADDED, FULL } from "./map_chains.ts";
+import { checkLists, getMany, type Listed, type ListShape } from "./lists.ts";
+import { MapCore } from "./map_core.ts";
+import {
+  F64,
+  type HashMapOptions,
+  mapOptionOf,
+  mapSettingsOf,
+  type MapType,
+  type MapTypeValue,
+  U32,
+} from "./map_settings.ts";
+import { layoutOf, SEED } from "./map_table.ts";
+
+export type { Listed } from "./lists.ts";
+export type { HashMapOptions, MapType, MapTypeValue } from "./map_settings.ts";
+
+const READ = "read a hash map";
+const WRITE = "write to a hash map";
+
+const KIND = /* @__PURE__ */ defineKind<HashMap<unknown, unknown>, HashMapOptions>({
+  name: "HashMap",
+  code: 64,
+  title: "a hash map",
+  accepts: ["threads", "capacity", "key", "value"],
+  option: mapOptionOf,
+  words: (shape, option) => layoutOf(mapSettingsOf(option).shape).words + CounterCore.words(shape),
+  prepare: () => (words) => words.set(crypto.getRandomValues(new Int32Array(2)), SEED),
+});
+
+/**
+ * A hash map that threads share.
+ *
+ * Keys and values are numbers, bytes of a fixed length, or short texts; they are copied into the map's memory, and out of
+ * it. Its methods are those of a `Map`, and more that do several things at once: `getMany`, `update`, `compareExchange`.
+ *
+ * Reads take no lock and write nothing that others look at. Writes of keys in the same bucket wait for each other. The map
+ * grows a bucket at a time up to its capacity, while others go on. Keys hash differently in each map, so nobody can choose
+ * keys that make it slow.
+ *
+ * Properties: each read and write of a key happens at one moment between its call and its return, for all threads. A
+ * thread that ends in the middle of a write leaves the key as it was, or with the new value, and blocks nobody; the map's
+ * `size` can then be off by one.
+ *
+ * @example
+ * ```ts
+ * import { HashMap } from "@numakit/numakit";
+ *
+ * const options = { capacity: 1000, key: { text: 32 }, value: "f64" } as const;
+ * const prices = HashMap.create(new SharedArrayBuffer(HashMap.bytes(options)), options);
+ * prices.set("apple", 0.25); // in any thread
+ * console.log(prices.get("apple"), prices.get("pear")); // 0.25 undefined
+ * prices.update("apple", (price = 0) => price * 2);
+ * console.log([...prices]); // [ [ "apple", 0.5 ] ]
+ * ```
+ *
+ * @typeParam Key What JavaScript has for a key: `number`, `string` or `Uint8Array`.
+ * @typeParam Value The same for a value.
+ */
+export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
+  static readonly #kind = /* @__PURE__ */ KIND.register(
+    HashMap,
+    (region) => new HashMap(region),
+  );
+  readonly #core: MapCore;
+  readonly #attached: Attachment;
+  readonly #me: ThreadWaiter;
+  readonly #entries: CounterCore;
+  readonly #keys: Codec;
+  readonly #values: Codec;
+  readonly #lists: ListShape;
+  readonly #valueKind: number;
+  /** One key and one value, as words. */
+  readonly #key: Int32Array;
+  readonly #value: Int32Array;
+  readonly #expected: Int32Array;
+  /** Whether a caller's function runs while a bucket is locked. */
+  #isUpdating = false;
+
+  private constructor(region: Region) {
+    const { key, value, shape } = mapSettingsOf(region.option);
+    const layout = layoutOf(shape);
+    const { words } = region;
+    const { keyWords, valueWords } = shape;
+    const seed: [number, number] = [words[SEED] as number, words[SEED + 1] as number];
+    this.#core = new MapCore(words.subarray(0, layout.words), {
+      layout,
+      keyWords,
+      hasher: hasherOf(keyWords, ...seed),
+    });
+    this.#entries = new CounterCore(words.subarray(layout.words), region.shape);
+    this.#attached = new Attachment(region);
+    this.#me = this.#attached.me;
+    this.#keys = codecOf(key, "the key");
+    this.#values = codecOf(value, "the value");
+    this.#lists = { keys: this.#keys, values: this.#values, keyWords, valueWords };
+    this.#valueKind = value.kind;
+    this.#key = new Int32Array(keyWords);
+    this.#value = new Int32Array(valueWords);
+    this.#expected = new Int32Array(valueWords);
+  }
+
+  /**
+   * Creates an empty map.
+   *
+   * @typeParam KeyType The type of its keys.
+   * @typeParam ValueType The type of its values.
+   * @param memory The memory for it: an arena, or a `SharedArrayBuffer` of {@linkcode HashMap.bytes} bytes.
+   * @param options The types of keys and values, the capacity, and other options.
+   * @returns The map.
+   * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
+   * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
+   */
+  static create<const KeyType extends MapType, const ValueType extends MapType>(
+    memory: SyncMemory,
+    options: HashMapOptions<KeyType, ValueType>,
+  ): HashMap<MapTypeValue<KeyType>, MapTypeValue<ValueType>> {
+    return HashMap.#kind.create(memory, options) as HashMap<
+      MapTypeValue<KeyType>,
+      MapTypeValue<ValueType>
+    >;
+  }
+
+  /**
+   * Returns how much memory a map needs: with 32-bit keys and values 22 bytes for each entry of its capacity.
+   *
+   * @param options The options that `create` will get.
+   * @returns The size in bytes.
+   * @throws {NumaError} `EINVAL`.
+   */
+  static bytes(options: HashMapOptions): number {
+    return HashMap.#kind.bytes(options);
+  }
+
+  /**
+   * Returns the live map of a handle. In one thread, the same handle always gives the same object.
+   *
+   * @typeParam Key What its keys are: nothing checks that.
+   * @typeParam Value What its values are.
+   * @param handle A handle from {@linkcode HashMap.toHandle}, made in any thread of this process.
+   * @returns The map.
+   * @throws {NumaError} `EINVAL` if it is not such a handle, or comes from threads that this one cannot wake; `ESTALE`
+   * if its memory no longer exists; `EAGAIN` if this thread exceeds `threads`.
+   */
+  static fromHandle<Key, Value>(handle: Handle): HashMap<Key, Value> {
+    return HashMap.#kind.attach(handle) as HashMap<Key, Value>;
+  }
+
+  /**
+   * The number of entries at this moment. Cost: three loads for each thread that has ever written.
+   *
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
+   */
+  get size(): number {
+    this.#attached.check("read");
+    return Math.max(0, this.#entries.value());
+  }
+
+  /**
+   * Returns a key's value.
+   *
+   * Cost: two looks with order, and a load for each entry of the key's bucket that it comes to: 3 on average.
+   *
+   * @param key The key.
+   * @returns The value; undefined if there is none.
+   * @throws {NumaError} `EINVAL` if the key is not of the map's type; `EDESTROYED` if its arena is destroyed.
+   */
+  get(key: Key): Value | undefined {
+    this.#keys.write(key, this.#key, 0, READ);
+    return this.#has() ? this.#values.read(this.#value, 0) as Value : undefined;
+  }
+
+  /**
+   * Whether a key has a value.
+   *
+   * @param key The key.
+   * @returns Whether it has.
+   * @throws {NumaError} As {@linkcode HashMap.get}.
+   */
+  has(key: Key): boolean {
+    this.#keys.write(key, this.#key, 0, READ);
+    return this.#has();
+  }
+
+  /**
+   * Reads the values of several keys: faster than one by one, as the machine fetches their buckets at the same time.
+   *
+   * @param keys The keys: a `Uint32Array`, `Int32Array` or `Float64Array` by their type, a `Uint8Array` of all bytes one
+   * key after the other, or an array of texts.
+   * @param values Where the values go, each to its key's place; of the same kind by the type of values. Where there is
+   * none it stays as it is.
+   * @param found If given, gets 1 or 0 for each key: whether it has a value.
+   * @returns How many have a value.
+   * @throws {NumaError} `EINVAL`; `EDESTROYED` if its arena is destroyed.
+   */
+  getMany(keys: Listed<Key>, values: Listed<Value>, found?: Uint8Array): number {
+    this.#attached.check("read");
+    return getMany(this.#core, this.#lists, { keys, values, found });
+  }
+
+  /**
+   * Gives a key a value.
+   *
+   * Cost: a lock of the bucket that is free or held for some hundred nanoseconds, an atomic store for each word, and an
+   * `add` of a {@linkcode PartitionedCounter} for a new key.
+   *
+   * @param key The key.
+   * @param value The value.
+   * @returns The map.
+   * @throws {NumaError} `EINVAL` if one of them is not of the map's type; `ENOMEM` if there is no room for a new key;
+   * `EDEADLK` in the function of an {@linkcode HashMap.update}; `ETERMINATED` this thread is being terminated;
+   * `EDESTROYED` if its arena is destroyed.
+   */
+  set(key: Key, value: Value): this {
+    this.#values.write(value, this.#value, 0, WRITE);
+    this.#lock(key);
+    this.#assign();
+    return this;
+  }
+
+  /**
+   * Gives keys values, one after the other.
+   *
+   * @param keys The keys, as for {@linkcode HashMap.getMany}.
+   * @param values As many values.
+   * @throws {NumaError} As {@linkcode HashMap.set}: then the keys before have their new values.
+   */
+  setMany(keys: Listed<Key>, values: Listed<Value>): void {
+    const count = checkLists(this.#lists, { keys, values }, WRITE);
+    for (let index = 0; index < count; index++) {
+      this.set(
+        this.#keys.take(keys, index) as Key,
+        this.#values.take(values, index) as Value,
+      );
+    }
+  }
+
+  /**
+   * Takes a key out.
+   *
+   * @param key The key.
+   * @returns Whether it had a value.
+   * @throws {NumaError} As {@linkcode HashMap.set}.
+   */
+  delete(key: Key): boolean {
+    this.#lock(key);
+    return this.#remove();
+  }
+
+  /**
+   * Gives a key another value that a function makes of its present one, and no other thread writes to it meanwhile. Others
+   * that write to keys of the same bucket wait, so the function should do little; it can read the map, and not write to it.
+   *
+   * @param key The key.
+   * @param change Gets the value, undefined if there is none. Returns the new one; undefined takes the key out.
+   * @returns What it has returned.
+   * @throws {NumaError} As {@linkcode HashMap.set}. What `change` throws: then nothing has changed.
+   */
+  update(key: Key, change: (value: Value | undefined) => Value | undefined): Value | undefined {
+    if (typeof change !== "function") {
+      throw new NumaError("EINVAL", WRITE, {
+        why: `the function is ${show(change)}`,
+        fix: "Give a function of the value.",
+      });
+    }
+    return this.#change(key, (had) => {
+      const value = had ? this.#values.read(this.#value, 0) as Value : undefined;
+      this.#isUpdating = true;
+      try {
+        return synchronous(change(value), WRITE, "Give a function that returns the value.");
+      } finally {
+        this.#isUpdating = false;
+      }
+    });
+  }
+
+  /**
+   * Adds to a key's value, which is a number; a key without one has 0. Integers wrap.
+   *
+   * @param key The key.
+   * @param n What to add: a value of the map's type.
+   * @returns The sum.
+   * @throws {NumaError} As {@linkcode HashMap.set}; `EINVAL` if values are no numbers.
+   */
+  add(key: Key, n: number): number {
+    if (this.#valueKind > F64) {
+      throw new NumaError("EINVAL", WRITE, {
+        why: "its values are no numbers",
+        fix: "Use update().",
+      });
+    }
+    this.#values.write(n, this.#expected, 0, WRITE);
+    const sum = this.#change(key, (had) => {
+      const before = had ? this.#values.read(this.#value, 0) as number : 0;
+      if (this.#valueKind === F64) return before + n as Value;
+      return (this.#valueKind === U32 ? (before + n) >>> 0 : (before + n) | 0) as Value;
+    });
+    return sum as number;
+  }
+
+  /**
+   * Returns a key's value, and gives it one if it has none.
+   *
+   * @param key The key.
+   * @param value The value that it gets then.
+   * @returns The value that it has in the end.
+   * @throws {NumaError} As {@linkcode HashMap.set}.
+   */
+  getOrInsert(key: Key, value: Value): Value {
+    const before = this.get(key);
+    if (before !== undefined) return before;
+    return this.#change(
+      key,
+      (had) => had ? this.#values.read(this.#value, 0) as Value : value,
+    ) as Value;
+  }
+
+  /**
+   * Gives a key another value if it has the expected one.
+   *
+   * @param key The key.
+   * @param expected The value that it is to have; undefined: none.
+   * @param replacement The new one; undefined takes the key out.
+   * @returns The value that it had: the expected one if it was replaced.
+   * @throws {NumaError} As {@linkcode HashMap.set}.
+   */
+  compareExchange(
+    key: Key,
+    expected: Value | undefined,
+    replacement: Value | undefined,
+  ): Value | undefined {
+    const wanted = this.#expected;
+    if (expected !== undefined) this.#values.write(expected, wanted, 0, WRITE);
+    if (replacement !== undefined) this.#values.write(replacement, this.#value, 0, WRITE);
+    let before: Value | undefined;
+    this.#change(key, (had) => {
+      if (had) before = this.#values.read(this.#value, 0) as Value;
+      const isSame = had === (expected !== undefined) &&
+        (!had || this.#value.every((word, index) => word === wanted[index]));
+      return isSame ? replacement : before;
+    });
+    return before;
+  }
+
+  /** Takes out all keys that are there when it begins. */
+  clear(): void {
+    for (const key of this.keys()) this.delete(key);
+  }
+
+  /**
+   * Returns all entries, while others may write: each key once that is there all the time, and others once or not at all.
+   * Those of a bucket are read at the same moment.
+   *
+   * @returns Keys and values, in no order.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
+   */
+  *entries(): Generator<[Key, Value], void, undefined> {
+    this.#attached.check("read");
+    const { keyWords, valueWords } = this.#lists;
+    const buckets = this.#core.buckets();
+    for (let place = 0; place < buckets; place++) {
+      this.#attached.check("read");
+      const words = this.#core.copy(place, buckets);
+      for (let at = 0; at < words.length; at += keyWords + valueWords) {
+        yield [
+          this.#keys.read(words, at) as Key,
+          this.#values.read(words, at + keyWords) as Value,
+        ];
+      }
+    }
+  }
+
+  /** The same as {@linkcode HashMap.entries}. */
+  [Symbol.iterator](): Generator<[Key, Value], void, undefined> {
+    return this.entries();
+  }
+
+  /**
+   * Returns all keys, as {@linkcode HashMap.entries} does.
+   *
+   * @returns The keys, in no order.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
+   */
+  *keys(): Generator<Key, void, undefined> {
+    for (const [key] of this.entries()) yield key;
+  }
+
+  /**
+   * Returns all values, as {@linkcode HashMap.entries} does.
+   *
+   * @returns The values, in no order.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
+   */
+  *values(): Generator<Value, void, undefined> {
+    for (const [, value] of this.entries()) yield value;
+  }
+
+  /**
+   * Calls a function with all entries, as {@linkcode HashMap.entries} gives them.
+   *
+   * @param body The function.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed. What `body` throws.
+   */
+  forEach(body: (value: Value, key: Key, map: this) => void): void {
+    for (const [key, value] of this.entries()) body(value, key, this);
+  }
+
+  /**
+   * Returns a handle with which another thread finds the map. Arguments and results of threads are converted
+   * automatically.
+   *
+   * @returns The handle.
+   * @throws {NumaError} `EINVAL` if its memory belongs to this thread alone; `EDESTROYED` if its arena is destroyed.
+   */
+  toHandle(): Handle {
+    return this.#attached.region.toHandle();
+  }
+
+  /** Whether the key that is in words has a value, which is read. */
+  #has(): boolean {
+    try {
+      return this.#core.get(this.#key, 0, this.#value, 0);
+    } catch (error) {
+      this.#attached.check("read");
+      throw error;
+    }
+  }
+
+  /** Locks the bucket of a key. */
+  #lock(key: Key): void {
+    const core = this.#core;
+    const me = this.#me;
+    this.#attached.check("write to");
+    this.#keys.write(key, this.#key, 0, WRITE);
+    if (this.#isUpdating) {
+      throw new NumaError("EDEADLK", WRITE, {
+        why: "it is written to in the function of an update",
+        fix: "Return the new value, and write to other keys afterwards.",
+      });
+    }
+    // It is not for long: the main thread naps, too.
+    if (!core.lock(me, this.#key)) block(core.wait(me, this.#key), me, WRITE, { block: true });
+  }
+
+  /** Gives the key the value, both in words, and unlocks. */
+  #assign(): void {
+    const core = this.#core;
+    const outcome = core.assign(this.#key, this.#value);
+    const isCrowded = outcome === ADDED && core.isCrowded();
+    core.unlock();
+    if (outcome === FULL) {
+      throw new NumaError("ENOMEM", WRITE, {
+        why: "it has no room for another key",
+        fix: "Create it with a greater capacity.",
+      });
+    }
+    if (outcome === ADDED) this.#entries.add(this.#me, 1);
+    if (isCrowded) core.grow(this.#me);
+  }
+
+  /** Takes out the key that is in words, and unlocks. */
+  #remove(): boolean {
+    const had = this.#core.remove(this.#key);
+    this.#core.unlock();
+    if (had) this.#entries.add(this.#me, -1);
+    return had;
+  }
+
+  /** Gives a key the value that a function decides on, and returns that; undefined: none. */
+  #change(key: Key, decide: (had: boolean) => Value | undefined): Value | undefined {
+    const core = this.#core;
+    this.#lock(key);
+    let next: Value | undefined;
+    let isDecided = false;
+    try {
+      next = decide(core.read(this.#key, this.#value));
+      // What `decide` called may have used the words.
+      this.#keys.write(key, this.#key, 0, WRITE);
+      if (next !== undefined) this.#values.write(next, this.#value, 0, WRITE);
+      isDecided = true;
+    } finally {
+      if (!isDecided) core.unlock();
+    }
+    if (next === undefined) this.#remove();
+    else this.#assign();
+    return next;
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * What a map holds, as its options say it and as one number that its memory keeps.
+ *
+ * ```
+ *   bits 0-7    capacity: three bits of a fraction, five of an exponent
+ *   bits 8-16   keys: three bits of a type, six of a size
+ *   bits 17-29  values: three bits of a type, ten of a size
+ * ```
+ *
+ * @module
+ */
+import { checkInteger, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import type { SyncOptions } from "../../shared/region.ts";
+import type { MapShape } from "./map_table.ts";
+
+/**
+ * A type of keys or values: unsigned and signed 32-bit integers, numbers, so many bytes, or text of up to so many bytes
+ * of UTF-8.
+ */
+export type MapType = "u32" | "i32" | "f64" | { readonly bytes: number } | {
+  readonly text: number;
+};
+
+/** What JavaScript has for a {@linkcode MapType}. */
+export type MapTypeValue<Type extends MapType> = Type extends string ? number
+  : Type extends { readonly text: number } ? string
+  : Uint8Array;
+
+/** Options of a `HashMap`. */
+export interface HashMapOptions<Key extends MapType = MapType, Value extends MapType = MapType>
+  extends SyncOptions {
+  /**
+   * The number of entries that it has room for: 8 to 2^26. It is rounded up by up to an eighth. Default: 1,024.
+   */
+  readonly capacity?: number;
+  /** The type of its keys; bytes and text have at most 64 bytes. */
+  readonly key: Key;
+  /** The type of its values; bytes and text have at most 1,024 bytes. */
+  readonly value: Value;
+}
+
+/** The type of keys or values, as numbers. */
+export interface TypeCode {
+  readonly kind: 0 | 1 | 2 | 3 | 4;
+  /** Bytes of `bytes` and `text`, at most; 1 for the others. */
+  readonly bytes: number;
+}
+
+export const U32 = 0;
+export const I32 = 1;
+export const F64 = 2;
+export const BYTES = 3;
+export const TEXT = 4;
+const NAMES = ["u32", "i32", "f64"] as const;
+
+const MAX_KEY_BYTES = 64;
+const MAX_VALUE_BYTES = 1024;
+const MAX_CAPACITY = 2 ** 26;
+const MIN_CAPACITY = 8;
+const KIND_BITS = 3;
+const FRACTION_BITS = 3;
+const KEY_SHIFT = 8;
+const KEY_BITS = 9;
+const VALUE_SHIFT = 17;
+const VALUE_BITS = 13;
+
+const lowBits = (number: number, bits: number): number => number & ((1 << bits) - 1);
+
+/**
+ * What {@linkcode mapOptionOf} made a number of. It is in memory that any thread can write to: also what it never made.
+ *
+ * @param option The number.
+ * @returns Settings within the limits.
+ */
+export function mapSettingsOf(
+  option: number,
+): { readonly key: TypeCode; readonly value: TypeCode; readonly shape: MapShape } {
+  const exponent = Math.max(FRACTION_BITS, lowBits(option >>> FRACTION_BITS, 5));
+  const capacity = (2 ** FRACTION_BITS + lowBits(option, FRACTION_BITS)) *
+    2 ** (exponent - FRACTION_BITS);
+  const key = decode(lowBits(option >>> KEY_SHIFT, KEY_BITS));
+  const value = decode(lowBits(option >>> VALUE_SHIFT, VALUE_BITS));
+  return {
+    ...{ key, value },
+    shape: {
+      keyWords: wordsOf(key),
+      valueWords: wordsOf(value),
+      capacity: Math.min(capacity, MAX_CAPACITY),
+    },
+  };
+}
+
+/**
+ * The number that {@linkcode mapSettingsOf} takes.
+ *
+ * @param options The options.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The number.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function mapOptionOf(options: HashMapOptions, action: string): number {
+  const { capacity = 1024, key, value } = options;
+  checkInteger(capacity, "capacity", MIN_CAPACITY, MAX_CAPACITY, action);
+  const keyCode = encode(key, "key", MAX_KEY_BYTES, action);
+  const valueCode = encode(value, "value", MAX_VALUE_BYTES, action);
+  // Rounded up to a number of three bits behind the first one.
+  const exponent = Math.floor(Math.log2(capacity));
+  const eighths = Math.ceil(capacity / 2 ** (exponent - FRACTION_BITS)) - 2 ** FRACTION_BITS;
+  const code = (exponent << FRACTION_BITS) + eighths;
+  return code | (keyCode << KEY_SHIFT) | (valueCode << VALUE_SHIFT);
+}
+
+function decode(code: number): TypeCode {
+  const kind = Math.min(lowBits(code, KIND_BITS), TEXT) as TypeCode["kind"];
+  return { kind, bytes: kind < BYTES ? 1 : 1 + (code >>> KIND_BITS) };
+}
+
+function encode(type: unknown, name: string, most: number, action: string): number {
+  const simple = NAMES.indexOf(type as typeof NAMES[number]);
+  if (simple >= 0) return simple;
+  if (typeof type === "object" && type !== null) {
+    const { bytes, text } = type as { readonly bytes?: unknown; readonly text?: unknown };
+    if (bytes !== undefined && text === undefined) {
+      return BYTES | ((checkInteger(bytes, `${name}.bytes`, 1, most, action) - 1) << KIND_BITS);
+    }
+    if (text !== undefined && bytes === undefined) {
+      return TEXT | ((checkInteger(text, `${name}.text`, 1, most, action) - 1) << KIND_BITS);
+    }
+  }
+  throw new NumaError("EINVAL", action, {
+    why: `${name} is ${show(type)}`,
+    fix: `Give "u32", "i32", "f64", { bytes: 1 to ${most} } or { text: 1 to ${most} }.`,
+  });
+}
+
+/** Text has its length before it. */
+function wordsOf({ kind, bytes }: TypeCode): number {
+  if (kind === F64) return 2;
+  return kind < BYTES ? 1 : Math.ceil(bytes / 4) + Number(kind === TEXT);
+}

@@ -1,0 +1,74 @@
+/**
+ * The rows of the classes that `lib/structs/mod.ts` exports.
+ */
+import assert from "node:assert/strict";
+import * as structs from "../../lib/structs/mod.ts";
+import { blocks, create, LONG, none, statics, type SyncKind, THREADS, waits } from "./fuzz_row.ts";
+
+const { HashMap, SpscRing } = structs;
+
+const RING = { ...THREADS, capacity: 8, recordWords: 2 };
+const ring: SyncKind<structs.SpscRing> = {
+  type: SpscRing,
+  make: (memory) => create(SpscRing, memory, RING),
+  methods: {
+    tryPush: () => [new Int32Array(2)],
+    tryPushSome: () => [new Int32Array(4)],
+    tryPop: () => [new Int32Array(4)],
+    tryPopAll: () => [new Int32Array(2)],
+    push: () => [new Int32Array(2), blocks()],
+    pop: () => [new Int32Array(2), blocks()],
+    pushAsync: () => [new Int32Array(2), waits()],
+    popAsync: () => [new Int32Array(2), waits()],
+    writable: () => [1],
+    commit: () => [1],
+    readable: () => [1],
+    consume: () => [1],
+    close: none,
+    toHandle: none,
+  },
+  statics: statics(SpscRing, RING),
+  end: (object) => object.close(),
+  use(object) {
+    const found = new Int32Array(2);
+    while (object.tryPop(found) > 0);
+    assert.equal(object.tryPush(Int32Array.of(5, 6)), true);
+    assert.equal(object.pop(found, LONG), 1);
+    assert.deepEqual([...found], [5, 6]);
+  },
+};
+
+const MAP = { ...THREADS, capacity: 8, key: "u32", value: { bytes: 8 } } as const;
+const map: SyncKind<structs.HashMap<number, Uint8Array>> = {
+  type: HashMap,
+  make: (memory) => create(HashMap, memory, MAP),
+  methods: {
+    get: () => [1],
+    has: () => [1],
+    getMany: () => [Uint32Array.of(1, 2), new Uint8Array(16), new Uint8Array(2)],
+    set: () => [1, new Uint8Array(8)],
+    setMany: () => [Uint32Array.of(1, 2), new Uint8Array(16)],
+    delete: () => [1],
+    update: () => [1, () => new Uint8Array(8)],
+    add: () => [1, 1],
+    getOrInsert: () => [1, new Uint8Array(8)],
+    compareExchange: () => [1, undefined, new Uint8Array(8)],
+    clear: none,
+    entries: none,
+    [Symbol.iterator]: none,
+    keys: none,
+    values: none,
+    forEach: () => [() => {}],
+    toHandle: none,
+  },
+  statics: statics(HashMap, MAP),
+  use(object) {
+    object.set(3, new Uint8Array(8).fill(7));
+    assert.deepEqual(object.get(3), new Uint8Array(8).fill(7));
+    assert.equal(object.delete(3), true);
+    assert.equal(object.has(3), false);
+  },
+};
+
+/** All of them, by what they are called. */
+export const STRUCT_KINDS = { SpscRing: ring, HashMap: map };
