@@ -14,6 +14,7 @@
  * @module
  */
 export type { AsyncWaitOptions, BlockOptions } from "../wait/options.ts";
+export { Deque, type DequeOptions, type StealResult } from "./deques/deque.ts";
 export {
   HashMap,
   type HashMapOptions,

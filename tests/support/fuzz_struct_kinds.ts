@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import * as structs from "../../lib/structs/mod.ts";
 import { blocks, create, LONG, none, statics, type SyncKind, THREADS, waits } from "./fuzz_row.ts";
 
-const { HashMap, SpscRing } = structs;
+const { Deque, HashMap, SpscRing } = structs;
 
 const RING = { ...THREADS, capacity: 8, recordWords: 2 };
 const ring: SyncKind<structs.SpscRing> = {
@@ -70,5 +70,28 @@ const map: SyncKind<structs.HashMap<number, Uint8Array>> = {
   },
 };
 
+const DEQUE = { ...THREADS, capacity: 8 };
+const deque: SyncKind<structs.Deque> = {
+  type: Deque,
+  make: (memory) => create(Deque, memory, DEQUE),
+  methods: {
+    push: () => [new Int32Array(1)],
+    pop: () => [new Int32Array(1)],
+    steal: () => [new Int32Array(1)],
+    pushWord: () => [7],
+    popWord: none,
+    stealWord: none,
+    adopt: none,
+    disown: none,
+    toHandle: none,
+  },
+  statics: statics(Deque, DEQUE),
+  use(object) {
+    while (object.popWord() !== undefined);
+    assert.deepEqual([object.pushWord(5), object.pushWord(6)], [true, true]);
+    assert.deepEqual([object.stealWord(), object.popWord(), object.length], [5, 6, 0]);
+  },
+};
+
 /** All of them, by what they are called. */
-export const STRUCT_KINDS = { SpscRing: ring, HashMap: map };
+export const STRUCT_KINDS = { SpscRing: ring, Deque: deque, HashMap: map };

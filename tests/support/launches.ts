@@ -1,5 +1,6 @@
 /** Threads that the tests of several files start. */
 import { launch, type Thread } from "../../mod.ts";
+import type { DequeTask } from "../workers/deques.ts";
 import type { LockTask } from "../workers/locks.ts";
 import type { MapTask } from "../workers/maps.ts";
 import type { ObjectTask } from "../workers/objects.ts";
@@ -30,4 +31,9 @@ export function runRing(args: RingTask): Thread<number> {
 /** Starts a thread that reads a map, or writes to it. */
 export function runMap(args: MapTask): Thread<number> {
   return launch<number>(sibling(import.meta.url, "../workers/maps"), { args });
+}
+
+/** Starts a thread that owns a deque of numbers, or steals from it. */
+export function runDeque(args: DequeTask): Thread<number> {
+  return launch<number>(sibling(import.meta.url, "../workers/deques"), { args });
 }
