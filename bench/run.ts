@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { section } from "../lib/cli/topo.ts";
 import { compare, describeRun, FULL, QUICK, type Row } from "./harness.ts";
 import { measureFairness } from "./fairness.ts";
+import { comparisons as maps } from "./maps.ts";
 import { comparisons as memory } from "./memory.ts";
 import { comparisons as readers, summary as readersSummary } from "./readers.ts";
 import { comparisons as rings } from "./rings.ts";
@@ -16,7 +17,7 @@ import { comparisons as start } from "./start.ts";
 import { comparisons as sync, summary as syncSummary } from "./sync.ts";
 
 /** What each suite compares. */
-const COMPARISONS = { memory, readers, rings, slab, start, sync };
+const COMPARISONS = { maps, memory, readers, rings, slab, start, sync };
 /** What some of them say in the end. */
 const SUMMARIES: Partial<Record<keyof typeof COMPARISONS, (rows: readonly Row[]) => string[]>> = {
   readers: readersSummary,

@@ -223,6 +223,7 @@ describe("HashMap", () => {
       { key: "u32", value: "u32", capacity: 7 },
       { key: "u32", value: "u32", capacity: 2 ** 26 + 1 },
       { key: "u32", value: "u32", capacity: NaN },
+      { key: "u32", value: { bytes: 1024 }, capacity: 2 ** 26 },
     ];
     for (const options of bad) {
       throwsCode(() => HashMap.bytes(options as unknown as HashMapOptions), "EINVAL");

@@ -12,7 +12,7 @@
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { SyncOptions } from "../../shared/region.ts";
-import type { MapShape } from "./map_table.ts";
+import { layoutOf, type MapShape } from "./map_table.ts";
 
 /**
  * A type of keys or values: unsigned and signed 32-bit integers, numbers, so many bytes, or text of up to so many bytes
@@ -58,6 +58,8 @@ const MAX_KEY_BYTES = 64;
 const MAX_VALUE_BYTES = 1024;
 const MAX_CAPACITY = 2 ** 26;
 const MIN_CAPACITY = 8;
+/** Indices of words are 32-bit integers. */
+const MAX_WORDS = 2 ** 31;
 const KIND_BITS = 3;
 const FRACTION_BITS = 3;
 const KEY_SHIFT = 8;
@@ -108,7 +110,14 @@ export function mapOptionOf(options: HashMapOptions, action: string): number {
   const exponent = Math.floor(Math.log2(capacity));
   const eighths = Math.ceil(capacity / 2 ** (exponent - FRACTION_BITS)) - 2 ** FRACTION_BITS;
   const code = (exponent << FRACTION_BITS) + eighths;
-  return code | (keyCode << KEY_SHIFT) | (valueCode << VALUE_SHIFT);
+  const option = code | (keyCode << KEY_SHIFT) | (valueCode << VALUE_SHIFT);
+  if (layoutOf(mapSettingsOf(option).shape).words >= MAX_WORDS) {
+    throw new NumaError("EINVAL", action, {
+      why: `${capacity} entries of that size take more than 8 GiB`,
+      fix: "Give a smaller capacity.",
+    });
+  }
+  return option;
 }
 
 function decode(code: number): TypeCode {
