@@ -9,6 +9,7 @@ const TypedArray = /* @__PURE__ */ Object.getPrototypeOf(Int32Array) as {
   readonly prototype: object;
 };
 const nameOf = /* @__PURE__ */ getter(TypedArray.prototype, Symbol.toStringTag);
+const ownBytes = /* @__PURE__ */ getter(ArrayBuffer.prototype, "byteLength");
 const sharedBytes = /* @__PURE__ */ getter(SharedArrayBuffer.prototype, "byteLength");
 
 function getter(prototype: object, name: PropertyKey): () => unknown {
@@ -36,15 +37,39 @@ export function typedArrayName(value: unknown): string | undefined {
 }
 
 /**
+ * Whether something is a Uint8Array, or one with more methods such as a Buffer of Node.
+ *
+ * @param value Anything.
+ * @returns Whether it is.
+ */
+export function isUint8Array(value: unknown): value is Uint8Array {
+  return nameOf.call(value) === "Uint8Array";
+}
+
+/**
+ * Whether something is an ArrayBuffer.
+ *
+ * @param value Anything.
+ * @returns Whether it is, also if it was transferred away.
+ */
+export function isArrayBuffer(value: unknown): value is ArrayBuffer {
+  return value instanceof ArrayBuffer && hasGetter(value, ownBytes);
+}
+
+/**
  * Whether something is a SharedArrayBuffer.
  *
  * @param value Anything.
  * @returns Whether it is.
  */
 export function isSharedArrayBuffer(value: unknown): value is SharedArrayBuffer {
-  if (!(value instanceof SharedArrayBuffer)) return false;
+  return value instanceof SharedArrayBuffer && hasGetter(value, sharedBytes);
+}
+
+/** Whether a getter takes an object for one of its class. */
+function hasGetter(value: object, bytes: () => unknown): boolean {
   try {
-    return typeof sharedBytes.call(value) === "number";
+    return typeof bytes.call(value) === "number";
   } catch {
     return false;
   }

@@ -121,7 +121,11 @@ describe("bind", () => {
   });
 
   it("refuses what is no memory, and what has no whole page", () => {
-    for (const wrong of [null, undefined, 1, "x", {}, [], new Map(), { buffer: 1 }, 2n ** 64n]) {
+    // Its prototype says that it is a buffer.
+    const ALIEN = new Proxy(new ArrayBuffer(MIB), {});
+    for (
+      const wrong of [null, undefined, 1, "x", {}, [], new Map(), { buffer: 1 }, 2n ** 64n, ALIEN]
+    ) {
       throwsCode(
         () => bind(wrong as unknown as OwnedMemory, { node: 0 }),
         "EINVAL",

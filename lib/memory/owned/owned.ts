@@ -1,3 +1,4 @@
+import { isArrayBuffer, isSharedArrayBuffer } from "../../base/brand.ts";
 import { show } from "../../base/check.ts";
 import { errnoError } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
@@ -52,7 +53,7 @@ export interface WholePages {
  */
 export function bytesOf(memory: OwnedMemory, action: string): Uint8Array<ArrayBufferLike> {
   const isBuffer = (value: unknown): value is ArrayBufferLike =>
-    value instanceof ArrayBuffer || value instanceof SharedArrayBuffer;
+    isArrayBuffer(value) || isSharedArrayBuffer(value);
   const outer: unknown = memory;
   const isObject = typeof outer === "object" && outer !== null;
   const buffer: unknown = isBuffer(outer)

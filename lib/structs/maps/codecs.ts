@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { typedArrayName } from "../../base/brand.ts";
+import { isUint8Array, typedArrayName } from "../../base/brand.ts";
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { BYTES, F64, I32, TEXT, type TypeCode, U32 } from "./map_settings.ts";
@@ -181,8 +181,8 @@ class BytesCodec implements Codec {
   }
 
   count(list: unknown): number {
-    if (typedArrayName(list) !== "Uint8Array") return NaN;
-    return (list as Uint8Array).length / this.#bytes.length;
+    if (!isUint8Array(list)) return NaN;
+    return list.length / this.#bytes.length;
   }
 
   take(list: unknown, index: number): Uint8Array {
@@ -196,16 +196,13 @@ class BytesCodec implements Codec {
 
   write(value: unknown, words: Int32Array, at: number, action: string): void {
     const { length } = this.#bytes;
-    const isBytes = typedArrayName(value) === "Uint8Array";
-    if (!isBytes || (value as Uint8Array).length !== length) {
+    if (!isUint8Array(value) || value.length !== length) {
       throw new NumaError("EINVAL", action, {
-        why: `${this.#noun} is ${
-          isBytes ? `${(value as Uint8Array).length} bytes long` : show(value)
-        }`,
+        why: `${this.#noun} is ${isUint8Array(value) ? `${value.length} bytes long` : show(value)}`,
         fix: `Give a Uint8Array of ${length} bytes.`,
       });
     }
-    this.#bytes.set(value as Uint8Array);
+    this.#bytes.set(value);
     for (let word = 0; word < this.#words.length; word++) {
       words[at + word] = this.#words[word] as number;
     }
