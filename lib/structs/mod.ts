@@ -11,8 +11,43 @@
  * console.log(ring.tryPop(numbers)); // 3, in the consumer's
  * ```
  *
+ * @example Records with C's layout
+ * ```ts
+ * import { f64, struct, u32 } from "@numakit/numakit/structs";
+ *
+ * const Point = struct({ id: u32, x: f64 });
+ * const points = Point.array(new SharedArrayBuffer(Point.bytes(100)));
+ * points.fields.x.set(7, 1.5);
+ * console.log(points.read(7)); // { id: 0, x: 1.5 }
+ * ```
+ *
  * @module
  */
+export type { StructAccessor, StructBytesAccessor } from "./records/accessors.ts";
+export {
+  bool,
+  bytes,
+  f32,
+  f64,
+  i16,
+  i32,
+  i64,
+  i8,
+  type StructField,
+  type StructFields,
+  type StructType,
+  type StructTypeName,
+  type StructTypes,
+  text,
+  u16,
+  u32,
+  u64,
+  u8,
+} from "./records/fields.ts";
+export { type Struct, struct } from "./records/struct.ts";
+export type { StructAccessors, StructArray } from "./records/struct_array.ts";
+export type { StructColumnArrays, StructColumns } from "./records/struct_columns.ts";
+export type { StructRecord } from "./records/whole_records.ts";
 export type { AsyncWaitOptions, BlockOptions } from "../wait/options.ts";
 export { Deque, type DequeOptions, type StealResult } from "./deques/deque.ts";
 export {

@@ -39,3 +39,34 @@ describe("the hot methods of a lock", () => {
     assert.equal(new Set(types).size, LOCKS.length + sides, types.join());
   });
 });
+
+describe("an accessor of numbers", () => {
+  const text = readFileSync(checkoutFile("lib/structs/records/number_accessors.ts"), "utf8");
+  const classes = [...text.matchAll(/^export class (\w+)Accessor implements [^]+?^}$/gm)]
+    .map(([source, name]) => ({ source, name: name as string }));
+  /** A class with nothing that tells it from others: of the same value, and another typed array. */
+  const form = ({ source, name }: typeof classes[number]): string =>
+    source.replaceAll(name, "Type");
+
+  it("was looked for", () => {
+    assert.equal(classes.length, 10);
+  });
+
+  for (const isBig of [false, true]) {
+    const alike = classes.filter(({ name }) => name.startsWith("Big") === isBig);
+
+    it(`of ${isBig ? "bigints" : "numbers"} is a class of its own, with the text that all have`, () => {
+      for (const one of alike) {
+        assert.ok(one.source.includes(`  readonly #view: ${one.name}Array;\n`));
+        assert.equal(form(one), form(alike[0]!));
+      }
+    });
+  }
+
+  it("is the same of numbers and of bigints", () => {
+    const [number, big] = [classes[0]!, classes.at(-1)!].map((one) =>
+      form(one).replaceAll(/bigint|number/gi, "value")
+    );
+    assert.equal(big, number);
+  });
+});

@@ -89,6 +89,7 @@ const MAX_BYTES: Readonly<Record<string, number>> = {
   topology: 40_000,
   Arena: 62_000,
   Mutex: 70_000,
+  struct: 32_000,
   launch: 55_000,
 };
 

@@ -79,3 +79,12 @@ export function create<Type>(
   const room = memory(type.bytes(options as never));
   return type.create(...[room, ...between, options] as never[]) as Type;
 }
+
+/** An exported function. */
+export interface SyncFunction {
+  readonly call: (...args: readonly unknown[]) => unknown;
+  /** Makes right arguments. */
+  readonly right: () => readonly unknown[];
+  /** Takes back what a call did. */
+  undo(): void;
+}

@@ -6,14 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { claimWaiter } from "../../lib/wait/thread_waiter.ts";
 import { Guard, NumaError } from "../../mod.ts";
 import { membersOf } from "./destroyables.ts";
-import type { Memory, SyncKind } from "./fuzz_row.ts";
-import {
-  arenaMemory,
-  EXPORTED,
-  SYNC_FUNCTIONS,
-  SYNC_KINDS,
-  type SyncFunction,
-} from "./fuzz_sync_kinds.ts";
+import type { Memory, SyncFunction, SyncKind } from "./fuzz_row.ts";
+import { arenaMemory, EXPORTED, SYNC_FUNCTIONS, SYNC_KINDS } from "./fuzz_sync_kinds.ts";
 import { detach, OURS, ownWords, variants } from "./fuzz_sync_values.ts";
 
 /** A wait that has been let go on and takes so long is a hang. */

@@ -16,11 +16,13 @@ import {
   NOW,
   type Release,
   statics,
+  type SyncFunction,
   type SyncKind,
   THREADS,
   TOLD,
   waits,
 } from "./fuzz_row.ts";
+import { RECORD_FUNCTIONS, RECORD_KINDS } from "./fuzz_record_kinds.ts";
 import { STRUCT_KINDS } from "./fuzz_struct_kinds.ts";
 import { freshArena, namedArena } from "./fuzz_sync_values.ts";
 import { type AnyLock, LOCKS, type Sides } from "./locks.ts";
@@ -407,6 +409,7 @@ const all = {
   HistogramSnapshot: snapshot,
   Epoch: epoch,
   ...STRUCT_KINDS,
+  ...RECORD_KINDS,
 };
 
 /** All of them, by what they are called. */
@@ -418,19 +421,11 @@ export function arenaMemory(): { readonly memory: Memory; readonly arena: Arena 
   return { memory: () => arena, arena };
 }
 
-/** An exported function. */
-export interface SyncFunction {
-  readonly call: (...args: readonly unknown[]) => unknown;
-  /** Makes right arguments. */
-  readonly right: () => readonly unknown[];
-  /** Takes back what a call did. */
-  undo(): void;
-}
-
 export const SYNC_FUNCTIONS: Readonly<Record<string, SyncFunction>> = {
   setWaitStrategy: {
     call: sync.setWaitStrategy as SyncFunction["call"],
     right: () => [{ spins: 3, yields: 2 }],
     undo: () => sync.setWaitStrategy(undefined),
   },
+  ...RECORD_FUNCTIONS,
 };

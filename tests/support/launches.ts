@@ -5,6 +5,7 @@ import type { LockTask } from "../workers/locks.ts";
 import type { MapTask } from "../workers/maps.ts";
 import type { ObjectTask } from "../workers/objects.ts";
 import type { PrimitiveTask } from "../workers/primitives.ts";
+import type { RecordTask } from "../workers/records.ts";
 import type { RingTask } from "../workers/rings.ts";
 import { sibling } from "./checkout.ts";
 
@@ -36,4 +37,12 @@ export function runMap(args: MapTask): Thread<number> {
 /** Starts a thread that owns a deque of numbers, or steals from it. */
 export function runDeque(args: DequeTask): Thread<number> {
   return launch<number>(sibling(import.meta.url, "../workers/deques"), { args });
+}
+
+/** What a thread says of the records that it has written. */
+export type RecordResult = Pick<RecordTask, "array"> & { readonly text: readonly string[] };
+
+/** Starts a thread that writes records. */
+export function runRecords(args: RecordTask): Thread<RecordResult> {
+  return launch<RecordResult>(sibling(import.meta.url, "../workers/records"), { args });
 }

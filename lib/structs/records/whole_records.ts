@@ -1,0 +1,64 @@
+import { show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import type { RecordAccessor } from "./accessors.ts";
+import type { StructFields, StructTypes } from "./fields.ts";
+import type { RecordLayout } from "./layout.ts";
+
+/**
+ * A record as an object.
+ *
+ * @typeParam Fields The fields of its struct: `StructRecord<typeof Point.fields>`.
+ */
+export type StructRecord<Fields extends StructFields> = {
+  -readonly [Name in keyof Fields]: StructTypes[Fields[Name]["type"]]["value"];
+};
+
+/**
+ * Makes an object of a record.
+ *
+ * @param layout The names of its fields.
+ * @param accessors Their accessors.
+ * @param index The record.
+ * @returns The object.
+ * @throws {NumaError} As `get` of the accessors.
+ */
+export function readRecord(
+  { names }: RecordLayout,
+  accessors: readonly RecordAccessor[],
+  index: number,
+): Record<string, unknown> {
+  const record: Record<string, unknown> = {};
+  for (let at = 0; at < names.length; at++) {
+    record[names[at] as string] = (accessors[at] as RecordAccessor).get(index);
+  }
+  return record;
+}
+
+/**
+ * Writes a record, once all of its values are known to be right.
+ *
+ * @param layout The names of its fields.
+ * @param accessors Their accessors.
+ * @param index The record.
+ * @param record The object.
+ * @throws {NumaError} As `set` of the accessors.
+ */
+export function writeRecord(
+  { names }: RecordLayout,
+  accessors: readonly RecordAccessor[],
+  index: number,
+  record: Readonly<Record<string, unknown>>,
+): void {
+  if (typeof record !== "object" || record === null) {
+    throw new NumaError("EINVAL", `write record ${index}`, {
+      why: `the record is ${show(record)}`,
+      fix: `Give an object with ${names.length} fields.`,
+    });
+  }
+  for (let at = 0; at < names.length; at++) {
+    (accessors[at] as RecordAccessor).check(record[names[at] as string]);
+  }
+  for (let at = 0; at < names.length; at++) {
+    (accessors[at] as RecordAccessor).set(index, record[names[at] as string]);
+  }
+}
