@@ -194,20 +194,31 @@ describe("a whole command that is counted", () => {
 });
 
 describe("what is counted is checked before it runs", () => {
-  /** Runs numa_vm where QEMU is a script that only says that it was there. */
-  function refuse(...words: string[]): { status: number | null; stderr: string; booted: boolean } {
+  /** A PATH where QEMU is a script that only says that it was there, and the file that says so. */
+  function fakeQemu(): { PATH: string; trace: string } {
     const bin = mkdtempSync(join(folder, "bin-"));
     const trace = join(bin, "booted");
     writeFileSync(join(bin, "qemu-system-x86_64"), `#!/bin/sh\n: > '${trace}'\nexit 1\n`, {
       mode: 0o755,
     });
+    return { PATH: `${bin}:${process.env["PATH"]}`, trace };
+  }
+
+  /** Runs numa_vm with that QEMU. */
+  function refuse(...words: string[]): { status: number | null; stderr: string; booted: boolean } {
+    const { PATH, trace } = fakeQemu();
     const { status, stderr } = spawnSync(
       checkoutFile("scripts/numa_vm"),
       ["--nodes", "2", ...words],
-      { encoding: "utf8", env: { ...process.env, PATH: `${bin}:${process.env["PATH"]}` } },
+      { encoding: "utf8", env: { ...process.env, PATH } },
     );
     return { status, stderr, booted: existsSync(trace) };
   }
+
+  it("a guest that fails is an error with its status", () => {
+    const { PATH } = fakeQemu();
+    assert.throws(() => countLines(["--nodes", "2"], ["true"], { PATH }), /status 3/);
+  });
 
   it("several commands are refused", () => {
     const file = join(folder, "several.json");
@@ -251,7 +262,7 @@ describe("what is counted is checked before it runs", () => {
 });
 
 /** The unit tests of the counter. */
-const UNIT_TESTS = ["caches_test", "counts_test"] as const;
+const UNIT_TESTS = ["caches_test", "counts_test", "plugin_test"] as const;
 
 /** Builds the counter, or some of its unit tests, from sources with a fault in them. */
 function build(fault: SeededFault, product: typeof UNIT_TESTS[number] | "counter.so"): string {
@@ -260,9 +271,11 @@ function build(fault: SeededFault, product: typeof UNIT_TESTS[number] | "counter
   assert.equal(text.split(fault.find).length, 2, `${fault.file}: "${fault.find}"`);
   const copy = mkdtempSync(join(folder, "fault-"));
   const sources = ["caches", "counts"].map((name) => `${name}.c`);
-  const own = product === "counter.so"
-    ? [...sources, "counter.c"]
-    : [...sources, `tests/${product}.c`];
+  const own = [
+    ...sources,
+    ...(product === "counter.so" || product === "plugin_test" ? ["counter.c"] : []),
+    ...(product === "counter.so" ? [] : [`tests/${product}.c`]),
+  ];
   writeFileSync(join(copy, fault.file), text.replace(fault.find, () => fault.replace));
   const paths = own.map((file) => join(file === fault.file ? copy : native, file));
   const output = join(copy, product);

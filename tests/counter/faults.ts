@@ -230,6 +230,61 @@ export const FAULTS: readonly SeededFault[] = [
     replace: "memory_order_relaxed) != 0)",
   },
   {
+    name: "an L3 of the same node counts as far",
+    file: "caches.c",
+    find: "outcome->far_invalidations += caches->domain_nodes[domain] != place->node;",
+    replace: "outcome->far_invalidations++;",
+  },
+  {
+    name: "what the L3 and a core have comes from the core",
+    file: "caches.c",
+    find: "    if ((entry & domain_bit(place->domain)) != 0)\n        return NK_L3;",
+    replace:
+      "    if ((entry & domain_bit(place->domain)) != 0 && (entry & UINT32_MAX) == 0)\n        return NK_L3;",
+  },
+  {
+    name: "a free place is forgotten for one that comes after it",
+    file: "caches.c",
+    find: "        if (is_free)\n            continue;\n",
+    replace: "",
+  },
+  {
+    name: "a line after a free place is not found",
+    file: "caches.c",
+    find: "        if (is_free)\n            continue;\n",
+    replace: "        if (is_free)\n            break;\n",
+  },
+  {
+    name: "a hit in the L3 counts as a use",
+    file: "caches.c",
+    find: "if ((next & ~entry & domain_bit(place->domain)) != 0)",
+    replace: "if (outcome.source == NK_L3 || (next & ~entry & domain_bit(place->domain)) != 0)",
+  },
+  {
+    name: "a backslash is written as it is",
+    file: "counts.c",
+    find: "letter == '\"' || letter == '\\\\'",
+    replace: "letter == '\"'",
+  },
+  {
+    name: "the first page of each node is left out",
+    file: "counter.c",
+    find: "page = node_starts[node] >> PAGE_SHIFT;",
+    replace: "page = (node_starts[node] >> PAGE_SHIFT) + 1;",
+  },
+  {
+    name: "a page's lines are the next node's",
+    file: "counter.c",
+    find: "page_far[page * nodes + places[cpu].node]",
+    replace: "page_far[page * nodes + (places[cpu].node + 1) % nodes]",
+  },
+  {
+    name: "a note that was cut spoils the next name",
+    file: "counter.c",
+    find: "    message_bytes = 0;\n    is_cut = false;\n",
+    replace: "    message_bytes = 0;\n",
+  },
+  {
     name: "nodes begin one too early",
     file: "counter.c",
     find: "*node = index;",

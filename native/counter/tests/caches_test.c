@@ -242,11 +242,15 @@ static void test_the_place_of_a_line_that_is_gone_comes_first(void)
     start(SMALL, SMALL_L3);
     for (uint64_t line = 4; line <= 16; line += 4)
         load(0, line);
-    check_store(5, 12, NK_FAR_MEMORY, 1, 1);
-    CHECK_EQ(load(0, 20), NK_MEMORY);
-    /* Nothing had to go for it, not even what was used first. */
-    CHECK_EQ(load(0, 4), NK_OWN);
+    /* The oldest ones are line 4 and, after the place that becomes free, line 12. */
     CHECK_EQ(load(0, 8), NK_OWN);
+    check_store(5, 8, NK_FAR_MEMORY, 1, 1);
+    /* A line after the free place is found where it is: the place stays free. */
+    CHECK_EQ(load(0, 16), NK_OWN);
+    CHECK_EQ(load(0, 20), NK_MEMORY);
+    /* Nothing had to go for it. */
+    CHECK_EQ(load(0, 4), NK_OWN);
+    CHECK_EQ(load(0, 12), NK_OWN);
     CHECK_EQ(load(0, 16), NK_OWN);
     CHECK_EQ(load(0, 20), NK_OWN);
     stop();
@@ -327,6 +331,42 @@ static void test_a_store_does_not_count_the_l3_of_its_domain(void)
     /* The L3 has it no longer: one cache has to drop it. */
     check_store(5, 4, NK_FAR_CACHE, 1, 1);
     CHECK_EQ(load(1, 4), NK_FAR_CACHE);
+    stop();
+}
+
+static void test_a_store_counts_the_l3s_of_its_node_as_near(void)
+{
+    start(SMALL, SMALL_L3);
+    for (uint64_t line = 4; line <= 20; line += 4)
+        load(2, line);
+    /* Line 4 is in the L3 of domain 1 only, which is on node 0 as well. */
+    check_store(0, 4, NK_MEMORY, 1, 0);
+    stop();
+}
+
+static void test_what_the_l3_and_a_core_have_comes_from_the_l3(void)
+{
+    start(SMALL, SMALL_L3);
+    for (uint64_t line = 4; line <= 20; line += 4)
+        load(0, line);
+    CHECK_EQ(load(0, 4), NK_L3);
+    CHECK_EQ(load(1, 4), NK_L3);
+    stop();
+}
+
+/* An L3's lines are as old as when they came there: what a core has again, its own cache keeps. */
+static void test_a_hit_in_the_l3_is_no_use(void)
+{
+    enum { STEP = 8 };
+
+    start(SMALL, SMALL_L3);
+    /* Lines 0 to 7 are in the set of the L3. */
+    for (uint64_t line = 0; line < 12; line++)
+        load(0, line * STEP);
+    CHECK_EQ(load(0, 0), NK_L3);
+    /* That had line 8 go there, in line 0's place. */
+    CHECK_EQ(load(1, 0), NK_DOMAIN);
+    CHECK_EQ(load(1, 1 * STEP), NK_L3);
     stop();
 }
 
@@ -469,6 +509,9 @@ int main(void)
     RUN(test_what_was_modified_and_had_to_go_is_in_the_l3);
     RUN(test_a_store_makes_l3s_drop_it);
     RUN(test_a_store_does_not_count_the_l3_of_its_domain);
+    RUN(test_a_store_counts_the_l3s_of_its_node_as_near);
+    RUN(test_what_the_l3_and_a_core_have_comes_from_the_l3);
+    RUN(test_a_hit_in_the_l3_is_no_use);
     RUN(test_cpus_of_a_core_share_its_cache);
     RUN(test_epochs_come_back);
     RUN(test_machines_that_cannot_be);

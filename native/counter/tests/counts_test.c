@@ -25,7 +25,7 @@ static void test_sections_and_ranges(void)
     CHECK_EQ(nk_book_begin(&book, "outer"), 0);
     struct nk_section *outer = nk_book_section(&book);
 
-    CHECK_EQ(nk_book_begin(&book, "in \"quotes\"\n"), 0);
+    CHECK_EQ(nk_book_begin(&book, "in \"quotes\"\\\n"), 0);
     CHECK(nk_book_section(&book) != outer);
     nk_counts_add(&nk_book_section(&book)->rows[1][2], &hit, true);
     CHECK_EQ(nk_book_end(&book), 0);
@@ -54,7 +54,7 @@ static void test_sections_and_ranges(void)
     CHECK_EQ(fclose(file), 0);
     CHECK(strstr(text, "{\"name\":\"lock\",\"lines\":1}") != NULL);
     CHECK(strstr(text, "{\"name\":\"outer\",\"times\":2,\"rows\":[]}") != NULL);
-    CHECK(strstr(text, "{\"name\":\"in \\\"quotes\\\"\\u000a\",\"times\":1,\"rows\":[\n"
+    CHECK(strstr(text, "{\"name\":\"in \\\"quotes\\\"\\\\\\u000a\",\"times\":1,\"rows\":[\n"
                        "  {\"range\":\"lock\",\"counts\":{\"cpu\":2,\"loads\":0,\"stores\":1,\"own\":1,") != NULL);
     CHECK(strstr(text, "\"notes\":[\n  \"a note\",\n  \"another\",") != NULL);
     CHECK(strstr(text, "\"another\"],\"more\":1}\n") != NULL);
