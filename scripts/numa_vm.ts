@@ -9,11 +9,12 @@
  */
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join, resolve } from "node:path";
+import { delimiter, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Command, CommanderError } from "commander";
-import { summarizeCounts } from "./lib/count_summary.ts";
+import { clearCounts, findCounts } from "./lib/count_file.ts";
+import { countWarnings, summarizeCounts } from "./lib/count_summary.ts";
 import { Counted } from "./lib/counts.ts";
 import { CACHE_NAMES, counterArguments, nodeOfCpu, unknownQemu } from "./lib/guest_counter.ts";
 import { type GuestCommand, type GuestSetting, openInitramfs, prelude } from "./lib/guest_files.ts";
@@ -101,6 +102,16 @@ function sharesOf({ arch }: GuestShape, { out }: Options): Record<string, string
   };
 }
 
+/** QEMU's arguments for what counts, if anything does. */
+function counterOf(shape: GuestShape, { countTo, caches, count }: Options): string[] | undefined {
+  return countTo === undefined ? undefined : counterArguments(shape, {
+    plugin: COUNTER,
+    out: countTo,
+    caches: caches ?? DEFAULT_CACHES,
+    pages: count ?? false,
+  });
+}
+
 /** One boot with these commands. */
 async function boot(
   qemu: string,
@@ -116,6 +127,7 @@ async function boot(
     env: options.env ?? [],
     out: options.out,
     lanes: Number(options.jobs),
+    counts: options.countTo !== undefined,
   };
   const initramfs = openInitramfs(cache, prelude(shape, commands, setting));
   const ports = commands.flatMap((_, index) =>
@@ -126,12 +138,7 @@ async function boot(
   );
   const args = qemuArguments(shape, {
     ...options,
-    counter: options.countTo === undefined ? undefined : counterArguments(shape, {
-      plugin: COUNTER,
-      out: resolve(options.countTo),
-      caches: options.caches ?? DEFAULT_CACHES,
-      pages: options.count ?? false,
-    }),
+    counter: counterOf(shape, options),
     shares: sharesOf(shape, options),
     kernel: join(cache, "kernel"),
     initramfs: `/proc/self/fd/${FD.initramfs}`,
@@ -218,7 +225,7 @@ function conclude(outcome: Boot, results: readonly CommandResult[], options: Opt
   }
   const guestStatus = sayHowItEnded(outcome, options);
   for (const { command, reason } of results) {
-    if (reason !== undefined && reason !== outcome.stopped?.reason) {
+    if (reason !== undefined && ![outcome.stopped?.reason, outcome.failed].includes(reason)) {
       say(`${command.name}: ${reason}`);
     }
   }
@@ -356,30 +363,34 @@ function makeFolder(): Disposable & { readonly path: string } {
   return { path, [Symbol.dispose]: () => fs.rmSync(path, { recursive: true }) };
 }
 
-/** Finds out before the boot whether the counts can be written, and takes away what an earlier run has left there. */
-function clearCounts(file: string): void {
-  try {
-    fs.closeSync(fs.openSync(file, "a"));
-    // A device would be gone for everybody.
-    if (!fs.statSync(file).isFile()) throw new Error("it is no file");
-    fs.rmSync(file);
-  } catch (error) {
-    throw new ShapeError(`--count-to "${file}": ${(error as Error).message}`);
-  }
+/** Checks all that counting needs before an earlier run's counts are taken away. */
+function prepareCounts(options: Options, shape: GuestShape, qemu: string): Options {
+  if (options.countTo === undefined) return options;
+  const countTo = findCounts(options.countTo);
+  const prepared = { ...options, countTo };
+  counterOf(shape, prepared);
+  const unknown = unknownQemu(qemu);
+  if (unknown !== undefined) throw new Failure(EXIT.missing, unknown);
+  clearCounts(countTo);
+  if (options.count === true) say("counting: the command runs some hundred times slower");
+  return prepared;
 }
 
 /** Says on stderr what a command that was counted came to. Gives the exit status. */
 function sayCounts(status: number, shape: GuestShape, { count, countTo }: Options): number {
   if (countTo === undefined) return status;
   if (!fs.existsSync(countTo)) {
-    say("nothing was counted: no section came to its end");
+    // A guest that failed has said so.
+    if (status !== EXIT.guest) say("nothing was counted: no section began");
     return status === 0 ? EXIT.guest : status;
   }
+  const counted = new Counted(countTo);
   if (count === true) {
-    const summary = summarizeCounts(new Counted(countTo), (cpu) => nodeOfCpu(shape, cpu));
+    const summary = summarizeCounts(counted, (cpu) => nodeOfCpu(shape, cpu));
     process.stderr.write(`\n${summary}\n`);
     if (status !== 0) say(`the command that was counted ended with status ${status}`);
   }
+  for (const warning of countWarnings(counted)) say(warning);
   return status;
 }
 
@@ -464,18 +475,13 @@ async function main(words: readonly string[]): Promise<number> {
     const cli = program().parse(words, { from: "user" });
     const given = checkOptions(cli.opts<Options>());
     using folder = given.count === true && given.countTo === undefined ? makeFolder() : undefined;
-    const options = folder === undefined
+    const asked = folder === undefined
       ? given
       : { ...given, countTo: join(folder.path, "counts.json") };
-    const shape = parseShape(options);
-    const results = commandsOf(cli.args, options).map(notRun);
+    const shape = parseShape(asked);
+    const results = commandsOf(cli.args, asked).map(notRun);
     const qemu = checkPrerequisites(shape.arch);
-    if (options.countTo !== undefined) {
-      clearCounts(options.countTo);
-      const unknown = unknownQemu(qemu);
-      if (unknown !== undefined) throw new Failure(EXIT.missing, unknown);
-    }
-    if (options.count === true) say("counting: the command runs some hundred times slower");
+    const options = prepareCounts(asked, shape, qemu);
     const { timeout, verbose = false } = options;
     const aside = options.jobs !== "1" && results.length > 1;
     const run: RunOptions = {
@@ -484,6 +490,7 @@ async function main(words: readonly string[]): Promise<number> {
       timeout,
       keepOutput: aside || options.results !== undefined,
       passOutput: !aside,
+      counts: options.countTo !== undefined,
       verbose,
     };
     const outcome = await bootAll(

@@ -6,13 +6,19 @@
  *   thread TID CPU TICKS NAME      CPU time in hundredths of a second, on the CPU where it was seen
  *   memory START-END NAME          a mapping, as /proc/PID/maps has it
  *
- * It looks every half second: of what comes and goes in between nothing is known.
+ * It looks when the command has begun, then ever more rarely, at least every three seconds, and when it has ended: of what
+ * comes and goes in between nothing is known. Each look takes CPU time, much of it in an emulated machine with many threads
+ * or mappings, and that time looks like the command's own progress to whoever waits for it: so, when the first
+ * second is over, a look is followed by fifty times as long without one.
  */
 #include "mark.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +26,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_NS 500000000
+#define FIRST_LOOK_NS INT64_C(10000000)
+#ifndef LOOK_NS /* the longest time between looks; shorter in a test */
+#define LOOK_NS INT64_C(3000000000)
+#endif
+#define REST_OF_LOOK 50
+#define SECOND_NS INT64_C(1000000000)
 #define MAX_THREADS 1024
 #define MAX_CPUS 64
 #define MAX_MAPS 16384
 #define NAME_BYTES 32
 #define LINE_BYTES 512
+#define SECTION_BYTES 128
 
 /* What a thread has used of each CPU: what it used between two looks counts for the CPU at the second. */
 static struct thread {
@@ -143,36 +155,117 @@ static void note_all(void)
         nk_mark_note(maps[index]);
 }
 
+/* The command's section: its path, or what a name has room for of its last part, without a part of a letter. */
+static const char *section_of(const char *command)
+{
+    static char name[SECTION_BYTES];
+    const char *last = strrchr(command, '/');
+
+    if (strlen(command) < sizeof name)
+        return command;
+    last = last == NULL || last[1] == '\0' ? command : last + 1;
+    size_t bytes = strlen(last);
+
+    if (bytes > sizeof name - 1)
+        for (bytes = sizeof name - 1; bytes > 1 && (last[bytes] & 0xc0) == 0x80;)
+            bytes--;
+    memcpy(name, last, bytes);
+    return name;
+}
+
+static int64_t own_cpu_ns(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return used.tv_sec * SECOND_NS + used.tv_nsec;
+}
+
+/* Looks; returns for how long it takes none, at least. */
+static int64_t look(pid_t pid)
+{
+    int64_t before = own_cpu_ns();
+
+    look_at_threads(pid);
+    look_at_memory(pid);
+    return REST_OF_LOOK * (own_cpu_ns() - before);
+}
+
+/* Looks until a child has ended; leaves it for waitpid. SIGCHLD is blocked. */
+static void look_until_end(pid_t child, const sigset_t *ended)
+{
+    for (int64_t nap = FIRST_LOOK_NS;; nap *= 2) {
+        int64_t rest = look(child);
+
+        nap = nap > LOOK_NS ? LOOK_NS : nap;
+        rest = nap < SECOND_NS || rest < nap ? nap : rest;
+        struct timespec time = {rest / SECOND_NS, rest % SECOND_NS};
+
+        for (siginfo_t info = {.si_pid = 0};; info.si_pid = 0) {
+            /* Also when it only stopped, or goes on. */
+            bool is_time = sigtimedwait(ended, NULL, &time) < 0 && errno == EAGAIN;
+
+            if (waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == child) {
+                /* Its first thread still has its times. */
+                look_at_threads(child);
+                return;
+            }
+            if (is_time)
+                break;
+        }
+    }
+}
+
+/* Starts the command, and waits until it is itself. */
+static pid_t start(char **command, const sigset_t *signals)
+{
+    int gone[2];
+    char byte;
+
+    if (pipe2(gone, O_CLOEXEC) != 0)
+        return -1;
+    pid_t child = fork();
+
+    if (child == 0) {
+        sigprocmask(SIG_SETMASK, signals, NULL);
+        execvp(command[0], command);
+        fprintf(stderr, "counted: %s: %s\n", command[0], strerror(errno));
+        _exit(127);
+    }
+    close(gone[1]);
+    while (child > 0 && read(gone[0], &byte, 1) < 0 && errno == EINTR)
+        ;
+    close(gone[0]);
+    return child;
+}
+
 int main(int argc, char **argv)
 {
-    const struct timespec nap = {0, LOOK_NS};
+    sigset_t ended, before;
     int status;
 
     if (argc < 2) {
         fputs("counted: give a command\n", stderr);
         return 2;
     }
-    nk_mark_begin(argv[1]);
-    pid_t child = fork();
+    sigemptyset(&ended);
+    sigaddset(&ended, SIGCHLD);
+    /* Where it is ignored, children leave no status. */
+    signal(SIGCHLD, SIG_DFL);
+    sigprocmask(SIG_BLOCK, &ended, &before);
+    nk_mark_whole(section_of(argv[1]));
+    pid_t child = start(argv + 1, &before);
 
     if (child < 0) {
         perror("counted");
         return 1;
     }
-    if (child == 0) {
-        execvp(argv[1], argv + 1);
-        fprintf(stderr, "counted: %s: %s\n", argv[1], strerror(errno));
-        _exit(127);
-    }
-    /* Who ends this one means the command. */
+    /* These are meant for the command, which has them, too; the counts are written when it has ended. */
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
-    while (waitpid(child, &status, WNOHANG) == 0) {
-        look_at_threads(child);
-        look_at_memory(child);
-        nanosleep(&nap, NULL);
-    }
+    look_until_end(child, &ended);
+    waitpid(child, &status, 0);
     note_all();
-    nk_mark_end();
+    nk_mark_done();
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

@@ -54,9 +54,11 @@ static char message[MESSAGE_BYTES];
 static size_t message_bytes;
 static bool is_cut;
 static unsigned range;
+static bool has_failed;
 
 static void fail(const char *why)
 {
+    has_failed = true;
     fprintf(stderr, "counter: %s\n", why);
     exit(1);
 }
@@ -157,30 +159,52 @@ static void write_counts(void)
         fail("cannot write the counts");
 }
 
+/* Whether a byte goes on with a letter of UTF-8. */
+static bool goes_on(uint64_t byte)
+{
+    return (byte & 0xc0) == 0x80;
+}
+
+/* Cuts the message before a byte that has no room, and with it the letter that the byte is of. */
+static void cut(uint64_t byte)
+{
+    is_cut = true;
+    if (!goes_on(byte))
+        return;
+    while (message_bytes > 0 && goes_on((uint8_t)message[message_bytes - 1]))
+        message_bytes--;
+    if (message_bytes > 0)
+        message_bytes--;
+}
+
 static void on_letter(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
 {
     (void)cpu, (void)info, (void)data;
     pthread_mutex_lock(&marking);
-    if (message_bytes < MESSAGE_BYTES - 1)
+    if (message_bytes < MESSAGE_BYTES - 1 && !is_cut)
         message[message_bytes++] = (char)(address & 0xff);
-    else
-        is_cut = true;
+    else if (!is_cut)
+        cut(address & 0xff);
     message[message_bytes] = '\0';
     pthread_mutex_unlock(&marking);
 }
 
 /* What a word that could not be obeyed asked for. */
-static const char *why_not(enum nk_word word)
+static const char *why_not(enum nk_word word, int status)
 {
+    if (status == -ENOMEM)
+        return "no memory";
     switch (word) {
     case NK_WORD_BEGIN:
         return book.depth == NK_MAX_DEPTH ? "more than 8 sections within each other" : "more than 256 sections";
     case NK_WORD_RANGE:
         return "more than 255 ranges";
     case NK_WORD_END:
-        return "the end of a section that has not begun";
+        return "an end without its begin: nk_mark_end without nk_mark_begin";
+    case NK_WORD_WHOLE:
+        return "a command that is counted cannot count another one";
     default:
-        return "no memory";
+        return "a mark that could not be obeyed";
     }
 }
 
@@ -188,7 +212,7 @@ static void obey(enum nk_word word)
 {
     int status = 0;
 
-    if (word == NK_WORD_BEGIN || word == NK_WORD_RANGE) {
+    if (word == NK_WORD_BEGIN || word == NK_WORD_WHOLE || word == NK_WORD_RANGE) {
         if (message_bytes == 0)
             fail("a section or a range has no name");
         if (is_cut)
@@ -201,23 +225,30 @@ static void obey(enum nk_word word)
             nk_caches_reset(&caches);
         status = nk_book_begin(&book, message);
         break;
+    case NK_WORD_WHOLE:
+        nk_caches_reset(&caches);
+        status = nk_book_begin_whole(&book, message);
+        break;
     case NK_WORD_END:
         status = nk_book_end(&book);
+        break;
+    case NK_WORD_DONE:
+        nk_book_end_all(&book, false);
         break;
     case NK_WORD_NOTE:
         status = nk_book_note(&book, message);
         break;
     case NK_WORD_RANGE:
         status = nk_book_range(&book, message);
-        range = status < 0 ? 0 : (unsigned)status;
+        range = (unsigned)status;
         break;
     default:
         break;
     }
     if (status < 0)
-        fail(why_not(word));
+        fail(why_not(word, status));
     atomic_store(&section, nk_book_section(&book));
-    if (word == NK_WORD_END && book.depth == 0)
+    if ((word == NK_WORD_END || word == NK_WORD_DONE) && book.depth == 0)
         write_counts();
     message_bytes = 0;
     is_cut = false;
@@ -241,7 +272,22 @@ static void on_line(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address, 
     if (line == NO_LINE)
         return;
     pthread_mutex_lock(&marking);
-    nk_book_add(&book, range, line);
+    nk_book_name(&book, range, line);
+    pthread_mutex_unlock(&marking);
+}
+
+/* Writes what there is of sections that have not ended. What went wrong before is no measurement. */
+static void on_exit_of_qemu(qemu_plugin_id_t id, void *data)
+{
+    (void)id, (void)data;
+    if (has_failed)
+        return;
+    pthread_mutex_lock(&marking);
+    if (book.depth > 0) {
+        atomic_store(&section, NULL);
+        nk_book_end_all(&book, true);
+        write_counts();
+    }
     pthread_mutex_unlock(&marking);
 }
 
@@ -341,5 +387,6 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
         return -1;
     }
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translated);
+    qemu_plugin_register_atexit_cb(id, on_exit_of_qemu, NULL);
     return 0;
 }

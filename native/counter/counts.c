@@ -25,14 +25,15 @@ static void copy_name(char *to, const char *name)
     snprintf(to, NK_NAME_BYTES, "%s", name);
 }
 
-int nk_book_begin(struct nk_book *book, const char *name)
+static int begin(struct nk_book *book, const char *name, bool whole)
 {
     struct nk_section *section = NULL;
 
     if (book->depth == NK_MAX_DEPTH)
         return -ENOSPC;
     for (unsigned index = 0; index < book->section_count && section == NULL; index++)
-        if (strncmp(book->sections[index].name, name, NK_NAME_BYTES - 1) == 0)
+        if (book->sections[index].whole == whole &&
+            strncmp(book->sections[index].name, name, NK_NAME_BYTES - 1) == 0)
             section = &book->sections[index];
     if (section == NULL) {
         if (book->section_count == NK_MAX_SECTIONS)
@@ -42,6 +43,7 @@ int nk_book_begin(struct nk_book *book, const char *name)
         if (section->rows == NULL)
             return -ENOMEM;
         copy_name(section->name, name);
+        section->whole = whole;
         book->section_count++;
     }
     section->times++;
@@ -49,12 +51,33 @@ int nk_book_begin(struct nk_book *book, const char *name)
     return 0;
 }
 
+int nk_book_begin(struct nk_book *book, const char *name)
+{
+    return begin(book, name, false);
+}
+
+int nk_book_begin_whole(struct nk_book *book, const char *name)
+{
+    return book->depth > 0 ? -EINVAL : begin(book, name, true);
+}
+
 int nk_book_end(struct nk_book *book)
 {
-    if (book->depth == 0)
+    if (book->depth == 0 || book->open[book->depth - 1]->whole)
         return -EINVAL;
     book->depth--;
     return 0;
+}
+
+void nk_book_end_all(struct nk_book *book, bool cut)
+{
+    unsigned kept = 0;
+
+    for (unsigned index = 0; index < book->depth; index++)
+        if (cut || !book->open[index]->whole)
+            book->open[kept++] = book->open[index];
+    book->left_open = kept;
+    book->depth = 0;
 }
 
 struct nk_section *nk_book_section(const struct nk_book *book)
@@ -65,6 +88,7 @@ struct nk_section *nk_book_section(const struct nk_book *book)
 /* Takes all lines of a range away from it: what was of it may have moved, or be somebody else's. */
 static void forget(struct nk_book *book, unsigned range)
 {
+    book->range_named[range] = book->range_distinct[range] = 0;
     for (uint64_t line = 0; line < book->lines && book->range_lines[range] > 0; line++)
         if (atomic_load_explicit(&book->range_of[line], memory_order_relaxed) == range)
             nk_book_add(book, 0, line);
@@ -81,6 +105,13 @@ int nk_book_range(struct nk_book *book, const char *name)
         return -ENOSPC;
     copy_name(book->ranges[book->range_count], name);
     return (int)book->range_count++;
+}
+
+void nk_book_name(struct nk_book *book, unsigned range, uint64_t line)
+{
+    book->range_named[range]++;
+    book->range_distinct[range] += atomic_load_explicit(&book->range_of[line], memory_order_relaxed) != range;
+    nk_book_add(book, range, line);
 }
 
 void nk_book_add(struct nk_book *book, unsigned range, uint64_t line)
@@ -156,7 +187,7 @@ static void write_section(const struct nk_book *book, const struct nk_section *s
 
     fputs("{\"name\":", file);
     write_text(section->name, file);
-    fprintf(file, ",\"times\":%" PRIu64 ",\"rows\":[", section->times);
+    fprintf(file, ",\"whole\":%s,\"times\":%" PRIu64 ",\"rows\":[", section->whole ? "true" : "false", section->times);
     for (unsigned range = 0; range < book->range_count; range++) {
         for (unsigned cpu = 0; cpu < cpus; cpu++) {
             const struct nk_counts *counts = &section->rows[range][cpu];
@@ -180,12 +211,18 @@ void nk_book_write(const struct nk_book *book, unsigned cpus, void (*more)(FILE 
     for (unsigned range = 1; range < book->range_count; range++) {
         fprintf(file, "%s\n  {\"name\":", range == 1 ? "" : ",");
         write_text(book->ranges[range], file);
-        fprintf(file, ",\"lines\":%" PRIu64 "}", book->range_lines[range]);
+        fprintf(file, ",\"lines\":%" PRIu64 ",\"named\":%" PRIu64 ",\"distinct\":%" PRIu64 "}",
+                book->range_lines[range], book->range_named[range], book->range_distinct[range]);
     }
     fputs("],\n\"sections\":[", file);
     for (unsigned index = 0; index < book->section_count; index++) {
         fputs(index == 0 ? "\n" : ",\n", file);
         write_section(book, &book->sections[index], cpus, file);
+    }
+    fputs("],\n\"open\":[", file);
+    for (unsigned index = 0; index < book->left_open; index++) {
+        fputs(index == 0 ? "" : ",", file);
+        write_text(book->open[index]->name, file);
     }
     fputs("],\n\"notes\":[", file);
     for (size_t index = 0; index < book->note_count; index++) {

@@ -28,6 +28,7 @@ struct nk_counts {
 struct nk_section {
     char name[NK_NAME_BYTES];
     uint64_t times;
+    bool whole; /* that of a command, which is another one than what the command calls so */
     struct nk_counts (*rows)[NK_MAX_CPUS]; /* by range */
 };
 
@@ -36,8 +37,11 @@ struct nk_book {
     unsigned section_count;
     struct nk_section *open[NK_MAX_DEPTH];
     unsigned depth;
+    unsigned left_open; /* of `open`, from its start: what had not ended when all of it did */
     char ranges[NK_MAX_RANGES][NK_NAME_BYTES]; /* 0 has none */
     uint64_t range_lines[NK_MAX_RANGES];
+    /* Of what was said when it was named last: lines in all, and different ones. */
+    uint64_t range_named[NK_MAX_RANGES], range_distinct[NK_MAX_RANGES];
     char **notes;
     size_t note_count, note_room;
     unsigned range_count;
@@ -50,8 +54,14 @@ int nk_book_init(struct nk_book *book, uint64_t lines);
 /* Begins a section: one of the same name goes on. -ENOSPC when there are too many, or too many within each other. */
 int nk_book_begin(struct nk_book *book, const char *name);
 
-/* Ends the innermost section. -EINVAL when there is none. */
+/* Begins the section of a whole command. -EINVAL when it is in another one. */
+int nk_book_begin_whole(struct nk_book *book, const char *name);
+
+/* Ends the innermost section. -EINVAL when there is none, or when it is that of a whole command. */
 int nk_book_end(struct nk_book *book);
+
+/* Ends all sections. Those of the program that were open are written as such; so is the command's, when it was `cut` off. */
+void nk_book_end_all(struct nk_book *book, bool cut);
 
 /* The section that counts now, or NULL. */
 struct nk_section *nk_book_section(const struct nk_book *book);
@@ -59,7 +69,10 @@ struct nk_section *nk_book_section(const struct nk_book *book);
 /* The range of that name, which has no lines yet, or no longer; -ENOSPC when there are too many. */
 int nk_book_range(struct nk_book *book, const char *name);
 
-/* Says that a line is of a range; of the last one that said so. */
+/* Says that a line is of a range, which has been named; of the last one that said so. */
+void nk_book_name(struct nk_book *book, unsigned range, uint64_t line);
+
+/* Puts a line into a range. */
 void nk_book_add(struct nk_book *book, unsigned range, uint64_t line);
 
 /* Counts an access. */

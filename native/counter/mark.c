@@ -3,6 +3,7 @@
 #include "mark.h"
 #include "marks.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,37 +35,51 @@ static void say(enum nk_word what, const char *text)
     word(&dial[what]);
 }
 
-EXPORT int32_t nk_mark_begin(const char *name)
+static int32_t say_alone(enum nk_word what, const char *text)
 {
     pthread_mutex_lock(&talking);
-    say(NK_WORD_BEGIN, name);
+    say(what, text);
     pthread_mutex_unlock(&talking);
     return 0;
+}
+
+EXPORT int32_t nk_mark_begin(const char *name)
+{
+    return say_alone(NK_WORD_BEGIN, name);
 }
 
 EXPORT int32_t nk_mark_end(void)
 {
-    pthread_mutex_lock(&talking);
-    say(NK_WORD_END, "");
-    pthread_mutex_unlock(&talking);
-    return 0;
+    return say_alone(NK_WORD_END, "");
 }
 
 EXPORT int32_t nk_mark_note(const char *text)
 {
-    pthread_mutex_lock(&talking);
-    say(NK_WORD_NOTE, text);
-    pthread_mutex_unlock(&talking);
-    return 0;
+    return say_alone(NK_WORD_NOTE, text);
+}
+
+EXPORT int32_t nk_mark_whole(const char *name)
+{
+    return say_alone(NK_WORD_WHOLE, name);
+}
+
+EXPORT int32_t nk_mark_done(void)
+{
+    return say_alone(NK_WORD_DONE, "");
 }
 
 EXPORT int32_t nk_mark_range(const char *name, const volatile uint8_t *start, uint64_t bytes)
 {
+    uintptr_t first = (uintptr_t)start & ~(uintptr_t)(LINE_BYTES - 1), end;
+
+    if (__builtin_add_overflow((uintptr_t)start, bytes, &end))
+        return -EINVAL;
+    if (bytes == 0)
+        return 0;
     pthread_mutex_lock(&talking);
     say(NK_WORD_RANGE, name);
-    uintptr_t first = (uintptr_t)start & ~(uintptr_t)(LINE_BYTES - 1);
-
-    for (uintptr_t at = first; at < (uintptr_t)start + bytes; at += LINE_BYTES)
+    /* By what is left, as the last line may end where addresses do. */
+    for (uintptr_t left = (end - first + LINE_BYTES - 1) / LINE_BYTES, at = first; left > 0; left--, at += LINE_BYTES)
         line((const volatile void *)at);
     pthread_mutex_unlock(&talking);
     return 0;

@@ -26,6 +26,9 @@ enum nk_word {
     NK_WORD_END,   /* ends the innermost section; when it is the last, writes what was counted */
     NK_WORD_RANGE, /* names the range of the lines that follow */
     NK_WORD_NOTE,  /* a line of text, as it is */
+    /* Of what runs a command: */
+    NK_WORD_WHOLE, /* begins the section of that name, which no NK_WORD_END ends */
+    NK_WORD_DONE,  /* ends all sections, whatever is still open, and writes what was counted */
 };
 
 #endif

@@ -9,6 +9,10 @@ const MAX_RANGES = 10;
 /** Pages belong together when they are no further apart. */
 const GAP_BYTES = 64 * 1024;
 const PAGE_BYTES = 4096;
+/** What is in no section that the program marks. */
+const OUTSIDE = "(outside sections)";
+/** No name is wider. */
+const MAX_NAME = 60;
 
 /** Memory in which lines came from other nodes. */
 interface Range {
@@ -49,6 +53,16 @@ function readNotes(notes: readonly string[]): {
   return { threads, mappings };
 }
 
+/** A name as a terminal may see it. */
+function shown(name: string): string {
+  const text = name.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (letter) => `\\u{${(letter.codePointAt(0) as number).toString(16)}}`,
+  );
+  const letters = [...text];
+  return letters.length > MAX_NAME ? `${letters.slice(0, MAX_NAME - 1).join("")}…` : text;
+}
+
 /** Pages that are close to each other and of the same mapping, most lines first. */
 function rangesOf(
   pages: readonly CountedPage[],
@@ -58,7 +72,9 @@ function rangesOf(
   for (const page of pages.toSorted((a, b) => a.address - b.address)) {
     const start = page.address;
     const mapping = mappings.find((one) => start >= one.start && start < one.end);
-    const name = mapping?.name || "anonymous memory";
+    const name = mapping === undefined
+      ? "another process, or freed"
+      : shown(mapping.name) || "anonymous memory";
     let range = ranges.at(-1);
     if (range === undefined || range.name !== name || start - range.end > GAP_BYTES) {
       range = { start, end: start, lines: 0, name, homes: new Set(), readers: new Set() };
@@ -88,21 +104,56 @@ function threadsOn(
   }
   const sum = [...ticks.values()].reduce((all, one) => all + one, 0);
   return [...ticks].sort(([, a], [, b]) => b - a).slice(0, 3)
-    .map(([name, one]) => `${name} ${percent(one, sum)}`).join(", ");
+    .map(([name, one]) => `${shown(name)} ${percent(one, sum)}`).join(", ");
 }
 
 const number = (value: number): string => value.toLocaleString("en");
 const listed = (nodes: ReadonlySet<number>): string => [...nodes].sort((a, b) => a - b).join(", ");
 
-/** A program's own sections, beside the one that is the whole command. */
+/** A program's own sections, and what is in none of them. */
 function sectionTable(counted: Counted): string[] {
-  const { sections } = counted;
+  const sections = counted.bySection();
   if (sections.length < 2) return [];
-  const rows = sections.map((name) => {
-    const counts = counted.sum(name, () => true);
-    return [name, number(counts.loads + counts.stores), number(far(counts))];
-  });
+  const rows = sections.map(({ name, whole, counts }) => [
+    // What the program calls so is told apart by its quotes.
+    whole ? OUTSIDE : name === OUTSIDE ? `"${name}"` : shown(name),
+    number(counts.loads + counts.stores),
+    number(far(counts)),
+  ]);
   return [section("Lines by section", ["section", "accesses", "from others"], rows)];
+}
+
+/** The memory that a program has named. */
+function rangeTable(counted: Counted): string[] {
+  const rows = counted.namedRanges.map(({ name, lines }) => {
+    const counts = counted.all(undefined, (range) => range === name);
+    return [shown(name), number(lines), number(counts.loads + counts.stores), number(far(counts))];
+  });
+  if (rows.length === 0) return [];
+  return [section("Lines by range", ["range", "lines", "accesses", "from others"], rows)];
+}
+
+/**
+ * Says what of the counts is not as the program will have meant it.
+ *
+ * @param counted What was counted.
+ * @returns Sentences.
+ */
+export function countWarnings({ open, namedRanges }: Counted): string[] {
+  const names = open.map((name) => `"${shown(name)}"`).join(", ");
+  return [
+    ...(open.length > 0
+      ? [`sections that had not ended, and count as far as they came: ${names}`]
+      : []),
+    ...namedRanges.filter(({ named, distinct }) => named !== distinct).map((
+      { name, named, distinct },
+    ) =>
+      `range "${shown(name)}": ${number(named)} lines were named, and ${
+        number(distinct)
+      } of them ` +
+      "differ: write memory before you name it, or it is one page of zeros"
+    ),
+  ];
 }
 
 /**
@@ -144,6 +195,7 @@ export function summarizeCounts(counted: Counted, nodeOf: (cpu: number) => numbe
       rows,
     ),
     ...sectionTable(counted),
+    ...rangeTable(counted),
     section(
       "Memory with most lines from other nodes",
       ["lines", "on node", "fetched by", "addresses", ""],

@@ -45,13 +45,33 @@ export interface CountedPage {
   readonly lines: readonly number[];
 }
 
+/** A range of memory that was named. */
+export interface CountedRange {
+  readonly name: string;
+  /** Its lines in the end: those that a later range took are not among them. */
+  readonly lines: number;
+  /** Lines that were named the last time, in all and different ones. */
+  readonly named: number;
+  readonly distinct: number;
+}
+
+/** What a section came to. */
+export interface CountedSection {
+  readonly name: string;
+  /** Whether it is that of a whole command: what is in none of the program's own. */
+  readonly whole: boolean;
+  readonly counts: Counts;
+}
+
 /** The file, as it is. */
 interface CountsFile {
   readonly notes: readonly string[];
+  readonly open: readonly string[];
   readonly pages: readonly (readonly [number, number, readonly number[]])[];
-  readonly ranges: readonly { readonly name: string; readonly lines: number }[];
+  readonly ranges: readonly CountedRange[];
   readonly sections: readonly {
     readonly name: string;
+    readonly whole: boolean;
     readonly times: number;
     readonly rows: readonly {
       readonly range: string;
@@ -76,6 +96,16 @@ export class Counted {
   /** Lines of the ranges, by name. */
   get ranges(): Map<string, number> {
     return new Map(this.#file.ranges.map(({ name, lines }) => [name, lines]));
+  }
+
+  /** The ranges, with what was said of them. */
+  get namedRanges(): readonly CountedRange[] {
+    return this.#file.ranges;
+  }
+
+  /** Sections that had not ended when all of it did, the outermost one first. */
+  get open(): readonly string[] {
+    return this.#file.open;
   }
 
   /** Lines of text that the program gave. */
@@ -118,7 +148,9 @@ export class Counted {
    * @param cpus The CPUs. Default: all.
    */
   sum(name: string, isWanted: (range: string) => boolean, cpus?: readonly number[]): Counts {
-    const section = this.#file.sections.find((section) => section.name === name);
+    const all = this.#file.sections.filter((section) => section.name === name);
+    // What the program calls as its command is called is its own.
+    const section = all.find(({ whole }) => !whole) ?? all[0];
     if (section === undefined) throw new Error(`no section "${name}" was counted`);
     return this.#sum([section], isWanted, cpus);
   }
@@ -127,9 +159,22 @@ export class Counted {
    * What all sections together came to.
    *
    * @param cpus The CPUs. Default: all.
+   * @param isWanted Whether a range counts. Default: all do.
    */
-  all(cpus?: readonly number[]): Counts {
-    return this.#sum(this.#file.sections, () => true, cpus);
+  all(
+    cpus?: readonly number[],
+    isWanted: (range: string) => boolean = () => true,
+  ): Counts {
+    return this.#sum(this.#file.sections, isWanted, cpus);
+  }
+
+  /** What each section came to, in the order in which they began. */
+  bySection(): CountedSection[] {
+    return this.#file.sections.map((section) => ({
+      name: section.name,
+      whole: section.whole,
+      counts: this.#sum([section], () => true),
+    }));
   }
 
   #sum(

@@ -24,7 +24,7 @@ const CACHES: Readonly<Record<string, { readonly l2: CacheSize; readonly l3: Cac
 export const CACHE_NAMES: readonly string[] = Object.keys(CACHES);
 
 /** What the counter's directory has room for. */
-const MAX_COUNTED = { cpus: 32, domains: 16, nodes: 16 } as const;
+const MAX_COUNTED = { CPUs: 32, "L3 domains": 16, nodes: 16 } as const;
 
 /** The QEMU that the counter knows: what it adds to a physical address is written nowhere. */
 const QEMU = "7.2";
@@ -81,15 +81,18 @@ export function counterArguments(
   const { l3PerNode, threadsPerCore, nodes, arch } = shape;
   const cpus = cpuPlaces(shape);
   const domains = nodes.filter((node) => node.cpus > 0).length * l3PerNode;
-  const sizes = CACHES[caches];
+  const sizes = Object.hasOwn(CACHES, caches) ? CACHES[caches] : undefined;
   if (sizes === undefined) {
     throw new ShapeError(`--caches "${caches}": it has to be one of ${CACHE_NAMES.join(", ")}`);
   }
   if (arch !== "x64") throw new ShapeError("--count: lines are counted on x64 only");
-  const counted = { cpus: cpus.length, domains, nodes: nodes.length };
+  const counted = { CPUs: cpus.length, "L3 domains": domains, nodes: nodes.length };
   for (const [what, most] of Object.entries(MAX_COUNTED)) {
-    if (counted[what as keyof typeof counted] <= most) continue;
-    throw new ShapeError(`--count: of machines with at most ${most} ${what}`);
+    const has = counted[what as keyof typeof counted];
+    if (has <= most) continue;
+    throw new ShapeError(
+      `--count: lines are counted in machines with at most ${most} ${what}, and this one has ${has}`,
+    );
   }
   const size = ({ sets, ways }: CacheSize): string => `${sets}x${ways}`;
   const words = [

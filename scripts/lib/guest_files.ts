@@ -26,6 +26,8 @@ export interface GuestSetting {
   readonly out?: string | undefined;
   /** How many run at a time. */
   readonly lanes: number;
+  /** Whether lines are counted: pages have to stay where they are. */
+  readonly counts: boolean;
 }
 
 const INIT = fileURLToPath(new URL("guest_init.sh", import.meta.url));
@@ -77,6 +79,7 @@ export function prelude(
     OUT: setting.out ?? "",
     POOLS: pools.join("\n"),
     COMMANDS: `${commands.length}`,
+    COUNTS: setting.counts ? "yes" : "no",
     LANES: `${Math.min(setting.lanes, commands.length)}`,
   };
   return [

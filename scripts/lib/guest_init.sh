@@ -5,7 +5,7 @@
 #
 # /prelude says what differs from guest to guest; guest_files.ts writes it: GUEST_ARCH, GUEST_CHECKOUT, GUEST_OUT (empty
 # without --out), GUEST_POOLS (lines of "NODE NAME KIB COUNT"), GUEST_COMMANDS (how many there are), GUEST_LANES (how many
-# run at a time) and, for each command, a function command_N that becomes it.
+# run at a time), GUEST_COUNTS (yes when lines are counted) and, for each command, a function command_N that becomes it.
 #
 # It reports on the first port, in lines:
 #
@@ -73,6 +73,15 @@ wait_for_ports() {
   done
 }
 
+# Lines are counted by where they are in memory, so the kernel must not move pages behind the programs' backs: nothing makes
+# hugepages of pages that are there, and nothing is compacted ahead of need. A fault still gives a hugepage.
+keep_pages() {
+  for setting in sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs=4294967295 \
+    sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan=1 proc/sys/vm/compaction_proactiveness=0; do
+    [ ! -e "${setting%=*}" ] || echo "${setting#*=}" >"${setting%=*}"
+  done
+}
+
 # Leaves the shell in the folder that becomes the root of the commands.
 make_root() {
   { mount -t tmpfs tmpfs /writes && share_below host /root; } || failed "the host's files can't be mounted"
@@ -99,6 +108,7 @@ make_root() {
   echo "$GUEST_POOLS" | while read -r node name kib count; do
     [ -z "$node" ] || pool "$node" "$name" "$kib" "$count"
   done
+  [ "$GUEST_COUNTS" = no ] || keep_pages
   mount --move . /
 }
 

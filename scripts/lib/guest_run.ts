@@ -35,6 +35,8 @@ const LOOK_EVERY_MS = 2000;
 const LOOKING_MS = 15_000;
 /** How long the init may take to end a command that is stuck, by the guest's clock. */
 const MAX_KILLING_S = 60;
+/** How long QEMU may take to write what it counted. */
+const WRITING_MS = 30_000;
 const MAX_LOG_CHARACTERS = 65_536;
 
 /** How a command ended. */
@@ -80,6 +82,8 @@ export interface RunOptions {
   readonly keepOutput: boolean;
   /** Whether it is passed on as it comes. */
   readonly passOutput: boolean;
+  /** Whether QEMU counts lines: what is open is written at its end, and it says itself what went wrong. */
+  readonly counts: boolean;
   readonly verbose: boolean;
 }
 
@@ -148,6 +152,7 @@ class GuestRun {
   readonly #life = new GuestLife(performance.now() / 1000);
   readonly #oomSeen = new Set<string>();
   #afterLook: (() => void)[] = [];
+  #isEnding = false;
 
   constructor(guest: ChildProcess, results: readonly CommandResult[], options: RunOptions) {
     this.#guest = guest;
@@ -160,7 +165,10 @@ class GuestRun {
   }
 
   #end(): void {
-    this.#guest.kill("SIGKILL");
+    if (!this.#options.counts || this.#isEnding) return void this.#guest.kill("SIGKILL");
+    this.#isEnding = true;
+    this.#guest.kill("SIGTERM");
+    setTimeout(() => this.#end(), WRITING_MS).unref();
   }
 
   /** Ends the guest; in time to tell what its threads are at, if it can. */
@@ -295,6 +303,9 @@ class GuestRun {
 
   /** What did not end on its own ended with the guest. */
   #settle(): void {
+    // A mark that the counter refuses ends QEMU.
+    const [refusal] = (this.#options.counts && /counter: .*/.exec(this.boot.log)) || [];
+    if (!this.boot.ended && this.boot.stopped === undefined) this.boot.failed ??= refusal;
     for (const { result, start_ms } of this.#running.values()) {
       result.seconds = (performance.now() - start_ms) / 1000;
       result.reason ??= this.boot.stopped?.reason ?? this.boot.failed ?? "the guest ended";

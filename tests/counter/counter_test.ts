@@ -1,14 +1,25 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { checkoutFile } from "../support/checkout.ts";
 import { inExtent } from "../support/extent.ts";
+import { clearCounts, findCounts } from "../../scripts/lib/count_file.ts";
 import { countLines } from "../../scripts/lib/count_lines.ts";
-import { type Counted, type Counts, counts, far } from "../../scripts/lib/counts.ts";
+import { Counted, type Counts, counts, far } from "../../scripts/lib/counts.ts";
 import { FAULTS, type SeededFault } from "./faults.ts";
 
 // The instrument is believed as far as it can be wrong: accesses whose lines are known, and faults that these tests find.
@@ -193,6 +204,48 @@ describe("a whole command that is counted", () => {
   });
 });
 
+describe("a command that does not come to its end", () => {
+  /** Runs numa_vm with the program that ends in sections of its own. */
+  function runUnfinished(file: string, options: readonly string[], ...how: string[]) {
+    const command = ["build/counter/unfinished", ...how];
+    const words = ["--nodes", "2", "--memory", "512M", "--count-to", file, ...options];
+    return spawnSync(checkoutFile("scripts/numa_vm"), [...words, "--", ...command], {
+      encoding: "utf8",
+    });
+  }
+
+  it("is counted as far as it came", () => {
+    const file = join(folder, "open.json");
+    const { status, stderr } = runUnfinished(file, [], "crash");
+    assert.equal(status, 134, stderr);
+    const counted = new Counted(file);
+    assert.deepEqual(counted.open, ["outer", "inner"]);
+    assert.ok(counted.counts("inner", "zeros").loads >= 1024);
+    const [zeros] = counted.namedRanges;
+    assert.deepEqual(zeros, { name: "zeros", lines: 64, named: 1024, distinct: 64 });
+    assert.match(stderr, /sections that had not ended, .*: "outer", "inner"/);
+    assert.match(stderr, /range "zeros": 1,024 lines were named, and 64 of them differ/);
+  });
+
+  it("is stopped when it makes no progress, whatever counting it takes", () => {
+    const file = join(folder, "stuck.json");
+    const { status, stderr } = runUnfinished(file, ["--count", "--stuck", "15"], "block");
+    assert.equal(status, 124, stderr);
+    assert.match(stderr, /stopped: no progress for 15 s/);
+    assert.deepEqual(new Counted(file).open, ["build/counter/unfinished", "outer", "inner"]);
+  });
+
+  it("is told that it ended a section that it had not begun, and nothing else", () => {
+    const file = join(folder, "refused.json");
+    const { status, stderr } = runUnfinished(file, ["--count"], "end");
+    assert.equal(status, 125, stderr);
+    assert.deepEqual(stderr.trim().split("\n").slice(1), [
+      "numa_vm: counter: an end without its begin: nk_mark_end without nk_mark_begin",
+    ]);
+    assert.equal(existsSync(file), false);
+  });
+});
+
 describe("what is counted is checked before it runs", () => {
   /** A PATH where QEMU is a script that only says that it was there, and the file that says so. */
   function fakeQemu(): { PATH: string; trace: string } {
@@ -238,6 +291,38 @@ describe("what is counted is checked before it runs", () => {
     assert.ok(stderr.includes(`--count-to "${file}": ENOENT`), stderr);
   });
 
+  it("what is no regular file is refused, and does not wait", () => {
+    const pipe = join(folder, "pipe");
+    spawnSync("mkfifo", [pipe]);
+    for (const file of [pipe, folder, "/dev/null"]) {
+      const { status, stderr, booted } = refuse("--count-to", file, "--", "true");
+      assert.deepEqual({ status, booted }, { status: 2, booted: false }, stderr);
+      assert.ok(stderr.includes(`--count-to "${file}": it is no regular file`), stderr);
+    }
+  });
+
+  it("what is refused leaves earlier counts as they are", () => {
+    const file = join(folder, "earlier.json");
+    writeFileSync(file, "earlier");
+    for (const words of [["--caches", "toString"], ["--cpus", "17"], []]) {
+      const { status, stderr } = refuse("--count", "--count-to", file, ...words, "--", "true");
+      assert.equal(status, words.length === 0 ? 3 : 2, stderr);
+      assert.equal(stderr.trim().split("\n").length, 1, stderr);
+      assert.equal(readFileSync(file, "utf8"), "earlier");
+    }
+  });
+
+  it("a link is written through", () => {
+    const [file, link] = [join(folder, "target.json"), join(folder, "link.json")];
+    writeFileSync(file, "earlier");
+    symlinkSync(file, link);
+    assert.equal(findCounts(link), realpathSync(file));
+    clearCounts(findCounts(link));
+    assert.deepEqual([existsSync(file), lstatSync(link).isSymbolicLink()], [false, true]);
+    assert.throws(() => findCounts(link), /ENOENT/);
+    assert.equal(findCounts(file), join(realpathSync(folder), "target.json"));
+  });
+
   it("caches without a counter, and a QEMU that it does not know, are refused", () => {
     const file = join(folder, "refused.json");
     const caches = refuse("--caches", "none", "--", "true");
@@ -258,6 +343,33 @@ describe("what is counted is checked before it runs", () => {
     assert.equal(status, 127);
     assert.match(stderr, /No such file/);
     assert.equal(run().status, 2);
+  });
+
+  /** Runs a command under a `counted` that says what it notes, and looks often. */
+  const notesOf = (...words: string[]) =>
+    spawnSync(checkoutFile("build/counter/counted_notes"), words, { encoding: "utf8" });
+
+  it("a thread's time is what it used, whatever its name is", () => {
+    const shell = join(folder, "a) b (c");
+    copyFileSync("/bin/sh", shell);
+    // Half of it is the kernel's.
+    const script = "i=0; while [ $i -lt 100000 ]; do : > /dev/null; i=$((i + 1)); done; times >&2";
+    const { stderr } = notesOf(shell, "-c", script);
+    const times = [...(/^0m.*/m.exec(stderr)?.[0] ?? "").matchAll(/(\d+)m([\d.]+)s/g)]
+      .map(([, minutes, seconds]) => 100 * (60 * Number(minutes) + Number(seconds)));
+    const noted = [...stderr.matchAll(/^note thread \d+ \d+ (\d+) a\) b \(c$/gm)]
+      .map(([, ticks]) => Number(ticks));
+    assert.equal(times.length, 2, stderr);
+    assert.ok((times[1] as number) > 10, `the kernel's are ${times[1]} ticks`);
+    assert.ok(Math.abs(sum(noted) - sum(times)) < 6, `${noted} ticks, and not ${times}`);
+  });
+
+  it("a command's section is its path, or what there is room for of its name", () => {
+    const name = (command: string) => /^whole (.*)$/m.exec(notesOf(command).stderr)?.[1];
+    assert.equal(name("/bin/true"), "/bin/true");
+    assert.equal(name(`/${"a".repeat(126)}`), `/${"a".repeat(126)}`);
+    assert.equal(name(`/${"a".repeat(126)}/true`), "true");
+    assert.equal(name(`/${"n".repeat(126)}\u20ac`), "n".repeat(126));
   });
 });
 

@@ -285,6 +285,42 @@ export const FAULTS: readonly SeededFault[] = [
     replace: "    message_bytes = 0;\n",
   },
   {
+    name: "a program ends the section of its command",
+    file: "counts.c",
+    find: "book->depth == 0 || book->open[book->depth - 1]->whole",
+    replace: "book->depth == 0",
+  },
+  {
+    name: "a command's section is the one that it calls so",
+    file: "counts.c",
+    find: "book->sections[index].whole == whole &&",
+    replace: "",
+  },
+  {
+    name: "what is open goes unsaid",
+    file: "counts.c",
+    find: "    book->left_open = kept;\n",
+    replace: "",
+  },
+  {
+    name: "a line that is named twice is two",
+    file: "counts.c",
+    find: "memory_order_relaxed) != range;",
+    replace: "memory_order_relaxed) != UINT_FAST8_MAX;",
+  },
+  {
+    name: "what is open when QEMU ends is lost",
+    file: "counter.c",
+    find: "        nk_book_end_all(&book, true);\n        write_counts();\n",
+    replace: "        nk_book_end_all(&book, true);\n",
+  },
+  {
+    name: "a note is cut within a letter",
+    file: "counter.c",
+    find: "    if (!goes_on(byte))\n        return;\n",
+    replace: "    if (goes_on(byte))\n        return;\n",
+  },
+  {
     name: "nodes begin one too early",
     file: "counter.c",
     find: "*node = index;",

@@ -84,11 +84,19 @@ describe("the counter's arguments", () => {
   it("are of machines with at most 32 CPUs, 16 domains and 16 nodes", () => {
     const cpus = (text: string) => text.split(",").filter((word) => word.startsWith("cpu="));
     assert.equal(cpus(argument({ nodes: "1", cpus: "32" })).at(-1), "cpu=0:0:31");
-    refused({ nodes: "1", cpus: "33" }, {}, /at most 32 cpus/);
-    refused({ nodes: "2", cpus: "18", threads: "2" }, {}, /at most 32 cpus/);
-    refused({ nodes: "1", cpus: "33", l3: "3" }, {}, /at most 32 cpus/);
+    refused({ nodes: "1", cpus: "33" }, {}, /machines with at most 32 CPUs, and this one has/);
+    refused(
+      { nodes: "2", cpus: "18", threads: "2" },
+      {},
+      /machines with at most 32 CPUs, and this one has/,
+    );
+    refused(
+      { nodes: "1", cpus: "33", l3: "3" },
+      {},
+      /machines with at most 32 CPUs, and this one has/,
+    );
     assert.equal(cpus(argument({ cpus: "8", l3: "8" })).at(-1), "cpu=1:15:15");
-    refused({ nodes: "3", cpus: "8", l3: "8" }, {}, /at most 16 domains/);
+    refused({ nodes: "3", cpus: "8", l3: "8" }, {}, /at most 16 L3 domains, and this one has 24$/);
     // Nodes without CPUs have no L3.
     const memoryOnly = (nodes: number) => ({
       nodes: `${nodes}`,
@@ -96,10 +104,11 @@ describe("the counter's arguments", () => {
       ...{ l3: "8", memory: "64M" },
     });
     assert.equal(argument(memoryOnly(16)).split("memory=64").length, 17);
-    refused(memoryOnly(17), {}, /at most 16 nodes/);
+    refused(memoryOnly(17), {}, /at most 16 nodes, and this one has 17$/);
   });
 
   it("are of known caches and of x64", () => {
+    refused({}, { caches: "toString" }, /^--caches "toString": it has to be one of/);
     refused({}, { caches: "xeon" }, /^--caches "xeon": .* xeon-8380, epyc-7763, none$/);
     refused({ arch: "arm64" }, {}, /x64 only/);
   });

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
-import { Counted, type Counts, counts, far } from "../../scripts/lib/counts.ts";
-import { summarizeCounts } from "../../scripts/lib/count_summary.ts";
+import { Counted, type CountedRange, type Counts, counts, far } from "../../scripts/lib/counts.ts";
+import { countWarnings, summarizeCounts } from "../../scripts/lib/count_summary.ts";
 
 // What becomes of a file that the counter wrote.
 
@@ -25,6 +25,7 @@ const times = (factor: number): Partial<Counts> =>
 /** CPU 10 stands before CPU 2, and has two rows. */
 const SECTION = {
   name: "bun",
+  whole: true,
   times: 1,
   rows: [
     row("", 10, { loads: 100_000, stores: 30_048, ...times(1024) }),
@@ -37,15 +38,24 @@ const SECTION = {
 /** A page: its address, the node of its memory, and lines by the node that fetched them. */
 type Page = readonly [number, number, readonly number[]];
 
+/** A section of the program. */
+const LATER = {
+  ...{ name: "later", whole: false, times: 1 },
+  rows: [row("lock", 4, { stores: 9, farMemory: 9 })],
+};
+const LOCK: CountedRange = { name: "lock", lines: 3, named: 3, distinct: 3 };
+
 /** Reads what is written here. */
-function read(file: { readonly notes?: string[]; readonly pages?: readonly Page[] }): Counted {
+function read(file: {
+  readonly notes?: string[];
+  readonly open?: string[];
+  readonly pages?: readonly Page[];
+  readonly ranges?: readonly CountedRange[];
+  readonly sections?: readonly typeof SECTION[];
+}): Counted {
   const path = join(folder, "counts.json");
-  const later = { name: "later", times: 1, rows: [row("lock", 4, { stores: 9, farMemory: 9 })] };
-  const ranges = [{ name: "lock", lines: 3 }];
-  writeFileSync(
-    path,
-    JSON.stringify({ ranges, sections: [SECTION, later], notes: [], pages: [], ...file }),
-  );
+  const usual = { ranges: [LOCK], sections: [SECTION, LATER], notes: [], open: [], pages: [] };
+  writeFileSync(path, JSON.stringify({ ...usual, ...file }));
   return new Counted(path);
 }
 
@@ -114,9 +124,13 @@ describe("the summary of counts", () => {
       "  10      1   130,049        50.4 %         47,104       17,408  one 84.0 %, two 2 10.0 %, three 5.0 %",
       "",
       "Lines by section",
-      "  section  accesses  from others",
-      "  bun       130,176       17,425",
-      "  later           9            9",
+      "  section             accesses  from others",
+      "  (outside sections)   130,176       17,425",
+      "  later                      9            9",
+      "",
+      "Lines by range",
+      "  range  lines  accesses  from others",
+      "  lock       3        10            9",
       "",
       "Memory with most lines from other nodes",
       "  lines  on node  fetched by  addresses",
@@ -147,12 +161,12 @@ describe("the summary of counts", () => {
     assert.deepEqual(text.slice(text.indexOf("Memory with most lines from other nodes")), [
       "Memory with most lines from other nodes",
       "  lines  on node  fetched by          addresses",
-      "  2,000        1           0  1000f000-10010000        /lib/one.so",
-      "  111          1        0, 2  30000000-30012000             [heap]",
-      "  34        0, 2           1  10010000-10020000  /lib/two words.so",
-      "  7            0           1  30023000-30024000             [heap]",
-      "  6            0           1  20000000-20001000   anonymous memory",
-      "  5            0           1  10020000-10021000   anonymous memory",
+      "  2,000        1           0  1000f000-10010000                /lib/one.so",
+      "  111          1        0, 2  30000000-30012000                     [heap]",
+      "  34        0, 2           1  10010000-10020000          /lib/two words.so",
+      "  7            0           1  30023000-30024000                     [heap]",
+      "  6            0           1  20000000-20001000           anonymous memory",
+      "  5            0           1  10020000-10021000  another process, or freed",
       "",
     ]);
   });
@@ -160,9 +174,54 @@ describe("the summary of counts", () => {
   it("has the ten places with most lines", () => {
     const pages = Array.from({ length: 12 }, (_, at): Page => [at << 20, 0, [0, 1 + at]]);
     const text = summary({ pages }).join("\n");
-    assert.equal(text.match(/anonymous memory/g)?.length, 10);
+    assert.equal(text.match(/another process, or freed/g)?.length, 10);
     assert.match(text, /\n {2}12 .* b00000-b01000 /);
     assert.match(text, /\n {2}3 .* 200000-201000 /);
     assert.doesNotMatch(text, / 100000-101000 /);
+  });
+
+  it("tells what the program calls as the command is called, or as the rest is", () => {
+    const named = (name: string) => ({ ...LATER, name });
+    const counted = { sections: [SECTION, named("bun"), named("(outside sections)")] };
+    assert.deepEqual(summary(counted).filter((line) => /bun|outside/.test(line)), [
+      "  (outside sections)     130,176       17,425",
+      "  bun                          9            9",
+      '  "(outside sections)"         9            9',
+    ]);
+    assert.equal(read(counted).sum("bun", () => true).stores, 9);
+  });
+
+  it("has no tables of sections and ranges where there are none", () => {
+    const text = summary({ sections: [SECTION], ranges: [] }).join("\n");
+    assert.doesNotMatch(text, /by section|by range/);
+  });
+
+  it("has names that a terminal can take", () => {
+    const name = `\x1b[31m${"n".repeat(100)}`;
+    const ranges = [{ ...LOCK, name }];
+    const notes = [`thread 11 2 20 \x07${"t".repeat(100)}`, "memory 20000000-20100000 /a\tb"];
+    const text = summary({
+      ...{ ranges, notes, pages: [[0x2000_0000, 0, [0, 6]]] },
+      sections: [SECTION, { ...LATER, name }],
+    });
+    const shown = `\\u{1b}[31m${"n".repeat(49)}…`;
+    assert.equal(text.filter((line) => line.includes(`  ${shown} `)).length, 2, text.join("\n"));
+    assert.ok(text.some((line) => line.includes(`  \\u{7}${"t".repeat(54)}… 100.0 %`)));
+    assert.ok(text.some((line) => line.endsWith("  /a\\u{9}b")));
+  });
+});
+
+describe("warnings of counts", () => {
+  it("are none where all is as it should be", () => {
+    assert.deepEqual(countWarnings(read({})), []);
+  });
+
+  it("name what was open, and what was named and is not there", () => {
+    const ranges = [LOCK, { name: "zeros", lines: 64, named: 1024, distinct: 64 }];
+    assert.deepEqual(countWarnings(read({ open: ["bun", "in\ner"], ranges })), [
+      'sections that had not ended, and count as far as they came: "bun", "in\\u{a}er"',
+      'range "zeros": 1,024 lines were named, and 64 of them differ: write memory before you name ' +
+      "it, or it is one page of zeros",
+    ]);
   });
 });

@@ -357,16 +357,14 @@ static void test_what_the_l3_and_a_core_have_comes_from_the_l3(void)
 /* An L3's lines are as old as when they came there: what a core has again, its own cache keeps. */
 static void test_a_hit_in_the_l3_is_no_use(void)
 {
-    enum { STEP = 8 };
-
     start(SMALL, SMALL_L3);
-    /* Lines 0 to 7 are in the set of the L3. */
-    for (uint64_t line = 0; line < 12; line++)
-        load(0, line * STEP);
+    /* The first eight are in the set of the L3. */
+    for (uint64_t line = 0; line < 12 * 8; line += 8)
+        load(0, line);
     CHECK_EQ(load(0, 0), NK_L3);
-    /* That had line 8 go there, in line 0's place. */
+    /* That had the ninth go there, in line 0's place. */
     CHECK_EQ(load(1, 0), NK_DOMAIN);
-    CHECK_EQ(load(1, 1 * STEP), NK_L3);
+    CHECK_EQ(load(1, 8), NK_L3);
     stop();
 }
 

@@ -20,6 +20,7 @@ struct qemu_plugin_tb {
 };
 
 static qemu_plugin_translated translated;
+static qemu_plugin_ended ended;
 static uint64_t physical;
 static char out[64];
 static char text[TEXT_BYTES];
@@ -28,6 +29,12 @@ void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, qemu_plugin_tran
 {
     (void)id;
     translated = callback;
+}
+
+void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, qemu_plugin_ended callback, void *data)
+{
+    (void)id, (void)data;
+    ended = callback;
 }
 
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block)
@@ -171,6 +178,107 @@ static void note_that_is_cut(void)
     CHECK(!has(note));
 }
 
+static void letter_that_is_cut(void)
+{
+    char note[132];
+
+    /* The last letter with room begins at byte 126, and has three. */
+    memset(note, 'n', 126);
+    strcpy(note + 126, "\xe2\x82\xac");
+    say(NK_WORD_NOTE, note);
+    say(NK_WORD_BEGIN, "section");
+    say(NK_WORD_END, "");
+    note[126] = '"';
+    note[127] = '\0';
+    read_counts();
+    CHECK(has(note));
+}
+
+static void command_that_ends_in_a_section(void)
+{
+    say(NK_WORD_WHOLE, "command");
+    say(NK_WORD_BEGIN, "open \"one\"");
+    say(NK_WORD_DONE, "");
+    read_counts();
+    CHECK(has("\"open\":[\"open \\\"one\\\"\"],"));
+    /* It is as it was when QEMU ends. */
+    unlink(out);
+    ended(1, NULL);
+    CHECK_EQ(access(out, F_OK), -1);
+}
+
+static void program_that_ends_in_a_section(void)
+{
+    say(NK_WORD_BEGIN, "section");
+    load(1, 0x5000, 0);
+    ended(1, NULL);
+    read_counts();
+    CHECK(has("\"open\":[\"section\"],"));
+    CHECK(has("\"farMemory\":1,"));
+}
+
+static void nothing_marked(void)
+{
+    ended(1, NULL);
+    CHECK_EQ(access(out, F_OK), -1);
+}
+
+static void end_of_the_command(void)
+{
+    say(NK_WORD_WHOLE, "command");
+    say(NK_WORD_BEGIN, "inner");
+    say(NK_WORD_END, "");
+    say(NK_WORD_END, "");
+}
+
+static void end_of_nothing(void)
+{
+    say(NK_WORD_END, "");
+}
+
+static void long_name(void)
+{
+    char name[129];
+
+    memset(name, 'n', 128);
+    name[128] = '\0';
+    say(NK_WORD_BEGIN, name);
+}
+
+/* QEMU's own end, which is also that of a plugin that ends it. */
+static void on_end(void)
+{
+    ended(1, NULL);
+}
+
+/* Runs a part that the plugin ends, and says why. Nothing is written then. */
+static void check_refused(void (*part)(void), const char *why)
+{
+    int streams[2];
+
+    fflush(stdout);
+    CHECK_EQ(pipe(streams), 0);
+    pid_t child = fork();
+
+    if (child == 0) {
+        dup2(streams[1], STDERR_FILENO);
+        install();
+        atexit(on_end);
+        part();
+        exit(0);
+    }
+    close(streams[1]);
+    FILE *file = fdopen(streams[0], "r");
+    int status;
+
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    CHECK(has(why));
+    CHECK_EQ(access(out, F_OK), -1);
+}
+
 /* Runs a part with a plugin that knows nothing yet. */
 static void in_a_process(void (*part)(void))
 {
@@ -196,10 +304,32 @@ static void test_a_note_that_is_cut_is_no_matter_of_the_next_name(void)
     in_a_process(note_that_is_cut);
 }
 
+static void test_a_note_is_cut_before_a_letter(void)
+{
+    in_a_process(letter_that_is_cut);
+}
+
+static void test_open_sections_are_written(void)
+{
+    in_a_process(command_that_ends_in_a_section);
+    in_a_process(program_that_ends_in_a_section);
+    in_a_process(nothing_marked);
+}
+
+static void test_what_cannot_be_is_refused(void)
+{
+    check_refused(end_of_the_command, "counter: an end without its begin");
+    check_refused(end_of_nothing, "counter: an end without its begin");
+    check_refused(long_name, "counter: the name of a section or a range has more than 127 bytes");
+}
+
 int main(void)
 {
     snprintf(out, sizeof out, "/tmp/plugin_test.%d.json", (int)getpid());
     RUN(test_pages_are_of_their_nodes);
     RUN(test_a_note_that_is_cut_is_no_matter_of_the_next_name);
+    RUN(test_a_note_is_cut_before_a_letter);
+    RUN(test_open_sections_are_written);
+    RUN(test_what_cannot_be_is_refused);
     return 0;
 }
