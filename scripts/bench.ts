@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { parseArgs } from "node:util";
 
-const USAGE = `scripts/bench SUITE... [--runtime bun|deno|node] [--quick] [--json FILE]
+const USAGE = `scripts/bench SUITE... [--runtime bun|deno|node] [--quick] [--json FILE] [--docs]
 
   SUITE      maps, memory, readers, rings, slab, sync, start or fairness; or lines alone, which counts cache lines in
              emulated machines (it needs scripts/bootstrap --test, and takes long)

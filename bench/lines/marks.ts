@@ -1,5 +1,6 @@
 /**
- * Tells the cache-line counter (native/counter) what a program does, in a guest that counts.
+ * Tells the cache-line counter (native/counter) what a program does, in a guest that counts; elsewhere it does nothing. Any
+ * program in the checkout may import it. Its README has an example.
  */
 import { Buffer } from "node:buffer";
 import { fileURLToPath } from "node:url";
@@ -20,27 +21,47 @@ function marks(): Calls<typeof SYMBOLS> {
 }
 
 function text(name: string): Uint8Array<ArrayBuffer> {
+  if (name === "" || name.includes("\0")) {
+    throw new TypeError(
+      `Cannot name ${JSON.stringify(name)}: a section or a range has a name, without a zero byte`,
+    );
+  }
   return new Uint8Array(Buffer.from(`${name}\0`));
 }
 
 /**
- * Counts what all threads do meanwhile as a section.
+ * Counts what all threads do meanwhile as a section. It ends whether that succeeds or not.
  *
- * @param name The section.
+ * @param name The section: 1 to 127 bytes of UTF-8.
  * @param during What happens in it.
+ * @returns What that returned.
+ * @throws {TypeError} When the name is empty or has a zero byte.
  */
-export async function section(name: string, during: () => Promise<void>): Promise<void> {
+export async function section<Result>(
+  name: string,
+  during: () => Result | Promise<Result>,
+): Promise<Result> {
   marks().nk_mark_begin(text(name));
-  await during();
-  marks().nk_mark_end();
+  try {
+    return await during();
+  } finally {
+    marks().nk_mark_end();
+  }
 }
 
 /**
  * Names memory, so that accesses to it are counted apart.
  *
- * @param name The range.
- * @param bytes Its bytes: all pages have been written.
+ * @param name The range: 1 to 127 bytes of UTF-8.
+ * @param view The memory, shared or not: all of its pages have been written. An empty one names nothing.
+ * @throws {TypeError} When the name is empty or has a zero byte.
  */
-export function range(name: string, bytes: Uint8Array<ArrayBuffer>): void {
-  marks().nk_mark_range(text(name), bytes, bytes.byteLength);
+export function range(name: string, view: ArrayBufferView): void {
+  const named = text(name);
+  // Runtimes differ in what C sees of an empty view.
+  if (view.byteLength === 0) return;
+  const bytes = view instanceof Uint8Array
+    ? view
+    : new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  marks().nk_mark_range(named, bytes, bytes.byteLength);
 }

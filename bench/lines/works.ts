@@ -151,7 +151,7 @@ function prepare(work: Work, section: string): (times: number) => unknown {
     }
     case "read filled": {
       const bytes = new Uint8Array(new SharedArrayBuffer(work.size)).fill(1);
-      range(`${section}: data`, bytes as Uint8Array as Uint8Array<ArrayBuffer>);
+      range(`${section}: data`, bytes);
       return () => readBytes(bytes);
     }
     case "read share": {
@@ -275,7 +275,7 @@ function prepare(work: Work, section: string): (times: number) => unknown {
   }
 }
 
-/** Waits until it is a side's turn, and gives the words. */
+/** Waits until it is a side's turn. */
 function waitTurn(batch: Int32Array, turn: number): void {
   for (let seen = Atomics.load(batch, 0); seen !== turn; seen = Atomics.load(batch, 0)) {
     Atomics.wait(batch, 0, seen);
