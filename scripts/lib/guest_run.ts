@@ -304,7 +304,7 @@ class GuestRun {
   /** What did not end on its own ended with the guest. */
   #settle(): void {
     // A mark that the counter refuses ends QEMU.
-    const [refusal] = (this.#options.counts && /counter: .*/.exec(this.boot.log)) || [];
+    const [refusal] = (this.#options.counts && /^counter: .*/m.exec(this.boot.log)) || [];
     if (!this.boot.ended && this.boot.stopped === undefined) this.boot.failed ??= refusal;
     for (const { result, start_ms } of this.#running.values()) {
       result.seconds = (performance.now() - start_ms) / 1000;

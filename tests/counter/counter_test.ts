@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
+import { range, section } from "../../bench/lines/marks.ts";
 import { checkoutFile } from "../support/checkout.ts";
 import { inExtent } from "../support/extent.ts";
 import { clearCounts, findCounts } from "../../scripts/lib/count_file.ts";
@@ -243,6 +244,36 @@ describe("a command that does not come to its end", () => {
       "numa_vm: counter: an end without its begin: nk_mark_end without nk_mark_begin",
     ]);
     assert.equal(existsSync(file), false);
+  });
+});
+
+describe("marks of JavaScript, where nobody counts", () => {
+  it("give what a section gave, and end it when it fails", async () => {
+    assert.equal(await section("sums", () => 3), 3);
+    await assert.rejects(
+      section("fails", () => Promise.reject(new Error("as it has to"))),
+      /has to/,
+    );
+  });
+
+  it("take views of any kind, and empty ones", () => {
+    for (const buffer of [new ArrayBuffer(256), new SharedArrayBuffer(256)]) {
+      const views = [
+        new Uint8Array(buffer, 64),
+        new Float64Array(buffer, 64),
+        new DataView(buffer),
+      ];
+      for (const view of views) range("bytes", view);
+    }
+    range("nothing", new Int32Array(0));
+  });
+
+  it("refuse names that C would not see whole", async () => {
+    const bytes = new Uint8Array(64);
+    for (const name of ["", "a\0b"]) {
+      assert.throws(() => range(name, bytes), /Cannot name ".*": .* without a zero byte/);
+      await assert.rejects(section(name, () => undefined), TypeError);
+    }
   });
 });
 
