@@ -171,7 +171,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   /**
    * Returns a key's value.
    *
-   * Cost: two looks with order, and a load for each entry of the key's bucket that it comes to: 3 on average.
+   * Cost: two looks with order, and a plain load for each place of the key's bucket: four to eight.
    *
    * @param key The key.
    * @returns The value; undefined if there is none.

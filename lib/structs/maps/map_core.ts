@@ -15,8 +15,8 @@
  * Death. A thread that dies leaves a chain that readers can read, and its next owner puts it in order. A write was
  * completed then or has not happened.
  *
- * Reads are linearizable, and so are writes of a key; lock-free and blocking. Costs: a read two looks with order and a load
- * for each entry that it comes to, and writes nothing shared. A write takes the owner's word, stores the words of the entry
+ * Reads are linearizable, and so are writes of a key; lock-free and blocking. Costs: a read two looks with order and a plain
+ * load for each place of the key's bucket, and writes nothing shared. A write takes the owner's word, stores the words of the entry
  * and `meta`, and gives the word back.
  *
  * Wrap-around: a read that sleeps for exactly 2^24 writes of its chain would take what it saw for whole.
@@ -62,6 +62,7 @@ export class MapCore {
   readonly #keyWords: number;
   readonly #entryWords: number;
   readonly #bucketWords: number;
+  readonly #entries: number;
   readonly #mask: number;
   readonly #first: number;
   /** How many buckets can be added. */
@@ -86,6 +87,7 @@ export class MapCore {
     this.#keyWords = keyWords;
     this.#entryWords = layout.entryWords;
     this.#bucketWords = layout.bucketWords;
+    this.#entries = layout.entries;
     this.#mask = ENTRY_MASK >>> (8 - layout.entries);
     this.#first = layout.first;
     this.#added = layout.most - layout.first;
@@ -345,18 +347,23 @@ export class MapCore {
     const words = this.#words;
     const keyWords = this.#keyWords;
     const entryWords = this.#entryWords;
+    const entries = this.#entries;
     const first = key[from] as number;
     let bucket = head;
     let present = meta & this.#mask;
     for (let left = this.#all;;) {
-      for (let at = bucket + ENTRIES; present !== 0; present >>>= 1, at += entryWords) {
-        if ((present & 1) === 0 || glance(words, at) !== first) continue;
+      // All first words are compared, without a branch: which one it is no processor can foresee.
+      let same = 0;
+      for (let entry = 0, at = bucket + ENTRIES; entry < entries; entry++, at += entryWords) {
+        const differs = glance(words, at) ^ first;
+        same |= (((differs | (0 - differs)) >>> 31) ^ 1) << entry;
+      }
+      for (same &= present; same !== 0; same &= same - 1) {
+        const at = bucket + ENTRIES + (31 - Math.clz32(same & -same)) * entryWords;
         let word = 1;
         while (word < keyWords && glance(words, at + word) === key[from + word]) word++;
         if (word < keyWords) continue;
-        for (; word < entryWords; word++) {
-          value[to + word - keyWords] = glance(words, at + word);
-        }
+        for (; word < entryWords; word++) value[to + word - keyWords] = glance(words, at + word);
         return true;
       }
       bucket = this.#next(bucket);
