@@ -15,9 +15,9 @@
  * Death. A thread that dies leaves a chain that readers can read, and its next owner puts it in order. A write was
  * completed then or has not happened.
  *
- * Reads are linearizable, and so are writes of a key; lock-free and blocking. Costs: a read two looks with order and a plain
- * load for each place of the key's bucket, and writes nothing shared. A write takes the owner's word, stores the words of the entry
- * and `meta`, and gives the word back.
+ * Reads are linearizable, and so are writes of a key; lock-free and blocking. Costs: a read takes two looks with order and
+ * a plain load for each place of the key's bucket, and writes nothing shared. A write takes the owner's word, stores the
+ * words of the entry and `meta`, and gives the word back.
  *
  * Wrap-around: a read that sleeps for exactly 2^24 writes of its chain would take what it saw for whole.
  *
