@@ -37,10 +37,12 @@ function watch({ map, first, count }: MapTask): number {
   }
 }
 
-/** Until it is terminated. */
-function writeForEver({ bytes, first, count }: MapTask): number {
+/** Until it is terminated: Deno does that at the event loop only. */
+async function writeForEver({ bytes, first, count }: MapTask): Promise<number> {
   const value = new Uint8Array(8);
   for (let round = 0; bytes !== undefined; round++) {
+    if (round % 2000 === 0) await new Promise((resolve) => setTimeout(resolve));
+
     const key = first + (round % count);
     bytes.set(key, value.fill(round));
     if (round % 7 === 0) bytes.delete(key);
@@ -50,4 +52,4 @@ function writeForEver({ bytes, first, count }: MapTask): number {
 
 const tasks = { fill, count: addTo, watch, "write for ever": writeForEver };
 
-export default worker((args: MapTask): number => tasks[args.task](args));
+export default worker((args: MapTask): number | Promise<number> => tasks[args.task](args));
