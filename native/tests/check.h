@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,6 +48,37 @@ static inline double now_ms(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* Resident anonymous memory in KiB. */
+static inline long anonymous_kib(void)
+{
+    char line[128];
+    long kib = -1;
+    FILE *status = fopen("/proc/self/status", "re");
+
+    CHECK(status != NULL);
+    while (kib < 0 && fgets(line, sizeof line, status) != NULL)
+        if (sscanf(line, "RssAnon: %ld", &kib) != 1)
+            kib = -1;
+    fclose(status);
+    return kib;
+}
+
+/* Whether pages that are only read share one of zeros: some kernels for virtual machines give each its own. */
+static inline int has_zero_page(void)
+{
+    const uint64_t bytes = 8 * MIB;
+    long before = anonymous_kib();
+    volatile char *start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(start != MAP_FAILED);
+    for (uint64_t at = 0; at < bytes; at += small_page())
+        (void)start[at];
+    long after = anonymous_kib();
+
+    munmap((void *)start, bytes);
+    return after - before < (long)(bytes >> 11);
 }
 
 /* How often something is repeated: an emulated machine does a part of it. */

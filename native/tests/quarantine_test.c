@@ -40,7 +40,8 @@ static void test_pages_go_and_addresses_stay(void)
     memset(start, 0xab, 64 * MIB);
     CHECK(status_kib("VmRSS:") > before + 60 * 1024);
     take(start, 64 * MIB);
-    CHECK(status_kib("VmRSS:") < before + 4 * 1024);
+    /* Without a page of zeros the sanitizer's notes on 64 MiB are there, too. */
+    CHECK(status_kib("VmRSS:") < before + (has_zero_page() ? 4u : 16u) * 1024);
     for (uint64_t at = 0; at < 64 * MIB; at += 4096)
         CHECK_EQ(start[at], 0);
     start[5] = 1;
