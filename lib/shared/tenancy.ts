@@ -95,3 +95,22 @@ export function wakeHeirs(): void {
 export function waitsTenant(turns: Turns): Tenant {
   return { holds: () => false, endWaits: () => turns.end(goneError), abandon: () => {} };
 }
+
+/**
+ * The tenant of something that the thread holds and does not wait for.
+ *
+ * @param words Its words: none once they are gone.
+ * @param holds Whether the thread holds it.
+ * @param release Gives it back.
+ * @returns The tenant.
+ */
+export function holdsTenant(words: Int32Array, holds: () => boolean, release: () => void): Tenant {
+  const tenant = {
+    holds: () => words.length > 0 && holds(),
+    endWaits: () => {},
+    abandon(): void {
+      if (tenant.holds()) release();
+    },
+  };
+  return tenant;
+}

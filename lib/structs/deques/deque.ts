@@ -5,7 +5,7 @@ import type { Tenant } from "../../memory/mapping/tenants.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
-import { settleIn } from "../../shared/tenancy.ts";
+import { holdsTenant, settleIn } from "../../shared/tenancy.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { DequeCore, DONE, FOREIGN, NONE } from "./deque_core.ts";
 
@@ -403,11 +403,5 @@ export class Deque implements Shareable {
 
 /** A thread that can push and pop no more is not the owner. */
 function tenantOf(core: DequeCore, words: Int32Array, me: ThreadWaiter): Tenant {
-  return {
-    holds: () => words.length > 0 && core.owner() === me.id,
-    endWaits: () => {},
-    abandon(): void {
-      if (words.length > 0) core.disown(me);
-    },
-  };
+  return holdsTenant(words, () => core.owner() === me.id, () => core.disown(me));
 }

@@ -4,7 +4,7 @@ import type { Handle, Shareable } from "../../base/handle.ts";
 import { EpochCore } from "./epoch_core.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
-import { checkAlive, settleIn } from "../../shared/tenancy.ts";
+import { checkAlive, holdsTenant, settleIn } from "../../shared/tenancy.ts";
 import type { Tenant } from "../../memory/mapping/tenants.ts";
 import { currentWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 
@@ -172,11 +172,7 @@ export class Epoch implements Shareable {
 
 /** A thread that can no longer say that it looks at nothing looks at nothing. */
 function tenantOf(core: EpochCore, words: Int32Array, me: ThreadWaiter): Tenant {
-  return {
-    holds: () => words.length > 0 && core.entered(me),
-    endWaits: () => {},
-    abandon(): void {
-      if (words.length > 0) { while (core.exit(me)); }
-    },
-  };
+  return holdsTenant(words, () => core.entered(me), () => {
+    while (core.exit(me));
+  });
 }
