@@ -35,6 +35,7 @@ export {
   i8,
   type StructField,
   type StructFields,
+  type StructRecord,
   type StructType,
   type StructTypeName,
   type StructTypes,
@@ -47,7 +48,6 @@ export {
 export { type Struct, struct } from "./records/struct.ts";
 export type { StructAccessors, StructArray } from "./records/struct_array.ts";
 export type { StructColumnArrays, StructColumns } from "./records/struct_columns.ts";
-export type { StructRecord } from "./records/whole_records.ts";
 export type { AsyncWaitOptions, BlockOptions } from "../wait/options.ts";
 export { Deque, type DequeOptions, type StealResult } from "./deques/deque.ts";
 export {

@@ -92,6 +92,15 @@ export interface StructField<Type extends StructTypeName = StructTypeName> {
 /** The fields of a struct, by their names, in the order in which they are in memory. */
 export type StructFields = Readonly<Record<string, StructField>>;
 
+/**
+ * A record as an object.
+ *
+ * @typeParam Fields The fields of its struct: `StructRecord<typeof Point.fields>`.
+ */
+export type StructRecord<Fields extends StructFields> = {
+  -readonly [Name in keyof Fields]: StructTypes[Fields[Name]["type"]]["value"];
+};
+
 /** The greatest size of a struct, and so of a field, in bytes. */
 export const MAX_SIZE: number = 2 ** 20;
 

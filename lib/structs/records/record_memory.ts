@@ -12,6 +12,7 @@ import { ARENA_KIND, isArena } from "../../memory/arena/identity.ts";
 import { refuseDestroyed } from "../../memory/arena/refusals.ts";
 import { bytesOf, type OwnedMemory } from "../../memory/owned/owned.ts";
 import { LINE_BYTES } from "../../wait/waiter.ts";
+import type { Arrangement } from "./arrangements.ts";
 import { layoutOf, type RecordLayout } from "./layout.ts";
 
 /** The greatest number of records in one memory: indices are 32-bit numbers. */
@@ -28,18 +29,6 @@ export interface Records {
   readonly arena: Arena | undefined;
   /** Where in the arena. */
   readonly offset: number;
-}
-
-/** What one arrangement of records is, to its memory. */
-export interface Arrangement {
-  /** Its name in handles: no other class has it. */
-  readonly name: string;
-  /** What one is called, with its article. */
-  readonly title: string;
-  /** The bytes of so many records. */
-  bytes(layout: RecordLayout, length: number): number;
-  /** The alignment of the memory in its buffer. */
-  align(layout: RecordLayout): number;
 }
 
 /**

@@ -1,12 +1,14 @@
 import { showAs } from "../../base/inspect.ts";
+import { checkInteger } from "../../base/check.ts";
 import type { Arena } from "../../memory/arena/arena.ts";
 import type { OwnedMemory } from "../../memory/owned/owned.ts";
+import { ARRAY, COLUMNS } from "./arrangements.ts";
 import { declarationInC } from "./c_declaration.ts";
 import { rowOf, type StructFields } from "./fields.ts";
 import { byName, entriesOf, fieldsOf, layoutOf, type RecordLayout } from "./layout.ts";
-import { recordBytes } from "./record_memory.ts";
-import { ARRAY, type StructArray, structArray } from "./struct_array.ts";
-import { COLUMNS, type StructColumns, structColumns } from "./struct_columns.ts";
+import { MAX_LENGTH, placeRecords, recordBytes, type Records } from "./record_memory.ts";
+import { StructArray } from "./struct_array.ts";
+import { StructColumns } from "./struct_columns.ts";
 
 /**
  * A schema of records: what {@linkcode struct} returns.
@@ -91,7 +93,7 @@ export class Struct<Fields extends StructFields = StructFields> {
    */
   array(memory: OwnedMemory, length?: number): StructArray<Fields>;
   array(memory: Arena | OwnedMemory, length?: number): StructArray<Fields> {
-    return structArray(this.#layout, memory, length) as unknown as StructArray<Fields>;
+    return make(StructArray<Fields>, placeRecords(ARRAY, this.#layout, memory, length));
   }
 
   /**
@@ -122,7 +124,8 @@ export class Struct<Fields extends StructFields = StructFields> {
     length: number,
   ): StructColumns<Fields, Backing>;
   columns(memory: Arena | OwnedMemory, length: number): StructColumns<Fields> {
-    return structColumns(this.#layout, memory, length) as unknown as StructColumns<Fields>;
+    const count = checkInteger(length, "length", 1, MAX_LENGTH, `make ${COLUMNS.title}`);
+    return make(StructColumns<Fields>, placeRecords(COLUMNS, this.#layout, memory, count));
   }
 
   /**
@@ -163,6 +166,11 @@ export class Struct<Fields extends StructFields = StructFields> {
     const more = fields.length > shown.length ? `, ${fields.length - shown.length} more` : "";
     return `Struct(${shown.join(", ")}${more}: ${size} bytes)`;
   }
+}
+
+/** Calls a private constructor. */
+function make<Type>(type: { readonly prototype: Type }, records: Records): Type {
+  return new (type as unknown as new (records: Records) => Type)(records);
 }
 
 /**

@@ -5,17 +5,12 @@ import { type Handle, registerKind, type Shareable } from "../../base/handle.ts"
 import { showAs } from "../../base/inspect.ts";
 import { refuseDestroyed } from "../../memory/arena/refusals.ts";
 import type { RecordAccessor } from "./accessors.ts";
+import { ARRAY } from "./arrangements.ts";
 import { copyBytes, copyWords } from "./copy_elements.ts";
-import { rowOf, type StructFields, type StructTypes } from "./fields.ts";
-import { byName, type RecordLayout } from "./layout.ts";
-import {
-  type Arrangement,
-  handleOfRecords,
-  placeRecords,
-  type Records,
-  recordsOfHandle,
-} from "./record_memory.ts";
-import { readRecord, type StructRecord, writeRecord } from "./whole_records.ts";
+import { rowOf, type StructFields, type StructRecord, type StructTypes } from "./fields.ts";
+import { byName } from "./layout.ts";
+import { handleOfRecords, type Records, recordsOfHandle } from "./record_memory.ts";
+import { readRecord, writeRecord } from "./whole_records.ts";
 
 /**
  * The accessors of a struct's fields, by their names.
@@ -24,16 +19,6 @@ import { readRecord, type StructRecord, writeRecord } from "./whole_records.ts";
  */
 export type StructAccessors<Fields extends StructFields> = {
   readonly [Name in keyof Fields]: StructTypes[Fields[Name]["type"]]["accessor"];
-};
-
-const KIND = "structArray";
-
-/** Records one after the other. */
-export const ARRAY: Arrangement = {
-  name: KIND,
-  title: "an array of structs",
-  bytes: ({ size }, length) => size * length,
-  align: ({ align }) => align,
 };
 
 /**
@@ -69,7 +54,7 @@ export const ARRAY: Arrangement = {
  */
 export class StructArray<Fields extends StructFields = StructFields> implements Shareable {
   static readonly #kind = /* @__PURE__ */ registerKind(
-    KIND,
+    ARRAY.name,
     /* @__PURE__ */ showAs(StructArray, String),
     (handle) => new StructArray(recordsOfHandle(ARRAY, handle)),
   );
@@ -233,20 +218,4 @@ export class StructArray<Fields extends StructFields = StructFields> implements 
       fix: `Give a Uint8Array of ${size} bytes${words} from there on.`,
     });
   }
-}
-
-/** The class as `struct()` sees it. */
-type Make = new (records: Records) => StructArray;
-
-/**
- * Makes an array of structs.
- *
- * @param layout The layout of a record.
- * @param memory Where, from a caller.
- * @param length The number of records, from a caller.
- * @returns The array.
- * @throws {NumaError} As `Struct.array`.
- */
-export function structArray(layout: RecordLayout, memory: unknown, length: unknown): StructArray {
-  return new (StructArray as unknown as Make)(placeRecords(ARRAY, layout, memory, length));
 }

@@ -2,19 +2,12 @@ import { type Handle, registerKind, type Shareable } from "../../base/handle.ts"
 import { showAs } from "../../base/inspect.ts";
 import { checkInteger, show } from "../../base/check.ts";
 import { refuseDestroyed } from "../../memory/arena/refusals.ts";
-import { LINE_BYTES } from "../../wait/waiter.ts";
 import type { RecordAccessor } from "./accessors.ts";
-import { rowOf, type StructFields, type StructTypes } from "./fields.ts";
-import { alignUp, byName, type RecordLayout } from "./layout.ts";
-import {
-  type Arrangement,
-  handleOfRecords,
-  MAX_LENGTH,
-  placeRecords,
-  type Records,
-  recordsOfHandle,
-} from "./record_memory.ts";
-import { readRecord, type StructRecord, writeRecord } from "./whole_records.ts";
+import { columnOffsets, COLUMNS } from "./arrangements.ts";
+import { rowOf, type StructFields, type StructRecord, type StructTypes } from "./fields.ts";
+import { byName } from "./layout.ts";
+import { handleOfRecords, type Records, recordsOfHandle } from "./record_memory.ts";
+import { readRecord, writeRecord } from "./whole_records.ts";
 
 /**
  * The columns of a struct's fields, by their names.
@@ -26,25 +19,6 @@ export type StructColumnArrays<
   Fields extends StructFields,
   Backing extends ArrayBufferLike = ArrayBufferLike,
 > = { readonly [Name in keyof Fields]: StructTypes<Backing>[Fields[Name]["type"]]["column"] };
-
-/** Where each column begins, and as the last number where all end. */
-function columnOffsets({ fields }: RecordLayout, length: number): number[] {
-  const offsets = [0];
-  for (const { size } of fields) {
-    offsets.push(offsets[offsets.length - 1]! + alignUp(size * length, LINE_BYTES));
-  }
-  return offsets;
-}
-
-const KIND = "structColumns";
-
-/** A column for each field. */
-export const COLUMNS: Arrangement = {
-  name: KIND,
-  title: "columns of structs",
-  bytes: (layout, length) => columnOffsets(layout, length).at(-1) as number,
-  align: () => LINE_BYTES,
-};
 
 /**
  * A struct of arrays: one array for each field, a column.
@@ -80,7 +54,7 @@ export class StructColumns<
   Backing extends ArrayBufferLike = ArrayBufferLike,
 > implements Shareable {
   static readonly #kind = /* @__PURE__ */ registerKind(
-    KIND,
+    COLUMNS.name,
     /* @__PURE__ */ showAs(StructColumns, String),
     (handle) => new StructColumns(recordsOfHandle(COLUMNS, handle)),
   );
@@ -177,25 +151,4 @@ export class StructColumns<
     checkInteger(index, "the index", 0, this.length - 1, action);
     refuseDestroyed(action);
   }
-}
-
-/** The class as `struct()` sees it. */
-type Make = new (records: Records) => StructColumns;
-
-/**
- * Makes a struct of arrays.
- *
- * @param layout The layout of a record.
- * @param memory Where, from a caller.
- * @param length The number of records, from a caller.
- * @returns The columns.
- * @throws {NumaError} As `Struct.columns`.
- */
-export function structColumns(
-  layout: RecordLayout,
-  memory: unknown,
-  length: unknown,
-): StructColumns {
-  const count = checkInteger(length, "length", 1, MAX_LENGTH, `make ${COLUMNS.title}`);
-  return new (StructColumns as unknown as Make)(placeRecords(COLUMNS, layout, memory, count));
 }

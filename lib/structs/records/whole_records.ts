@@ -1,17 +1,7 @@
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { RecordAccessor } from "./accessors.ts";
-import type { StructFields, StructTypes } from "./fields.ts";
 import type { RecordLayout } from "./layout.ts";
-
-/**
- * A record as an object.
- *
- * @typeParam Fields The fields of its struct: `StructRecord<typeof Point.fields>`.
- */
-export type StructRecord<Fields extends StructFields> = {
-  -readonly [Name in keyof Fields]: StructTypes[Fields[Name]["type"]]["value"];
-};
 
 /**
  * Makes an object of a record.
