@@ -374,4 +374,38 @@ describe("HashMap", () => {
       ]
     ) throwsCode(call, "EDESTROYED");
   });
+
+  it("leaves its bucket to others when the function of an update destroys the arena", {
+    skip: noPolicies,
+  }, async () => {
+    using arena = Arena.create({ node: 0, size: "1 MiB" });
+    const map = HashMap.create(arena, { key: "u32", value: "u32", capacity: 100 });
+    const control = mapOf({ key: "u32", value: "u32", capacity: 8 });
+    map.set(7, 10);
+    const task = { map, arena, control, first: 7, count: 1 } as const;
+    const first = runMap({ ...task, task: "destroy in an update" });
+    let ended = false;
+    const end = first.join().finally(() => ended = true);
+    while (!control.has(1) && !ended) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(map.get(7), 10);
+    const second = runMap({ task: "count", map, first: 7, count: 1 });
+    const late = new Promise((resolve) => setTimeout(resolve, 60_000, "waits").unref());
+    assert.equal(await Promise.race([second.join(), late]), 1);
+    assert.equal(map.get(7), 11);
+    control.set(2, 1);
+    assert.equal(await end, 1);
+  });
+
+  it("writes nothing where a value stays as it is", () => {
+    const options = { key: "u32", value: { text: 20 }, capacity: 8 } as const;
+    const words = new Int32Array(new SharedArrayBuffer(HashMap.bytes(options)));
+    const map = HashMap.create(words, options);
+    map.set(1, "one");
+    const before = words.slice();
+    assert.equal(map.getOrInsert(1, "uno"), "one");
+    assert.equal(map.compareExchange(1, "two", "three"), "one");
+    assert.equal(map.compareExchange(1, undefined, "three"), "one");
+    assert.equal(map.compareExchange(2, "one", undefined), undefined);
+    assert.deepEqual(words, before);
+  });
 });

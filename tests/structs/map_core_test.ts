@@ -5,8 +5,9 @@ import fc from "fast-check";
 import { type Hasher, hasherOf } from "../../lib/structs/maps/hashers.ts";
 import { ADDED, FULL, REPLACED } from "../../lib/structs/maps/map_chains.ts";
 import { BATCH, MapCore } from "../../lib/structs/maps/map_core.ts";
-import { mapOptionOf, mapSettingsOf, type MapType } from "../../lib/structs/maps/map_settings.ts";
+import { mapOptionOf, mapSettingsOf } from "../../lib/structs/maps/map_settings.ts";
 import { bucketAt, ENTRIES, layoutOf, placeOf } from "../../lib/structs/maps/map_table.ts";
+import type { MapType } from "../../lib/structs/maps/map_types.ts";
 import type { Waiter } from "../../lib/wait/waiter.ts";
 import { counting, withLoads } from "../support/counting.ts";
 import { FakeProcess } from "../support/waiters.ts";
@@ -199,7 +200,7 @@ describe("MapCore", () => {
           assert.deepEqual(entriesOf(core, size, before), wanted);
           const keys = Int32Array.from({ length: BATCH }, (_, index) => index * 2);
           const values = new Int32Array(BATCH * valueWords);
-          const found = core.getBatch(keys, 0, BATCH, values);
+          const found = core.getBatch(keys, BATCH, values);
           for (let index = 0; index < BATCH; index++) {
             const first = model.get(index * 2);
             assert.equal((found >>> index) & 1, first === undefined ? 0 : 1);
@@ -266,7 +267,7 @@ describe("MapCore", () => {
     assert.deepEqual(counting(() => void core.get(Int32Array.of(9), 0, value, 0)).atomics, miss);
     const keys = new Int32Array(BATCH).map((_, index) => 1000 + index);
     const values = new Int32Array(BATCH);
-    const { atomics } = counting(() => void core.getBatch(keys, 0, BATCH, values));
+    const { atomics } = counting(() => void core.getBatch(keys, BATCH, values));
     if (process.arch === "x64") assert.ok((atomics["store"] ?? 0) + (atomics["load"] ?? 0) <= 3);
   });
 });

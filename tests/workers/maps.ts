@@ -1,13 +1,16 @@
-import { type HashMap, worker } from "../../mod.ts";
+import { type Arena, type HashMap, NumaError, worker } from "../../mod.ts";
 
 /** What a thread is to do with a map. */
 export interface MapTask {
-  readonly task: "fill" | "count" | "watch" | "write for ever";
+  readonly task: "fill" | "count" | "watch" | "write for ever" | "destroy in an update";
   /** From keys to numbers, or to eight bytes of which each is the same. */
   readonly map: HashMap<number, number>;
   readonly bytes?: HashMap<number, Uint8Array>;
   readonly first: number;
   readonly count: number;
+  /** Where {@linkcode MapTask.map} is, and another map that stays. */
+  readonly arena?: Arena;
+  readonly control?: HashMap<number, number>;
 }
 
 /** Puts its own keys in, and takes every third one out again. */
@@ -50,6 +53,28 @@ async function writeForEver({ bytes, first, count }: MapTask): Promise<number> {
   return 0;
 }
 
-const tasks = { fill, count: addTo, watch, "write for ever": writeForEver };
+/** Destroys the arena while it changes the first key, and lives on until there is a second key in the other map. */
+async function destroyInUpdate({ map, arena, control, first }: MapTask): Promise<number> {
+  let code = "none";
+  try {
+    map.update(first, () => {
+      arena?.destroy();
+      return 1;
+    });
+  } catch (error) {
+    code = error instanceof NumaError ? error.code : String(error);
+  }
+  control?.set(1, 1);
+  while (control?.has(2) === false) await new Promise((resolve) => setTimeout(resolve, 1));
+  return Number(code === "EDESTROYED");
+}
+
+const tasks = {
+  fill,
+  count: addTo,
+  watch,
+  "write for ever": writeForEver,
+  "destroy in an update": destroyInUpdate,
+};
 
 export default worker((args: MapTask): number | Promise<number> => tasks[args.task](args));

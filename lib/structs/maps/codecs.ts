@@ -20,22 +20,25 @@ export interface Codec {
    */
   count(list: unknown): number;
   /**
-   * One of several.
+   * Writes several of a list.
    *
    * @param list The list.
-   * @param index Which one.
-   * @returns It.
+   * @param first The number of the first one.
+   * @param count How many.
+   * @param words Where they go, from its start.
+   * @param action What was asked, as it follows "Cannot".
+   * @throws {NumaError} `EINVAL`.
    */
-  take(list: unknown, index: number): unknown;
+  encode(list: unknown, first: number, count: number, words: Int32Array, action: string): void;
   /**
-   * Puts one into several.
+   * Puts several into a list.
    *
+   * @param words Where they are, from its start.
+   * @param which A bit for each: whether it is put into the list.
    * @param list The list.
-   * @param index Which one.
-   * @param words Where it is.
-   * @param at The index of its first word.
+   * @param first The place of the first one.
    */
-  put(list: unknown, index: number, words: Int32Array, at: number): void;
+  decode(words: Int32Array, which: number, list: unknown, first: number): void;
   /**
    * Writes a value.
    *
@@ -56,8 +59,8 @@ export interface Codec {
   read(words: ArrayLike<number>, at: number): unknown;
 }
 
-/** What lists of numbers have in common. */
-abstract class NumberCodec implements Codec {
+/** What numbers of a word have in common. */
+abstract class WordCodec implements Codec {
   abstract readonly list: string;
   readonly #array: string;
 
@@ -66,26 +69,35 @@ abstract class NumberCodec implements Codec {
   }
 
   count(list: unknown): number {
-    return typedArrayName(list) === this.#array ? (list as Int32Array).length : NaN;
+    return countOf(list, this.#array);
   }
 
-  take(list: unknown, index: number): unknown {
-    return (list as Int32Array)[index];
+  encode(list: unknown, first: number, count: number, words: Int32Array): void {
+    for (let index = 0; index < count; index++) {
+      words[index] = (list as Int32Array)[first + index] as number;
+    }
   }
 
-  put(list: unknown, index: number, words: Int32Array, at: number): void {
-    (list as Int32Array)[index] = this.read(words, at);
+  decode(words: Int32Array, which: number, list: unknown, first: number): void {
+    for (let index = 0; which >>> index !== 0; index++) {
+      if ((which >>> index & 1) !== 0) (list as Int32Array)[first + index] = words[index] as number;
+    }
   }
 
   abstract write(value: unknown, words: Int32Array, at: number, action: string): void;
   abstract read(words: ArrayLike<number>, at: number): number;
 }
 
+/** The length of a typed array, if it is one of that name. */
+function countOf(list: unknown, array: string): number {
+  return typedArrayName(list) === array ? (list as Int32Array).length : NaN;
+}
+
 const MAX_U32 = 2 ** 32 - 1;
 const MAX_I32 = 2 ** 31 - 1;
 const MAX_ASCII = 0x7f;
 
-class U32Codec extends NumberCodec {
+class U32Codec extends WordCodec {
   readonly list = "a Uint32Array";
   readonly #noun: string;
 
@@ -106,7 +118,7 @@ class U32Codec extends NumberCodec {
   }
 }
 
-class I32Codec extends NumberCodec {
+class I32Codec extends WordCodec {
   readonly list = "an Int32Array";
   readonly #noun: string;
 
@@ -131,15 +143,31 @@ const doubles = /* @__PURE__ */ new Float64Array(1);
 const halves = /* @__PURE__ */ new Int32Array(doubles.buffer);
 
 /** Keys as a Map's: −0 is 0, and all NaN are one. */
-class F64Codec extends NumberCodec {
+class F64Codec implements Codec {
   readonly list = "a Float64Array";
   readonly #noun: string;
   readonly #isKey: boolean;
 
   constructor(noun: string, isKey: boolean) {
-    super("Float64Array");
     this.#noun = noun;
     this.#isKey = isKey;
+  }
+
+  count(list: unknown): number {
+    return countOf(list, "Float64Array");
+  }
+
+  encode(list: unknown, first: number, count: number, words: Int32Array, action: string): void {
+    for (let index = 0; index < count; index++) {
+      this.write((list as Float64Array)[first + index], words, 2 * index, action);
+    }
+  }
+
+  decode(words: Int32Array, which: number, list: unknown, first: number): void {
+    for (let index = 0; which >>> index !== 0; index++) {
+      if ((which >>> index & 1) === 0) continue;
+      (list as Float64Array)[first + index] = this.read(words, 2 * index);
+    }
   }
 
   write(value: unknown, words: Int32Array, at: number, action: string): void {
@@ -185,13 +213,21 @@ class BytesCodec implements Codec {
     return list.length / this.#bytes.length;
   }
 
-  take(list: unknown, index: number): Uint8Array {
+  encode(list: unknown, first: number, count: number, words: Int32Array, action: string): void {
     const { length } = this.#bytes;
-    return (list as Uint8Array).subarray(index * length, (index + 1) * length);
+    for (let index = 0; index < count; index++) {
+      const at = (first + index) * length;
+      const value = (list as Uint8Array).subarray(at, at + length);
+      this.write(value, words, index * this.#words.length, action);
+    }
   }
 
-  put(list: unknown, index: number, words: Int32Array, at: number): void {
-    (list as Uint8Array).set(this.read(words, at), index * this.#bytes.length);
+  decode(words: Int32Array, which: number, list: unknown, first: number): void {
+    for (let index = 0; which >>> index !== 0; index++) {
+      if ((which >>> index & 1) === 0) continue;
+      const value = this.read(words, index * this.#words.length);
+      (list as Uint8Array).set(value, (first + index) * value.length);
+    }
   }
 
   write(value: unknown, words: Int32Array, at: number, action: string): void {
@@ -235,12 +271,22 @@ class TextCodec implements Codec {
     return Array.isArray(list) ? list.length : NaN;
   }
 
-  take(list: unknown, index: number): unknown {
-    return (list as unknown[])[index];
+  encode(list: unknown, first: number, count: number, words: Int32Array, action: string): void {
+    for (let index = 0; index < count; index++) {
+      this.write((list as unknown[])[first + index], words, index * this.#size, action);
+    }
   }
 
-  put(list: unknown, index: number, words: Int32Array, at: number): void {
-    (list as unknown[])[index] = this.read(words, at);
+  decode(words: Int32Array, which: number, list: unknown, first: number): void {
+    for (let index = 0; which >>> index !== 0; index++) {
+      if ((which >>> index & 1) === 0) continue;
+      (list as unknown[])[first + index] = this.read(words, index * this.#size);
+    }
+  }
+
+  /** Words of one: its length is before it. */
+  get #size(): number {
+    return 1 + this.#words.length;
   }
 
   write(value: unknown, words: Int32Array, at: number, action: string): void {

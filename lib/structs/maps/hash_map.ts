@@ -2,33 +2,29 @@ import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import { synchronous } from "../../base/synchronous.ts";
+import type { Tenant } from "../../memory/mapping/tenants.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
+import { holdsTenant, settleIn } from "../../shared/tenancy.ts";
 import { CounterCore } from "../../sync/counters/counter_core.ts";
 import { block } from "../../wait/block.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { type Codec, codecOf } from "./codecs.ts";
 import { hasherOf } from "./hashers.ts";
 import { ADDED, FULL } from "./map_chains.ts";
-import { checkLists, getMany, type Listed, type ListShape } from "./lists.ts";
+import { checkLists, ListReader, type ListShape } from "./lists.ts";
 import { MapCore } from "./map_core.ts";
-import {
-  F64,
-  type HashMapOptions,
-  mapOptionOf,
-  mapSettingsOf,
-  type MapType,
-  type MapTypeValue,
-  U32,
-} from "./map_settings.ts";
+import { F64, mapOptionOf, mapSettingsOf, U32 } from "./map_settings.ts";
 import { layoutOf, SEED } from "./map_table.ts";
+import type { HashMapOptions, Listed, MapType, MapTypeValue } from "./map_types.ts";
 
-export type { Listed } from "./lists.ts";
-export type { HashMapOptions, MapType, MapTypeValue } from "./map_settings.ts";
+export type { HashMapOptions, Listed, MapType, MapTypeValue } from "./map_types.ts";
 
 const READ = "read a hash map";
 const WRITE = "write to a hash map";
+/** What becomes of a value that stays as it is. */
+const UNCHANGED: unique symbol = /* @__PURE__ */ Symbol("unchanged");
 
 const KIND = /* @__PURE__ */ defineKind<HashMap<unknown, unknown>, HashMapOptions>({
   name: "HashMap",
@@ -80,7 +76,8 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   readonly #entries: CounterCore;
   readonly #keys: Codec;
   readonly #values: Codec;
-  readonly #lists: ListShape;
+  readonly #shape: ListShape;
+  readonly #lists: ListReader;
   readonly #valueKind: number;
   /** One key and one value, as words. */
   readonly #key: Int32Array;
@@ -105,11 +102,13 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     this.#me = this.#attached.me;
     this.#keys = codecOf(key, "the key");
     this.#values = codecOf(value, "the value");
-    this.#lists = { keys: this.#keys, values: this.#values, keyWords, valueWords };
+    this.#shape = { keys: this.#keys, values: this.#values, keyWords, valueWords };
+    this.#lists = new ListReader(this.#core, this.#shape);
     this.#valueKind = value.kind;
     this.#key = new Int32Array(keyWords);
     this.#value = new Int32Array(valueWords);
     this.#expected = new Int32Array(valueWords);
+    settleIn(this, region, "writer", tenantOf(this.#core, words));
   }
 
   /**
@@ -134,7 +133,8 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   }
 
   /**
-   * Returns how much memory a map needs: with 32-bit keys and values 22 bytes for each entry of its capacity.
+   * Returns how much memory a map needs: with 32-bit keys and values 21 to 24 bytes for each entry of its
+   * capacity, and 128 for each of `threads`.
    *
    * @param options The options that `create` will get.
    * @returns The size in bytes.
@@ -195,7 +195,8 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   }
 
   /**
-   * Reads the values of several keys: faster than one by one, as the machine fetches their buckets at the same time.
+   * Reads the values of several keys, 16 at a time: the machine fetches their buckets together, and two looks with order
+   * are enough for all of them.
    *
    * @param keys The keys: a `Uint32Array`, `Int32Array` or `Float64Array` by their type, a `Uint8Array` of all bytes one
    * key after the other, or an array of texts.
@@ -207,7 +208,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    */
   getMany(keys: Listed<Key>, values: Listed<Value>, found?: Uint8Array): number {
     this.#attached.check("read");
-    return getMany(this.#core, this.#lists, { keys, values, found });
+    return this.#lists.read({ keys, values, found }, READ);
   }
 
   /**
@@ -224,8 +225,9 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * `EDESTROYED` if its arena is destroyed.
    */
   set(key: Key, value: Value): this {
+    this.#keys.write(key, this.#key, 0, WRITE);
     this.#values.write(value, this.#value, 0, WRITE);
-    this.#lock(key);
+    this.#lock();
     this.#assign();
     return this;
   }
@@ -238,12 +240,13 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * @throws {NumaError} As {@linkcode HashMap.set}: then the keys before have their new values.
    */
   setMany(keys: Listed<Key>, values: Listed<Value>): void {
-    const count = checkLists(this.#lists, { keys, values }, WRITE);
+    this.#attached.check("write to");
+    const count = checkLists(this.#shape, { keys, values }, WRITE);
     for (let index = 0; index < count; index++) {
-      this.set(
-        this.#keys.take(keys, index) as Key,
-        this.#values.take(values, index) as Value,
-      );
+      this.#keys.encode(keys, index, 1, this.#key, WRITE);
+      this.#values.encode(values, index, 1, this.#value, WRITE);
+      this.#lock();
+      this.#assign();
     }
   }
 
@@ -255,7 +258,8 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * @throws {NumaError} As {@linkcode HashMap.set}.
    */
   delete(key: Key): boolean {
-    this.#lock(key);
+    this.#keys.write(key, this.#key, 0, WRITE);
+    this.#lock();
     return this.#remove();
   }
 
@@ -321,10 +325,13 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   getOrInsert(key: Key, value: Value): Value {
     const before = this.get(key);
     if (before !== undefined) return before;
-    return this.#change(
-      key,
-      (had) => had ? this.#values.read(this.#value, 0) as Value : value,
-    ) as Value;
+    let result = value;
+    this.#change(key, (had) => {
+      if (!had) return value;
+      result = this.#values.read(this.#value, 0) as Value;
+      return UNCHANGED;
+    });
+    return result;
   }
 
   /**
@@ -349,7 +356,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
       if (had) before = this.#values.read(this.#value, 0) as Value;
       const isSame = had === (expected !== undefined) &&
         (!had || this.#value.every((word, index) => word === wanted[index]));
-      return isSame ? replacement : before;
+      return isSame ? replacement : UNCHANGED;
     });
     return before;
   }
@@ -368,7 +375,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    */
   *entries(): Generator<[Key, Value], void, undefined> {
     this.#attached.check("read");
-    const { keyWords, valueWords } = this.#lists;
+    const { keyWords, valueWords } = this.#shape;
     const buckets = this.#core.buckets();
     for (let place = 0; place < buckets; place++) {
       this.#attached.check("read");
@@ -438,12 +445,11 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     }
   }
 
-  /** Locks the bucket of a key. */
-  #lock(key: Key): void {
+  /** Locks the bucket of the key that is in words. */
+  #lock(): void {
     const core = this.#core;
     const me = this.#me;
     this.#attached.check("write to");
-    this.#keys.write(key, this.#key, 0, WRITE);
     if (this.#isUpdating) {
       throw new NumaError("EDEADLK", WRITE, {
         why: "it is written to in the function of an update",
@@ -479,22 +485,33 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   }
 
   /** Gives a key the value that a function decides on, and returns that; undefined: none. */
-  #change(key: Key, decide: (had: boolean) => Value | undefined): Value | undefined {
+  #change(
+    key: Key,
+    decide: (had: boolean) => Value | undefined | typeof UNCHANGED,
+  ): Value | undefined {
     const core = this.#core;
-    this.#lock(key);
-    let next: Value | undefined;
+    this.#keys.write(key, this.#key, 0, WRITE);
+    this.#lock();
+    let next: Value | undefined | typeof UNCHANGED = UNCHANGED;
     let isDecided = false;
     try {
       next = decide(core.read(this.#key, this.#value));
-      // What `decide` called may have used the words.
+      // It may have destroyed the arena, and used the words.
+      this.#attached.check("write to");
+      if (next === UNCHANGED) return undefined;
       this.#keys.write(key, this.#key, 0, WRITE);
       if (next !== undefined) this.#values.write(next, this.#value, 0, WRITE);
       isDecided = true;
     } finally {
-      if (!isDecided) core.unlock();
+      if (!isDecided && core.holds()) core.unlock();
     }
     if (next === undefined) this.#remove();
     else this.#assign();
     return next;
   }
+}
+
+/** A thread that destroys the arena in the function of an update writes nothing any more. */
+function tenantOf(core: MapCore, words: Int32Array): Tenant {
+  return holdsTenant(words, () => core.holds(), () => core.unlock());
 }

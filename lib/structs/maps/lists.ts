@@ -8,13 +8,6 @@ import { NumaError } from "../../base/error.ts";
 import type { Codec } from "./codecs.ts";
 import { BATCH, type MapCore } from "./map_core.ts";
 
-/**
- * Several keys or values: a typed array of numbers of the map's type, all bytes one after the other, or an array of texts.
- */
-export type Listed<Type> = Type extends number ? Uint32Array | Int32Array | Float64Array
-  : Type extends string ? string[]
-  : Uint8Array;
-
 /** What is known of a map's keys and values. */
 export interface ListShape {
   readonly keys: Codec;
@@ -29,8 +22,6 @@ export interface Lists {
   readonly values: unknown;
   readonly found?: Uint8Array | undefined;
 }
-
-const READ = "read a hash map";
 
 function countOf(list: unknown, codec: Codec, name: string, action: string): number {
   const count = codec.count(list);
@@ -61,34 +52,48 @@ export function checkLists(shape: ListShape, lists: Lists, action: string): numb
   });
 }
 
-/**
- * Reads the values of several keys.
- *
- * @param core The map.
- * @param shape What is known of it.
- * @param lists Keys, and where values go, and whether there are any.
- * @returns How many have a value.
- * @throws {NumaError} `EINVAL`.
- */
-export function getMany(core: MapCore, shape: ListShape, lists: Lists): number {
-  const count = checkLists(shape, lists, READ);
-  const { keyWords, valueWords } = shape;
-  const keys = new Int32Array(BATCH * keyWords);
-  const values = new Int32Array(BATCH * valueWords);
-  let all = 0;
-  for (let first = 0; first < count; first += BATCH) {
-    const batch = Math.min(BATCH, count - first);
-    for (let index = 0; index < batch; index++) {
-      shape.keys.write(shape.keys.take(lists.keys, first + index), keys, index * keyWords, READ);
-    }
-    const bits = core.getBatch(keys, 0, batch, values);
-    for (let index = 0; index < batch; index++) {
-      const has = (bits >>> index) & 1;
-      if (lists.found !== undefined) lists.found[first + index] = has;
-      if (has === 0) continue;
-      all++;
-      shape.values.put(lists.values, first + index, values, index * valueWords);
-    }
+/** Reads of several keys at once. */
+export class ListReader {
+  readonly #core: MapCore;
+  readonly #shape: ListShape;
+  readonly #keys: Int32Array;
+  readonly #values: Int32Array;
+
+  /**
+   * @param core The map.
+   * @param shape What is known of it.
+   */
+  constructor(core: MapCore, shape: ListShape) {
+    this.#core = core;
+    this.#shape = shape;
+    this.#keys = new Int32Array(BATCH * shape.keyWords);
+    this.#values = new Int32Array(BATCH * shape.valueWords);
   }
-  return all;
+
+  /**
+   * Reads the values of several keys.
+   *
+   * @param lists Keys, and where values go, and whether there are any.
+   * @param action What was asked, as it follows "Cannot".
+   * @returns How many have a value.
+   * @throws {NumaError} `EINVAL`.
+   */
+  read(lists: Lists, action: string): number {
+    const { keys, values } = this.#shape;
+    const { found } = lists;
+    const count = checkLists(this.#shape, lists, action);
+    let all = 0;
+    for (let first = 0; first < count; first += BATCH) {
+      const batch = Math.min(BATCH, count - first);
+      keys.encode(lists.keys, first, batch, this.#keys, action);
+      const bits = this.#core.getBatch(this.#keys, batch, this.#values);
+      values.decode(this.#values, bits, lists.values, first);
+      for (let index = 0; index < batch; index++) {
+        const has = (bits >>> index) & 1;
+        if (found !== undefined) found[first + index] = has;
+        all += has;
+      }
+    }
+    return all;
+  }
 }

@@ -82,7 +82,7 @@ export class Chains {
       const present = (this.#words[bucket + META] as number) & this.#mask;
       for (let entry = 0; present >>> entry !== 0; entry++) {
         const at = this.#at(bucket, entry);
-        if ((present & (1 << entry)) === 0 || !this.#hasKey(at, key, 0)) continue;
+        if ((present & (1 << entry)) === 0 || !this.#hasKey(at, key)) continue;
         this.#bucket = bucket;
         this.#entry = entry;
         return at;
@@ -138,15 +138,14 @@ export class Chains {
   }
 
   /**
-   * Gives a bucket's keys that belong to the next new one to that. For who has locked the bucket, and is the only one that
-   * splits any.
+   * Gives a bucket's keys that belong to the next new one to that, if there is room. For who has locked the bucket, and is
+   * the only one that splits any.
    *
    * @param me The calling thread.
    * @param from The bucket's number.
    * @param buckets How many there are: the number of the new one.
-   * @returns False, and nothing has changed, when there is no room.
    */
-  split(me: Waiter, from: number, buckets: number): boolean {
+  split(me: Waiter, from: number, buckets: number): void {
     const words = this.#words;
     const { first, bucketWords } = this.#layout;
     const old = bucketAt(from, bucketWords);
@@ -168,7 +167,6 @@ export class Chains {
       this.#pull(old);
     }
     Atomics.store(words, fresh + OWNER, 0);
-    return fits;
   }
 
   /**
@@ -196,9 +194,9 @@ export class Chains {
     return bucket + ENTRIES + entry * this.#layout.entryWords;
   }
 
-  #hasKey(at: number, key: Int32Array, from: number): boolean {
+  #hasKey(at: number, key: Int32Array): boolean {
     for (let word = 0; word < this.#keyWords; word++) {
-      if (this.#words[at + word] !== key[from + word]) return false;
+      if (this.#words[at + word] !== key[word]) return false;
     }
     return true;
   }

@@ -69,7 +69,7 @@ export class MapCore {
   readonly #added: number;
   readonly #most: number;
   readonly #all: number;
-  /** The first bucket of the chain that this thread has locked. */
+  /** The first bucket of the chain that this thread has locked; 0: none. */
   #head = 0;
   /** Of a batch: where its chains begin, and how they were. */
   readonly #heads = new Int32Array(BATCH);
@@ -123,12 +123,11 @@ export class MapCore {
    * fetches them at the same time; and two looks with order are enough for all.
    *
    * @param keys The keys, one after the other.
-   * @param first The number of the first one.
    * @param count How many.
    * @param values Where the values go, in the same places; where there is none, it holds anything.
    * @returns A bit for each key: whether it has a value.
    */
-  getBatch(keys: Int32Array, first: number, count: number, values: Int32Array): number {
+  getBatch(keys: Int32Array, count: number, values: Int32Array): number {
     const words = this.#words;
     const keyWords = this.#keyWords;
     const valueWords = this.#entryWords - keyWords;
@@ -137,16 +136,17 @@ export class MapCore {
     const grown = loadShared(words, GROWN);
     const buckets = this.#buckets(grown);
     for (let index = 0; index < count; index++) {
-      const hash = this.#hasher.hash(keys, (first + index) * keyWords);
+      const hash = this.#hasher.hash(keys, index * keyWords);
       const head = bucketAt(placeOf(hash, buckets), this.#bucketWords);
       heads[index] = head;
       metas[index] = glance(words, head + META);
     }
     let found = 0;
     for (let index = 0; index < count; index++) {
-      const at = first + index;
-      const [head, meta] = [heads[index] as number, metas[index] as number];
-      if (this.#look(head, meta, keys, at * keyWords, values, at * valueWords)) found |= 1 << index;
+      const head = heads[index] as number;
+      const meta = metas[index] as number;
+      const has = this.#look(head, meta, keys, index * keyWords, values, index * valueWords);
+      if (has) found |= 1 << index;
     }
     fence();
     // After the fence each word is looked at as often as there are keys of its chain: any of these looks will do.
@@ -155,8 +155,7 @@ export class MapCore {
       const bit = 1 << index;
       const isWhole = glance(words, (heads[index] as number) + META) === metas[index];
       if (isWhole && (isSame || (found & bit) !== 0)) continue;
-      const at = first + index;
-      const has = this.get(keys, at * keyWords, values, at * valueWords);
+      const has = this.get(keys, index * keyWords, values, index * valueWords);
       found = has ? found | bit : found & ~bit;
     }
     return found;
@@ -195,6 +194,16 @@ export class MapCore {
   /** Unlocks the chain that this thread has locked. */
   unlock(): void {
     Atomics.store(this.#words, this.#head + OWNER, 0);
+    this.#head = 0;
+  }
+
+  /**
+   * Whether this thread has locked a chain.
+   *
+   * @returns Whether it has.
+   */
+  holds(): boolean {
+    return this.#head !== 0;
   }
 
   /**

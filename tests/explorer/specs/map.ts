@@ -151,7 +151,7 @@ function steps(
               world.operation("batch");
               const values = new Int32Array(step.getAll.length * valueWords);
               const keys = Int32Array.from(step.getAll);
-              const bits = core.getBatch(keys, 0, keys.length, values);
+              const bits = core.getBatch(keys, keys.length, values);
               for (let at = 0; at < keys.length; at++) {
                 const found = (bits >>> at) & 1 ? values[at * valueWords] as number : 0;
                 const last = values[(at + 1) * valueWords - 1];
