@@ -10,6 +10,8 @@ export type NumaErrorCode =
   | "EACCES"
   /** The system is out of threads, mappings or another countable resource. */
   | "EAGAIN"
+  /** Bytes that are not what they should be: damaged, or of something else. */
+  | "EBADMSG"
   /** In use by another thread. */
   | "EBUSY"
   /** No more goes into it, because it was closed. */

@@ -58,4 +58,5 @@ export {
   type MapTypeValue,
 } from "./maps/hash_map.ts";
 export { SpscRing, type SpscRingOptions } from "./rings/spsc_ring.ts";
+export type { SnapshotSource } from "./snapshots/snapshot_source.ts";
 export type { SyncMemory, SyncOptions } from "../shared/region.ts";

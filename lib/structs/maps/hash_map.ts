@@ -8,23 +8,22 @@ import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import { holdsTenant, settleIn } from "../../shared/tenancy.ts";
 import { CounterCore } from "../../sync/counters/counter_core.ts";
-import { block } from "../../wait/block.ts";
-import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
+import { writeSnapshot } from "../snapshots/snapshot.ts";
+import type { SnapshotSource } from "../snapshots/snapshot_source.ts";
 import { type Codec, codecOf } from "./codecs.ts";
 import { hasherOf } from "./hashers.ts";
-import { ADDED, FULL } from "./map_chains.ts";
 import { checkLists, ListReader, type ListShape } from "./lists.ts";
 import { MapCore } from "./map_core.ts";
+import { headerOf, piecesOf, readEntries } from "./map_snapshots.ts";
 import { F64, mapOptionOf, mapSettingsOf, U32 } from "./map_settings.ts";
 import { layoutOf, SEED } from "./map_table.ts";
+import { MapWriter, UNCHANGED, WRITE } from "./map_writer.ts";
 import type { HashMapOptions, Listed, MapType, MapTypeValue } from "./map_types.ts";
 
 export type { HashMapOptions, Listed, MapType, MapTypeValue } from "./map_types.ts";
 
 const READ = "read a hash map";
-const WRITE = "write to a hash map";
-/** What becomes of a value that stays as it is. */
-const UNCHANGED: unique symbol = /* @__PURE__ */ Symbol("unchanged");
+const RESTORE = "restore a hash map";
 
 const KIND = /* @__PURE__ */ defineKind<HashMap<unknown, unknown>, HashMapOptions>({
   name: "HashMap",
@@ -72,8 +71,8 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   );
   readonly #core: MapCore;
   readonly #attached: Attachment;
-  readonly #me: ThreadWaiter;
   readonly #entries: CounterCore;
+  readonly #writer: MapWriter;
   readonly #keys: Codec;
   readonly #values: Codec;
   readonly #shape: ListShape;
@@ -83,8 +82,6 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   readonly #key: Int32Array;
   readonly #value: Int32Array;
   readonly #expected: Int32Array;
-  /** Whether a caller's function runs while a bucket is locked. */
-  #isUpdating = false;
 
   private constructor(region: Region) {
     const { key, value, shape } = mapSettingsOf(region.option);
@@ -99,14 +96,14 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     });
     this.#entries = new CounterCore(words.subarray(layout.words), region.shape);
     this.#attached = new Attachment(region);
-    this.#me = this.#attached.me;
     this.#keys = codecOf(key, "the key");
     this.#values = codecOf(value, "the value");
     this.#shape = { keys: this.#keys, values: this.#values, keyWords, valueWords };
     this.#lists = new ListReader(this.#core, this.#shape);
     this.#valueKind = value.kind;
-    this.#key = new Int32Array(keyWords);
-    this.#value = new Int32Array(valueWords);
+    this.#writer = new MapWriter(this.#core, this.#attached, this.#entries, this.#shape);
+    this.#key = this.#writer.key;
+    this.#value = this.#writer.value;
     this.#expected = new Int32Array(valueWords);
     settleIn(this, region, "writer", tenantOf(this.#core, words));
   }
@@ -156,6 +153,48 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    */
   static fromHandle<Key, Value>(handle: Handle): HashMap<Key, Value> {
     return HashMap.#kind.attach(handle) as HashMap<Key, Value>;
+  }
+
+  /**
+   * Makes a map of what a {@linkcode HashMap.snapshot} has in it. All of it is read and checked first.
+   *
+   * @typeParam KeyType The type of its keys.
+   * @typeParam ValueType The type of its values.
+   * @param memory The memory for it, as for {@linkcode HashMap.create}.
+   * @param source The snapshot's bytes: a `Uint8Array`, or a stream or list of such.
+   * @param options As for {@linkcode HashMap.create}: the same types as the map had of which it was taken. Default for
+   * `capacity`: that map's.
+   * @returns The map.
+   * @throws {NumaError} `EBADMSG` if the snapshot is damaged, truncated or of something else, and then no memory was used;
+   * `EABI` if a later version has written it; `EINVAL` if it is of other types; `ENOMEM` if there are more entries than the
+   * map will have room for; and as {@linkcode HashMap.create}. What the source throws.
+   *
+   * @example
+   * ```ts
+   * import { HashMap } from "@numakit/numakit";
+   *
+   * const options = { capacity: 100, key: "u32", value: "f64" } as const;
+   * const memory = (): SharedArrayBuffer => new SharedArrayBuffer(HashMap.bytes(options));
+   * const map = HashMap.create(memory(), options);
+   * map.set(7, 0.5);
+   * const file = new Uint8Array(await new Response(map.snapshot()).arrayBuffer());
+   * console.log([...await HashMap.restore(memory(), file, options)]); // [ [ 7, 0.5 ] ]
+   * ```
+   */
+  static async restore<const KeyType extends MapType, const ValueType extends MapType>(
+    memory: SyncMemory,
+    source: SnapshotSource,
+    options: HashMapOptions<KeyType, ValueType>,
+  ): Promise<HashMap<MapTypeValue<KeyType>, MapTypeValue<ValueType>>> {
+    HashMap.bytes(options);
+    const { capacity, pieces } = await readEntries(source, options, RESTORE);
+    const map = HashMap.create(memory, { ...options, capacity });
+    for (const [index, piece] of pieces.entries()) {
+      map.#fill(piece);
+      // Other work of this thread goes on meanwhile.
+      if (index % 16 === 15) await new Promise((resolve) => setTimeout(resolve));
+    }
+    return map;
   }
 
   /**
@@ -227,8 +266,8 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   set(key: Key, value: Value): this {
     this.#keys.write(key, this.#key, 0, WRITE);
     this.#values.write(value, this.#value, 0, WRITE);
-    this.#lock();
-    this.#assign();
+    this.#writer.lock();
+    this.#writer.assign();
     return this;
   }
 
@@ -245,8 +284,8 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     for (let index = 0; index < count; index++) {
       this.#keys.encode(keys, index, 1, this.#key, WRITE);
       this.#values.encode(values, index, 1, this.#value, WRITE);
-      this.#lock();
-      this.#assign();
+      this.#writer.lock();
+      this.#writer.assign();
     }
   }
 
@@ -259,8 +298,8 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    */
   delete(key: Key): boolean {
     this.#keys.write(key, this.#key, 0, WRITE);
-    this.#lock();
-    return this.#remove();
+    this.#writer.lock();
+    return this.#writer.remove();
   }
 
   /**
@@ -279,15 +318,10 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
         fix: "Give a function of the value.",
       });
     }
-    return this.#change(key, (had) => {
+    return this.#writer.change(key, (had) => {
       const value = had ? this.#values.read(this.#value, 0) as Value : undefined;
-      this.#isUpdating = true;
-      try {
-        return synchronous(change(value), WRITE, "Give a function that returns the value.");
-      } finally {
-        this.#isUpdating = false;
-      }
-    });
+      return synchronous(change(value), WRITE, "Give a function that returns the value.");
+    }) as Value | undefined;
   }
 
   /**
@@ -306,7 +340,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
       });
     }
     this.#values.write(n, this.#expected, 0, WRITE);
-    const sum = this.#change(key, (had) => {
+    const sum = this.#writer.change(key, (had) => {
       const before = had ? this.#values.read(this.#value, 0) as number : 0;
       if (this.#valueKind === F64) return before + n as Value;
       return (this.#valueKind === U32 ? (before + n) >>> 0 : (before + n) | 0) as Value;
@@ -326,7 +360,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     const before = this.get(key);
     if (before !== undefined) return before;
     let result = value;
-    this.#change(key, (had) => {
+    this.#writer.change(key, (had) => {
       if (!had) return value;
       result = this.#values.read(this.#value, 0) as Value;
       return UNCHANGED;
@@ -352,13 +386,27 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     if (expected !== undefined) this.#values.write(expected, wanted, 0, WRITE);
     if (replacement !== undefined) this.#values.write(replacement, this.#value, 0, WRITE);
     let before: Value | undefined;
-    this.#change(key, (had) => {
+    this.#writer.change(key, (had) => {
       if (had) before = this.#values.read(this.#value, 0) as Value;
       const isSame = had === (expected !== undefined) &&
         (!had || this.#value.every((word, index) => word === wanted[index]));
       return isSame ? replacement : UNCHANGED;
     });
     return before;
+  }
+
+  /**
+   * Returns what is in the map as bytes for a file, which {@linkcode HashMap.restore} reads: with checksums, so that a
+   * damaged or truncated file is noticed. Entries are taken as the stream is read, as {@linkcode HashMap.entries} takes
+   * them: if others write meanwhile, it is not the map of one moment.
+   *
+   * @returns The bytes, about as many as keys and values have. The stream fails with `EDESTROYED` when the arena goes.
+   * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
+   */
+  snapshot(): ReadableStream<Uint8Array> {
+    this.#attached.check("read");
+    const pieces = piecesOf(this.#core, () => this.#attached.check("read"));
+    return writeSnapshot(headerOf(this.#attached.region.option), pieces);
   }
 
   /** Takes out all keys that are there when it begins. */
@@ -435,6 +483,17 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     return this.#attached.region.toHandle();
   }
 
+  /** Puts in entries that are words. */
+  #fill(entries: Int32Array): void {
+    const { keyWords, valueWords } = this.#shape;
+    for (let at = 0; at < entries.length; at += keyWords + valueWords) {
+      this.#key.set(entries.subarray(at, at + keyWords));
+      this.#value.set(entries.subarray(at + keyWords, at + keyWords + valueWords));
+      this.#writer.lock();
+      this.#writer.assign();
+    }
+  }
+
   /** Whether the key that is in words has a value, which is read. */
   #has(): boolean {
     try {
@@ -443,71 +502,6 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
       this.#attached.check("read");
       throw error;
     }
-  }
-
-  /** Locks the bucket of the key that is in words. */
-  #lock(): void {
-    const core = this.#core;
-    const me = this.#me;
-    this.#attached.check("write to");
-    if (this.#isUpdating) {
-      throw new NumaError("EDEADLK", WRITE, {
-        why: "it is written to in the function of an update",
-        fix: "Return the new value, and write to other keys afterwards.",
-      });
-    }
-    // It is not for long: the main thread naps, too.
-    if (!core.lock(me, this.#key)) block(core.wait(me, this.#key), me, WRITE, { block: true });
-  }
-
-  /** Gives the key the value, both in words, and unlocks. */
-  #assign(): void {
-    const core = this.#core;
-    const outcome = core.assign(this.#key, this.#value);
-    const isCrowded = outcome === ADDED && core.isCrowded();
-    core.unlock();
-    if (outcome === FULL) {
-      throw new NumaError("ENOMEM", WRITE, {
-        why: "it has no room for another key",
-        fix: "Create it with a greater capacity.",
-      });
-    }
-    if (outcome === ADDED) this.#entries.add(this.#me, 1);
-    if (isCrowded) core.grow(this.#me);
-  }
-
-  /** Takes out the key that is in words, and unlocks. */
-  #remove(): boolean {
-    const had = this.#core.remove(this.#key);
-    this.#core.unlock();
-    if (had) this.#entries.add(this.#me, -1);
-    return had;
-  }
-
-  /** Gives a key the value that a function decides on, and returns that; undefined: none. */
-  #change(
-    key: Key,
-    decide: (had: boolean) => Value | undefined | typeof UNCHANGED,
-  ): Value | undefined {
-    const core = this.#core;
-    this.#keys.write(key, this.#key, 0, WRITE);
-    this.#lock();
-    let next: Value | undefined | typeof UNCHANGED = UNCHANGED;
-    let isDecided = false;
-    try {
-      next = decide(core.read(this.#key, this.#value));
-      // It may have destroyed the arena, and used the words.
-      this.#attached.check("write to");
-      if (next === UNCHANGED) return undefined;
-      this.#keys.write(key, this.#key, 0, WRITE);
-      if (next !== undefined) this.#values.write(next, this.#value, 0, WRITE);
-      isDecided = true;
-    } finally {
-      if (!isDecided && core.holds()) core.unlock();
-    }
-    if (next === undefined) this.#remove();
-    else this.#assign();
-    return next;
   }
 }
 

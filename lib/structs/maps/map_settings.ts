@@ -12,7 +12,7 @@
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { layoutOf, type MapShape } from "./map_table.ts";
-import type { HashMapOptions } from "./map_types.ts";
+import type { HashMapOptions, MapType } from "./map_types.ts";
 
 /** The type of keys or values, as numbers. */
 export interface TypeCode {
@@ -115,6 +115,17 @@ function encode(type: unknown, name: string, most: number, action: string): numb
     why: `${name} is ${show(type)}`,
     fix: `Give "u32", "i32", "f64", { bytes: 1 to ${most} } or { text: 1 to ${most} }.`,
   });
+}
+
+/**
+ * What {@linkcode mapOptionOf} takes for a type.
+ *
+ * @param type The type, as numbers.
+ * @returns The same, as callers give it.
+ */
+export function mapTypeOf({ kind, bytes }: TypeCode): MapType {
+  if (kind === BYTES) return { bytes };
+  return kind === TEXT ? { text: bytes } : NAMES[kind];
 }
 
 /** Text has its length before it. */

@@ -1,0 +1,130 @@
+/**
+ * What one thread does to the values of a map: under the lock of a key's bucket.
+ *
+ * @module
+ */
+import { NumaError } from "../../base/error.ts";
+import type { Attachment } from "../../shared/attachment.ts";
+import type { CounterCore } from "../../sync/counters/counter_core.ts";
+import { block } from "../../wait/block.ts";
+import type { ListShape } from "./lists.ts";
+import { ADDED, FULL } from "./map_chains.ts";
+import type { MapCore } from "./map_core.ts";
+
+/** What was asked. */
+export const WRITE = "write to a hash map";
+/** What becomes of a value that stays as it is. */
+export const UNCHANGED: unique symbol = /* @__PURE__ */ Symbol("unchanged");
+
+/** Writes of one thread. */
+export class MapWriter {
+  /** One key and one value, as words. */
+  readonly key: Int32Array;
+  readonly value: Int32Array;
+  readonly #core: MapCore;
+  readonly #attached: Attachment;
+  readonly #entries: CounterCore;
+  readonly #shape: ListShape;
+  /** Whether a caller's function runs while a bucket is locked. */
+  #isChanging = false;
+
+  /**
+   * @param core The map.
+   * @param attached Where it is.
+   * @param entries Counts its entries.
+   * @param shape What is known of its keys and values.
+   */
+  constructor(core: MapCore, attached: Attachment, entries: CounterCore, shape: ListShape) {
+    this.#core = core;
+    this.#attached = attached;
+    this.#entries = entries;
+    this.#shape = shape;
+    this.key = new Int32Array(shape.keyWords);
+    this.value = new Int32Array(shape.valueWords);
+  }
+
+  /**
+   * Locks the bucket of the key that is in words.
+   *
+   * @throws {NumaError} `EDEADLK` in the function of an update; `ETERMINATED`; `EDESTROYED`.
+   */
+  lock(): void {
+    const core = this.#core;
+    const { me } = this.#attached;
+    this.#attached.check("write to");
+    if (this.#isChanging) {
+      throw new NumaError("EDEADLK", WRITE, {
+        why: "it is written to in the function of an update",
+        fix: "Return the new value, and write to other keys afterwards.",
+      });
+    }
+    // It is not for long: the main thread naps, too.
+    if (!core.lock(me, this.key)) block(core.wait(me, this.key), me, WRITE, { block: true });
+  }
+
+  /**
+   * Gives the key the value, both in words, and unlocks.
+   *
+   * @throws {NumaError} `ENOMEM`.
+   */
+  assign(): void {
+    const core = this.#core;
+    const { me } = this.#attached;
+    const outcome = core.assign(this.key, this.value);
+    const isCrowded = outcome === ADDED && core.isCrowded();
+    core.unlock();
+    if (outcome === FULL) {
+      throw new NumaError("ENOMEM", WRITE, {
+        why: "it has no room for another key",
+        fix: "Create it with a greater capacity.",
+      });
+    }
+    if (outcome === ADDED) this.#entries.add(me, 1);
+    if (isCrowded) core.grow(me);
+  }
+
+  /**
+   * Takes out the key that is in words, and unlocks.
+   *
+   * @returns Whether it had a value.
+   */
+  remove(): boolean {
+    const had = this.#core.remove(this.key);
+    this.#core.unlock();
+    if (had) this.#entries.add(this.#attached.me, -1);
+    return had;
+  }
+
+  /**
+   * Gives a key the value that a function decides on.
+   *
+   * @param key The key.
+   * @param decide Gets whether the key has a value, which is in words then. Returns the new one; undefined: none.
+   * @returns What it has returned.
+   * @throws {NumaError} As `HashMap.set`. What `decide` throws.
+   */
+  change(key: unknown, decide: (had: boolean) => unknown): unknown {
+    const core = this.#core;
+    const { keys, values } = this.#shape;
+    keys.write(key, this.key, 0, WRITE);
+    this.lock();
+    let next: unknown = UNCHANGED;
+    let isDecided = false;
+    this.#isChanging = true;
+    try {
+      next = decide(core.read(this.key, this.value));
+      // It may have destroyed the arena, and used the words.
+      this.#attached.check("write to");
+      if (next === UNCHANGED) return next;
+      keys.write(key, this.key, 0, WRITE);
+      if (next !== undefined) values.write(next, this.value, 0, WRITE);
+      isDecided = true;
+    } finally {
+      this.#isChanging = false;
+      if (!isDecided && core.holds()) core.unlock();
+    }
+    if (next === undefined) this.remove();
+    else this.assign();
+    return next;
+  }
+}
