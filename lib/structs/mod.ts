@@ -57,6 +57,8 @@ export {
   type MapType,
   type MapTypeValue,
 } from "./maps/hash_map.ts";
+export { MpmcRing, type MpmcRingOptions } from "./rings/mpmc_ring.ts";
+export type { RingOptions } from "./rings/ring_settings.ts";
 export { SpscRing, type SpscRingOptions } from "./rings/spsc_ring.ts";
 export type { SnapshotSource } from "./snapshots/snapshot_source.ts";
 export type { SyncMemory, SyncOptions } from "../shared/region.ts";

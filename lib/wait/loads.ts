@@ -1,5 +1,5 @@
 /**
- * Loads of shared words, where `Atomics.load` costs more than it has to.
+ * Loads of shared words, where `Atomics.load` costs more than it has to, and a store whose order the next one makes.
  *
  * On JavaScriptCore `Atomics.load` is a locked instruction, which takes the line from all others: two threads that only look
  * at a word slow each other down as if both wrote it (5 ns become 23 to 66). On V8 it is a call (6 ns). On x64 a plain load
@@ -16,12 +16,17 @@
  *   of their own. The processor moves none of them up. Engines move a load up over a branch only out of a loop, and out of
  *   none that has an atomic operation in it.
  *
+ * - **A store that leads** ({@linkcode storeLeading}) comes behind all that the thread has read and written before it: the
+ *   processor keeps that order, and the compiler that of two plain accesses of which it cannot tell that their words
+ *   differ. The atomic write right behind it makes it visible before anything that the thread loads from then on.
+ *
  * On arm64 the first does not hold: without LSE an atomic operation is a loop of `ldaxr` and `stlxr`, and what follows can
  * be loaded before the store. So `Atomics.load` stays there.
  *
- * The litmus tests are in `tests/wait/loads_test.ts`. The explorer takes each of these for an atomic load, and refuses a
- * {@linkcode loadFollowing} that follows something else, or comes to a word a second time. It does not change the order of
- * two that follow the same operation.
+ * The litmus tests are in `tests/wait/loads_test.ts`. The explorer takes each of these for an atomic load or store, and
+ * refuses a {@linkcode loadFollowing} that follows something else, or comes to a word a second time, and a
+ * {@linkcode storeLeading} behind which something else comes than an atomic write. It does not change the order of two
+ * loads that follow the same operation.
  *
  * @module
  */
@@ -81,4 +86,17 @@ export function glance(words: Int32Array, index: number): number {
   if (!isX64) return Atomics.load(words, index);
   const value = words[index];
   return value === undefined ? Atomics.load(words, index) : value;
+}
+
+/**
+ * Stores a word right before an atomic write of this thread: a store, an exchange or what adds or the like. Whoever sees
+ * the value sees all that this thread did before.
+ *
+ * @param words Shared memory, in which there is such a word.
+ * @param index The word.
+ * @param value An integer of 32 bits.
+ */
+export function storeLeading(words: Int32Array, index: number, value: number): void {
+  if (isX64) words[index] = value;
+  else Atomics.store(words, index, value);
 }

@@ -24,6 +24,8 @@ export const ATOMICS: readonly string[] = [
 
 /** Functions of `lib/wait/loads.ts` that are atomic loads. */
 export const LOADS: readonly string[] = ["loadShared", "loadFollowing", "glance"];
+/** The one there that is an atomic store. */
+export const LEADING: string = "storeLeading";
 
 /** Methods of a thread's waiter and of the world that are steps. */
 export const HOST_CALLS: readonly string[] = [
@@ -91,11 +93,12 @@ export function referredName(expression: ts.Node): string | undefined {
   return ts.isPropertyAccessExpression(node) ? nameText(node.name) : undefined;
 }
 
-/** Which `Atomics` function a node calls, or which of {@linkcode LOADS}. */
+/** Which `Atomics` function a node calls, or which one of `lib/wait/loads.ts`. */
 export function atomicsCall(node: ts.Node): string | undefined {
   if (!ts.isCallExpression(node)) return undefined;
-  if (ts.isIdentifier(node.expression) && LOADS.includes(node.expression.text)) {
-    return node.expression.text;
+  if (ts.isIdentifier(node.expression)) {
+    const { text } = node.expression;
+    return LOADS.includes(text) || text === LEADING ? text : undefined;
   }
   if (!ts.isPropertyAccessExpression(node.expression)) return undefined;
   const { expression, name } = node.expression;
@@ -104,7 +107,7 @@ export function atomicsCall(node: ts.Node): string | undefined {
 
 /** Whether what {@linkcode atomicsCall} found is a step. */
 export function isAtomicStep(name: string): boolean {
-  return ATOMICS.includes(name) || LOADS.includes(name);
+  return ATOMICS.includes(name) || LOADS.includes(name) || name === LEADING;
 }
 
 /** Whether a node reads or writes an element of an array, as far as one can see. */

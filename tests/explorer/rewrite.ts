@@ -32,11 +32,18 @@ import {
   isCallback,
   isFunction,
   isGenerator,
+  LEADING,
   nameText,
   referredName,
 } from "./names.ts";
 import { KINDS, LOAD } from "./ops.ts";
 import { AccessRewriter, type PrivateKind, type Scope } from "./rewrite_accesses.ts";
+
+/** Steps with an order of their own, and the methods of the runtime for them. */
+const ORDERED: Readonly<Record<string, string>> = {
+  loadFollowing: "following",
+  [LEADING]: "leading",
+};
 
 /** Rewrites one source. */
 export class Rewriter extends AccessRewriter {
@@ -299,8 +306,8 @@ export class Rewriter extends AccessRewriter {
     if (!isAtomicStep(name)) this.fail(node, "not a step that the explorer knows");
     if (!this.scope.generator) this.fail(node, `a step ${this.scope.what}`);
     const list = this.#list(node.arguments);
-    const step = name === "loadFollowing"
-      ? `$.following(${this.siteOf(node)}, ${list})`
+    const step = ORDERED[name] !== undefined
+      ? `$.${ORDERED[name]}(${this.siteOf(node)}, ${list})`
       : `$.atomic(${this.siteOf(node)}, ${Math.max(LOAD, KINDS.indexOf(name))}, ${list})`;
     return `(${step} && (yield), $.take())`;
   }

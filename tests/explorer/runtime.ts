@@ -24,6 +24,7 @@ import {
   PARK,
   PAUSE,
   SPIN,
+  STORE,
   UNPARK,
   Violation,
   type Words,
@@ -65,6 +66,8 @@ export class Runtime extends Schedule {
   readonly #followed: (Set<number> | undefined)[] = new Array(PLACES).fill(undefined);
   /** Whether it is a load of that kind. */
   readonly #isFollowing = new Uint8Array(PLACES);
+  /** Where each thread has stored a word that waits for the order of an atomic write behind it, plus one; else 0. */
+  readonly #leads = new Int32Array(PLACES);
   /** Bits of the threads that asked for the time since they last spun. */
   #timed = 0;
   /** What is done with the next step: RUN, GIVE_UP or WAKE. */
@@ -93,6 +96,7 @@ export class Runtime extends Schedule {
     this.rescues = this.#timed = this.#pauses = 0;
     this.exploring = this.#stopped = this.#answered = false;
     this.#followed.fill(undefined);
+    this.#leads.fill(0);
     this.current = -1;
     this.observer = observer;
     this.memory.observer = observer;
@@ -141,6 +145,7 @@ export class Runtime extends Schedule {
     const starting = this.current < -1;
     const { done } = (this.#code[thread] as Code).next();
     if (done !== true) return;
+    this.#lead(thread, false);
     this.ended |= 1 << thread;
     this.current = -1;
     if (!starting) this.#decide();
@@ -168,9 +173,27 @@ export class Runtime extends Schedule {
     return rests;
   }
 
+  /** A store that takes its order from the atomic write behind it is next (`lib/wait/loads.ts`). */
+  leading(site: number, array: Words, index: number, value: number): boolean {
+    const thread = this.#stepping();
+    const rests = this.atomic(site, STORE, array, index, value, undefined);
+    this.#leads[thread] = site + 1;
+    return rests;
+  }
+
+  /** Something comes behind the last step of a thread. */
+  #lead(thread: number, isWrite: boolean): void {
+    const site = (this.#leads[thread] as number) - 1;
+    this.#leads[thread] = 0;
+    if (site >= 0 && !isWrite) {
+      throw new Violation(`${this.where(site)}: a store that no atomic write follows at once`);
+    }
+  }
+
   /** An atomic operation on a word that no other thread has. */
   fence(): void {
     this.#followed[this.#stepping()] = new Set();
+    this.#leads[this.#stepping()] = 0;
   }
 
   /** Whose code runs. */
@@ -204,6 +227,7 @@ export class Runtime extends Schedule {
       throw new Misuse(`${this.where(site)}: thread ${this.me} uses the waiter of thread ${owner}`);
     }
     if (kind === CHOOSE) return this.#reply(this.#choose(argument));
+    this.#lead(this.#stepping(), false);
     const { kills, gone } = this.subject as Case;
     if (kind === ALIVE && kills === undefined && gone !== true) return this.#reply(true);
     if (kind === SPIN) {
@@ -249,6 +273,7 @@ export class Runtime extends Schedule {
     }
     const starting = this.current < -1;
     const thread = this.#stepping();
+    this.#lead(thread, !isPlain && kind > LOAD && kind <= XOR);
     this.#isFollowing[thread] = 0;
     this.kinds[thread] = kind;
     this.sitesNext[thread] = site;

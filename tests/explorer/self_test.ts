@@ -161,9 +161,9 @@ describe("the transform", () => {
     await assert.rejects(stepwise(text, ["lib/x.ts"]), /Cannot make steps of lib\/x.ts/);
   });
 
-  it("takes the loads of loads.ts for steps, and wants an order for those that follow", async () => {
+  it("takes what is in loads.ts for steps, and wants an order for what follows or leads", async () => {
     const code = (body: string): string => `
-      import { fence, loadFollowing, loadShared } from "../../lib/wait/loads.ts";
+      import { fence, loadFollowing, loadShared, storeLeading } from "../../lib/wait/loads.ts";
       export const setup = (world: any): any => {
         const { words } = world;
         const thread = () => { ${body} };
@@ -172,6 +172,7 @@ describe("the transform", () => {
     const right = [
       "Atomics.store(words, 2, 1); loadFollowing(words, 1); loadFollowing(words, 0);",
       "loadShared(words, 1); loadFollowing(words, 0); fence(); loadFollowing(words, 0);",
+      "storeLeading(words, 2, 1); Atomics.add(words, 3, 1); loadFollowing(words, 1);",
     ];
     for (const body of right) assert.equal(await exploreText(code(body)), undefined, body);
     const steps = "world.check(loadShared(words, 1) === loadShared(words, 1), 'another step')";
@@ -181,10 +182,9 @@ describe("the transform", () => {
       [/follows no atomic operation/, "fence(); world.pause(); loadFollowing(words, 1);"],
       [/comes a second time/, "fence(); loadFollowing(words, 1); loadFollowing(words, 1);"],
       [/comes a second time/, "loadShared(words, 1); loadFollowing(words, 1);"],
-      [
-        /comes a second time/,
-        "loadShared(words, 1); loadFollowing(words, 0); loadFollowing(words, 0);",
-      ],
+      [/comes a second time/, "loadShared(words, 1);" + " loadFollowing(words, 0);".repeat(2)],
+      [/a store that no atomic write follows/, "storeLeading(words, 2, 1);"],
+      [/that no atomic write follows/, "storeLeading(words, 2, 1); loadShared(words, 1);"],
     ];
     for (const [why, body] of wrong) assert.match(await exploreText(code(body)) ?? "", why, body);
   });

@@ -11,18 +11,22 @@ export interface Counted {
 }
 
 /**
- * What loads of `lib/wait/loads.ts` come to on this runtime and processor.
+ * What the functions of `lib/wait/loads.ts` come to on this runtime and processor.
  *
- * @param loads How many of `loadShared` and of `loadFollowing`.
+ * @param loads How many of `loadShared`, `loadFollowing` and `storeLeading`.
  * @param others Other atomics, by method.
  * @returns All atomics, by method.
  */
 export function withLoads(
-  { shared = 0, following = 0 }: { readonly shared?: number; readonly following?: number },
+  { shared = 0, following = 0, leading = 0 }: {
+    readonly shared?: number;
+    readonly following?: number;
+    readonly leading?: number;
+  },
   others: Readonly<Record<string, number>> = {},
 ): Record<string, number> {
   const onX64 = arch === "x64";
-  const all = { load: onX64 ? 0 : following, store: 0 };
+  const all = { load: onX64 ? 0 : following, store: onX64 ? 0 : leading };
   all[onX64 && onBun ? "store" : "load"] += shared;
   const sums = { ...others };
   for (const [name, count] of Object.entries(all)) {

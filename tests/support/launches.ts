@@ -3,6 +3,7 @@ import { launch, type Thread } from "../../mod.ts";
 import type { DequeTask } from "../workers/deques.ts";
 import type { LockTask } from "../workers/locks.ts";
 import type { MapTask } from "../workers/maps.ts";
+import type { MpmcTask, Taken } from "../workers/mpmc.ts";
 import type { ObjectTask } from "../workers/objects.ts";
 import type { PrimitiveTask } from "../workers/primitives.ts";
 import type { RecordTask } from "../workers/records.ts";
@@ -45,4 +46,9 @@ export type RecordResult = Pick<RecordTask, "array"> & { readonly text: readonly
 /** Starts a thread that writes records. */
 export function runRecords(args: RecordTask): Thread<RecordResult> {
   return launch<RecordResult>(sibling(import.meta.url, "../workers/records"), { args });
+}
+
+/** Starts one of several threads that put numbers into a ring, or take them out. */
+export function runMpmc(args: MpmcTask): Thread<Taken> {
+  return launch<Taken>(sibling(import.meta.url, "../workers/mpmc"), { args });
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { arch } from "node:process";
 import { describe, it } from "node:test";
 import { launch, topology } from "../../mod.ts";
-import { fence, glance, loadFollowing, loadShared } from "../../lib/wait/loads.ts";
+import { fence, glance, loadFollowing, loadShared, storeLeading } from "../../lib/wait/loads.ts";
 import { sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { repeats } from "../support/extent.ts";
@@ -41,6 +41,13 @@ describe("loads of shared words", () => {
     assert.deepEqual(counting(fence).atomics, arch === "x64" ? { store: 1 } : {});
   });
 
+  it("come with a store that is one of Atomics where it would not be ordered", () => {
+    const words = new Int32Array(new SharedArrayBuffer(16));
+    const { atomics } = counting(() => storeLeading(words, 3, -5));
+    assert.deepEqual(atomics, arch === "x64" ? {} : { store: 1 });
+    assert.equal(words[3], -5);
+  });
+
   it("throw as Atomics does where there is no such word, or no memory any more", () => {
     const words = new Int32Array(new ArrayBuffer(16));
     for (const load of [loadShared, loadFollowing, glance]) {
@@ -63,9 +70,16 @@ describe("the order of loads", () => {
     }
   });
 
+  it("the same with a store that leads another one", async () => {
+    for (let time = 0; time < TIMES; time++) {
+      const { words } = await run("leading store, store, load");
+      assert.equal(countReordered(words), 0, "neither found what the other one had stored");
+    }
+  });
+
   // Elsewhere than on x64 it need not happen.
   const noControl = arch === "x64" ? oneCpu : "a property of x64";
-  it("the same with plain stores, which have no order", { skip: noControl }, async () => {
+  it("the first with plain stores, which have no order", { skip: noControl }, async () => {
     for (let time = 0; time < MAX_TIMES; time++) {
       if (countReordered((await run("plain store, plain load")).words) > 0) return;
     }
@@ -84,6 +98,11 @@ describe("the order of loads", () => {
       const { found } = await run("guarded");
       assert.deepEqual(found, [0, 0]);
     }
+  });
+
+  it("what was written before a store that leads is there with it", async () => {
+    const { found } = await run("handed over");
+    assert.deepEqual(found, [0, 0]);
   });
 
   it("a loop that only looks sees what comes", async () => {

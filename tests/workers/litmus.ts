@@ -2,13 +2,20 @@
 import { worker } from "../../mod.ts";
 import { RwCore } from "../../lib/sync/readers/rw_core.ts";
 import { SeqCore } from "../../lib/sync/readers/seq_core.ts";
-import { loadFollowing, loadShared } from "../../lib/wait/loads.ts";
+import { loadFollowing, loadShared, storeLeading } from "../../lib/wait/loads.ts";
 import { LINE_WORDS } from "../../lib/wait/waiter.ts";
 import { Crew } from "../support/crew.ts";
 
 /** Which side of a test a thread is, and the words of both. */
 export interface LitmusTask {
-  readonly litmus: "store, load" | "plain store, plain load" | "record" | "guarded" | "polled";
+  readonly litmus:
+    | "store, load"
+    | "leading store, store, load"
+    | "plain store, plain load"
+    | "record"
+    | "guarded"
+    | "polled"
+    | "handed over";
   readonly side: 0 | 1;
   readonly words: Int32Array;
 }
@@ -46,6 +53,16 @@ function storeThenLoad(words: Int32Array, side: number): void {
   for (let round = 0; round < ROUNDS; round++) {
     meet(words, side, round + 1);
     Atomics.store(words, AT.stores(side) + round * LINE_WORDS, 1);
+    words[AT.found(side) + round] = loadFollowing(words, AT.stores(1 - side) + round * LINE_WORDS);
+  }
+}
+
+/** The same with a store that has its order from the one behind it. */
+function leadThenLoad(words: Int32Array, side: number): void {
+  for (let round = 0; round < ROUNDS; round++) {
+    meet(words, side, round + 1);
+    storeLeading(words, AT.stores(side) + round * LINE_WORDS, 1);
+    Atomics.store(words, AT.rounds(side), round + 1);
     words[AT.found(side) + round] = loadFollowing(words, AT.stores(1 - side) + round * LINE_WORDS);
   }
 }
@@ -111,6 +128,29 @@ function readGuarded(words: Int32Array, side: number): number {
   return wrong;
 }
 
+/**
+ * One writes a plain word and then says so by a store that leads; the other one looks for that. Returns how often the word
+ * was not there.
+ */
+function handOver(words: Int32Array, side: number): number {
+  let wrong = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const data = AT.stores(0) + round * LINE_WORDS;
+    const told = AT.stores(1) + round * LINE_WORDS;
+    meet(words, side, round + 1);
+    if (side === 0) {
+      words[data] = 1;
+      storeLeading(words, told, 1);
+      Atomics.store(words, AT.rounds(0), round + 1);
+    } else {
+      let found = 0;
+      for (let look = 0; look < MAX_LOOKS && found === 0; look++) found = loadShared(words, told);
+      if (found === 1 && words[data] !== 1) wrong++;
+    }
+  }
+  return wrong;
+}
+
 /** Waits in a loop that does nothing else, which a compiler might take for one that never ends. */
 function poll(words: Int32Array, side: number): number {
   let looks = 0;
@@ -126,6 +166,8 @@ export default worker(({ litmus, side, words }: LitmusTask) => {
   switch (litmus) {
     case "store, load":
       return storeThenLoad(words, side);
+    case "leading store, store, load":
+      return leadThenLoad(words, side);
     case "plain store, plain load":
       return plainStoreThenLoad(words, side);
     case "record":
@@ -134,5 +176,7 @@ export default worker(({ litmus, side, words }: LitmusTask) => {
       return readGuarded(words, side);
     case "polled":
       return poll(words, side);
+    case "handed over":
+      return handOver(words, side);
   }
 });

@@ -7,8 +7,8 @@ import { checkInteger } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { SyncOptions } from "../../shared/region.ts";
 
-/** Options of a `SpscRing`. */
-export interface SpscRingOptions extends SyncOptions {
+/** Options of a ring of fixed-size records. */
+export interface RingOptions extends SyncOptions {
   /** The number of records that it has room for: a power of two from 2 to 2^24. Default: 1,024. */
   readonly capacity?: number;
   /** The number of 32-bit words of a record: 1 to 1,024. Default: 1. */
@@ -45,7 +45,7 @@ export function settingsOf(
  * @throws {NumaError} `EINVAL`.
  */
 export function optionOf(
-  { capacity = 1024, recordWords = 1 }: SpscRingOptions,
+  { capacity = 1024, recordWords = 1 }: RingOptions,
   action: string,
 ): number {
   checkInteger(capacity, "capacity", 2, 2 ** MAX_CAPACITY_BITS, action);

@@ -22,7 +22,8 @@
  * other side stores its index before it looks whether somebody may wait; {@linkcode EventCountCore} has the proof.
  *
  * Death. A record is there once `tail` says so: a producer that dies before that has put in nothing. A consumer that dies
- * before it stores `head` leaves what it was reading to the next one. Nobody waits for a thread inside an operation.
+ * before it stores `head` leaves what it was reading to the next one. Nobody waits for a thread inside an operation, and
+ * whoever sleeps looks again when a thread dies, which may have been about to wake it.
  *
  * Costs. Put and take: one atomic operation a batch, and a plain load of a word that changes when somebody goes to sleep;
  * when the index seen last is not enough, a look at the other one's: without order first, and with it if that is too little.
@@ -33,21 +34,16 @@
  * @module
  */
 import type { Shape } from "../../shared/shape.ts";
-import { EventCountCore } from "../../sync/conditions/event_count_core.ts";
+import type { EventCountCore } from "../../sync/conditions/event_count_core.ts";
 import { glance, loadShared } from "../../wait/loads.ts";
 import { LINE_WORDS, type Waiter } from "../../wait/waiter.ts";
+import { RECORDS, ringEvents, ringWords } from "./ring_words.ts";
 
 const TAIL = 0;
 const HEAD_SEEN = 1;
 const HEAD = LINE_WORDS;
 const TAIL_SEEN = LINE_WORDS + 1;
 const CLOSED = 2 * LINE_WORDS;
-const RECORDS = 3 * LINE_WORDS;
-
-/** Words of the records, up to the end of a line. */
-function recordWords(capacity: number, size: number): number {
-  return Math.ceil(capacity * size / LINE_WORDS) * LINE_WORDS;
-}
 
 /** The algorithm of `SpscRing`. */
 export class SpscCore {
@@ -76,10 +72,9 @@ export class SpscCore {
     this.#end = RECORDS + capacity * size;
     this.capacity = capacity;
     this.size = size;
-    const events = RECORDS + recordWords(capacity, size);
-    const each = EventCountCore.words(shape);
-    this.notEmpty = new EventCountCore(words.subarray(events, events + each), shape);
-    this.notFull = new EventCountCore(words.subarray(events + each, events + 2 * each), shape);
+    const { notEmpty, notFull } = ringEvents(words, shape, capacity, size);
+    this.notEmpty = notEmpty;
+    this.notFull = notFull;
   }
 
   /**
@@ -91,7 +86,7 @@ export class SpscCore {
    * @returns 32-bit words.
    */
   static words(shape: Shape, capacity: number, size: number): number {
-    return RECORDS + recordWords(capacity, size) + 2 * EventCountCore.words(shape);
+    return ringWords(shape, capacity, size);
   }
 
   /**

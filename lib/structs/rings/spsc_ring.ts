@@ -1,22 +1,17 @@
-import { checkInteger, show } from "../../base/check.ts";
+import { checkInteger } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
-import { settleIn } from "../../shared/tenancy.ts";
-import { Crowd } from "../../sync/conditions/crowd.ts";
-import { waitUntil } from "../../sync/conditions/wait_until.ts";
-import { checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
 import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
-import { optionOf, settingsOf, type SpscRingOptions } from "./ring_settings.ts";
+import { closedError, countOf, PUT, RingEnds, TAKE } from "./ring_ends.ts";
+import { optionOf, type RingOptions, settingsOf } from "./ring_settings.ts";
 import { SpscCore } from "./spsc_core.ts";
 
-export type { SpscRingOptions } from "./ring_settings.ts";
-
-const PUT = "put records into a ring";
-const TAKE = "take records out of a ring";
+/** Options of a {@linkcode SpscRing}. */
+export type SpscRingOptions = RingOptions;
 
 const KIND = /* @__PURE__ */ defineKind<SpscRing, SpscRingOptions>({
   name: "SpscRing",
@@ -68,8 +63,7 @@ export class SpscRing implements Shareable {
   readonly #attached: Attachment;
   readonly #me: ThreadWaiter;
   readonly #size: number;
-  readonly #consumers: Crowd;
-  readonly #producers: Crowd;
+  readonly #ends: RingEnds;
   #records: Int32Array | undefined;
 
   private constructor(region: Region) {
@@ -80,10 +74,13 @@ export class SpscRing implements Shareable {
     this.#attached = new Attachment(region);
     const { me } = this.#attached;
     this.#me = me;
-    this.#consumers = new Crowd(core.notEmpty, region, me, TAKE);
-    this.#producers = new Crowd(core.notFull, region, me, PUT);
-    settleIn(this, region, "consumers", this.#consumers.tenant);
-    settleIn(this, region, "producers", this.#producers.tenant);
+    this.#ends = new RingEnds(this, this.#attached, core, {
+      put(records, count) {
+        if (core.closed()) throw closedError();
+        return count === 0 || core.push(me, records, count, count) > 0;
+      },
+      take: (target, count) => core.pop(me, target, count, 1),
+    });
   }
 
   /**
@@ -161,7 +158,7 @@ export class SpscRing implements Shareable {
    * @throws {NumaError} `EINVAL` if there is a part of a record; `EDESTROYED` if its arena is destroyed.
    */
   tryPush(records: Int32Array): boolean {
-    const count = this.#count(records, PUT);
+    const count = countOf(records, this.#size, PUT);
     try {
       return count === 0 || this.#core.push(this.#me, records, count, count) > 0;
     } catch (error) {
@@ -178,7 +175,7 @@ export class SpscRing implements Shareable {
    * @throws {NumaError} `EINVAL` if there is a part of a record; `EDESTROYED` if its arena is destroyed.
    */
   tryPushSome(records: Int32Array): number {
-    const count = this.#count(records, PUT);
+    const count = countOf(records, this.#size, PUT);
     try {
       return count === 0 ? 0 : this.#core.push(this.#me, records, count, 1);
     } catch (error) {
@@ -196,7 +193,7 @@ export class SpscRing implements Shareable {
    * destroyed.
    */
   tryPop(target: Int32Array): number {
-    const count = this.#count(target, TAKE);
+    const count = countOf(target, this.#size, TAKE);
     try {
       return count === 0 ? 0 : this.#core.pop(this.#me, target, count, 1);
     } catch (error) {
@@ -213,7 +210,7 @@ export class SpscRing implements Shareable {
    * @throws {NumaError} As {@linkcode SpscRing.tryPop}.
    */
   tryPopAll(target: Int32Array): boolean {
-    const count = this.#count(target, TAKE);
+    const count = countOf(target, this.#size, TAKE);
     try {
       return count === 0 || this.#core.pop(this.#me, target, count, count) > 0;
     } catch (error) {
@@ -232,11 +229,7 @@ export class SpscRing implements Shareable {
    * cases none is put in.
    */
   push(records: Int32Array, options?: BlockOptions): void {
-    const put = this.#putting(records);
-    if (options !== undefined) options = checkBlockOptions(options, PUT);
-    this.#attached.check("put records into");
-    if (this.#spin(put)) return;
-    waitUntil(this.#awaited(this.#core.notFull, PUT), put, options);
+    this.#ends.push(records, options);
   }
 
   /**
@@ -249,13 +242,7 @@ export class SpscRing implements Shareable {
    * terminated; `EDESTROYED` its arena is destroyed; `EINVAL` if `target` has no room for a record, or for a part of one.
    */
   pop(target: Int32Array, options?: BlockOptions): number {
-    const taking = this.#taking(target);
-    if (options !== undefined) options = checkBlockOptions(options, TAKE);
-    this.#attached.check("take records out of");
-    if (!this.#spin(taking.take)) {
-      waitUntil(this.#awaited(this.#core.notEmpty, TAKE), taking.take, options);
-    }
-    return taking.count;
+    return this.#ends.pop(target, options);
   }
 
   /**
@@ -268,12 +255,8 @@ export class SpscRing implements Shareable {
    * @throws {NumaError} `ECLOSED` if the ring is closed, or is meanwhile; `ETIMEDOUT`; `EAGAIN` more threads than
    * `threads`; `EDESTROYED` its arena is destroyed, or was during the wait; `EINVAL`. The signal's reason if it aborts.
    */
-  async pushAsync(records: Int32Array, options?: AsyncWaitOptions): Promise<void> {
-    const put = this.#putting(records);
-    const checked = checkWaitOptions(options, PUT);
-    checked?.signal?.throwIfAborted();
-    this.#attached.check("put records into");
-    if (!put()) await this.#producers.join(this, checked, put);
+  pushAsync(records: Int32Array, options?: AsyncWaitOptions): Promise<void> {
+    return this.#ends.pushAsync(records, options);
   }
 
   /**
@@ -285,13 +268,8 @@ export class SpscRing implements Shareable {
    * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EDESTROYED` its arena is destroyed, or was
    * during the wait; `EINVAL`. The signal's reason if it aborts.
    */
-  async popAsync(target: Int32Array, options?: AsyncWaitOptions): Promise<number> {
-    const taking = this.#taking(target);
-    const checked = checkWaitOptions(options, TAKE);
-    checked?.signal?.throwIfAborted();
-    this.#attached.check("take records out of");
-    if (!taking.take()) await this.#consumers.join(this, checked, taking.take);
-    return taking.count;
+  popAsync(target: Int32Array, options?: AsyncWaitOptions): Promise<number> {
+    return this.#ends.popAsync(target, options);
   }
 
   /**
@@ -404,85 +382,7 @@ export class SpscRing implements Shareable {
     return this.#attached.region.toHandle();
   }
 
-  /** How many records an array has, or has room for. */
-  #count(records: Int32Array, action: string): number {
-    const isWords = ArrayBuffer.isView(records) && records instanceof Int32Array;
-    const size = this.#size;
-    if (!isWords || (size !== 1 && records.length % size !== 0)) this.#refuse(records, action);
-    return size === 1 ? records.length : records.length / size;
-  }
-
-  #refuse(records: unknown, action: string): never {
-    const isWords = ArrayBuffer.isView(records) && records instanceof Int32Array;
-    throw new NumaError("EINVAL", action, {
-      why: `a record has ${this.#size} words, and the array is ${
-        isWords ? `one of ${records.length}` : show(records)
-      }`,
-      fix: "Give an Int32Array of whole records.",
-    });
-  }
-
   #checkCount(count: unknown, name: string, action: string): number {
     return checkInteger(count, name, 1, this.#core.capacity, action);
-  }
-
-  /** Tries to put records in, or throws when nobody will take them out. */
-  #putting(records: Int32Array): () => boolean {
-    const count = this.#count(records, PUT);
-    if (count > this.capacity) {
-      throw new NumaError("EINVAL", PUT, {
-        why: `${count} records are more than it has room for, ${this.capacity}`,
-        fix: "Put them in one part after the other.",
-      });
-    }
-    const core = this.#core;
-    const me = this.#me;
-    return () => {
-      if (core.closed()) {
-        throw new NumaError("ECLOSED", PUT, {
-          why: "it was closed",
-          fix: "Stop the producer, or create another ring.",
-        });
-      }
-      return count === 0 || core.push(me, records, count, count) > 0;
-    };
-  }
-
-  /** Tries to take records out, or to see that there will be none. */
-  #taking(target: Int32Array): { readonly take: () => boolean; readonly count: number } {
-    const room = this.#count(target, TAKE);
-    if (room === 0) {
-      throw new NumaError("EINVAL", TAKE, {
-        why: "the array is empty",
-        fix: "Give one with room for a record.",
-      });
-    }
-    const core = this.#core;
-    const me = this.#me;
-    const taking = {
-      count: 0,
-      take(): boolean {
-        taking.count = core.pop(me, target, room, 1);
-        if (taking.count > 0) return true;
-        if (!core.closed()) return false;
-        // What was put in before it was closed.
-        taking.count = core.pop(me, target, room, 1);
-        return true;
-      },
-    };
-    return taking;
-  }
-
-  /** Tries for as long as the thread spins. */
-  #spin(take: () => boolean): boolean {
-    const me = this.#me;
-    for (let round = 0;; round++) {
-      if (take()) return true;
-      if (!me.spin(round)) return false;
-    }
-  }
-
-  #awaited(core: SpscCore["notEmpty"], action: string): Parameters<typeof waitUntil>[0] {
-    return { core, region: this.#attached.region, me: this.#me, action };
   }
 }

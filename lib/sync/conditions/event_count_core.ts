@@ -31,7 +31,8 @@
  * or awake, and returns, because what the dead one was told of may still be there; the slot's next user passes it on.
  * Both clear that entry last: if they die, too, it is still there, or in their own entry. A sleeper that was notified
  * itself leaves it to the others. If a notifier dies while `armed` is 0, sleepers return for no reason. What cannot be
- * made good for is a thread that has never waited here and dies between its change and `notify`.
+ * made good for is a thread that has never waited here and dies between its change and `notify`; unless all who wait
+ * look for themselves (`looks`): then they all return when a thread dies.
  *
  * Eventcounts: Reed and Kanodia (1979); in this form by Vyukov, in Eigen and folly. Cost: `notify` one load when
  * nobody waits, which is what it is for; `prepare` four and `cancel` one; a slow `notify` one load for each slot in
@@ -59,14 +60,17 @@ const AWAKE = 1 << 30;
 export class EventCountCore {
   readonly #words: Int32Array;
   readonly #threads: number;
+  readonly #looks: boolean;
 
   /**
    * @param words Its memory: zero at first.
    * @param shape The number of threads and domains.
+   * @param looks Whether all who wait look themselves at what they wait for, and do so whenever they wake up. Default: no.
    */
-  constructor(words: Int32Array, shape: Shape) {
+  constructor(words: Int32Array, shape: Shape, looks: boolean = false) {
     this.#words = words;
     this.#threads = shape.threads;
+    this.#looks = looks;
   }
 
   /**
@@ -126,8 +130,8 @@ export class EventCountCore {
     while (Atomics.load(words, entry) === me.id) {
       const over = yield FOREVER;
       if (Atomics.load(words, entry) !== me.id) break;
-      const left = this.#inherit(me, false);
-      if (!over && !left && Atomics.load(words, ARMED) !== 0) continue;
+      const left = !this.#looks && this.#inherit(me, false);
+      if (!over && !left && !this.#looks && Atomics.load(words, ARMED) !== 0) continue;
       // Before it takes what a dead one left, which is not lost then if this thread dies, too.
       if (Atomics.compareExchange(words, entry, me.id, awake) !== me.id) break;
       return (left && this.#inherit(me, true)) || !over;

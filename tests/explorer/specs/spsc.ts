@@ -183,7 +183,54 @@ function closing(): Case {
   };
 }
 
-const mutants: readonly Omit<Mutant, "file">[] = [
+/** A producer dies at any moment: the consumer gets what was put in, and finds out that there will be no more. */
+function dying(): Case {
+  const words = SpscCore.words(SHAPE, CAPACITY, 1);
+  return {
+    name: "death of the producer",
+    threads: 2,
+    words,
+    preemptions: 2,
+    kills: 1,
+    victim: 0,
+    setup(world: World): Program {
+      let sum = 0;
+      const ring = (): SpscCore => new SpscCore(world.words, SHAPE, CAPACITY, 1);
+      const putter = function* (): Wait<void> {
+        const me = world.waiter(0);
+        const core = ring();
+        for (let next = 1; next <= 3; next++) {
+          const source = Int32Array.of(next);
+          yield* until(me, core.notFull, () => core.push(me, source, 1, 1) > 0);
+        }
+        core.close(me);
+      };
+      const taker = function* (): Wait<void> {
+        const me = world.waiter(1);
+        const core = ring();
+        const target = new Int32Array(1);
+        for (let isOver = false; !isOver;) {
+          yield* until(me, core.notEmpty, () => {
+            if (core.pop(me, target, 1, 1) === 0) {
+              if (!core.closed() && me.alive(1)) return false;
+              if (core.pop(me, target, 1, 1) === 0) return isOver = true;
+            }
+            sum += target[0] as number;
+            return true;
+          });
+        }
+      };
+      const end = (): void => {
+        const tail = world.words[0] as number;
+        world.check(sum === tail * (tail + 1) / 2, `${sum} of ${tail} numbers`);
+        world.check(tail === 3 || world.killed(0), `${tail} of 3 numbers`);
+      };
+      return { threads: [putter, taker], end };
+    },
+  };
+}
+
+const mutants: readonly (Omit<Mutant, "file"> & { readonly file?: string })[] = [
   {
     name: "records are there before they are",
     find: `    for (let word = 0; word < n * size; word++) {
@@ -274,6 +321,12 @@ const mutants: readonly Omit<Mutant, "file">[] = [
     if (this.notEmpty.mayWait()) this.notEmpty.notify(me);`,
     replace: "    Atomics.store(words, TAIL, (tail + count) | 0);",
   },
+  {
+    name: "a consumer that sleeps does not look when a thread dies",
+    file: "lib/structs/rings/ring_words.ts",
+    find: "    notEmpty: new EventCountCore(words.subarray(first, second), shape, true),",
+    replace: "    notEmpty: new EventCountCore(words.subarray(first, second), shape, false),",
+  },
 ];
 
 /** A ring of two records, so that it is often full or empty, and its end often reached. */
@@ -317,6 +370,7 @@ export const specs: readonly Spec[] = [{
       heir: true,
     }),
     closing(),
+    dying(),
   ],
   mutants: mutants.map((mutant) => ({ file: "lib/structs/rings/spsc_core.ts", ...mutant })),
 }];

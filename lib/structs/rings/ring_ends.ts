@@ -1,0 +1,247 @@
+/**
+ * The two ends of a ring of fixed-size records: arrays of records, and calls that wait.
+ *
+ * What is called once a batch and waits for nobody stands in each class, over its own algorithm: engines compile a method
+ * for what it has seen.
+ *
+ * @module
+ */
+import { show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import type { Attachment } from "../../shared/attachment.ts";
+import { settleIn } from "../../shared/tenancy.ts";
+import { Crowd } from "../../sync/conditions/crowd.ts";
+import type { EventCountCore } from "../../sync/conditions/event_count_core.ts";
+import { waitUntil } from "../../sync/conditions/wait_until.ts";
+import { checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
+import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
+import type { RingEvents } from "./ring_words.ts";
+
+/** What a producer asks for, as it follows "Cannot". */
+export const PUT = "put records into a ring";
+/** What a consumer asks for. */
+export const TAKE = "take records out of a ring";
+
+/**
+ * How many records an array has, or has room for.
+ *
+ * @param records The array, as a caller gave it.
+ * @param size 32-bit words of a record.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The number.
+ * @throws {NumaError} `EINVAL` it is something else, or has a part of a record.
+ */
+export function countOf(records: Int32Array, size: number, action: string): number {
+  const isWords = ArrayBuffer.isView(records) && records instanceof Int32Array;
+  if (!isWords || (size !== 1 && records.length % size !== 0)) refuse(records, size, action);
+  return size === 1 ? records.length : records.length / size;
+}
+
+function refuse(records: unknown, size: number, action: string): never {
+  const isWords = ArrayBuffer.isView(records) && records instanceof Int32Array;
+  throw new NumaError("EINVAL", action, {
+    why: `a record has ${size} words, and the array is ${
+      isWords ? `one of ${records.length}` : show(records)
+    }`,
+    fix: "Give an Int32Array of whole records.",
+  });
+}
+
+/**
+ * The error of a producer whose records nobody will take out.
+ *
+ * @returns `ECLOSED`.
+ */
+export function closedError(): NumaError {
+  return new NumaError("ECLOSED", PUT, {
+    why: "it was closed",
+    fix: "Stop the producer, or create another ring.",
+  });
+}
+
+/** What the ends of a ring have to know of its algorithm. */
+export interface RingCore extends RingEvents {
+  readonly capacity: number;
+  readonly size: number;
+  closed(): boolean;
+}
+
+/** What the calls of a ring do that wait. */
+export interface RingHands {
+  /**
+   * Puts in all of some records, if there is room for them.
+   *
+   * @param records Their words.
+   * @param count How many; none is right, too.
+   * @returns Whether they are in.
+   * @throws {NumaError} `ECLOSED`.
+   */
+  put(records: Int32Array, count: number): boolean;
+  /**
+   * Takes out as many records as there are, up to a number.
+   *
+   * @param target Where their words go.
+   * @param count The number.
+   * @returns How many were taken out.
+   */
+  take(target: Int32Array, count: number): number;
+  /**
+   * Says what room a producer waits for. Left out where there is one producer.
+   *
+   * @param count So many records.
+   */
+  announce?(count: number): void;
+}
+
+/** The ends of one ring, in one thread. */
+export class RingEnds {
+  readonly #ring: object;
+  readonly #attached: Attachment;
+  readonly #core: RingCore;
+  readonly #hands: RingHands;
+  readonly #consumers: Crowd;
+  readonly #producers: Crowd;
+
+  /**
+   * @param ring The ring, which is kept alive while somebody awaits it.
+   * @param attached Its memory.
+   * @param core Its algorithm.
+   * @param hands What is done in its words.
+   */
+  constructor(ring: object, attached: Attachment, core: RingCore, hands: RingHands) {
+    const { region, me } = attached;
+    this.#ring = ring;
+    this.#attached = attached;
+    this.#core = core;
+    this.#hands = hands;
+    this.#consumers = new Crowd(core.notEmpty, region, me, TAKE);
+    this.#producers = new Crowd(core.notFull, region, me, PUT);
+    settleIn(ring, region, "consumers", this.#consumers.tenant);
+    settleIn(ring, region, "producers", this.#producers.tenant);
+  }
+
+  /**
+   * Puts records in, and sleeps until there is room for all of them.
+   *
+   * @param records Their words, as the caller gave them.
+   * @param options The timeout, and whether the main thread may block, as the caller gave them.
+   * @throws {NumaError} `EINVAL`, `ECLOSED`, `ETIMEDOUT`, `EWOULDBLOCK`, `ETERMINATED`, `EDESTROYED`.
+   */
+  push(records: Int32Array, options: BlockOptions | undefined): void {
+    const count = this.#countPut(records);
+    if (options !== undefined) options = checkBlockOptions(options, PUT);
+    this.#attached.check("put records into");
+    if (this.#spin(() => this.#hands.put(records, count))) return;
+    waitUntil(this.#awaited(this.#core.notFull, PUT), this.#putting(records, count), options);
+  }
+
+  /**
+   * Takes records out, and sleeps until there is one.
+   *
+   * @param target Where their words go, as the caller gave it.
+   * @param options As for {@linkcode RingEnds.push}.
+   * @returns The number of records: 0 if the ring is closed, and empty.
+   * @throws {NumaError} `EINVAL`, `ETIMEDOUT`, `EWOULDBLOCK`, `ETERMINATED`, `EDESTROYED`.
+   */
+  pop(target: Int32Array, options: BlockOptions | undefined): number {
+    const taking = this.#taking(target);
+    if (options !== undefined) options = checkBlockOptions(options, TAKE);
+    this.#attached.check("take records out of");
+    if (!this.#spin(taking.take)) {
+      waitUntil(this.#awaited(this.#core.notEmpty, TAKE), taking.take, options);
+    }
+    return taking.count;
+  }
+
+  /**
+   * Puts records in when there is room for all of them, without blocking the thread.
+   *
+   * @param records Their words, as the caller gave them.
+   * @param options The timeout, and a signal, as the caller gave them.
+   * @returns Resolves when they are in.
+   * @throws {NumaError} `EINVAL`, `ECLOSED`, `ETIMEDOUT`, `EAGAIN`, `EDESTROYED`. The signal's reason.
+   */
+  async pushAsync(records: Int32Array, options: AsyncWaitOptions | undefined): Promise<void> {
+    const count = this.#countPut(records);
+    const checked = checkWaitOptions(options, PUT);
+    checked?.signal?.throwIfAborted();
+    this.#attached.check("put records into");
+    if (this.#hands.put(records, count)) return;
+    await this.#producers.join(this.#ring, checked, this.#putting(records, count));
+  }
+
+  /**
+   * Takes records out when there is one, without blocking the thread.
+   *
+   * @param target Where their words go, as the caller gave it.
+   * @param options As for {@linkcode RingEnds.pushAsync}.
+   * @returns Resolves to the number of records: 0 if the ring is closed, and empty.
+   * @throws {NumaError} `EINVAL`, `ETIMEDOUT`, `EAGAIN`, `EDESTROYED`. The signal's reason.
+   */
+  async popAsync(target: Int32Array, options: AsyncWaitOptions | undefined): Promise<number> {
+    const taking = this.#taking(target);
+    const checked = checkWaitOptions(options, TAKE);
+    checked?.signal?.throwIfAborted();
+    this.#attached.check("take records out of");
+    if (!taking.take()) await this.#consumers.join(this.#ring, checked, taking.take);
+    return taking.count;
+  }
+
+  #countPut(records: Int32Array): number {
+    const { capacity, size } = this.#core;
+    const count = countOf(records, size, PUT);
+    if (count <= capacity) return count;
+    throw new NumaError("EINVAL", PUT, {
+      why: `${count} records are more than it has room for, ${capacity}`,
+      fix: "Put them in one part after the other.",
+    });
+  }
+
+  /** Tries to put records in, for one that sleeps if it cannot. */
+  #putting(records: Int32Array, count: number): () => boolean {
+    const hands = this.#hands;
+    return () => {
+      hands.announce?.(count);
+      return hands.put(records, count);
+    };
+  }
+
+  /** Tries to take records out, or to see that there will be none. */
+  #taking(target: Int32Array): { readonly take: () => boolean; readonly count: number } {
+    const core = this.#core;
+    const hands = this.#hands;
+    const room = countOf(target, core.size, TAKE);
+    if (room === 0) {
+      throw new NumaError("EINVAL", TAKE, {
+        why: "the array is empty",
+        fix: "Give one with room for a record.",
+      });
+    }
+    const taking = {
+      count: 0,
+      take(): boolean {
+        taking.count = hands.take(target, room);
+        if (taking.count > 0) return true;
+        if (!core.closed()) return false;
+        // What was put in before it was closed.
+        taking.count = hands.take(target, room);
+        return true;
+      },
+    };
+    return taking;
+  }
+
+  /** Tries for as long as the thread spins. */
+  #spin(take: () => boolean): boolean {
+    const { me } = this.#attached;
+    for (let round = 0;; round++) {
+      if (take()) return true;
+      if (!me.spin(round)) return false;
+    }
+  }
+
+  #awaited(core: EventCountCore, action: string): Parameters<typeof waitUntil>[0] {
+    const { region, me } = this.#attached;
+    return { core, region, me, action };
+  }
+}
