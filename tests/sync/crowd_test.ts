@@ -58,4 +58,23 @@ describe("Crowd", () => {
     other.lot.release(other.id);
     await wait;
   });
+
+  it("looks again after a time when it is told to, and ends when nobody is left", async () => {
+    const { core, crowd } = make();
+    let looks = 0;
+    const take = (): boolean => {
+      if (++looks === 3) return true;
+      crowd.lookAgain(1);
+      crowd.lookAgain(1);
+      return false;
+    };
+    await crowd.join({}, { timeoutMs: 2000 }, take);
+    assert.equal(looks, 3);
+    const never = crowd.join({}, { timeoutMs: 5 }, () => {
+      crowd.lookAgain(1);
+      return false;
+    });
+    await assert.rejects(never, { code: "ETIMEDOUT" });
+    assert.equal(core.notify(claimWaiter()), false);
+  });
 });

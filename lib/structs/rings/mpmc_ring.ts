@@ -1,14 +1,12 @@
-import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
-import { block, giveUpError } from "../../wait/block.ts";
 import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import { lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
-import type { Wait } from "../../wait/waiter.ts";
 import { BUSY, ENDED, MpmcCore } from "./mpmc_core.ts";
+import { LONG, nap, SOON } from "./naps.ts";
 import { closedError, countOf, PUT, RingEnds, TAKE } from "./ring_ends.ts";
 import { optionOf, type RingOptions, settingsOf } from "./ring_settings.ts";
 
@@ -27,25 +25,6 @@ const KIND = /* @__PURE__ */ defineKind<MpmcRing, MpmcRingOptions>({
   },
 });
 
-/** Between two looks at a side that somebody is in, in milliseconds. */
-const NAP_MS = 1;
-/**
- * After so many of them the thread that is in the way stands still, or has ended and nobody has noticed yet. The time would
- * not tell: a process can be stopped as a whole.
- */
-const NAPS = 1000;
-
-/** Does something until nobody is in the way. */
-function* napping(step: () => number): Wait<number> {
-  let over = false;
-  for (let naps = 0; naps < NAPS && !over; naps++) {
-    const result = step();
-    if (result !== BUSY) return result;
-    over = yield NAP_MS;
-  }
-  return step();
-}
-
 /**
  * A ring of fixed-size records, from any number of threads to any number of threads.
  *
@@ -53,10 +32,16 @@ function* napping(step: () => number): Wait<number> {
  * one thread at each end, `SpscRing` costs half as much.
  *
  * Full and empty are return values. Methods that begin with `try` wait for neither; `push` and `pop` sleep until there is
- * room or something to take, and those that end in `Async` do so without blocking the thread. All of them wait for a
- * thread that is in the middle of the same kind of operation: they spin, then sleep for a millisecond at a time, also on
- * the main thread. That thread needs as long as it takes to copy a batch, or as long as it is interrupted there; if it is
- * there still after a thousand such naps, they throw `EBUSY`.
+ * room or something to take, and those that end in `Async` do so without blocking the thread.
+ *
+ * One thread at a time puts records in, and one takes them out. It needs as long as it takes to copy a batch, or as long as
+ * it is interrupted there. Others spin meanwhile. After that
+ * - `push` and `pop` sleep, as they do for room and records: for `timeoutMs` at most;
+ * - `pushAsync` and `popAsync` come back later, without blocking the thread, until their timeout or signal ends them;
+ * - methods that begin with `try` sleep for a millisecond fifty times at most, also on the main thread, and then throw
+ *   `EBUSY`, because they cannot tell whether there is room or something to take; `close` does so a thousand times.
+ *
+ * A thread that dies there is noticed within such a millisecond, or when its `launch` ends it, and holds nobody up.
  *
  * Properties: first in, first out, in the order in which threads put records in, and linearizable; not fair; robust.
  * A thread that dies in the middle of a call has put in all records of that call or none, and taken out all or none; what
@@ -98,17 +83,12 @@ export class MpmcRing implements Shareable {
     this.#me = lockWaiter(SPIN_YIELD_PARK);
     this.#ends = new RingEnds(this, this.#attached, core, {
       put: (records, count) => {
-        if (count === 0) {
-          if (core.closed()) throw closedError();
-          return true;
-        }
-        const done = core.push(this.#me, records, count, count);
-        return (done >= 0 ? done : this.#push(done, records, count, count)) > 0;
+        if (count === 0 && !core.closed()) return 1;
+        const done = count === 0 ? ENDED : core.push(this.#me, records, count, count);
+        if (done === ENDED) throw closedError();
+        return done;
       },
-      take: (target, count) => {
-        const done = core.pop(this.#me, target, count, 1);
-        return done >= 0 ? done : this.#pop(done, target, count, 1);
-      },
+      take: (target, count) => core.pop(this.#me, target, count, 1),
       announce: (count) => core.announce(this.#me, count),
     });
   }
@@ -234,7 +214,7 @@ export class MpmcRing implements Shareable {
     try {
       if (count === 0) return 0;
       const done = this.#core.pop(this.#me, target, count, 1);
-      return done >= 0 ? done : this.#pop(done, target, count, 1);
+      return done >= 0 ? done : this.#pop(target, count, 1);
     } catch (error) {
       this.#attached.check("take records out of");
       throw error;
@@ -253,7 +233,7 @@ export class MpmcRing implements Shareable {
     try {
       if (count === 0) return true;
       const done = this.#core.pop(this.#me, target, count, count);
-      return (done >= 0 ? done : this.#pop(done, target, count, count)) > 0;
+      return (done >= 0 ? done : this.#pop(target, count, count)) > 0;
     } catch (error) {
       this.#attached.check("take records out of");
       throw error;
@@ -265,10 +245,10 @@ export class MpmcRing implements Shareable {
    * overtake others that need more.
    *
    * @param records Their words, one record after the other: no more than {@linkcode MpmcRing.capacity} records.
-   * @param options The timeout for the room, and whether the main thread may block for it.
+   * @param options The timeout, and whether the main thread may block.
    * @throws {NumaError} `ECLOSED` if the ring is closed, or is meanwhile; `ETIMEDOUT`; `EWOULDBLOCK` the call would block
-   * the main thread; `ETERMINATED` this thread is being terminated; `EBUSY` as {@linkcode MpmcRing.tryPush};
-   * `EDESTROYED` its arena is destroyed; `EINVAL`. In all cases none is put in.
+   * the main thread; `ETERMINATED` this thread is being terminated; `EDESTROYED` its arena is destroyed; `EINVAL`. In all
+   * cases none is put in.
    */
   push(records: Int32Array, options?: BlockOptions): void {
     this.#ends.push(records, options);
@@ -278,11 +258,10 @@ export class MpmcRing implements Shareable {
    * Takes records out, and sleeps until there is at least one.
    *
    * @param target Where their words go, from its start: as many records as there are and it has room for.
-   * @param options The timeout for a record, and whether the main thread may block for it.
+   * @param options The timeout, and whether the main thread may block.
    * @returns The number of records: 0 if the ring is closed, and empty. Then nothing more will come.
    * @throws {NumaError} `ETIMEDOUT`; `EWOULDBLOCK` the call would block the main thread; `ETERMINATED` this thread is being
-   * terminated; `EBUSY` as {@linkcode MpmcRing.tryPop}; `EDESTROYED` its arena is destroyed; `EINVAL` if `target` has no
-   * room for a record, or for a part of one.
+   * terminated; `EDESTROYED` its arena is destroyed; `EINVAL` if `target` has no room for a record, or for a part of one.
    */
   pop(target: Int32Array, options?: BlockOptions): number {
     return this.#ends.pop(target, options);
@@ -296,8 +275,7 @@ export class MpmcRing implements Shareable {
    * @param options The timeout, and a signal that aborts the wait.
    * @returns A promise that resolves when they are in.
    * @throws {NumaError} `ECLOSED` if the ring is closed, or is meanwhile; `ETIMEDOUT`; `EAGAIN` more threads than
-   * `threads`; `EBUSY` as {@linkcode MpmcRing.tryPush}; `EDESTROYED` its arena is destroyed, or was during the wait;
-   * `EINVAL`. The signal's reason if it aborts.
+   * `threads`; `EDESTROYED` its arena is destroyed, or was during the wait; `EINVAL`. The signal's reason if it aborts.
    */
   pushAsync(records: Int32Array, options?: AsyncWaitOptions): Promise<void> {
     return this.#ends.pushAsync(records, options);
@@ -309,8 +287,7 @@ export class MpmcRing implements Shareable {
    * @param target As for {@linkcode MpmcRing.pop}. Do not use it before the promise is settled.
    * @param options The timeout, and a signal that aborts the wait.
    * @returns A promise for the number of records: 0 if the ring is closed, and empty.
-   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EBUSY` as {@linkcode MpmcRing.tryPop};
-   * `EDESTROYED` its arena is destroyed, or was during the wait; `EINVAL`. The signal's reason if it aborts.
+   * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EDESTROYED` its arena is destroyed, or was during the wait; `EINVAL`. The signal's reason if it aborts.
    */
   popAsync(target: Int32Array, options?: AsyncWaitOptions): Promise<number> {
     return this.#ends.popAsync(target, options);
@@ -326,7 +303,7 @@ export class MpmcRing implements Shareable {
   close(): void {
     this.#attached.check("close");
     const step = (): number => this.#core.close(this.#me) ? 0 : BUSY;
-    if (step() === BUSY) this.#nap(step, "close a ring");
+    if (step() === BUSY) nap(step, this.#me, "close a ring", LONG);
   }
 
   /**
@@ -343,26 +320,14 @@ export class MpmcRing implements Shareable {
   /** Puts records in, after an attempt that failed. */
   #push(before: number, records: Int32Array, count: number, least: number): number {
     const step = (): number => this.#core.push(this.#me, records, count, least);
-    const done = before === BUSY ? this.#nap(step, PUT) : before;
+    const done = before === BUSY ? nap(step, this.#me, PUT, SOON) : before;
     if (done === ENDED) throw closedError();
     return done;
   }
 
   /** Takes records out, after an attempt that failed. */
-  #pop(before: number, target: Int32Array, count: number, least: number): number {
+  #pop(target: Int32Array, count: number, least: number): number {
     const step = (): number => this.#core.pop(this.#me, target, count, least);
-    return before === BUSY ? this.#nap(step, TAKE) : before;
-  }
-
-  /** Does something between naps, while another thread is in the way. */
-  #nap(step: () => number, action: string): number {
-    const me = this.#me;
-    const result = block(napping(step), me, action, { block: true }, () => false);
-    if (result !== BUSY) return result;
-    if (me.lot.stopped(me.id)) throw giveUpError(action, true, 0);
-    throw new NumaError("EBUSY", action, {
-      why: `another thread has been in the middle of that for ${NAPS} looks, ${NAP_MS} ms apart`,
-      fix: "Find out which one stands still; return to the event loop if it may have ended.",
-    });
+    return nap(step, this.#me, TAKE, SOON);
   }
 }

@@ -12,9 +12,11 @@ import type { Attachment } from "../../shared/attachment.ts";
 import { settleIn } from "../../shared/tenancy.ts";
 import { Crowd } from "../../sync/conditions/crowd.ts";
 import type { EventCountCore } from "../../sync/conditions/event_count_core.ts";
-import { waitUntil } from "../../sync/conditions/wait_until.ts";
+import { timeLeft, waitUntil } from "../../sync/conditions/wait_until.ts";
 import { checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
 import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
+import { BUSY } from "./mpmc_core.ts";
+import { NAP_MS, sitOut } from "./naps.ts";
 import type { RingEvents } from "./ring_words.ts";
 
 /** What a producer asks for, as it follows "Cannot". */
@@ -59,6 +61,15 @@ export function closedError(): NumaError {
   });
 }
 
+/** Tries, and comes back soon when somebody is in the way. */
+function returning(step: () => number, crowd: Crowd): () => boolean {
+  return () => {
+    const found = step();
+    if (found === BUSY) crowd.lookAgain(NAP_MS);
+    return found > 0;
+  };
+}
+
 /** What the ends of a ring have to know of its algorithm. */
 export interface RingCore extends RingEvents {
   readonly capacity: number;
@@ -73,16 +84,16 @@ export interface RingHands {
    *
    * @param records Their words.
    * @param count How many; none is right, too.
-   * @returns Whether they are in.
+   * @returns A positive number if they are in, 0 if there is not enough room, {@linkcode BUSY}.
    * @throws {NumaError} `ECLOSED`.
    */
-  put(records: Int32Array, count: number): boolean;
+  put(records: Int32Array, count: number): number;
   /**
    * Takes out as many records as there are, up to a number.
    *
    * @param target Where their words go.
    * @param count The number.
-   * @returns How many were taken out.
+   * @returns How many were taken out; {@linkcode BUSY}.
    */
   take(target: Int32Array, count: number): number;
   /**
@@ -132,7 +143,8 @@ export class RingEnds {
     if (options !== undefined) options = checkBlockOptions(options, PUT);
     this.#attached.check("put records into");
     if (this.#spin(() => this.#hands.put(records, count))) return;
-    waitUntil(this.#awaited(this.#core.notFull, PUT), this.#putting(records, count), options);
+    const put = this.#sitting(this.#putting(records, count), PUT, options);
+    waitUntil(this.#awaited(this.#core.notFull, PUT), put, options);
   }
 
   /**
@@ -148,7 +160,8 @@ export class RingEnds {
     if (options !== undefined) options = checkBlockOptions(options, TAKE);
     this.#attached.check("take records out of");
     if (!this.#spin(taking.take)) {
-      waitUntil(this.#awaited(this.#core.notEmpty, TAKE), taking.take, options);
+      const take = this.#sitting(taking.take, TAKE, options);
+      waitUntil(this.#awaited(this.#core.notEmpty, TAKE), take, options);
     }
     return taking.count;
   }
@@ -166,8 +179,9 @@ export class RingEnds {
     const checked = checkWaitOptions(options, PUT);
     checked?.signal?.throwIfAborted();
     this.#attached.check("put records into");
-    if (this.#hands.put(records, count)) return;
-    await this.#producers.join(this.#ring, checked, this.#putting(records, count));
+    if (this.#hands.put(records, count) > 0) return;
+    const put = returning(this.#putting(records, count), this.#producers);
+    await this.#producers.join(this.#ring, checked, put);
   }
 
   /**
@@ -183,7 +197,8 @@ export class RingEnds {
     const checked = checkWaitOptions(options, TAKE);
     checked?.signal?.throwIfAborted();
     this.#attached.check("take records out of");
-    if (!taking.take()) await this.#consumers.join(this.#ring, checked, taking.take);
+    if (taking.take() > 0) return taking.count;
+    await this.#consumers.join(this.#ring, checked, returning(taking.take, this.#consumers));
     return taking.count;
   }
 
@@ -198,7 +213,7 @@ export class RingEnds {
   }
 
   /** Tries to put records in, for one that sleeps if it cannot. */
-  #putting(records: Int32Array, count: number): () => boolean {
+  #putting(records: Int32Array, count: number): () => number {
     const hands = this.#hands;
     return () => {
       hands.announce?.(count);
@@ -206,8 +221,8 @@ export class RingEnds {
     };
   }
 
-  /** Tries to take records out, or to see that there will be none. */
-  #taking(target: Int32Array): { readonly take: () => boolean; readonly count: number } {
+  /** Tries to take records out, or to see that there will be none: a positive number, 0 or {@linkcode BUSY}. */
+  #taking(target: Int32Array): { readonly take: () => number; readonly count: number } {
     const core = this.#core;
     const hands = this.#hands;
     const room = countOf(target, core.size, TAKE);
@@ -219,25 +234,40 @@ export class RingEnds {
     }
     const taking = {
       count: 0,
-      take(): boolean {
-        taking.count = hands.take(target, room);
-        if (taking.count > 0) return true;
-        if (!core.closed()) return false;
-        // What was put in before it was closed.
-        taking.count = hands.take(target, room);
-        return true;
+      take(): number {
+        let found = hands.take(target, room);
+        if (found === 0) {
+          if (!core.closed()) return 0;
+          // What was put in before it was closed.
+          found = hands.take(target, room);
+          if (found === 0) return 1;
+        }
+        taking.count = Math.max(0, found);
+        return found;
       },
     };
     return taking;
   }
 
   /** Tries for as long as the thread spins. */
-  #spin(take: () => boolean): boolean {
+  #spin(take: () => number): boolean {
     const { me } = this.#attached;
     for (let round = 0;; round++) {
-      if (take()) return true;
+      const found = take();
+      if (found !== 0) return found > 0;
       if (!me.spin(round)) return false;
     }
+  }
+
+  /** Tries, and sits out who is in the way, for as long as the caller has time. */
+  #sitting(step: () => number, action: string, options: BlockOptions | undefined): () => boolean {
+    const { me } = this.#attached;
+    const start = me.now();
+    return () => {
+      const found = step();
+      if (found !== BUSY) return found > 0;
+      return sitOut(step, me, action, timeLeft(options, start, me)) > 0;
+    };
   }
 
   #awaited(core: EventCountCore, action: string): Parameters<typeof waitUntil>[0] {

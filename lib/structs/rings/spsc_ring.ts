@@ -77,7 +77,7 @@ export class SpscRing implements Shareable {
     this.#ends = new RingEnds(this, this.#attached, core, {
       put(records, count) {
         if (core.closed()) throw closedError();
-        return count === 0 || core.push(me, records, count, count) > 0;
+        return count === 0 ? 1 : core.push(me, records, count, count);
       },
       take: (target, count) => core.pop(me, target, count, 1),
     });

@@ -39,6 +39,7 @@ export class Crowd {
   /** The wait that has prepared for all of them. */
   #me: ThreadWaiter | undefined;
   #wait: AsyncWait<boolean> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   /** What the event count's notifications came to when the entry was prepared. */
   #ones = 0;
   #alls = 0;
@@ -93,6 +94,21 @@ export class Crowd {
     this.#look(member);
     if (isFirst) this.#goOn();
     return pending.promise;
+  }
+
+  /**
+   * Lets those look again that look for themselves, after a time: when something was in the way that notifies nobody.
+   *
+   * @param delayMs The time.
+   */
+  lookAgain(delayMs: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      for (const member of [...this.#members]) {
+        if (this.#members.has(member)) this.#look(member);
+      }
+      if (this.#members.size === 0) this.#wait?.giveUp();
+    }, delayMs);
   }
 
   /** What the arena tells when it goes. */

@@ -46,12 +46,19 @@ export function waitUntil(
     }
     checkAlive(region, action);
     if (ready) return;
-    block(core.wait(me), me, action, left(options, start, me));
+    block(core.wait(me), me, action, timeLeft(options, start, me));
   }
 }
 
-/** The same options with the time that is left of them. */
-function left(
+/**
+ * The same options with the time that is left of them.
+ *
+ * @param options The options, checked.
+ * @param start When the call began to wait.
+ * @param me The calling thread.
+ * @returns Options whose timeout begins now.
+ */
+export function timeLeft(
   options: BlockOptions | undefined,
   start: number,
   me: ThreadWaiter,
