@@ -7,6 +7,7 @@ import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { holdsTenant, settleIn } from "../../shared/tenancy.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
+import { optionOf, settingsOf } from "../rings/ring_settings.ts";
 import { DequeCore, DONE, FOREIGN, NONE } from "./deque_core.ts";
 
 /** Options of a `Deque`. */
@@ -23,10 +24,7 @@ export interface DequeOptions extends SyncOptions {
  */
 export type StealResult = "taken" | "empty" | "lost";
 
-const MAX_CAPACITY_BITS = 24;
 const MAX_RECORD_WORDS = 16;
-/** Of the number that its memory keeps: bits of the capacity's logarithm. */
-const CAPACITY_BITS = 5;
 /** How often `stealWord` tries. */
 const TRIES = 64;
 
@@ -34,34 +32,14 @@ const PUSH = "push to a deque";
 const POP = "pop from a deque";
 const STEAL = "steal from a deque";
 
-/** What {@linkcode optionOf} made a number of, and what any thread wrote over it: settings within the limits. */
-function settingsOf(option: number): { readonly capacity: number; readonly recordWords: number } {
-  const bits = Math.min(option & ((1 << CAPACITY_BITS) - 1), MAX_CAPACITY_BITS);
-  const recordWords = Math.min(Math.max(1, option >>> CAPACITY_BITS), MAX_RECORD_WORDS);
-  return { capacity: 1 << bits, recordWords };
-}
-
-/** The number that {@linkcode settingsOf} takes. */
-function optionOf({ capacity = 1024, recordWords = 1 }: DequeOptions, action: string): number {
-  checkInteger(capacity, "capacity", 2, 2 ** MAX_CAPACITY_BITS, action);
-  checkInteger(recordWords, "recordWords", 1, MAX_RECORD_WORDS, action);
-  if ((capacity & (capacity - 1)) !== 0) {
-    throw new NumaError("EINVAL", action, {
-      why: `capacity is ${capacity}`,
-      fix: "Give a power of two.",
-    });
-  }
-  return (recordWords << CAPACITY_BITS) | Math.log2(capacity);
-}
-
 const KIND = /* @__PURE__ */ defineKind<Deque, DequeOptions>({
   name: "Deque",
   code: 63,
   title: "a deque",
   accepts: ["threads", "capacity", "recordWords"],
-  option: optionOf,
+  option: (options, action) => optionOf(options, action, MAX_RECORD_WORDS),
   words(_, option) {
-    const { capacity, recordWords } = settingsOf(option);
+    const { capacity, recordWords } = settingsOf(option, MAX_RECORD_WORDS);
     return DequeCore.words(capacity, recordWords);
   },
 });
@@ -117,7 +95,7 @@ export class Deque implements Shareable {
   readonly #word: Int32Array = new Int32Array(1);
 
   private constructor(region: Region) {
-    const { capacity, recordWords } = settingsOf(region.option);
+    const { capacity, recordWords } = settingsOf(region.option, MAX_RECORD_WORDS);
     this.#core = new DequeCore(region.words, capacity, recordWords);
     this.#size = recordWords;
     this.#attached = new Attachment(region);

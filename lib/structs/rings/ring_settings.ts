@@ -1,5 +1,5 @@
 /**
- * The number and size of a ring's records, as one number that its memory keeps.
+ * The number and size of the records of a ring or a deque, as one number that its memory keeps.
  *
  * @module
  */
@@ -26,13 +26,15 @@ const CAPACITY_BITS = 5;
  * What {@linkcode optionOf} made a number of. It is in memory that any thread can write to: also what it never made.
  *
  * @param option The number.
+ * @param mostWords The most words of a record. Default: those of a ring.
  * @returns Settings within the limits.
  */
 export function settingsOf(
   option: number,
+  mostWords: number = MAX_RECORD_WORDS,
 ): { readonly capacity: number; readonly recordWords: number } {
   const bits = Math.min(option & ((1 << CAPACITY_BITS) - 1), MAX_CAPACITY_BITS);
-  const recordWords = Math.min(Math.max(1, option >>> CAPACITY_BITS), MAX_RECORD_WORDS);
+  const recordWords = Math.min(Math.max(1, option >>> CAPACITY_BITS), mostWords);
   return { capacity: 2 ** bits, recordWords };
 }
 
@@ -41,15 +43,17 @@ export function settingsOf(
  *
  * @param options The options.
  * @param action What was asked, as it follows "Cannot".
+ * @param mostWords The most words of a record. Default: those of a ring.
  * @returns The number.
  * @throws {NumaError} `EINVAL`.
  */
 export function optionOf(
   { capacity = 1024, recordWords = 1 }: RingOptions,
   action: string,
+  mostWords: number = MAX_RECORD_WORDS,
 ): number {
   checkInteger(capacity, "capacity", 2, 2 ** MAX_CAPACITY_BITS, action);
-  checkInteger(recordWords, "recordWords", 1, MAX_RECORD_WORDS, action);
+  checkInteger(recordWords, "recordWords", 1, mostWords, action);
   if ((capacity & (capacity - 1)) !== 0) {
     throw new NumaError("EINVAL", action, {
       why: `capacity is ${capacity}`,
