@@ -57,6 +57,12 @@ export {
   type MapType,
   type MapTypeValue,
 } from "./maps/hash_map.ts";
+export { BroadcastConsumer } from "./rings/broadcast_consumer.ts";
+export {
+  BroadcastRing,
+  type BroadcastRingOptions,
+  type SubscribeOptions,
+} from "./rings/broadcast_ring.ts";
 export { MpmcRing, type MpmcRingOptions } from "./rings/mpmc_ring.ts";
 export type { RingOptions } from "./rings/ring_settings.ts";
 export { SpscRing, type SpscRingOptions } from "./rings/spsc_ring.ts";

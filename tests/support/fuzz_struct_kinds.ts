@@ -15,7 +15,7 @@ import {
   waits,
 } from "./fuzz_row.ts";
 
-const { Deque, HashMap, MpmcRing, SpscRing } = structs;
+const { BroadcastConsumer, BroadcastRing, Deque, HashMap, MpmcRing, SpscRing } = structs;
 
 const RING = { ...THREADS, capacity: 8, recordWords: 2 };
 
@@ -51,6 +51,54 @@ function ringKind(
     },
   };
 }
+
+const broadcast: SyncKind<structs.BroadcastRing> = {
+  type: BroadcastRing,
+  make: (memory) => create(BroadcastRing, memory, RING),
+  methods: {
+    publish: () => [new Int32Array(4)],
+    subscribe: () => [{ from: "oldest" }],
+    adopt: none,
+    disown: none,
+    close: none,
+    toHandle: none,
+  },
+  statics: statics(BroadcastRing, RING),
+  use(object) {
+    if (object.closed) return;
+    const consumer = object.subscribe();
+    object.publish(Int32Array.of(5, 6));
+    const found = new Int32Array(2);
+    assert.equal(consumer.read(found, LONG), 1);
+    assert.deepEqual([...found, consumer.missed], [5, 6, 0]);
+  },
+};
+
+/** Rings of the consumers that are made here. */
+const rings = new WeakMap<structs.BroadcastConsumer, structs.BroadcastRing>();
+const consumer: SyncKind<structs.BroadcastConsumer> = {
+  type: BroadcastConsumer,
+  make(memory) {
+    const ring = create(BroadcastRing, memory, RING) as structs.BroadcastRing;
+    const made = ring.subscribe();
+    rings.set(made, ring);
+    return made;
+  },
+  methods: {
+    tryRead: () => [new Int32Array(4)],
+    read: () => [new Int32Array(4), blocks()],
+    readAsync: () => [new Int32Array(4), waits()],
+  },
+  statics: {},
+  end: (object) => rings.get(object)?.publish(Int32Array.of(1, 2)),
+  use(object) {
+    const found = new Int32Array(2);
+    while (object.tryRead(found) > 0);
+    rings.get(object)?.publish(Int32Array.of(5, 6));
+    assert.equal(object.read(found, LONG), 1);
+    assert.deepEqual([...found], [5, 6]);
+  },
+};
 
 const MAP = { ...THREADS, capacity: 8, key: "u32", value: { bytes: 8 } } as const;
 const map: SyncKind<structs.HashMap<number, Uint8Array>> = {
@@ -111,6 +159,8 @@ const deque: SyncKind<structs.Deque> = {
 export const STRUCT_KINDS = {
   SpscRing: ringKind(SpscRing, "writable", "commit", "readable", "consume"),
   MpmcRing: ringKind(MpmcRing),
+  BroadcastRing: broadcast,
+  BroadcastConsumer: consumer,
   Deque: deque,
   HashMap: map,
 };
