@@ -1,5 +1,6 @@
 /** Threads that the tests of several files start. */
 import { launch, type Thread } from "../../mod.ts";
+import type { BroadcastTask, Heard } from "../workers/broadcasts.ts";
 import type { DequeTask } from "../workers/deques.ts";
 import type { LockTask } from "../workers/locks.ts";
 import type { MapTask } from "../workers/maps.ts";
@@ -51,4 +52,9 @@ export function runRecords(args: RecordTask): Thread<RecordResult> {
 /** Starts one of several threads that put numbers into a ring, or take them out. */
 export function runMpmc(args: MpmcTask): Thread<Taken> {
   return launch<Taken>(sibling(import.meta.url, "../workers/mpmc"), { args });
+}
+
+/** Starts a thread that publishes numbers, or reads them. */
+export function runBroadcast(args: BroadcastTask): Thread<Heard> {
+  return launch<Heard>(sibling(import.meta.url, "../workers/broadcasts"), { args });
 }
