@@ -53,6 +53,20 @@ describe("BroadcastRing", () => {
     assert.deepEqual([[...target], slow.missed, slow.position], [[11, 12, 13], 7, 13]);
   });
 
+  it("lets a consumer go on where another one was", () => {
+    const ring = ringOf({ capacity: 4 });
+    const first = ring.subscribe();
+    const target = new Int32Array(8);
+    ring.publish(Int32Array.of(1, 2, 3));
+    first.tryRead(target.subarray(0, 2));
+    const second = ring.subscribe({ from: first.position });
+    assert.deepEqual([second.tryRead(target), target[0], second.missed], [1, 3, 0]);
+    for (let number = 4; number <= 8; number++) ring.publish(Int32Array.of(number));
+    const third = ring.subscribe({ from: first.position });
+    assert.deepEqual([third.tryRead(target), target[0], third.missed], [4, 5, 2]);
+    throwsCode(() => ring.subscribe({ from: 9 }), "EINVAL", /from is 9/);
+  });
+
   it("refuses what cannot be", async () => {
     for (const capacity of [0, 1, 3, 2 ** 25, 1.5, NaN, -0, 2 ** 53, "4", null]) {
       throwsCode(() => BroadcastRing.bytes({ capacity: capacity as number }), "EINVAL");
@@ -70,7 +84,7 @@ describe("BroadcastRing", () => {
     throwsCode(() => consumer.read(new Int32Array(0)), "EINVAL", /the array is empty/);
     throwsCode(() => consumer.read(new Int32Array(2), { timeoutMs: NaN }), "EINVAL");
     assert.equal(consumer.tryRead(new Int32Array(0)), 0);
-    for (const from of ["never", 7, null]) {
+    for (const from of ["never", 7, null, -1, 0.5, NaN, 2 ** 53]) {
       throwsCode(() => ring.subscribe({ from: from as "now" }), "EINVAL", /^Cannot subscribe to/);
     }
     throwsCode(() => ring.subscribe(7 as never), "EINVAL");

@@ -18,6 +18,8 @@ const READ = "read records of a broadcast ring";
  * the producer overwrites those as fast as they are read.
  */
 export class BroadcastConsumer {
+  /** Has the waits of this thread, and is kept alive for them. */
+  readonly #ring: object;
   readonly #core: BroadcastCore;
   readonly #cursor: BroadcastCursor;
   readonly #attached: Attachment;
@@ -27,12 +29,21 @@ export class BroadcastConsumer {
   /**
    * For internal use: `BroadcastRing.subscribe` returns one.
    *
-   * @param core The ring.
-   * @param attached Its memory.
-   * @param crowd Those in this thread that wait for it.
+   * @param ring The ring.
+   * @param parts What it consists of in this thread: its algorithm, its memory, and those that wait for it.
    * @param start The number of the first record that it sees.
    */
-  constructor(core: BroadcastCore, attached: Attachment, crowd: Crowd, start: number) {
+  constructor(
+    ring: object,
+    parts: {
+      readonly core: BroadcastCore;
+      readonly attached: Attachment;
+      readonly crowd: Crowd;
+    },
+    start: number,
+  ) {
+    const { core, attached, crowd } = parts;
+    this.#ring = ring;
     this.#core = core;
     this.#attached = attached;
     this.#crowd = crowd;
@@ -117,7 +128,7 @@ export class BroadcastConsumer {
     const checked = checkWaitOptions(options, READ);
     checked?.signal?.throwIfAborted();
     this.#attached.check("read");
-    if (!reading.take()) await this.#crowd.join(this, checked, reading.take);
+    if (!reading.take()) await this.#crowd.join(this.#ring, checked, reading.take);
     return reading.count;
   }
 

@@ -1,11 +1,11 @@
-import { checkOptions, show } from "../../base/check.ts";
+import { checkInteger, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import type { Tenant } from "../../memory/mapping/tenants.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
-import { settleIn } from "../../shared/tenancy.ts";
+import { holdsTenant, settleIn } from "../../shared/tenancy.ts";
 import { Crowd } from "../../sync/conditions/crowd.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { BroadcastConsumer } from "./broadcast_consumer.ts";
@@ -19,10 +19,11 @@ export type BroadcastRingOptions = RingOptions;
 /** Options of {@linkcode BroadcastRing.subscribe}. */
 export interface SubscribeOptions {
   /**
-   * Where the consumer begins: with the first record that is published from now on, or with the oldest one that is still
-   * there. Default: `"now"`.
+   * Where the consumer begins: with the first record that is published from now on, with the oldest one that is still
+   * there, or where another consumer was ({@linkcode BroadcastConsumer.position}), which then counts what it has missed
+   * since. Default: `"now"`.
    */
-  readonly from?: "now" | "oldest";
+  readonly from?: "now" | "oldest" | number;
 }
 
 const PUBLISH = "publish in a broadcast ring";
@@ -232,16 +233,22 @@ export class BroadcastRing implements Shareable {
   subscribe(options: SubscribeOptions = {}): BroadcastConsumer {
     checkOptions(options, "{ from }", SUBSCRIBE);
     const { from = "now" } = options;
-    if (from !== "now" && from !== "oldest") {
+    if (typeof from !== "number" && from !== "now" && from !== "oldest") {
       throw new NumaError("EINVAL", SUBSCRIBE, {
         why: `from is ${show(from)}`,
-        fix: 'Give "now" or "oldest".',
+        fix: 'Give "now", "oldest", or the position of another consumer.',
       });
     }
     this.#attached.check("subscribe to");
     const core = this.#core;
-    const start = from === "now" ? core.count() : Math.max(0, core.reserved() - core.capacity);
-    return new BroadcastConsumer(core, this.#attached, this.#crowd, start);
+    const now = core.count();
+    const start = from === "now"
+      ? now
+      : from === "oldest"
+      ? Math.max(0, core.reserved() - core.capacity)
+      : checkInteger(from, "from", 0, now, SUBSCRIBE);
+    const parts = { core, attached: this.#attached, crowd: this.#crowd };
+    return new BroadcastConsumer(this, parts, start);
   }
 
   /**
@@ -307,11 +314,5 @@ function foreignError(action: string): NumaError {
 
 /** A thread that can publish no more is not the producer. */
 function tenantOf(core: BroadcastCore, words: Int32Array, me: ThreadWaiter): Tenant {
-  return {
-    holds: () => words.length > 0 && core.owner() === me.id,
-    endWaits: () => {},
-    abandon(): void {
-      if (words.length > 0) core.disown(me);
-    },
-  };
+  return holdsTenant(words, () => core.owner() === me.id, () => core.disown(me));
 }

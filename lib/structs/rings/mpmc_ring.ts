@@ -36,7 +36,8 @@ const KIND = /* @__PURE__ */ defineKind<MpmcRing, MpmcRingOptions>({
  *
  * One thread at a time puts records in, and one takes them out. It needs as long as it takes to copy a batch, or as long as
  * it is interrupted there. Others spin meanwhile. After that
- * - `push` and `pop` sleep, as they do for room and records: for `timeoutMs` at most;
+ * - `push` and `pop` sleep, as they do for room and records: for `timeoutMs` at most. On a main thread that may not
+ *   block they do as those that begin with `try`, and then throw `EWOULDBLOCK`;
  * - `pushAsync` and `popAsync` come back later, without blocking the thread, until their timeout or signal ends them;
  * - methods that begin with `try` sleep for a millisecond fifty times at most, also on the main thread, and then throw
  *   `EBUSY`, because they cannot tell whether there is room or something to take; `close` does so a thousand times.
