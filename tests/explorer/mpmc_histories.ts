@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { BUSY, ENDED, MpmcCore } from "../../lib/structs/rings/mpmc_core.ts";
+import { BUSY } from "../../lib/structs/outcomes.ts";
+import { ENDED, MpmcCore } from "../../lib/structs/rings/mpmc_core.ts";
 import { LINE_WORDS, type Wait, type Waiter } from "../../lib/wait/waiter.ts";
 import { type Operation, whatIsWrong } from "./histories.ts";
 import type { Case, Program, Thread, World } from "./spec.ts";

@@ -15,7 +15,8 @@ import {
   waits,
 } from "./fuzz_row.ts";
 
-const { BroadcastConsumer, BroadcastRing, Deque, HashMap, MpmcRing, SpscRing } = structs;
+const { BroadcastConsumer, BroadcastRing, Deque, HashMap, MpmcRing, PriorityQueue, SpscRing } =
+  structs;
 
 const RING = { ...THREADS, capacity: 8, recordWords: 2 };
 
@@ -155,6 +156,24 @@ const deque: SyncKind<structs.Deque> = {
   },
 };
 
+const QUEUE = { ...THREADS, capacity: 8, heaps: 2 };
+const queue: SyncKind<structs.PriorityQueue> = {
+  type: PriorityQueue,
+  make: (memory) => create(PriorityQueue, memory, QUEUE),
+  methods: {
+    push: () => [0.5, new Int32Array(1)],
+    pop: () => [new Int32Array(1)],
+    pushWord: () => [0.5, 7],
+    popWord: none,
+    toHandle: none,
+  },
+  statics: statics(PriorityQueue, QUEUE),
+  use(object) {
+    while (object.popWord() !== undefined);
+    assert.deepEqual([object.pushWord(0.5, 5), object.popWord(), object.length], [true, 5, 0]);
+  },
+};
+
 /** All of them, by what they are called. */
 export const STRUCT_KINDS = {
   SpscRing: ringKind(SpscRing, "writable", "commit", "readable", "consume"),
@@ -163,4 +182,5 @@ export const STRUCT_KINDS = {
   BroadcastConsumer: consumer,
   Deque: deque,
   HashMap: map,
+  PriorityQueue: queue,
 };

@@ -7,6 +7,7 @@ import type { MapTask } from "../workers/maps.ts";
 import type { MpmcTask, Taken } from "../workers/mpmc.ts";
 import type { ObjectTask } from "../workers/objects.ts";
 import type { PrimitiveTask } from "../workers/primitives.ts";
+import type { PriorityTask } from "../workers/priorities.ts";
 import type { RecordTask } from "../workers/records.ts";
 import type { RingTask } from "../workers/rings.ts";
 import { sibling } from "./checkout.ts";
@@ -52,6 +53,11 @@ export function runRecords(args: RecordTask): Thread<RecordResult> {
 /** Starts one of several threads that put numbers into a ring, or take them out. */
 export function runMpmc(args: MpmcTask): Thread<Taken> {
   return launch<Taken>(sibling(import.meta.url, "../workers/mpmc"), { args });
+}
+
+/** Starts a thread that puts numbers into a priority queue, and takes them out. */
+export function runPriorities(args: PriorityTask): Thread<number> {
+  return launch<number>(sibling(import.meta.url, "../workers/priorities"), { args });
 }
 
 /** Starts a thread that publishes numbers, or reads them. */

@@ -73,6 +73,7 @@ import type { EventCountCore } from "../../sync/conditions/event_count_core.ts";
 import { loadFollowing, loadShared, storeLeading } from "../../wait/loads.ts";
 import { LINE_WORDS, type Waiter } from "../../wait/waiter.ts";
 import { RECORDS, ringEvents, ringWords } from "./ring_words.ts";
+import { BUSY } from "../outcomes.ts";
 
 const PRODUCER = 0;
 const TAIL = 1;
@@ -86,8 +87,6 @@ const NEED = 2 * LINE_WORDS;
 /** Producers that sleep need different room. */
 const MIXED = -1;
 
-/** Nothing was done: another thread is inside for longer than the caller spins. */
-export const BUSY = -1;
 /** Nothing was done: the ring is closed. */
 export const ENDED = -2;
 

@@ -5,8 +5,9 @@ import type { Region, SyncMemory } from "../../shared/region.ts";
 import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import { lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
-import { BUSY, ENDED, MpmcCore } from "./mpmc_core.ts";
-import { LONG, nap, SOON } from "./naps.ts";
+import { LONG, nap, SOON } from "../naps.ts";
+import { BUSY } from "../outcomes.ts";
+import { ENDED, MpmcCore } from "./mpmc_core.ts";
 import { closedError, countOf, PUT, RingEnds, TAKE } from "./ring_ends.ts";
 import { optionOf, type RingOptions, settingsOf } from "./ring_settings.ts";
 

@@ -15,8 +15,8 @@ import type { EventCountCore } from "../../sync/conditions/event_count_core.ts";
 import { timeLeft, waitUntil } from "../../sync/conditions/wait_until.ts";
 import { checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
 import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
-import { BUSY } from "./mpmc_core.ts";
-import { NAP_MS, sitOut } from "./naps.ts";
+import { NAP_MS, sitOut } from "../naps.ts";
+import { BUSY } from "../outcomes.ts";
 import type { RingEvents } from "./ring_words.ts";
 
 /** What a producer asks for, as it follows "Cannot". */

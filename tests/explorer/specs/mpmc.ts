@@ -1,4 +1,5 @@
-import { BUSY, ENDED, MpmcCore } from "../../../lib/structs/rings/mpmc_core.ts";
+import { BUSY } from "../../../lib/structs/outcomes.ts";
+import { ENDED, MpmcCore } from "../../../lib/structs/rings/mpmc_core.ts";
 import { LINE_WORDS, type Wait, type Waiter } from "../../../lib/wait/waiter.ts";
 import {
   CAPACITY,

@@ -7,12 +7,12 @@
  *
  * @module
  */
-import { NumaError } from "../../base/error.ts";
-import { block, wouldBlockError } from "../../wait/block.ts";
-import type { BlockOptions } from "../../wait/options.ts";
-import { isMainThread, type ThreadWaiter } from "../../wait/thread_waiter.ts";
-import type { Wait } from "../../wait/waiter.ts";
-import { BUSY } from "./mpmc_core.ts";
+import { NumaError } from "../base/error.ts";
+import { block, wouldBlockError } from "../wait/block.ts";
+import type { BlockOptions } from "../wait/options.ts";
+import { isMainThread, type ThreadWaiter } from "../wait/thread_waiter.ts";
+import type { Wait } from "../wait/waiter.ts";
+import { BUSY } from "./outcomes.ts";
 
 /** Between two looks, in milliseconds. */
 export const NAP_MS = 1;
