@@ -122,9 +122,13 @@ const map: SyncKind<structs.HashMap<number, Uint8Array>> = {
     keys: none,
     values: none,
     forEach: () => [() => {}],
+    snapshot: none,
     toHandle: none,
   },
-  statics: statics(HashMap, MAP),
+  statics: {
+    ...statics(HashMap, MAP),
+    restore: (object, memory) => [memory(HashMap.bytes(MAP)), object.snapshot(), { ...MAP }],
+  },
   use(object) {
     object.set(3, new Uint8Array(8).fill(7));
     assert.deepEqual(object.get(3), new Uint8Array(8).fill(7));

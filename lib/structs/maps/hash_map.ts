@@ -186,9 +186,11 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     source: SnapshotSource,
     options: HashMapOptions<KeyType, ValueType>,
   ): Promise<HashMap<MapTypeValue<KeyType>, MapTypeValue<ValueType>>> {
-    HashMap.bytes(options);
-    const { capacity, pieces } = await readEntries(source, options, RESTORE);
-    const map = HashMap.create(memory, { ...options, capacity });
+    // Looked at once: what is checked is what counts.
+    const own = { ...options };
+    HashMap.bytes(own);
+    const { capacity, pieces } = await readEntries(source, own, RESTORE);
+    const map = HashMap.create(memory, { ...own, capacity });
     for (const [index, piece] of pieces.entries()) {
       map.#fill(piece);
       // Other work of this thread goes on meanwhile.

@@ -43,9 +43,11 @@ function shapeOf(option: number): PriorityShape {
 }
 
 /** The number that {@linkcode shapeOf} takes. */
-function priorityOptionOf(options: PriorityQueueOptions, action: string): number {
-  const records = optionOf(options, action, MAX_RECORD_WORDS);
-  const { heaps = 1, capacity = 1024 } = options;
+function priorityOptionOf(
+  { heaps = 1, capacity = 1024, recordWords = 1 }: PriorityQueueOptions,
+  action: string,
+): number {
+  const records = optionOf({ capacity, recordWords }, action, MAX_RECORD_WORDS);
   checkInteger(heaps, "heaps", 1, Math.min(2 ** MAX_HEAP_BITS, capacity / 2), action);
   if ((heaps & (heaps - 1)) !== 0) {
     throw new NumaError("EINVAL", action, {

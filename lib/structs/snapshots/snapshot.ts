@@ -78,10 +78,14 @@ export function writeSnapshot(
   });
 }
 
+/** A copy, because others may write to it meanwhile. One that was transferred away is empty. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return bytes.length === 0 ? new Uint8Array(0) : bytes.slice();
+}
+
 async function gather(source: unknown, action: string): Promise<Uint8Array> {
-  // Copies, also of one: others may write to it meanwhile.
-  if (isUint8Array(source)) return source.slice();
-  const isMany = typeof source === "object" && source !== null &&
+  if (isUint8Array(source)) return copyOf(source);
+  const isMany = typeof source === "object" && source !== null && !ArrayBuffer.isView(source) &&
     (Symbol.asyncIterator in source || Symbol.iterator in source);
   const pieces: Uint8Array[] = [];
   let length = 0;
@@ -92,8 +96,9 @@ async function gather(source: unknown, action: string): Promise<Uint8Array> {
         fix: "Give a Uint8Array, or a stream or list of them.",
       });
     }
-    pieces.push(piece.slice());
-    length += piece.length;
+    const copy = copyOf(piece);
+    pieces.push(copy);
+    length += copy.length;
   }
   const all = new Uint8Array(length);
   let at = 0;
