@@ -125,7 +125,8 @@ export class ParkingLot extends SlotsCore {
         // Also keeps the process alive until the wait has really ended, which on Deno and Node nothing else does.
         const timer = setInterval(() => {
           woken = false;
-          this.wake(slotOf(id));
+          // A waker that has died may have put its wake-up there, and has not notified.
+          this.rouse(slotOf(id));
         }, ms === FOREVER ? MAX_TIMER_MS : ms);
         await wait.value;
         clearInterval(timer);

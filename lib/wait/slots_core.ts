@@ -34,7 +34,8 @@
  * Sleeping. A sleeper changes `permit` from 0 to -1 and sleeps on that word as long as it is -1; a waker puts 1 there and
  * notifies when it was -1. Wake-ups do not add up, and one may be meant for an earlier owner of the slot: sleepers look
  * again at what they wait for whenever they wake, after they have set `permit` back. A waker has changed what the
- * sleeper waits for before it puts 1 there, so a wake-up that is thrown away was not needed.
+ * sleeper waits for before it puts 1 there, so a wake-up that is thrown away was not needed. A waker may die after it has put
+ * 1 there, and before it notifies: so a burial notifies also where it finds 1.
  *
  * Death. Only threads whose last line of code has run may be buried; they claim nothing any more. What a thread leaves
  * that dies on its way through here: a slot that it has reserved for a wait of its own is given back by its burial; one
@@ -176,7 +177,7 @@ export class SlotsCore {
       if (slot !== slotOf(id)) this.#free(slot, id);
     }
     this.#free(slotOf(id), id);
-    for (let slot = 0; slot < used; slot++) this.wake(slot);
+    for (let slot = 0; slot < used; slot++) this.rouse(slot);
   }
 
   /** Frees a slot if it belongs to a dead thread. */
@@ -287,6 +288,16 @@ export class SlotsCore {
   protected wake(slot: number): void {
     const at = lineOf(slot) + PERMIT;
     if (Atomics.exchange(this.#words, at, AWAKE) === ASLEEP) this.#notify(at);
+  }
+
+  /**
+   * Wakes whoever has a slot, also one whose waker has died before it notified.
+   *
+   * @param slot The slot.
+   */
+  protected rouse(slot: number): void {
+    const at = lineOf(slot) + PERMIT;
+    if (Atomics.exchange(this.#words, at, AWAKE) !== 0) this.#notify(at);
   }
 
   /**

@@ -230,6 +230,34 @@ function sleeping(name: string, how: "said" | "stop" | "bury", more: Partial<Cas
   });
 }
 
+/** A thread dies at any moment while it wakes another one, and is buried: the other one does not sleep for ever. */
+const dyingWaker: Case = slotsCase(
+  "death of a waker",
+  3,
+  { preemptions: 2, kills: 1, victim: 1, slots: [0, 1, 1] },
+  (process, world) => {
+    const { words } = world;
+    const waker = process.core.claim();
+    const sleeper = process.core.claim();
+    return {
+      threads: [
+        () => {
+          const core = process.view();
+          while (Atomics.load(words, SAID) === 0 && core.alive(waker)) {
+            process.sleep(core, 0, sleeper);
+          }
+        },
+        () => {
+          Atomics.store(words, SAID, 1);
+          process.view().unpark(sleeper);
+        },
+        // Begins once that one is dead.
+        () => process.view().bury(waker),
+      ],
+    };
+  },
+);
+
 /** A thread that was declared dead before it began has to end, whoever has its slot by then. */
 const late: Case = slotsCase("a thread that begins too late", 3, {}, (process, world) => {
   const id = process.core.claim();
@@ -318,8 +346,13 @@ const mutants: readonly Omit<Mutant, "file">[] = [
   },
   {
     name: "a burial wakes nobody",
-    find: "for (let slot = 0; slot < used; slot++) this.wake(slot);",
+    find: "for (let slot = 0; slot < used; slot++) this.rouse(slot);",
     replace: "",
+  },
+  {
+    name: "a burial leaves those to sleep whom the dead one was about to wake",
+    find: "if (Atomics.exchange(this.#words, at, AWAKE) !== 0) this.#notify(at);",
+    replace: "if (Atomics.exchange(this.#words, at, AWAKE) === ASLEEP) this.#notify(at);",
   },
   {
     name: "who was declared dead goes on",
@@ -412,6 +445,7 @@ export const specs: readonly Spec[] = [{
     sleeping("sleeps until told", "said", { preemptions: 3 }),
     sleeping("sleeps until stopped", "stop", { preemptions: 4 }),
     sleeping("sleeps until another one is dead", "bury", { preemptions: 3 }),
+    dyingWaker,
   ],
   mutants: mutants.map((mutant) => ({ file: FILE, ...mutant })),
 }];
