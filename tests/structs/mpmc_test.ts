@@ -166,6 +166,8 @@ describe("MpmcRing", () => {
     await sleep(5);
     controller.abort(new Error("enough"));
     await Promise.all(ends);
+    const many = Array.from({ length: 100 }, () => ring.popAsync(one, { timeoutMs: 20 }));
+    await Promise.all(many.map((wait) => rejectsCode(wait, "ETIMEDOUT")));
     // Nobody is told when such a thread goes on.
     const pushed = ring.pushAsync(two);
     await sleep(5);

@@ -61,9 +61,13 @@ export function closedError(): NumaError {
   });
 }
 
-/** Tries, and comes back soon when somebody is in the way. */
+/**
+ * Tries, and comes back soon when somebody is in the way. Until then the thread's other calls do not try either: each of them
+ * would spin.
+ */
 function returning(step: () => number, crowd: Crowd): () => boolean {
   return () => {
+    if (crowd.looksSoon) return false;
     const found = step();
     if (found === BUSY) crowd.lookAgain(NAP_MS);
     return found > 0;

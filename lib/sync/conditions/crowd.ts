@@ -96,6 +96,11 @@ export class Crowd {
     return pending.promise;
   }
 
+  /** Whether all will look soon, by {@linkcode Crowd.lookAgain}. */
+  get looksSoon(): boolean {
+    return this.#timer !== undefined;
+  }
+
   /**
    * Lets those look again that look for themselves, after a time: when something was in the way that notifies nobody.
    *
