@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ParkingLot, slotOf } from "../../lib/wait/parking_lot.ts";
+import { ASLEEP, permitAt } from "../../lib/wait/slots_core.ts";
 
 describe("a parking lot", () => {
   it("gives out the lowest free slot, and an id that is alive until it is released", () => {
@@ -112,6 +113,20 @@ describe("a parking lot", () => {
     ParkingLot.from(lot.buffer, "test").unpark(id);
     assert.equal(await sleep, true);
     assert.equal(await lot.parkAsync(id, 1), false);
+  });
+
+  it("ends a sleep whose waker has died before it notified", async () => {
+    const lot = ParkingLot.create(3);
+    const [dead, id] = [lot.claim(), lot.claim()];
+    const words = new Int32Array(lot.buffer);
+    const sleep = lot.parkAsync(id, 60_000);
+    assert.equal(Atomics.exchange(words, permitAt(id), 1), ASLEEP);
+    lot.bury(dead);
+    assert.equal(await sleep, true);
+    // And when nobody has noticed, once the time is over.
+    const other = lot.parkAsync(id, 20);
+    assert.equal(Atomics.exchange(words, permitAt(id), 1), ASLEEP);
+    assert.equal(await other, false);
   });
 
   it("has no timer left of an asynchronous sleep that has ended", async () => {
