@@ -10,6 +10,7 @@ import { compare, describeRun, FULL, QUICK, type Row } from "./harness.ts";
 import { measureFairness } from "./fairness.ts";
 import { comparisons as maps } from "./maps.ts";
 import { comparisons as memory } from "./memory.ts";
+import { comparisons as ordered } from "./ordered.ts";
 import { comparisons as readers, summary as readersSummary } from "./readers.ts";
 import { comparisons as rings } from "./rings.ts";
 import { comparisons as slab } from "./slab.ts";
@@ -17,7 +18,7 @@ import { comparisons as start } from "./start.ts";
 import { comparisons as sync, summary as syncSummary } from "./sync.ts";
 
 /** What each suite compares. */
-const COMPARISONS = { maps, memory, readers, rings, slab, start, sync };
+const COMPARISONS = { maps, memory, ordered, readers, rings, slab, start, sync };
 /** What some of them say in the end. */
 const SUMMARIES: Partial<Record<keyof typeof COMPARISONS, (rows: readonly Row[]) => string[]>> = {
   readers: readersSummary,

@@ -66,6 +66,7 @@ export {
 export { MpmcRing, type MpmcRingOptions } from "./rings/mpmc_ring.ts";
 export type { RingOptions } from "./rings/ring_settings.ts";
 export { PriorityQueue, type PriorityQueueOptions } from "./priority/priority_queue.ts";
+export { OrderedMap, type OrderedMapOptions, type OrderedMapRange } from "./ordered/ordered_map.ts";
 export { SpscRing, type SpscRingOptions } from "./rings/spsc_ring.ts";
 export type { SnapshotSource } from "./snapshots/snapshot_source.ts";
 export type { SyncMemory, SyncOptions } from "../shared/region.ts";

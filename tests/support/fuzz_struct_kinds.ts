@@ -15,8 +15,16 @@ import {
   waits,
 } from "./fuzz_row.ts";
 
-const { BroadcastConsumer, BroadcastRing, Deque, HashMap, MpmcRing, PriorityQueue, SpscRing } =
-  structs;
+const {
+  BroadcastConsumer,
+  BroadcastRing,
+  Deque,
+  HashMap,
+  MpmcRing,
+  OrderedMap,
+  PriorityQueue,
+  SpscRing,
+} = structs;
 
 const RING = { ...THREADS, capacity: 8, recordWords: 2 };
 
@@ -178,6 +186,46 @@ const queue: SyncKind<structs.PriorityQueue> = {
   },
 };
 
+const ORDERED = { ...THREADS, capacity: 8, key: "f64", value: { bytes: 8 } } as const;
+const ordered: SyncKind<structs.OrderedMap<number, Uint8Array>> = {
+  type: OrderedMap,
+  make: (memory) => create(OrderedMap, memory, ORDERED),
+  methods: {
+    get: () => [1],
+    has: () => [1],
+    first: none,
+    last: none,
+    floor: () => [1],
+    ceiling: () => [1],
+    lower: () => [1],
+    higher: () => [1],
+    set: () => [1, new Uint8Array(8)],
+    delete: () => [1],
+    popFirst: none,
+    popLast: none,
+    update: () => [1, () => new Uint8Array(8)],
+    add: () => [1, 1],
+    getOrInsert: () => [1, new Uint8Array(8)],
+    compareExchange: () => [1, undefined, new Uint8Array(8)],
+    clear: none,
+    entries: () => [{ from: 1, to: 2, reverse: true, limit: 3 }],
+    [Symbol.iterator]: none,
+    keys: () => [{ from: 1, to: 2, reverse: true, limit: 3 }],
+    values: () => [{ from: 1, to: 2, reverse: true, limit: 3 }],
+    forEach: () => [() => {}, { from: 1, to: 2, reverse: true, limit: 3 }],
+    toHandle: none,
+  },
+  statics: statics(OrderedMap, ORDERED),
+  use(object) {
+    object.clear();
+    object.set(3, new Uint8Array(8).fill(7)).set(-1.5, new Uint8Array(8));
+    assert.deepEqual(object.get(3), new Uint8Array(8).fill(7));
+    assert.deepEqual([...object.keys()], [-1.5, 3]);
+    assert.equal(object.delete(3), true);
+    assert.equal(object.has(3), false);
+  },
+};
+
 /** All of them, by what they are called. */
 export const STRUCT_KINDS = {
   SpscRing: ringKind(SpscRing, "writable", "commit", "readable", "consume"),
@@ -186,5 +234,6 @@ export const STRUCT_KINDS = {
   BroadcastConsumer: consumer,
   Deque: deque,
   HashMap: map,
+  OrderedMap: ordered,
   PriorityQueue: queue,
 };

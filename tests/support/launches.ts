@@ -6,6 +6,7 @@ import type { LockTask } from "../workers/locks.ts";
 import type { MapTask } from "../workers/maps.ts";
 import type { MpmcTask, Taken } from "../workers/mpmc.ts";
 import type { ObjectTask } from "../workers/objects.ts";
+import type { OrderedTask } from "../workers/ordered.ts";
 import type { PrimitiveTask } from "../workers/primitives.ts";
 import type { PriorityTask } from "../workers/priorities.ts";
 import type { RecordTask } from "../workers/records.ts";
@@ -63,4 +64,9 @@ export function runPriorities(args: PriorityTask): Thread<number> {
 /** Starts a thread that publishes numbers, or reads them. */
 export function runBroadcast(args: BroadcastTask): Thread<Heard> {
   return launch<Heard>(sibling(import.meta.url, "../workers/broadcasts"), { args });
+}
+
+/** Starts a thread that reads an ordered map, or writes to it. */
+export function runOrdered(args: OrderedTask): Thread<number> {
+  return launch<number>(sibling(import.meta.url, "../workers/ordered"), { args });
 }

@@ -72,10 +72,15 @@ export function mapSettingsOf(
  *
  * @param options The options.
  * @param action What was asked, as it follows "Cannot".
+ * @param words How many words a map of a shape takes. Default: those of a hash map.
  * @returns The number.
  * @throws {NumaError} `EINVAL`.
  */
-export function mapOptionOf(options: HashMapOptions, action: string): number {
+export function mapOptionOf(
+  options: HashMapOptions,
+  action: string,
+  words: (shape: MapShape) => number = (shape) => layoutOf(shape).words,
+): number {
   const { capacity = 1024, key, value } = options;
   checkInteger(capacity, "capacity", MIN_CAPACITY, MAX_CAPACITY, action);
   const keyCode = encode(key, "key", MAX_KEY_BYTES, action);
@@ -85,7 +90,7 @@ export function mapOptionOf(options: HashMapOptions, action: string): number {
   const eighths = Math.ceil(capacity / 2 ** (exponent - FRACTION_BITS)) - 2 ** FRACTION_BITS;
   const code = (exponent << FRACTION_BITS) + eighths;
   const option = code | (keyCode << KEY_SHIFT) | (valueCode << VALUE_SHIFT);
-  if (layoutOf(mapSettingsOf(option).shape).words >= MAX_WORDS) {
+  if (words(mapSettingsOf(option).shape) >= MAX_WORDS) {
     throw new NumaError("EINVAL", action, {
       why: `${capacity} entries of that size take more than 8 GiB`,
       fix: "Give a smaller capacity.",
