@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { section } from "../lib/cli/topo.ts";
 import { compare, describeRun, FULL, QUICK, type Row } from "./harness.ts";
 import { measureFairness } from "./fairness.ts";
+import { comparisons as caches } from "./caches.ts";
 import { comparisons as maps } from "./maps.ts";
 import { comparisons as memory } from "./memory.ts";
 import { comparisons as ordered } from "./ordered.ts";
@@ -18,7 +19,7 @@ import { comparisons as start } from "./start.ts";
 import { comparisons as sync, summary as syncSummary } from "./sync.ts";
 
 /** What each suite compares. */
-const COMPARISONS = { maps, memory, ordered, readers, rings, slab, start, sync };
+const COMPARISONS = { caches, maps, memory, ordered, readers, rings, slab, start, sync };
 /** What some of them say in the end. */
 const SUMMARIES: Partial<Record<keyof typeof COMPARISONS, (rows: readonly Row[]) => string[]>> = {
   readers: readersSummary,

@@ -49,6 +49,18 @@ export { type Struct, struct } from "./records/struct.ts";
 export type { StructAccessors, StructArray } from "./records/struct_array.ts";
 export type { StructColumnArrays, StructColumns } from "./records/struct_columns.ts";
 export type { AsyncWaitOptions, BlockOptions } from "../wait/options.ts";
+export {
+  Cache,
+  type CacheComputeOptions,
+  type CacheInput,
+  type CacheKey,
+  type CacheKeyType,
+  type CacheOptions,
+  type CacheSetOptions,
+  type CacheStats,
+  type CacheValue,
+  type CacheValueType,
+} from "./caches/cache.ts";
 export { Deque, type DequeOptions, type StealResult } from "./deques/deque.ts";
 export {
   HashMap,

@@ -18,6 +18,7 @@ import {
 const {
   BroadcastConsumer,
   BroadcastRing,
+  Cache,
   Deque,
   HashMap,
   MpmcRing,
@@ -226,12 +227,38 @@ const ordered: SyncKind<structs.OrderedMap<number, Uint8Array>> = {
   },
 };
 
+const CACHE = { ...THREADS, capacity: 8192, value: "text" } as const;
+const cache: SyncKind<structs.Cache<string, string>> = {
+  type: Cache,
+  make: (memory) => create(Cache, memory, CACHE),
+  methods: {
+    get: () => ["a"],
+    getInto: () => ["a", new Uint8Array(4)],
+    has: () => ["a"],
+    set: () => ["a", "value", { ttlMs: 1000 }],
+    delete: () => ["a"],
+    clear: none,
+    getOrCompute: () => ["b", () => "value", { ttlMs: 1000, ...waits() }],
+    homeOf: () => ["a"],
+    stats: none,
+    toHandle: none,
+  },
+  statics: statics(Cache, CACHE),
+  use(object) {
+    object.set("key", "value");
+    assert.equal(object.get("key"), "value");
+    assert.equal(object.delete("key"), true);
+    assert.equal(object.has("key"), false);
+  },
+};
+
 /** All of them, by what they are called. */
 export const STRUCT_KINDS = {
   SpscRing: ringKind(SpscRing, "writable", "commit", "readable", "consume"),
   MpmcRing: ringKind(MpmcRing),
   BroadcastRing: broadcast,
   BroadcastConsumer: consumer,
+  Cache: cache,
   Deque: deque,
   HashMap: map,
   OrderedMap: ordered,

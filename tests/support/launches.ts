@@ -1,6 +1,7 @@
 /** Threads that the tests of several files start. */
 import { launch, type Thread } from "../../mod.ts";
 import type { BroadcastTask, Heard } from "../workers/broadcasts.ts";
+import type { CacheTask } from "../workers/caches.ts";
 import type { DequeTask } from "../workers/deques.ts";
 import type { LockTask } from "../workers/locks.ts";
 import type { MapTask } from "../workers/maps.ts";
@@ -69,4 +70,9 @@ export function runBroadcast(args: BroadcastTask): Thread<Heard> {
 /** Starts a thread that reads an ordered map, or writes to it. */
 export function runOrdered(args: OrderedTask): Thread<number> {
   return launch<number>(sibling(import.meta.url, "../workers/ordered"), { args });
+}
+
+/** Starts a thread that reads a cache and writes to it, or computes for it. */
+export function runCache(args: CacheTask): Thread<number> {
+  return launch<number>(sibling(import.meta.url, "../workers/caches"), { args });
 }
