@@ -14,10 +14,10 @@
  * anything. So whoever dies in a write leaves the map as it was, or with the write done, and the next writer takes the
  * owner's word of a thread that is not alive. There is nothing to repair.
  *
- * Linearizable: reads take effect at their first look at the version, writes with their store of it. Reads are lock-free,
+ * Linearizable: a read that is whole takes effect at its first look at the version, a write with its store of it. Reads are lock-free,
  * writes robust, and they wait for each other. Costs: a read takes two looks with order, and plain loads for some keys of
  * one node in each level of the tree. It writes nothing shared. A write takes the owner's word, stores the words of a node
- * in each level and eight more, and gives the word back.
+ * in each level and eight more (plainly on x64: `stores.ts`), and gives the word back.
  *
  * Wrap-around: a read that sleeps for exactly 2^32 writes would take what it saw for whole.
  *

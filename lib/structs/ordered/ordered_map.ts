@@ -40,9 +40,8 @@ const KIND = /* @__PURE__ */ defineKind<OrderedMap<unknown, unknown>, OrderedMap
  * points). Methods that a `Map` has do what they do there; `first`, `last`, `floor`, `ceiling`, `lower` and `higher` return
  * an entry, `entries` reads a range.
  *
- * Reads take no lock and write nothing that others look at. Writes wait for each other: for about a microsecond, so a map
- * serves many readers and a few hundred thousand writes a second. For more of them, without an order, use a
- * {@linkcode HashMap}.
+ * Reads take no lock and write nothing that others look at. Writes wait for each other, for about a microsecond each: it is
+ * for threads that read more than they write. For threads that write a lot, without an order, use a {@linkcode HashMap}.
  *
  * Properties: each read and write happens at one moment between its call and its return, for all threads. A read finds the
  * map as it was at that moment; so a key and its neighbor are never from two moments. A thread that ends in the middle of a
