@@ -7,6 +7,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { section } from "../lib/cli/topo.ts";
 import { compare, describeRun, FULL, QUICK, type Row } from "./harness.ts";
+import { comparisons as channels } from "./channels.ts";
 import { measureFairness } from "./fairness.ts";
 import { comparisons as caches } from "./caches.ts";
 import { comparisons as maps } from "./maps.ts";
@@ -19,7 +20,7 @@ import { comparisons as start } from "./start.ts";
 import { comparisons as sync, summary as syncSummary } from "./sync.ts";
 
 /** What each suite compares. */
-const COMPARISONS = { caches, maps, memory, ordered, readers, rings, slab, start, sync };
+const COMPARISONS = { caches, channels, maps, memory, ordered, readers, rings, slab, start, sync };
 /** What some of them say in the end. */
 const SUMMARIES: Partial<Record<keyof typeof COMPARISONS, (rows: readonly Row[]) => string[]>> = {
   readers: readersSummary,

@@ -5,8 +5,9 @@ import { parseArgs } from "node:util";
 
 const USAGE = `scripts/bench SUITE... [--runtime bun|deno|node] [--quick] [--json FILE] [--docs]
 
-  SUITE      maps, memory, ordered, readers, rings, slab, sync, start or fairness; or lines alone, which counts lines in
-             emulated machines (it needs scripts/bootstrap --test, and takes long)
+  SUITE      caches, channels, maps, memory, ordered, readers, rings, slab, sync, start or fairness; or
+             lines alone, which counts lines in emulated machines (it needs scripts/bootstrap --test, and
+             takes long)
   --runtime  what it runs on. Default: bun
   --quick    shorter, for a look; its figures are not to be quoted
   --json     also writes the figures to a file

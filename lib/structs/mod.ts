@@ -61,6 +61,13 @@ export {
   type CacheValue,
   type CacheValueType,
 } from "./caches/cache.ts";
+export {
+  Channel,
+  type ChannelCodec,
+  type ChannelOptions,
+  type ChannelType,
+  type ChannelValue,
+} from "./channels/channel.ts";
 export { Deque, type DequeOptions, type StealResult } from "./deques/deque.ts";
 export {
   HashMap,
@@ -79,6 +86,7 @@ export { MpmcRing, type MpmcRingOptions } from "./rings/mpmc_ring.ts";
 export type { RingOptions } from "./rings/ring_settings.ts";
 export { PriorityQueue, type PriorityQueueOptions } from "./priority/priority_queue.ts";
 export { OrderedMap, type OrderedMapOptions, type OrderedMapRange } from "./ordered/ordered_map.ts";
+export { MessageRing, type MessageRingOptions } from "./rings/message_ring.ts";
 export { SpscRing, type SpscRingOptions } from "./rings/spsc_ring.ts";
 export type { SnapshotSource } from "./snapshots/snapshot_source.ts";
 export type { SyncMemory, SyncOptions } from "../shared/region.ts";

@@ -252,6 +252,69 @@ const cache: SyncKind<structs.Cache<string, string>> = {
   },
 };
 
+const MESSAGES = { ...THREADS, capacity: 64 };
+const messages: SyncKind<structs.MessageRing> = {
+  type: structs.MessageRing,
+  make: (memory) => create(structs.MessageRing, memory, MESSAGES),
+  methods: {
+    tryPush: () => [new Uint8Array(5)],
+    tryPushMany: () => [[new Uint8Array(5), new Uint8Array(0)]],
+    tryPop: none,
+    tryPopInto: () => [new Uint8Array(28)],
+    tryPopMany: () => [2],
+    push: () => [new Uint8Array(5), blocks()],
+    pop: () => [blocks()],
+    pushAsync: () => [new Uint8Array(5), waits()],
+    popAsync: () => [waits()],
+    reserve: () => [7],
+    commit: () => [7],
+    readable: none,
+    consume: none,
+    close: none,
+    toHandle: none,
+  },
+  statics: statics(structs.MessageRing, MESSAGES),
+  end: (object) => object.close(),
+  use(object) {
+    object.tryPopMany();
+    assert.equal(object.tryPush(Uint8Array.of(5, 6)), true);
+    assert.deepEqual(object.pop(LONG), Uint8Array.of(5, 6));
+  },
+};
+
+const CHANNEL = { ...THREADS, codec: "f64", capacity: 64, senders: 2 } as const;
+const channel: SyncKind<structs.Channel<number>> = {
+  type: structs.Channel,
+  make: (memory) => create(structs.Channel, memory, CHANNEL),
+  methods: {
+    use: () => [{ encode: () => 0, decode: () => 0 }],
+    trySend: () => [1.5],
+    trySendMany: () => [[1, 2]],
+    send: () => [1.5, blocks()],
+    sendAsync: () => [1.5, waits()],
+    tryReceive: none,
+    tryReceiveMany: () => [2],
+    receive: () => [blocks()],
+    receiveMany: () => [2, blocks()],
+    receiveAsync: () => [waits()],
+    receiveManyAsync: () => [2, waits()],
+    [Symbol.asyncIterator]: none,
+    readable: none,
+    writable: none,
+    close: none,
+    leave: none,
+    toHandle: none,
+  },
+  statics: statics(structs.Channel, CHANNEL),
+  end: (object) => object.close(),
+  use(object) {
+    object.tryReceiveMany();
+    if (object.closed) return;
+    assert.equal(object.trySend(5.5), true);
+    assert.equal(object.receive(LONG), 5.5);
+  },
+};
+
 /** All of them, by what they are called. */
 export const STRUCT_KINDS = {
   SpscRing: ringKind(SpscRing, "writable", "commit", "readable", "consume"),
@@ -263,4 +326,6 @@ export const STRUCT_KINDS = {
   HashMap: map,
   OrderedMap: ordered,
   PriorityQueue: queue,
+  MessageRing: messages,
+  Channel: channel,
 };

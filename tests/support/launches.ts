@@ -2,9 +2,11 @@
 import { launch, type Thread } from "../../mod.ts";
 import type { BroadcastTask, Heard } from "../workers/broadcasts.ts";
 import type { CacheTask } from "../workers/caches.ts";
+import type { ChannelTask } from "../workers/channels.ts";
 import type { DequeTask } from "../workers/deques.ts";
 import type { LockTask } from "../workers/locks.ts";
 import type { MapTask } from "../workers/maps.ts";
+import type { MessageTask } from "../workers/message_rings.ts";
 import type { MpmcTask, Taken } from "../workers/mpmc.ts";
 import type { ObjectTask } from "../workers/objects.ts";
 import type { OrderedTask } from "../workers/ordered.ts";
@@ -75,4 +77,14 @@ export function runOrdered(args: OrderedTask): Thread<number> {
 /** Starts a thread that reads a cache and writes to it, or computes for it. */
 export function runCache(args: CacheTask): Thread<number> {
   return launch<number>(sibling(import.meta.url, "../workers/caches"), { args });
+}
+
+/** Starts a thread that puts messages into a ring, or takes them out. */
+export function runMessages(args: MessageTask): Thread<number> {
+  return launch<number>(sibling(import.meta.url, "../workers/message_rings"), { args });
+}
+
+/** Starts a thread that sends through a channel, or receives from it. */
+export function runChannel(args: ChannelTask): Thread<number> {
+  return launch<number>(sibling(import.meta.url, "../workers/channels"), { args });
 }

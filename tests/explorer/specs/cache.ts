@@ -96,7 +96,6 @@ function cacheCase(
     setup(world: World): Program {
       const { words } = world;
       const part = words.subarray(0, layout.all);
-      /** How often each key was computed: behind the cache's words. */
       const computedAt = layout.all;
       const make = (): CacheCore => new CacheCore(part, layout, () => 0);
       const key = new Int32Array(1);
@@ -232,8 +231,8 @@ function cacheCase(
           if (!computing) return;
           const computed = words[computedAt] as number;
           world.check(computed > 0, "somebody has computed");
-          const fails = threads.flat().filter((step) => "fails" in step).length;
-          world.check(computed <= 1 + dead + fails, `it was computed ${computed} times`);
+          const failed = threads.flat().filter((step) => "fails" in step).length;
+          world.check(computed <= 1 + dead + failed, `it was computed ${computed} times`);
           for (let flight = 0; flight < FLIGHTS; flight++) {
             const owner = words[base + FLIGHTS_AT + 2 * flight] as number;
             world.check(owner === 0 || !heir.alive(owner), "a flight has not ended");
@@ -451,65 +450,56 @@ const core: readonly Omit<Mutant, "file">[] = [
   },
 ];
 
+function mutant(name: string, find: string, replace: string): Omit<Mutant, "file"> {
+  return { name, find, replace };
+}
 const queues: readonly Omit<Mutant, "file">[] = [
-  {
-    name: "an entry that moves is still looked for where it was",
-    find: "words[bucket + place] = ((words[bucket + place] as number) & ~mask) | (to + 1);",
-    replace: "",
-  },
-  {
-    name: "an entry that moves is copied downwards over itself",
-    find: "words[target + word] = words[source + word] as number;",
-    replace: "words[target + count - 1 - word] = words[source + count - 1 - word] as number;",
-  },
-  {
-    name: "what goes can still be found",
-    find: "    words[bucket + place] = 0;\n    if (granule",
-    replace: "    if (granule",
-  },
-  {
-    name: "the small queue's oldest is passed and not looked for",
-    find: "    if (place !== 0 && !this.#expires(base, bucket, place, at)) {",
-    replace: "    if (place > PLACES) {",
-  },
-  {
-    name: "what was read goes, too",
-    find: "if (isRead || this.#mainHasRoom(base, size)) {",
-    replace: "if (this.#mainHasRoom(base, size)) {",
-  },
-  {
-    name: "what is put in again is not counted in",
-    find: "words[queue + USED] = used + skipped;",
-    replace: "",
-  },
-  {
-    name: "the end of a ring is not skipped",
-    find: "const skipped = head + need > size ? size - head : 0;",
-    replace: "const skipped = 0;",
-  },
+  mutant(
+    "an entry that moves is still looked for where it was",
+    "words[bucket + place] = ((words[bucket + place] as number) & ~mask) | (to + 1);",
+    "",
+  ),
+  mutant(
+    "an entry that moves is copied downwards over itself",
+    "words[target + word] = words[source + word] as number;",
+    "words[target + count - 1 - word] = words[source + count - 1 - word] as number;",
+  ),
+  mutant(
+    "what goes can still be found",
+    "    words[bucket + place] = 0;\n    if (granule",
+    "    if (granule",
+  ),
+  mutant(
+    "the small queue's oldest is passed and not looked for",
+    "    if (place !== 0 && !this.#expires(base, bucket, place, at)) {",
+    "    if (place > PLACES) {",
+  ),
+  mutant(
+    "what was read goes, too",
+    "if (isRead || this.#mainHasRoom(base, size)) {",
+    "if (this.#mainHasRoom(base, size)) {",
+  ),
+  mutant("what is put in again is not counted in", "words[queue + USED] = used + skipped;", ""),
+  mutant(
+    "the end of a ring is not skipped",
+    "const skipped = head + need > size ? size - head : 0;",
+    "const skipped = 0;",
+  ),
 ];
 
 const flights: readonly Omit<Mutant, "file">[] = [
-  {
-    name: "two take the same flight",
-    find: "else if (words[at + 1] === hash) return BUSY;",
-    replace: "",
-  },
-  {
-    name: "a dead thread's flight is waited for",
-    find: "if (holder === 0 || !me.alive(holder & ID_MASK)) free = at;",
-    replace: "if (holder === 0) free = at;",
-  },
-  {
-    name: "a flight does not end",
-    find: "if (words[at + 1] === hash) Atomics.compareExchange(words, at, owner, 0);",
-    replace: "",
-  },
-  {
-    name: "nobody is woken",
-    find: "if (id !== 0) me.unpark(id);",
-    replace: "",
-  },
+  mutant("two take the same flight", "else if (words[at + 1] === hash) return BUSY;", ""),
+  mutant(
+    "a dead thread's flight is waited for",
+    "if (holder === 0 || !me.alive(holder & ID_MASK)) free = at;",
+    "if (holder === 0) free = at;",
+  ),
+  mutant(
+    "a flight does not end",
+    "if (words[at + 1] === hash) Atomics.compareExchange(words, at, owner, 0);",
+    "",
+  ),
+  mutant("nobody is woken", "if (id !== 0) me.unpark(id);", ""),
 ];
 
 const inFile = (file: string, mutants: readonly Omit<Mutant, "file">[]): Mutant[] =>
