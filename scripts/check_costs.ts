@@ -28,11 +28,11 @@ function allowed({ name, limit, slowness = 1 }: Cost): number {
 /** Costs that may exceed their limit: up to where, and what is had for it. */
 const LAYERS =
   "memory has slabs, pools, arrays and replicas, sync has twenty locks and counters, structs " +
-  "has rings, deques, maps, caches and records";
+  "has rings, channels, deques, queues, maps, caches and records";
 const NOTES: Readonly<Record<string, { readonly limit: number; readonly why: string }>> = {
-  "core, minified": { limit: 300_000, why: LAYERS },
-  "core, minified and gzipped": { limit: 98_000, why: LAYERS },
-  "import on bun": { limit: 25, why: LAYERS },
+  "core, minified": { limit: 350_000, why: LAYERS },
+  "core, minified and gzipped": { limit: 114_000, why: LAYERS },
+  "import on bun": { limit: 28, why: LAYERS },
 };
 
 const HELPERS = 4;

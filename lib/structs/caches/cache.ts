@@ -12,16 +12,15 @@ import { Computations, COMPUTE, outcomeOf } from "./cache_computations.ts";
 import { THERE } from "./cache_core.ts";
 import { CachePart } from "./cache_part.ts";
 import { attachParts, createParts, handleOfParts, partBytes } from "./cache_parts.ts";
-import {
-  type CacheInput,
-  type CacheKey,
-  type CacheKeyType,
-  type CacheOptions,
-  cacheSettingsOf,
-  type CacheValue,
-  type CacheValueType,
-  checkTtl,
-} from "./cache_settings.ts";
+import { cacheSettingsOf, checkTtl } from "./cache_settings.ts";
+import type {
+  CacheInput,
+  CacheKey,
+  CacheKeyType,
+  CacheOptions,
+  CacheValue,
+  CacheValueType,
+} from "./cache_types.ts";
 import { SEED, TTL_HIGH, TTL_LOW } from "./cache_table.ts";
 import { keyHash } from "./key_hash.ts";
 
@@ -32,7 +31,7 @@ export type {
   CacheOptions,
   CacheValue,
   CacheValueType,
-} from "./cache_settings.ts";
+} from "./cache_types.ts";
 
 /** Options of `Cache.set`. */
 export interface CacheSetOptions {

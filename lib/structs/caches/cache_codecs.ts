@@ -6,7 +6,7 @@
 import { isUint8Array } from "../../base/brand.ts";
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import type { CacheKeyType, CacheValueType } from "./cache_settings.ts";
+import type { CacheKeyType, CacheValueType } from "./cache_types.ts";
 
 const MAX_ASCII = 0x7f;
 /** Of UTF-8, for a unit of UTF-16. */

@@ -18,7 +18,8 @@ import {
   type SyncMemory,
 } from "../../shared/region.ts";
 import { defineKind } from "../../shared/kind.ts";
-import { cacheOptionOf, type CacheOptions, cacheSettingsOf, checkTtl } from "./cache_settings.ts";
+import { cacheOptionOf, cacheSettingsOf, checkTtl } from "./cache_settings.ts";
+import type { CacheOptions } from "./cache_types.ts";
 import { cacheLayoutOf, NODE, NUMBER, PARTS, SEED, TTL_HIGH, TTL_LOW } from "./cache_table.ts";
 
 /** What is known of a cache's regions. */

@@ -10,60 +10,11 @@
  *
  * @module
  */
-import { type ByteSize, parseBytes } from "../../base/bytes.ts";
+import { parseBytes } from "../../base/bytes.ts";
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import type { SyncOptions } from "../../shared/region.ts";
 import type { CacheSize } from "./cache_table.ts";
-
-/** What keys are: texts, or bytes. */
-export type CacheKeyType = "text" | "bytes";
-
-/** What values are: bytes; texts; or anything that `JSON.stringify` takes. */
-export type CacheValueType = "bytes" | "text" | "json";
-
-/** What JavaScript has for a {@linkcode CacheKeyType}. */
-export type CacheKey<Type extends CacheKeyType> = Type extends "bytes" ? Uint8Array : string;
-
-/** What JavaScript has for a {@linkcode CacheValueType}. */
-export type CacheValue<Type extends CacheValueType> = Type extends "bytes" ? Uint8Array<ArrayBuffer>
-  : Type extends "text" ? string
-  : unknown;
-
-/** What a `Cache` takes for a value: bytes also where they are shared. */
-export type CacheInput<Value> = Value extends Uint8Array ? Uint8Array : Value;
-
-/** Options of a `Cache`. */
-export interface CacheOptions<
-  Key extends CacheKeyType = CacheKeyType,
-  Value extends CacheValueType = CacheValueType,
-> extends SyncOptions {
-  /**
-   * The memory for entries, in each of the memories that the cache is created in: 4 KiB to 3 GiB, rounded up by up to an
-   * eighth. An entry takes its key and value, each rounded up to 4 bytes, and 16 bytes, all rounded up to 16. Memory for
-   * finding them comes on top of it: `Cache.bytes` says how much it is in all. Default: 16 MiB.
-   */
-  readonly capacity?: ByteSize;
-  /** What keys are. Default: `"text"`. */
-  readonly key?: Key;
-  /** What values are. Default: `"bytes"`. */
-  readonly value?: Value;
-  /**
-   * How long an entry may be read, in milliseconds, unless `set` says otherwise: 1 to 2^40, or `Infinity`. Default:
-   * `Infinity`.
-   */
-  readonly ttlMs?: number;
-  /**
-   * The number of shards in each memory: a power of two from 1 to 256, so that each has 4 KiB to 64 MiB. Writes of one
-   * shard wait for each other, and an entry takes at most a ninth of one. Default: as many as have 512 KiB, at most 32.
-   */
-  readonly shards?: number;
-  /**
-   * What a key and its value are expected to take together, in bytes: 16 to 65,536. It decides how many entries there is
-   * room for; if they are smaller, they do not fill the capacity. Default: 128.
-   */
-  readonly entryBytes?: number;
-}
+import type { CacheKeyType, CacheOptions, CacheValueType } from "./cache_types.ts";
 
 const MIN_CAPACITY = 2 ** 12;
 const MAX_CAPACITY = 3 * 2 ** 30;

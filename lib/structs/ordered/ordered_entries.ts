@@ -15,7 +15,8 @@ import { type Codec, codecOf } from "../maps/codecs.ts";
 import { F64, mapSettingsOf, U32 } from "../maps/map_settings.ts";
 import { OrderedCore, type Relation } from "./ordered_core.ts";
 import { OrderedKeys } from "./ordered_keys.ts";
-import { type OrderedMapRange, type Scan, Scanner, scanOf } from "./ordered_range.ts";
+import { type Scan, Scanner, scanOf } from "./ordered_range.ts";
+import type { OrderedMapRange } from "./ordered_types.ts";
 import { layoutOf } from "./ordered_table.ts";
 import { FULL } from "./ordered_tree.ts";
 

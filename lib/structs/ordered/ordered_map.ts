@@ -7,10 +7,10 @@ import { mapOptionOf, mapSettingsOf } from "../maps/map_settings.ts";
 import type { MapType, MapTypeValue } from "../maps/map_types.ts";
 import { ABOVE, AT_LEAST, AT_MOST, BELOW, FIRST, LAST } from "./ordered_core.ts";
 import { OrderedEntries } from "./ordered_entries.ts";
-import type { OrderedMapRange } from "./ordered_range.ts";
+import type { OrderedMapRange } from "./ordered_types.ts";
 import { layoutOf } from "./ordered_table.ts";
 
-export type { OrderedMapRange } from "./ordered_range.ts";
+export type { OrderedMapRange } from "./ordered_types.ts";
 
 /** Options of an `OrderedMap`. */
 export interface OrderedMapOptions<Key extends MapType = MapType, Value extends MapType = MapType>
