@@ -4,6 +4,7 @@ import type { BroadcastTask, Heard } from "../workers/broadcasts.ts";
 import type { CacheTask } from "../workers/caches.ts";
 import type { ChannelTask } from "../workers/channels.ts";
 import type { DequeTask } from "../workers/deques.ts";
+import type { HistoryTask } from "../workers/histories.ts";
 import type { LockTask } from "../workers/locks.ts";
 import type { MapTask } from "../workers/maps.ts";
 import type { MessageTask } from "../workers/message_rings.ts";
@@ -87,4 +88,9 @@ export function runMessages(args: MessageTask): Thread<number> {
 /** Starts a thread that sends through a channel, or receives from it. */
 export function runChannel(args: ChannelTask): Thread<number> {
   return launch<number>(sibling(import.meta.url, "../workers/channels"), { args });
+}
+
+/** Starts a thread that does calls of a map, and writes down what they returned. */
+export function runHistory(args: HistoryTask): Thread<number> {
+  return launch<number>(sibling(import.meta.url, "../workers/histories"), { args });
 }
