@@ -407,5 +407,7 @@ describe("HashMap", () => {
     assert.equal(map.compareExchange(1, undefined, "three"), "one");
     assert.equal(map.compareExchange(2, "one", undefined), undefined);
     assert.deepEqual(words, before);
+    throwsCode(() => map.getOrInsert(9, undefined as unknown as string), "EINVAL");
+    throwsCode(() => map.getOrInsert(1, 7 as unknown as string), "EINVAL");
   });
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { writeSnapshot } from "../../lib/structs/snapshots/snapshot.ts";
@@ -95,6 +96,36 @@ describe("snapshots of a HashMap", () => {
     // As many as it was taken of, if nothing is said.
     const { capacity: _, ...types } = options;
     assert.equal((await HashMap.restore(memoryOf(options), all, types)).size, 20_000);
+  });
+
+  it("come out of a file that was read as a Buffer", async () => {
+    const file = await bytesOf(numbers(40).snapshot());
+    for (const source of [Buffer.from(file), [Buffer.from(file)], file.subarray(0)]) {
+      const again = await HashMap.restore(memoryOf(NUMBERS), source, NUMBERS);
+      assert.equal(again.size, 40);
+    }
+  });
+
+  it("may have more entries than the map's capacity", async () => {
+    const small = { key: "u32", value: "u32", capacity: 8 } as const;
+    const map = HashMap.create(memoryOf(small), small);
+    for (let key = 0; key < 40; key++) map.set(key * 7919, key);
+    const file = await bytesOf(map.snapshot());
+    await refuses(file, "ENOMEM", /40 entries, and the map will have room for 8/, small);
+    const { capacity: _, ...types } = small;
+    const memory = memoryOf({ ...types, capacity: 40 });
+    assert.deepEqual(sorted(await HashMap.restore(memory, file, types)), sorted(map));
+  });
+
+  it("are not read on when they do not begin as such", async () => {
+    let given = 0;
+    const endless = {
+      *[Symbol.iterator](): Generator<Uint8Array> {
+        for (;; given++) yield new Uint8Array(1000);
+      },
+    };
+    await refuses(endless, "EBADMSG", /does not begin/);
+    assert.ok(given < 2);
   });
 
   it("are refused when any byte is another one, or missing, or one is too many", async () => {

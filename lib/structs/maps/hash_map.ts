@@ -163,7 +163,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * @param memory The memory for it, as for {@linkcode HashMap.create}.
    * @param source The snapshot's bytes: a `Uint8Array`, or a stream or list of such.
    * @param options As for {@linkcode HashMap.create}: the same types as the map had of which it was taken. Default for
-   * `capacity`: that map's.
+   * `capacity`: that map's, or the number of its entries if it had taken more.
    * @returns The map.
    * @throws {NumaError} `EBADMSG` if the snapshot is damaged, truncated or of something else, and then no memory was used;
    * `EABI` if a later version has written it; `EINVAL` if it is of other types; `ENOMEM` if there are more entries than the
@@ -359,6 +359,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * @throws {NumaError} As {@linkcode HashMap.set}.
    */
   getOrInsert(key: Key, value: Value): Value {
+    this.#values.write(value, this.#expected, 0, WRITE);
     const before = this.get(key);
     if (before !== undefined) return before;
     let result = value;

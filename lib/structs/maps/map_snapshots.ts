@@ -137,7 +137,9 @@ export async function readEntries(
     normalize(piece, codecs, action);
     words += piece.length;
   }
-  const capacity = options.capacity ?? settings.capacity as number;
+  // A map may have taken more than its capacity.
+  const least = Math.max(settings.capacity as number, words / entryWords);
+  const capacity = options.capacity ?? least;
   if (words / entryWords > capacity) {
     throw new NumaError("ENOMEM", action, {
       why: `it has ${words / entryWords} entries, and the map will have room for ${capacity}`,

@@ -80,7 +80,8 @@ export function writeSnapshot(
 
 /** A copy, because others may write to it meanwhile. One that was transferred away is empty. */
 function copyOf(bytes: Uint8Array): Uint8Array {
-  return bytes.length === 0 ? new Uint8Array(0) : bytes.slice();
+  // Not `slice`, which of a Buffer is no copy.
+  return bytes.length === 0 ? new Uint8Array(0) : new Uint8Array(bytes);
 }
 
 async function gather(source: unknown, action: string): Promise<Uint8Array> {
@@ -97,6 +98,8 @@ async function gather(source: unknown, action: string): Promise<Uint8Array> {
       });
     }
     const copy = copyOf(piece);
+    // Of something else no more is read.
+    if (length === 0 && copy.length >= MAGIC.length) checkMagic(copy, action);
     pieces.push(copy);
     length += copy.length;
   }
@@ -125,11 +128,14 @@ export function damaged(action: string, why: string, cause?: unknown): NumaError
   });
 }
 
+function checkMagic(bytes: Uint8Array, action: string): void {
+  if (MAGIC.every((byte, index) => bytes[index] === byte)) return;
+  throw damaged(action, "it does not begin as a snapshot does");
+}
+
 /** The payloads of all frames, without the last one. */
 async function unframed(bytes: Uint8Array, action: string): Promise<Uint8Array[]> {
-  if (MAGIC.some((byte, index) => bytes[index] !== byte)) {
-    throw damaged(action, "it does not begin as a snapshot does");
-  }
+  checkMagic(bytes, action);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const found: Uint8Array[] = [];
   let digest: Uint8Array = new Uint8Array(DIGEST_BYTES);
