@@ -57,7 +57,8 @@ const KIND = /* @__PURE__ */ defineKind<Channel<unknown>, ChannelOptions>({
 /**
  * A channel: values from several threads to one.
  *
- * Values are sent as `"bytes"`, as `"clone"` (whatever structured clone copies, as with `postMessage`), as numbers
+ * Values are sent as `"bytes"`, as `"clone"` (what `serialize` of `node:v8` takes: as with `postMessage`, but shared memory
+ * arrives as a copy, and objects of the runtime, such as a `Blob`, arrive as plain ones or not at all), as numbers
  * (`"f64"`, `"u32"`, `"i32"`) or records of a {@linkcode struct} without any encoding, or by a codec of yours. Each sender
  * has a lane of its own, so senders never wait for each other; the receiver is woken only if it sleeps. Create it in an
  * arena on the receiver's node: then the receiver reads what is near, and writes to another node do not stall a sender.

@@ -43,7 +43,7 @@ export interface ChannelCodec<T> {
 }
 
 /**
- * What messages of a `Channel` are: bytes; whatever structured clone copies; numbers; the records of a struct; or what a
+ * What messages of a `Channel` are: bytes; what `serialize` of `node:v8` takes; numbers; the records of a struct; or what a
  * codec of yours makes of bytes.
  */
 export type ChannelType =
@@ -73,7 +73,7 @@ export type ChannelValue<Type> = Type extends "bytes" ? Uint8Array
  * @typeParam Type The type of messages.
  */
 export interface ChannelOptions<Type extends ChannelType = ChannelType> extends SyncOptions {
-  /** What its messages are. Default: `"clone"`, as with `postMessage`. */
+  /** What its messages are. Default: `"clone"`: see {@linkcode Channel}. */
   readonly codec?: Type;
   /**
    * The bytes that there is room for in each sender's lane: a power of two from 64 to 2^26. The longest message has four
