@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { halfSip } from "../half_sip.ts";
 
 /** A hash function of keys of some size. */
 export interface Hasher {
@@ -19,7 +20,7 @@ export interface Hasher {
 const BYTE_VALUES = 256;
 const WORD_BYTES = 4;
 
-/** HalfSipHash-1-3 (Aumasson and Bernstein), for keys of more words. */
+/** HalfSipHash-1-3, for keys of more words. */
 class HalfSip implements Hasher {
   readonly #keyWords: number;
   readonly #low: number;
@@ -33,28 +34,7 @@ class HalfSip implements Hasher {
 
   hash(words: Int32Array, at: number): number {
     const size = this.#keyWords;
-    let v0 = this.#low;
-    let v1 = this.#high;
-    let v2 = 0x6c796765 ^ this.#low;
-    let v3 = 0x74656462 ^ this.#high;
-    // A round for each word, one for the length, and three to finish.
-    for (let round = 0; round < size + 4; round++) {
-      const word = round < size ? words[at + round] as number : round === size ? size << 26 : 0;
-      v3 ^= word;
-      if (round === size + 1) v2 ^= 0xff;
-      v0 = (v0 + v1) | 0;
-      v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
-      v0 = (v0 << 16) | (v0 >>> 16);
-      v2 = (v2 + v3) | 0;
-      v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
-      v0 = (v0 + v3) | 0;
-      v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
-      v2 = (v2 + v1) | 0;
-      v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
-      v2 = (v2 << 16) | (v2 >>> 16);
-      v0 ^= word;
-    }
-    return v1 ^ v3;
+    return halfSip(words, at, size, size << 26, this.#low, this.#high);
   }
 }
 
