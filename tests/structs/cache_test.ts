@@ -314,7 +314,7 @@ describe("Cache", () => {
     assert.deepEqual(cache.get(long), value);
     assert.equal(cache.has("k".repeat(65_534)), false);
     assert.equal(cache.delete(long), true);
-    throwsCode(() => cache.get(`${long}k`), "EINVAL", /more than 65535 bytes/);
+    throwsCode(() => cache.set(`${long}k`, value), "EINVAL", /more than 65535 bytes/);
     throwsCode(() => cache.set(long, new Uint8Array(2_000_000)), "EINVAL", /bytes that fit/);
     const most = 1_887_408;
     throwsCode(() => cache.set("1234", new Uint8Array(most)), "EINVAL");
@@ -405,6 +405,42 @@ describe("Cache", () => {
       return [await cache.getOrCompute("inner", () => 1), 2];
     });
     assert.deepEqual([outer, cache.get("inner"), cache.get("outer")], [[1, 2], 1, [1, 2]]);
+  });
+
+  it("gives the same to the call that computes and to the others", async () => {
+    const options = { value: "json", threads: 2 } as const;
+    const memory = new SharedArrayBuffer(Cache.bytes(options));
+    const json: Cache<string, { at: unknown }> = Cache.create(memory, options);
+    const value = (): { at: unknown } => ({ at: new Date(0) });
+    const expected = { at: "1970-01-01T00:00:00.000Z" };
+    for (let call = 0; call < 2; call++) {
+      assert.deepEqual(await json.getOrCompute("key", value), expected);
+    }
+    const long = "k".repeat(json.maxKeyBytes + 1);
+    assert.deepEqual(await json.getOrCompute(long, value), expected);
+    let calls = 0;
+    const changing = { toJSON: () => calls++ === 0 ? 1 : undefined };
+    await assert.rejects(json.getOrCompute("b", () => changing as never), { code: "EINVAL" });
+  });
+
+  it("has no value for a key that is too long", async () => {
+    const cache = cacheOf({ capacity: "4 KiB", shards: 1, value: "text", threads: 2 });
+    const most = cache.maxKeyBytes;
+    const [longest, longer] = ["k".repeat(most), "k".repeat(most + 1)];
+    assert.equal(cache.set(longest, ""), false);
+    assert.deepEqual([cache.has(longest), cache.get(longest)], [true, ""]);
+    const into = new Uint8Array(1);
+    assert.deepEqual(
+      [cache.has(longer), cache.get(longer), cache.getInto(longer, into), cache.delete(longer)],
+      [false, undefined, undefined, false],
+    );
+    throwsCode(() => cache.set(longer, "a"), "EINVAL");
+    throwsCode(() => cache.homeOf(longer), "EINVAL");
+    let computed = 0;
+    for (let call = 1; call <= 2; call++) {
+      assert.equal(await cache.getOrCompute(longer, () => `${++computed}`), `${call}`);
+    }
+    await assert.rejects(cache.getOrCompute(longer, () => 7 as never), { code: "EINVAL" });
   });
 
   it("is read whatever is in its memory", () => {

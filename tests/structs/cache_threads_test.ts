@@ -156,6 +156,20 @@ describe("a Cache that threads share", () => {
     await assert.rejects(waiting, { code: "EDESTROYED" });
   });
 
+  it("counts one look of a call that computes, or waits for another one", async () => {
+    const options = { value: "text", threads: 2 } as const;
+    const cache = Cache.create(new SharedArrayBuffer(Cache.bytes(options)), options);
+    const compute = async (): Promise<string> => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return "computed";
+    };
+    const calls = Array.from({ length: 3 }, () => cache.getOrCompute("key", compute));
+    assert.deepEqual(await Promise.all(calls), ["computed", "computed", "computed"]);
+    assert.equal(await cache.getOrCompute("key", compute), "computed");
+    const { hits, misses, writes } = cache.stats();
+    assert.deepEqual({ hits, misses, writes }, { hits: 1, misses: 3, writes: 1 });
+  });
+
   it("tells an error to the call that computed, and has another one compute", async () => {
     const cache = cacheOf(1 << 16);
     let calls = 0;

@@ -50,9 +50,9 @@ export interface CacheStats {
   readonly bytes: number;
   /** Bytes for entries. */
   readonly capacity: number;
-  /** Calls of `get`, `getInto` and `getOrCompute` that found a value. */
+  /** Calls of `get`, `getInto` and `getOrCompute` that found a value when they first looked. */
   readonly hits: number;
-  /** Those that found none. */
+  /** Those that found none: also where the value came from another call's computation. */
   readonly misses: number;
   /** Values that were written. */
   readonly writes: number;
@@ -78,7 +78,8 @@ const now = (): number => Date.now();
  * those that were not read soon after they were written, then those that are no longer read (S3-FIFO). Entries may have a
  * time to live; it is measured by the system's clock, `Date.now()`.
  *
- * Reads take no lock, and write nothing that others look at but two bits that say that the entry is in use. Writes of keys
+ * Reads take no lock unless others write to the shard all the time, and write nothing that others look at but two bits
+ * that say that the entry is in use. Writes of keys
  * of the same shard wait for each other. Keys hash differently in each cache, so nobody can choose keys that make it slow.
  *
  * Created in several arenas, it has a part in each: {@linkcode Cache.homeOf} says which node has a key's part, so that
@@ -146,6 +147,10 @@ export class Cache<Key, Value> implements Shareable {
   /**
    * Creates an empty cache.
    *
+   * @typeParam KeyType What its keys are.
+   * @typeParam ValueType What its values are.
+   * @typeParam Value What JavaScript has for a value: for `"json"` whatever you say, as in
+   * `const users: Cache<string, User> = Cache.create(arena, { value: "json" })`.
    * @param memory The memory for it: an arena, or a `SharedArrayBuffer` of {@linkcode Cache.bytes} bytes; or an array of
    * these, of which each gets a part: one arena for each node.
    * @param options Its capacity, its types, and other options.
@@ -157,10 +162,11 @@ export class Cache<Key, Value> implements Shareable {
   static create<
     const KeyType extends CacheKeyType = "text",
     const ValueType extends CacheValueType = "bytes",
+    Value extends CacheValue<ValueType> = CacheValue<ValueType>,
   >(
     memory: SyncMemory | readonly SyncMemory[],
     options: CacheOptions<KeyType, ValueType> = {},
-  ): Cache<CacheKey<KeyType>, CacheValue<ValueType>> {
+  ): Cache<CacheKey<KeyType>, Value> {
     return Cache.#of(createParts(memory, options));
   }
 
@@ -194,6 +200,11 @@ export class Cache<Key, Value> implements Shareable {
     return oneOf(regions[0] as Region, () => new Cache<Key, Value>(regions));
   }
 
+  /** Bytes of the longest key, in UTF-8. */
+  get maxKeyBytes(): number {
+    return (this.#parts[0] as CachePart).mostKey;
+  }
+
   /** The nodes of its parts, in their order; -1 for memory that is not an arena's. */
   get nodes(): readonly number[] {
     return this.#parts.map(({ node }) => node);
@@ -213,7 +224,7 @@ export class Cache<Key, Value> implements Shareable {
    *
    * @param key The key.
    * @returns The node; -1 if its memory is not an arena's.
-   * @throws {NumaError} `EINVAL` if the key is not of the cache's type, or too long.
+   * @throws {NumaError} `EINVAL` if the key is not of the cache's type, or longer than {@linkcode Cache.maxKeyBytes}.
    */
   homeOf(key: Key): number {
     return this.#take(key, READ).node;
@@ -225,14 +236,12 @@ export class Cache<Key, Value> implements Shareable {
    * Cost: two looks with order, plain loads, and a counter's `add` on a line of this thread.
    *
    * @param key The key.
-   * @returns A copy of the value; undefined if there is none.
-   * @throws {NumaError} `EINVAL` if the key is not of the cache's type, or too long; `EDESTROYED` if its arena is
-   * destroyed.
+   * @returns A copy of the value; undefined if there is none, as for each key that is too long.
+   * @throws {NumaError} `EINVAL` if the key is not of the cache's type; `ETERMINATED` if this thread is being terminated
+   * while it waits for one that writes; `EDESTROYED` if its arena is destroyed.
    */
   get(key: Key): Value | undefined {
-    const part = this.#take(key, READ);
-    const bytes = part.read(this.#hash, this.#key.words, this.#key.length);
-    return bytes === undefined ? undefined : this.#values.decode(bytes) as Value;
+    return this.#get(key, true);
   }
 
   /**
@@ -250,8 +259,8 @@ export class Cache<Key, Value> implements Shareable {
         fix: "Give a Uint8Array.",
       });
     }
-    const part = this.#take(key, READ);
-    return part.readInto(this.#hash, this.#key.words, this.#key.length, target);
+    const part = this.#seek(key, READ);
+    return part?.readInto(this.#hash, this.#key.words, this.#key.length, target);
   }
 
   /**
@@ -262,7 +271,8 @@ export class Cache<Key, Value> implements Shareable {
    * @throws {NumaError} As {@linkcode Cache.get}.
    */
   has(key: Key): boolean {
-    return this.#take(key, READ).has(this.#hash, this.#key.words, this.#key.length);
+    const part = this.#seek(key, READ);
+    return part !== undefined && part.has(this.#hash, this.#key.words, this.#key.length);
   }
 
   /**
@@ -299,10 +309,11 @@ export class Cache<Key, Value> implements Shareable {
    *
    * @param key The key.
    * @returns Whether it had a value.
-   * @throws {NumaError} As {@linkcode Cache.set}.
+   * @throws {NumaError} As {@linkcode Cache.set}; a key that is too long has no value.
    */
   delete(key: Key): boolean {
-    return this.#take(key, WRITE).remove(this.#hash, this.#key.words, this.#key.length);
+    const part = this.#seek(key, WRITE);
+    return part !== undefined && part.remove(this.#hash, this.#key.words, this.#key.length);
   }
 
   /**
@@ -320,7 +331,8 @@ export class Cache<Key, Value> implements Shareable {
    * Of several calls for a key in all threads, one computes, and the others await the value, without blocking their
    * threads. If the one that computes throws, or its thread ends, one of the others computes with its own function; an
    * error goes to that call alone. So does a value that is too long for the cache, as the call's result: then each
-   * computes in turn. What a call computes it returns as it is; the others get copies.
+   * computes in turn. With a key that is too long, each computes at once. All get the same: with `"json"` what JSON makes
+   * of the value, also the call that has computed it.
    *
    * More than 16 computations of one shard at a time are not known to other threads: then a key may be computed by several
    * threads at once. The function must not await such a call for the same key, which would wait for it.
@@ -356,9 +368,10 @@ export class Cache<Key, Value> implements Shareable {
         { timeoutMs: Math.max(0, Math.ceil(deadline - performance.now())) }),
     });
     const own = isUint8Array(key) ? new Uint8Array(key) as Key : key;
-    for (;;) {
-      const found = this.get(own);
+    for (let isFirst = true;; isFirst = false) {
+      const found = this.#get(own, isFirst);
       if (found !== undefined) return found;
+      if (this.#seek(own, COMPUTE) === undefined) return this.#result(await compute());
       const name = this.#key.name(own as string | Uint8Array);
       const other = this.#running.get(name);
       if (other !== undefined) {
@@ -404,10 +417,21 @@ export class Cache<Key, Value> implements Shareable {
     return handleOfParts(Cache.#kind, this.#regions);
   }
 
+  #get(key: Key, counts: boolean): Value | undefined {
+    const part = this.#seek(key, READ);
+    const bytes = part?.read(this.#hash, this.#key.words, this.#key.length, counts);
+    return bytes === undefined ? undefined : this.#values.decode(bytes) as Value;
+  }
+
   /** Takes a key, and finds its part. */
   #take(key: Key, action: string): CachePart {
+    return this.#seek(key, action) ?? this.#key.refuseLength(action);
+  }
+
+  /** The same for a key that may be too long to have a part. */
+  #seek(key: Key, action: string): CachePart | undefined {
     const bytes = this.#key;
-    bytes.put(key, action);
+    if (!bytes.put(key, action)) return undefined;
     const hash = keyHash(bytes.words, bytes.length, this.#low, this.#high);
     const { length } = this.#parts;
     // Of other bits than shards and buckets.
@@ -430,6 +454,12 @@ export class Cache<Key, Value> implements Shareable {
     return part.write(this.#hash, words, length, bytes, ttlMs === 0 ? 0 : now() + ttlMs);
   }
 
+  /** What a call returns that has computed it: what the others read. */
+  #result(value: Value): Value {
+    this.#values.encode(value, (this.#parts[0] as CachePart).mostValue(0), COMPUTE);
+    return this.#values.asRead(value, COMPUTE) as Value;
+  }
+
   /** Computes a key's value, when this thread is to do it. */
   async #compute(
     key: Key,
@@ -444,14 +474,14 @@ export class Cache<Key, Value> implements Shareable {
       const bytes = this.#key;
       const answer = await computations.join(hash, bytes.copy(), bytes.length, left());
       if (answer === THERE) {
-        const found = this.get(key);
+        const found = this.#get(key, false);
         if (found !== undefined) return found;
         continue;
       }
       try {
         const value = await compute();
         this.#set(key, value, ttlMs, COMPUTE);
-        return value;
+        return this.#values.asRead(value, COMPUTE) as Value;
       } finally {
         computations.land(hash);
       }

@@ -81,9 +81,10 @@ export class KeyBytes {
    *
    * @param key What the caller gave.
    * @param action What was asked, as it follows "Cannot".
-   * @throws {NumaError} `EINVAL` it is of another type, or too long.
+   * @returns False if it is too long: then there is no key.
+   * @throws {NumaError} `EINVAL` it is of another type.
    */
-  put(key: unknown, action: string): void {
+  put(key: unknown, action: string): boolean {
     const scratch = this.#scratch;
     let length: number;
     if (this.#isText) {
@@ -97,10 +98,12 @@ export class KeyBytes {
         for (let at = 0; at < length; at++) bytes[at] = key[at] as number;
       }
     }
-    if (!(length >= 0 && length <= this.#most)) this.#refuse(key, action);
+    if (length < 0) this.#refuse(key, action);
+    if (!(length <= this.#most)) return false;
     const { bytes } = scratch;
     for (let at = length; (at & 3) !== 0; at++) bytes[at] = 0;
     this.length = length;
+    return true;
   }
 
   /** A copy of the words. */
@@ -118,15 +121,24 @@ export class KeyBytes {
     return name;
   }
 
-  #refuse(key: unknown, action: string): never {
-    const isType = this.#isText ? typeof key === "string" : isUint8Array(key);
-    const isWhole = typeof key !== "string" || key.isWellFormed();
+  /**
+   * Refuses a key that is too long.
+   *
+   * @param action What was asked, as it follows "Cannot".
+   * @throws {NumaError} `EINVAL`.
+   */
+  refuseLength(action: string): never {
     throw new NumaError("EINVAL", action, {
-      why: !isType
-        ? `the key is ${show(key)}`
-        : isWhole
-        ? `the key has more than ${this.#most} bytes`
-        : `the key ${show(key)} has half a surrogate pair`,
+      why: `the key has more than ${this.#most} bytes`,
+      fix: "Use a shorter key, or its hash; or create the cache with a larger capacity.",
+    });
+  }
+
+  #refuse(key: unknown, action: string): never {
+    throw new NumaError("EINVAL", action, {
+      why: this.#isText && typeof key === "string"
+        ? `the key ${show(key)} has half a surrogate pair`
+        : `the key is ${show(key)}`,
       fix: `Give ${this.#isText ? "text" : "a Uint8Array"} of at most ${this.#most} bytes.`,
     });
   }
@@ -179,6 +191,20 @@ export class ValueBytes {
       // In memory that any thread can write to.
       return undefined;
     }
+  }
+
+  /**
+   * What others get for a value.
+   *
+   * @param value A value that was encoded.
+   * @param action What was asked, as it follows "Cannot".
+   * @returns The value; what JSON makes of it where values are written as JSON.
+   * @throws {NumaError} `EINVAL` it has changed meanwhile.
+   */
+  asRead(value: unknown, action: string): unknown {
+    if (this.#type !== "json") return value;
+    const text = this.#json(value, action);
+    return JSON.parse(typeof text === "string" ? text : this.#refuse(value, action));
   }
 
   #json(value: unknown, action: string): unknown {

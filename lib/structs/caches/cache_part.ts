@@ -25,6 +25,7 @@ const WRITE = "write to a cache";
 const NOTHING = 0;
 const COPY = 1;
 const COPY_INTO = 2;
+const COPY_UNCOUNTED = 3;
 
 const empty = /* @__PURE__ */ new Uint8Array(0);
 
@@ -89,10 +90,17 @@ export class CachePart {
    * @param hash The key's hash.
    * @param key The key.
    * @param keyBytes Its length.
+   * @param counts Whether it counts as a hit or a miss.
    * @returns A copy; undefined if there is none.
    */
-  read(hash: number, key: Int32Array, keyBytes: number): Uint8Array<ArrayBuffer> | undefined {
-    if (!this.#read(hash, key, keyBytes, COPY, empty)) return undefined;
+  read(
+    hash: number,
+    key: Int32Array,
+    keyBytes: number,
+    counts: boolean,
+  ): Uint8Array<ArrayBuffer> | undefined {
+    const what = counts ? COPY : COPY_UNCOUNTED;
+    if (!this.#read(hash, key, keyBytes, what, empty)) return undefined;
     const value = this.#value;
     this.#value = empty;
     return value;
@@ -234,7 +242,7 @@ export class CachePart {
     if (core.isOver()) return false;
     const from = core.valueAt * 4;
     const length = core.valueBytes;
-    if (what === COPY) {
+    if (what === COPY || what === COPY_UNCOUNTED) {
       this.#value = this.#bytes.slice(from, from + length) as Uint8Array<ArrayBuffer>;
     } else if (what === COPY_INTO) {
       this.#length = length;
@@ -249,10 +257,8 @@ export class CachePart {
   /** `has` is not counted, and does not keep an entry. */
   #count(found: boolean, what: number): boolean {
     if (what === NOTHING) return found;
-    if (found) {
-      this.core.touch();
-      this.#hits.add(this.#me, 1);
-    } else this.#misses.add(this.#me, 1);
+    if (found) this.core.touch();
+    if (what !== COPY_UNCOUNTED) (found ? this.#hits : this.#misses).add(this.#me, 1);
     return found;
   }
 
