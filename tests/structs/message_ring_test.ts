@@ -373,6 +373,15 @@ describe("MessageRing", () => {
     const popping = other.popAsync();
     other.close();
     assert.equal(await popping, undefined);
+    // There is room, and nobody who will take it out.
+    assert.equal(other.reserve(4), 4);
+    const puts = [
+      () => other.commit(4),
+      () => other.tryPush(bytes(1)),
+      () => other.tryPushMany([bytes(1)]),
+    ];
+    for (const put of puts) throwsCode(put, "ECLOSED");
+    assert.equal(other.tryPop(), undefined);
   });
 
   for (const [batch, takes, capacity] of [[1, 7, 256], [5, 2, 1024], [0, 0, 64]] as const) {

@@ -238,6 +238,16 @@ describe("SpscRing", () => {
     const popping = other.popAsync(target);
     other.close();
     assert.equal(await popping, 0);
+    // There is room, and nobody who will take it out.
+    assert.equal(other.writable(), 2);
+    for (
+      const put of [
+        () => other.tryPush(Int32Array.of(1)),
+        () => other.tryPushSome(Int32Array.of(1)),
+        () => other.commit(1),
+      ]
+    ) throwsCode(put, "ECLOSED");
+    assert.equal(other.length, 0);
   });
 
   for (

@@ -10,6 +10,7 @@ import { NumaError } from "../../base/error.ts";
 import type { Attachment } from "../../shared/attachment.ts";
 import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import type { MessageCore } from "../rings/message_core.ts";
+import { closedError } from "../outcomes.ts";
 import { WaitingEnd } from "../rings/waiting_end.ts";
 import { type ChannelCore, NO_LANE } from "./channel_core.ts";
 import { SEND } from "./channel_settings.ts";
@@ -64,7 +65,7 @@ export class Outbox {
    */
   push(bytes: Uint8Array, length: number): boolean {
     try {
-      if (this.#core.glancesClosed()) throw closedError();
+      if (this.#core.glancesClosed()) throw closedError(SEND);
       const ring = this.#ring ?? this.#claim();
       if (this.#letters.length > 0 && !this.#flush(ring)) return false;
       return ring.push(this.#attached.me, bytes, length);
@@ -84,7 +85,7 @@ export class Outbox {
    */
   pushMany(values: readonly unknown[], payload: Payload | undefined): number {
     try {
-      if (this.#core.glancesClosed()) throw closedError();
+      if (this.#core.glancesClosed()) throw closedError(SEND);
       const ring = this.#ring ?? this.#claim();
       if (this.#letters.length > 0 && !this.#flush(ring)) return 0;
       ring.begin();
@@ -206,7 +207,7 @@ export class Outbox {
   }
 
   #checkOpen(): void {
-    if (this.#core.closed()) throw closedError();
+    if (this.#core.closed()) throw closedError(SEND);
   }
 
   /** What this thread waits for in its lane. */
@@ -220,11 +221,4 @@ export class Outbox {
     }
     return room;
   }
-}
-
-function closedError(): NumaError {
-  return new NumaError("ECLOSED", SEND, {
-    why: "it was closed",
-    fix: "Stop sending, or create another channel.",
-  });
 }

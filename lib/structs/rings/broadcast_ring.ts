@@ -8,6 +8,7 @@ import type { Region, SyncMemory } from "../../shared/region.ts";
 import { holdsTenant, settleIn } from "../../shared/tenancy.ts";
 import { Crowd } from "../../sync/conditions/crowd.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
+import { closedError } from "../outcomes.ts";
 import { BroadcastConsumer } from "./broadcast_consumer.ts";
 import { BroadcastCore, DONE, ENDED, FOREIGN } from "./broadcast_core.ts";
 import { countOf } from "./ring_ends.ts";
@@ -288,12 +289,7 @@ export class BroadcastRing implements Shareable {
       }
       if (owner === 0) done = this.#core.publish(this.#me, records, count);
     }
-    if (done === ENDED) {
-      throw new NumaError("ECLOSED", PUBLISH, {
-        why: "it was closed",
-        fix: "Stop the producer, or create another ring.",
-      });
-    }
+    if (done === ENDED) throw closedError(PUBLISH);
     if (done !== DONE) throw foreignError(PUBLISH);
   }
 

@@ -7,6 +7,7 @@ import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { checkBlockOptions, checkWaitOptions } from "../../wait/block.ts";
 import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
+import { closedError } from "../outcomes.ts";
 import { MessageCore, NONE } from "./message_core.ts";
 import {
   bytesLength,
@@ -46,6 +47,9 @@ const KIND = /* @__PURE__ */ defineKind<MessageRing, MessageRingOptions>({
  * producer, and one takes them out, the consumer; each may also be the other. Another thread can take over as the producer
  * or the consumer after the two have synchronized, for example by a message. Create it in an arena on the consumer's node:
  * writes to another node do not stall a thread, and reads do.
+ *
+ * Nobody notices a second thread that puts in at the same time, or takes out: then messages are lost. Use a `Channel` where
+ * several threads send.
  *
  * Full and empty are return values. Methods that begin with `try` never wait; `push` and `pop` sleep until there is room
  * or a message, and those that end in `Async` do so without blocking the thread. `reserve` and `commit` write a message
@@ -176,16 +180,18 @@ export class MessageRing implements Shareable {
   }
 
   /**
-   * Puts a message in if there is room for it. For the producer. It does not look whether the ring is closed.
+   * Puts a message in if there is room for it. For the producer.
    *
    * @param message Its bytes: at most {@linkcode MessageRing.maxBytes}; none is right, too.
    * @returns False if there is no room.
-   * @throws {NumaError} `EINVAL` if it is no Uint8Array, or too long; `EDESTROYED` if its arena is destroyed.
+   * @throws {NumaError} `ECLOSED` if the ring is closed; `EINVAL` if it is no Uint8Array, or too long; `EDESTROYED` if its
+   * arena is destroyed.
    */
   tryPush(message: Uint8Array): boolean {
     const length = this.#lengthOf(message);
     this.#reserved = NONE;
     try {
+      this.#checkOpen();
       return this.#core.push(this.#me, message, length);
     } catch (error) {
       this.#attached.check("put messages into");
@@ -194,8 +200,7 @@ export class MessageRing implements Shareable {
   }
 
   /**
-   * Puts in as many messages as there is room for, all at once. For the producer. It does not look whether the ring is
-   * closed.
+   * Puts in as many messages as there is room for, all at once. For the producer.
    *
    * @param messages The messages.
    * @returns The number of messages that were put in: the first ones.
@@ -205,6 +210,7 @@ export class MessageRing implements Shareable {
     const list = listOf(messages, PUT);
     const lengths = list.map((message) => this.#lengthOf(message));
     this.#attached.check("put messages into");
+    this.#checkOpen();
     const core = this.#core;
     this.#reserved = NONE;
     let count = 0;
@@ -375,7 +381,8 @@ export class MessageRing implements Shareable {
    * Puts in the message that was written in place. For the producer.
    *
    * @param length Its bytes: no more than {@linkcode MessageRing.reserve} was asked for. Default: as many.
-   * @throws {NumaError} `EINVAL` if there is no room for them; `EDESTROYED` if its arena is destroyed.
+   * @throws {NumaError} `ECLOSED` if the ring is closed; `EINVAL` if there is no room for them; `EDESTROYED` if its arena
+   * is destroyed.
    */
   commit(length: number = Math.max(0, this.#reserved)): void {
     checkInteger(length, "length", 0, this.#core.maxBytes, PUT);
@@ -389,6 +396,7 @@ export class MessageRing implements Shareable {
       });
     }
     this.#reserved = NONE;
+    this.#checkOpen();
     this.#core.add(length);
     this.#core.publish(this.#me);
   }
@@ -452,6 +460,10 @@ export class MessageRing implements Shareable {
     return this.#attached.region.toHandle();
   }
 
+  #checkOpen(): void {
+    if (this.#core.glancesClosed()) throw closedError(PUT);
+  }
+
   #lengthOf(message: Uint8Array): number {
     return messageLength(message, this.#core.maxBytes, PUT);
   }
@@ -459,12 +471,7 @@ export class MessageRing implements Shareable {
   /** Puts a message in, for those who wait. */
   #put(message: Uint8Array): boolean {
     this.#attached.check("put messages into");
-    if (this.#core.closed()) {
-      throw new NumaError("ECLOSED", PUT, {
-        why: "it was closed",
-        fix: "Stop the producer, or create another ring.",
-      });
-    }
+    if (this.#core.closed()) throw closedError(PUT);
     return this.tryPush(message);
   }
 

@@ -6,9 +6,9 @@ import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import { lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { SPIN_YIELD_PARK } from "../../wait/wait_strategy.ts";
 import { LONG, nap, SOON } from "../naps.ts";
-import { BUSY } from "../outcomes.ts";
+import { BUSY, closedError } from "../outcomes.ts";
 import { ENDED, MpmcCore } from "./mpmc_core.ts";
-import { closedError, countOf, PUT, RingEnds, TAKE } from "./ring_ends.ts";
+import { countOf, PUT, RingEnds, TAKE } from "./ring_ends.ts";
 import { optionOf, type RingOptions, settingsOf } from "./ring_settings.ts";
 
 /** Options of a {@linkcode MpmcRing}. */
@@ -87,7 +87,7 @@ export class MpmcRing implements Shareable {
       put: (records, count) => {
         if (count === 0 && !core.closed()) return 1;
         const done = count === 0 ? ENDED : core.push(this.#me, records, count, count);
-        if (done === ENDED) throw closedError();
+        if (done === ENDED) throw closedError(PUT);
         return done;
       },
       take: (target, count) => core.pop(this.#me, target, count, 1),
@@ -323,7 +323,7 @@ export class MpmcRing implements Shareable {
   #push(before: number, records: Int32Array, count: number, least: number): number {
     const step = (): number => this.#core.push(this.#me, records, count, least);
     const done = before === BUSY ? nap(step, this.#me, PUT, SOON) : before;
-    if (done === ENDED) throw closedError();
+    if (done === ENDED) throw closedError(PUT);
     return done;
   }
 

@@ -50,18 +50,6 @@ function refuse(records: unknown, size: number, action: string): never {
 }
 
 /**
- * The error of a producer whose records nobody will take out.
- *
- * @returns `ECLOSED`.
- */
-export function closedError(): NumaError {
-  return new NumaError("ECLOSED", PUT, {
-    why: "it was closed",
-    fix: "Stop the producer, or create another ring.",
-  });
-}
-
-/**
  * Tries, and comes back soon when somebody is in the way. Until then the thread's other calls do not try either: each of them
  * would spin.
  */

@@ -237,6 +237,15 @@ export class SpscCore {
   }
 
   /**
+   * Whether it was closed, as far as a look without order tells.
+   *
+   * @returns Whether somebody has closed it.
+   */
+  glancesClosed(): boolean {
+    return glance(this.#words, CLOSED) !== 0;
+  }
+
+  /**
    * Whether no more records will come.
    *
    * @returns Whether somebody has closed it. Then what is there can still be taken out.

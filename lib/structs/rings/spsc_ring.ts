@@ -6,7 +6,8 @@ import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
-import { closedError, countOf, PUT, RingEnds, TAKE } from "./ring_ends.ts";
+import { closedError } from "../outcomes.ts";
+import { countOf, PUT, RingEnds, TAKE } from "./ring_ends.ts";
 import { optionOf, type RingOptions, settingsOf } from "./ring_settings.ts";
 import { SpscCore } from "./spsc_core.ts";
 
@@ -32,6 +33,9 @@ const KIND = /* @__PURE__ */ defineKind<SpscRing, SpscRingOptions>({
  * each may also be the other. Another thread can take over as the producer or the consumer after the two have
  * synchronized, for example by a message. Create it in an arena on the consumer's node: writes to another node do not
  * stall a thread, and reads do.
+ *
+ * Nobody notices a second thread that puts in at the same time, or takes out: then records are lost. Use a `MpmcRing`, or
+ * a `Channel`, where several threads do.
  *
  * Full and empty are return values. Methods that begin with `try` never wait; `push` and `pop` sleep until there is room
  * or something to take, and those that end in `Async` do so without blocking the thread.
@@ -76,7 +80,7 @@ export class SpscRing implements Shareable {
     this.#me = me;
     this.#ends = new RingEnds(this, this.#attached, core, {
       put(records, count) {
-        if (core.closed()) throw closedError();
+        if (core.closed()) throw closedError(PUT);
         return count === 0 ? 1 : core.push(me, records, count, count);
       },
       take: (target, count) => core.pop(me, target, count, 1),
@@ -151,15 +155,17 @@ export class SpscRing implements Shareable {
   }
 
   /**
-   * Puts records in if there is room for all of them. For the producer. It does not look whether the ring is closed.
+   * Puts records in if there is room for all of them. For the producer.
    *
    * @param records Their words, one record after the other.
    * @returns False if there is not enough room. Then none is put in.
-   * @throws {NumaError} `EINVAL` if there is a part of a record; `EDESTROYED` if its arena is destroyed.
+   * @throws {NumaError} `ECLOSED` if the ring is closed; `EINVAL` if there is a part of a record; `EDESTROYED` if its
+   * arena is destroyed.
    */
   tryPush(records: Int32Array): boolean {
     const count = countOf(records, this.#size, PUT);
     try {
+      this.#checkOpen();
       return count === 0 || this.#core.push(this.#me, records, count, count) > 0;
     } catch (error) {
       this.#attached.check("put records into");
@@ -168,15 +174,17 @@ export class SpscRing implements Shareable {
   }
 
   /**
-   * Puts in as many records as there is room for. For the producer. It does not look whether the ring is closed.
+   * Puts in as many records as there is room for. For the producer.
    *
    * @param records Their words, one record after the other.
    * @returns The number of records that were put in: the first ones.
-   * @throws {NumaError} `EINVAL` if there is a part of a record; `EDESTROYED` if its arena is destroyed.
+   * @throws {NumaError} `ECLOSED` if the ring is closed; `EINVAL` if there is a part of a record; `EDESTROYED` if its
+   * arena is destroyed.
    */
   tryPushSome(records: Int32Array): number {
     const count = countOf(records, this.#size, PUT);
     try {
+      this.#checkOpen();
       return count === 0 ? 0 : this.#core.push(this.#me, records, count, 1);
     } catch (error) {
       this.#attached.check("put records into");
@@ -310,10 +318,12 @@ export class SpscRing implements Shareable {
    * Puts in records that were written in place. For the producer.
    *
    * @param count How many: no more than {@linkcode SpscRing.writable} returned.
-   * @throws {NumaError} `EINVAL` if there is no room for so many; `EDESTROYED` if its arena is destroyed.
+   * @throws {NumaError} `ECLOSED` if the ring is closed; `EINVAL` if there is no room for so many; `EDESTROYED` if its
+   * arena is destroyed.
    */
   commit(count: number): void {
     this.#attached.check("put records into");
+    this.#checkOpen();
     if (this.#core.commit(this.#me, this.#checkCount(count, "count", PUT))) return;
     throw new NumaError("EINVAL", PUT, {
       why: `there is no room for ${count} records`,
@@ -380,6 +390,10 @@ export class SpscRing implements Shareable {
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();
+  }
+
+  #checkOpen(): void {
+    if (this.#core.glancesClosed()) throw closedError(PUT);
   }
 
   #checkCount(count: unknown, name: string, action: string): number {
