@@ -23,12 +23,12 @@ import { currentWaiter, domainCount, joinLot, parkingLot } from "../wait/thread_
 import { LINE_BYTES, LINE_WORDS } from "../wait/waiter.ts";
 
 /**
- * The memory of a lock or counter: an arena, from which it allocates; or a `SharedArrayBuffer`, or an `Int32Array` of
+ * The memory of what threads share (a lock, a counter, a map): an arena, from which it allocates; or a `SharedArrayBuffer`, or an `Int32Array` of
  * one, of which it takes the first `bytes()` bytes. These have to be all zeros, otherwise `create` throws `EBUSY`.
  */
 export type SyncMemory = Arena | SharedArrayBuffer | Int32Array;
 
-/** Options of every object of this module. */
+/** Options of every object that threads share. */
 export interface SyncOptions {
   /**
    * The maximum number of threads that use it at the same time: 1 to 4,096. Default: 64. Each needs room in the
@@ -148,7 +148,7 @@ function take(memory: unknown, bytes: number, action: string): Place {
   if (all.byteLength < bytes) {
     throw new NumaError("EINVAL", action, {
       why: `it takes ${bytes} bytes and its memory has ${all.byteLength}`,
-      fix: "Give more, or ask for fewer threads.",
+      fix: "Give bytes() and create() the same options, and memory of so many bytes.",
     });
   }
   if (all.byteOffset % 8 !== 0) {

@@ -60,7 +60,7 @@ export function giveUpError(action: string, stopped: boolean, timeoutMs: number)
   }
   return new NumaError("ETIMEDOUT", action, {
     why: `${timeoutMs} ms have passed`,
-    fix: "Wait longer (timeoutMs), or find out which thread is in the way.",
+    fix: "Wait longer (timeoutMs), or find out what the thread does that it waits for.",
   });
 }
 

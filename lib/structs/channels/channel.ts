@@ -311,7 +311,7 @@ export class Channel<T> implements Shareable, AsyncIterable<T> {
   }
 
   /**
-   * Receives all values that are there. Never waits.
+   * Receives the values that are there. Never waits.
    *
    * @param limit How many, at most. Default: 1,024.
    * @returns The values: none if there are none.
@@ -339,7 +339,7 @@ export class Channel<T> implements Shareable, AsyncIterable<T> {
   }
 
   /**
-   * Receives all values that are there, and sleeps until there is one.
+   * Receives the values that are there, and sleeps until there is one.
    *
    * @param limit How many, at most. Default: 1,024.
    * @param options The timeout, and whether the main thread may block.
@@ -368,7 +368,7 @@ export class Channel<T> implements Shareable, AsyncIterable<T> {
   }
 
   /**
-   * Receives all values that are there when there is one, without blocking the thread.
+   * Receives the values that are there when there is one, without blocking the thread.
    *
    * @param limit How many, at most. Default: 1,024.
    * @param options The timeout, and a signal that aborts the wait.

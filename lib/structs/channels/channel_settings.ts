@@ -159,8 +159,11 @@ export function checkCodec(codec: unknown, action: string): Struct | ChannelCode
   if (typeof encode === "function" && typeof decode === "function") {
     return codec as ChannelCodec<unknown>;
   }
+  const names = NAMES.map((name) => `"${name}"`).join(", ");
   throw new NumaError("EINVAL", action, {
     why: `codec is ${show(codec)}`,
-    fix: `Give "bytes", "clone", "f64", "u32", "i32", a struct or { encode, decode }.`,
+    fix: NAMES.includes(codec as typeof NAMES[number])
+      ? `Give a struct or { encode, decode }: a thread need not be told of ${names}.`
+      : `Give ${names}, a struct or { encode, decode }.`,
   });
 }

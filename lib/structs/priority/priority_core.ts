@@ -18,8 +18,8 @@
  *
  * **Which heap.** With one heap the order is strict. With more a push goes to any, and a pop takes the better of the first
  * entries of two (the MultiQueue of Rihani, Sanders and Dementiev, 2015), so threads seldom want the same lock. How far off
- * the result is depends on the number of heaps and not on how much is in them: with n heaps about n smaller entries are
- * left behind on average. A thread that finds a heap locked goes to another one. A pop that has found nothing in its two
+ * the result is depends on the number of heaps and not on how much is in them: about half as many smaller entries are
+ * left behind on average as there are heaps. A thread that finds a heap locked goes to another one. A pop that has found nothing in its two
  * looks at all.
  *
  * Death. An entry is on its way from the one store on that says where the hole is, and there is one hand. Until then nothing

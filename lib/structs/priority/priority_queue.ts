@@ -76,8 +76,9 @@ const KIND = /* @__PURE__ */ defineKind<PriorityQueue, PriorityQueueOptions>({
  *
  * With one heap, the default, the order is strict: each `pop` takes the record with the smallest priority of all. Threads
  * wait for each other then, each for some hundred nanoseconds. With several heaps it is relaxed: `push` goes to any of them,
- * and `pop` takes the better one of two, so threads hardly meet. With n heaps about n records with smaller priorities are
- * left behind by a `pop`, on average, however many there are in the queue.
+ * and `pop` takes the better one of two, so threads hardly meet. A `pop` leaves about half as many records with
+ * smaller priorities behind as there are heaps, on average, however many there are in the queue; with two heaps and one
+ * thread none.
  *
  * Full and empty are return values. Combine it with an `EventCount` for threads that sleep when there is nothing to do.
  *
