@@ -178,6 +178,30 @@ describe("PriorityQueue", () => {
     }
   });
 
+  for (const heaps of [1, 4]) {
+    it(`says which priority is the smallest in ${heaps} heaps, and takes nothing out`, () => {
+      const priority = fc.double({ noNaN: true });
+      fc.assert(
+        fc.property(fc.array(fc.option(priority), { maxLength: 60 }), (steps) => {
+          const queue = queueOf({ capacity: 64, heaps });
+          const there: number[] = [];
+          for (const step of steps) {
+            // −0 comes back as 0.
+            if (step !== null && queue.pushWord(step, 7)) there.push(step + 0);
+            const found = step === null ? queue.pop(new Int32Array(1)) : undefined;
+            if (found !== undefined) {
+              there.splice(there.findIndex((other) => Object.is(other, found)), 1);
+            }
+            const least = there.length === 0 ? undefined : Math.min(...there);
+            assert.equal(queue.peekPriority(), least);
+            assert.equal(queue.length, there.length);
+          }
+        }),
+        { numRuns: 100 },
+      );
+    });
+  }
+
   it("has properties, and words", () => {
     const queue = queueOf({});
     assert.deepEqual([queue.capacity, queue.recordWords, queue.heaps, queue.length], [

@@ -178,6 +178,7 @@ const queue: SyncKind<structs.PriorityQueue> = {
     pop: () => [new Int32Array(1)],
     pushWord: () => [0.5, 7],
     popWord: none,
+    peekPriority: none,
     toHandle: none,
   },
   statics: statics(PriorityQueue, QUEUE),

@@ -19,8 +19,8 @@
  * **Which heap.** With one heap the order is strict. With more a push goes to any, and a pop takes the better of the first
  * entries of two (the MultiQueue of Rihani, Sanders and Dementiev, 2015), so threads seldom want the same lock. How far off
  * the result is depends on the number of heaps and not on how much is in them: about half as many smaller entries are
- * left behind on average as there are heaps. A thread that finds a heap locked goes to another one. A pop that has found nothing in its two
- * looks at all.
+ * left behind on average as there are heaps. A thread that finds a heap locked goes to another one. A pop that has found
+ * nothing in its two looks at all.
  *
  * Death. An entry is on its way from the one store on that says where the hole is, and there is one hand. Until then nothing
  * has changed; from then on the operation happens. Entries are copied into the hole, and the hole moves after that to the
@@ -155,6 +155,36 @@ export class PriorityCore {
       const done = this.#popFrom(me, base, target);
       if (done === DONE) return DONE;
       if (done === BUSY) result = BUSY;
+    }
+    return result;
+  }
+
+  /**
+   * Looks for the first key, and leaves its entry where it is.
+   *
+   * @param me The calling thread.
+   * @param target Where the key's words go; holds anything if there is none.
+   * @returns {@linkcode DONE}; {@linkcode NONE} if there is no entry; {@linkcode BUSY}.
+   */
+  peek(me: Waiter, target: Int32Array): number {
+    const words = this.#words;
+    let result = NONE;
+    for (let heap = 0; heap < this.#heaps; heap++) {
+      const base = heap * this.#heapWords;
+      if (glance(words, base + SIZE) === 0 && this.#isEmpty(base)) continue;
+      if (!this.#tryLock(me, base)) return BUSY;
+      if (this.#size() > 0) {
+        const first = this.#at(0);
+        const [high, low] = [words[first] as number, words[first + 1] as number];
+        const isFirst = high < (target[0] as number) ||
+          (high === target[0] && low < (target[1] as number));
+        if (result === NONE || isFirst) {
+          target[0] = high;
+          target[1] = low;
+        }
+        result = DONE;
+      }
+      this.unlock();
     }
     return result;
   }

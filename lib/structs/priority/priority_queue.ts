@@ -28,6 +28,7 @@ export interface PriorityQueueOptions extends SyncOptions {
 
 const PUSH = "push to a priority queue";
 const POP = "pop from a priority queue";
+const PEEK = "look at a priority queue";
 
 const MAX_RECORD_WORDS = 16;
 const MAX_HEAP_BITS = 6;
@@ -223,6 +224,23 @@ export class PriorityQueue implements Shareable {
       target[word] = this.#entry[KEY_WORDS + word] as number;
     }
     return readOrdered(this.#entry, 0);
+  }
+
+  /**
+   * Returns the smallest priority, and leaves its record where it is: another thread may take it out, or put a better one
+   * in, at any time. For a thread that sleeps until the next record is due.
+   *
+   * Cost: the lock of each heap that is not empty.
+   *
+   * @returns The priority; undefined if the queue is empty.
+   * @throws {NumaError} `ETERMINATED` if this thread is being terminated; `EDESTROYED` if its arena is destroyed.
+   */
+  peekPriority(): number | undefined {
+    this.#attached.check("look at");
+    const look = (): number => this.#core.peek(this.#me, this.#entry);
+    let done = look();
+    if (done === BUSY) done = this.#wait(look, PEEK);
+    return done === NONE ? undefined : readOrdered(this.#entry, 0);
   }
 
   /**

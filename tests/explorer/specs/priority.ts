@@ -354,8 +354,8 @@ const mutants: readonly Omit<Mutant, "file">[] = [
   },
   {
     name: "what is locked is empty",
-    find: "if (!this.#tryLock(me, base)) return BUSY;",
-    replace: "if (!this.#tryLock(me, base)) return NONE;",
+    find: "if (!this.#tryLock(me, base)) return BUSY;\n    const size",
+    replace: "if (!this.#tryLock(me, base)) return NONE;\n    const size",
   },
   {
     name: "one more than there is room for",
