@@ -172,13 +172,14 @@ describe("Channel", () => {
       [channel.capacity, channel.senders, channel.maxBytes, channel.closed],
       [256, 3, 124, false],
     );
+    assert.equal(channelOf({ codec: "bytes", capacity: "64 KiB" }).capacity, 65_536);
     const other: Channel<unknown> = Channel.create(new SharedArrayBuffer(Channel.bytes()));
     assert.deepEqual([other.capacity, other.senders], [65_536, 16]);
   });
 
   it("refuses what cannot be", () => {
-    for (const capacity of [0, 32, 96, 2 ** 27, NaN, 2 ** 53, "64", null]) {
-      throwsCode(() => Channel.bytes({ capacity: capacity as number }), "EINVAL", /capacity is/);
+    for (const capacity of [0, 32, 96, 2 ** 27, NaN, 2 ** 53, "96 KiB", "much", null]) {
+      throwsCode(() => Channel.bytes({ capacity: capacity as number }), "EINVAL", /capacity|size/);
     }
     for (const senders of [0, 1025, NaN, 1.5, "1"]) {
       throwsCode(() => Channel.bytes({ senders: senders as number }), "EINVAL", /senders is/);

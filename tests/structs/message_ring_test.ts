@@ -274,14 +274,15 @@ describe("MessageRing", () => {
   });
 
   it("refuses what cannot be", () => {
-    for (const capacity of [0, 32, 96, 2 ** 31, 64.5, NaN, -64, 2 ** 53, "64", null]) {
+    for (const capacity of [0, 32, 96, 2 ** 31, 64.5, NaN, -64, 2 ** 53, "96 KiB", "much", null]) {
       throwsCode(
         () => MessageRing.bytes({ capacity: capacity as number }),
         "EINVAL",
-        /capacity is/,
+        /capacity|size/,
       );
     }
     assert.ok(MessageRing.bytes({ capacity: 2 ** 30 }) > 2 ** 30);
+    assert.equal(ringOf({ capacity: "1 MiB" }).capacity, 2 ** 20);
     const ring = ringOf({ capacity: 64 });
     const fake = Object.create(Uint8Array.prototype) as Uint8Array;
     const wrong: unknown[] = [

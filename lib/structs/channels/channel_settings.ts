@@ -9,6 +9,7 @@
  *
  * @module
  */
+import type { ByteSize } from "../../base/bytes.ts";
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { SyncOptions } from "../../shared/region.ts";
@@ -76,10 +77,10 @@ export interface ChannelOptions<Type extends ChannelType = ChannelType> extends 
   /** What its messages are. Default: `"clone"`: see {@linkcode Channel}. */
   readonly codec?: Type;
   /**
-   * The bytes that there is room for in each sender's lane: a power of two from 64 to 2^26. The longest message has four
-   * less than half of them. Default: 65,536.
+   * The bytes that there is room for in each sender's lane: a power of two from 64 to 64 MiB. The longest message has four
+   * less than half of them. Default: 64 KiB.
    */
-  readonly capacity?: number;
+  readonly capacity?: ByteSize;
   /** How many threads may send, before one of them has ended or has left its lane to others: 1 to 1,024. Default: 16. */
   readonly senders?: number;
 }
@@ -133,7 +134,7 @@ export function channelOptionOf(options: ChannelOptions, action: string): number
   const { codec = "clone", capacity = 65_536, senders = 16 } = options;
   const bits = capacityBits(capacity, MAX_CAPACITY_BITS, action);
   checkInteger(senders, "senders", 1, MAX_SENDERS, action);
-  if (capacity * senders > MAX_BYTES) {
+  if (2 ** bits * senders > MAX_BYTES) {
     throw new NumaError("EINVAL", action, {
       why: `${senders} senders with ${capacity} bytes each are more than 1 GiB`,
       fix: "Give a smaller capacity.",

@@ -1,3 +1,4 @@
+import type { ByteSize } from "../../base/bytes.ts";
 import { checkInteger } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
@@ -23,10 +24,10 @@ import { WaitingEnd } from "./waiting_end.ts";
 /** Options of a {@linkcode MessageRing}. */
 export interface MessageRingOptions extends SyncOptions {
   /**
-   * The bytes that it has room for: a power of two from 64 to 2^30. A message takes four bytes more than it has, rounded
-   * up to a multiple of four. Default: 65,536.
+   * The bytes that it has room for: a power of two from 64 to 1 GiB. A message takes four bytes more than it has, rounded
+   * up to a multiple of four. Default: 64 KiB.
    */
-  readonly capacity?: number;
+  readonly capacity?: ByteSize;
 }
 
 const MAX_BITS = 30;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type ByteSize, parseBytes } from "../../base/bytes.ts";
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 
@@ -29,9 +30,10 @@ export const TAKE = "take messages out of a ring";
  * @returns The logarithm.
  * @throws {NumaError} `EINVAL`.
  */
-export function capacityBits(capacity: number, maxBits: number, action: string): number {
-  checkInteger(capacity, "capacity", 1 << MIN_BITS, 2 ** maxBits, action);
-  if ((capacity & (capacity - 1)) === 0) return Math.log2(capacity);
+export function capacityBits(capacity: ByteSize, maxBits: number, action: string): number {
+  const bytes = parseBytes(capacity, action);
+  checkInteger(bytes, "capacity", 1 << MIN_BITS, 2 ** maxBits, action);
+  if ((bytes & (bytes - 1)) === 0) return Math.log2(bytes);
   throw new NumaError("EINVAL", action, {
     why: `capacity is ${capacity}`,
     fix: "Give a power of two.",
