@@ -141,7 +141,7 @@ function junit(
 }
 
 function staticChecks(): Step {
-  const checked = globSync("{lib,tests,bench,scripts,docs}/**/*.ts");
+  const checked = globSync("{lib,tests,bench,scripts,docs,examples}/**/*.ts");
   const checks = {
     formatting: [DENO, "fmt", "--check"],
     lint: [DENO, "lint", "--quiet"],

@@ -25,6 +25,7 @@ const LEFT_OUT: Readonly<Record<Extent, Readonly<Record<string, string>>>> = {
   full: {
     "tests/runtime/container_test.ts":
       "runs in a container made by a program that is built for the host only",
+    "tests/examples/": "start several threads in each of many processes, which takes minutes there",
     "tests/house/": "read the sources, the same on every processor; some need git",
     "tests/sync/torture_test.ts":
       "counts what threads do in a second or so, in which an emulated machine does next to nothing",

@@ -16,6 +16,7 @@ const pages = [
     "native/README.md",
     "native/counter/README.md",
   ],
+  ...filesIn("examples", "README.md"),
   ...docs,
 ];
 
@@ -45,7 +46,7 @@ describe("the documents", () => {
   for (const page of pages) {
     it(`${page} names only files that exist`, () => {
       const named = [
-        ...textOf(page).matchAll(/`((?:docs|lib|native|scripts|tests|bench)\/[\w./-]+)`/g),
+        ...textOf(page).matchAll(/`((?:docs|examples|lib|native|scripts|tests|bench)\/[\w./-]+)`/g),
       ]
         .map(([, path]) => path as string);
       assert.deepEqual(named.filter((path) => !existsSync(checkoutFile(path))), []);

@@ -50,6 +50,7 @@ const pages = [
   ...["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "lib/runtime/README.md"],
   ...["native/README.md", "native/counter/README.md"],
   ...filesIn("docs", ".md"),
+  ...filesIn("examples", ".md"),
 ];
 
 describe("what users read", () => {
