@@ -67,6 +67,18 @@ describe("BroadcastRing", () => {
     throwsCode(() => ring.subscribe({ from: 9 }), "EINVAL", /from is 9/);
   });
 
+  it("begins with the oldest record that nobody has begun to write over", () => {
+    const memory = memoryOf({ capacity: 4 });
+    const ring = BroadcastRing.create(memory, { capacity: 4 });
+    ring.publish(Int32Array.of(1, 2, 3, 4));
+    // As a producer leaves it that dies once it has reserved the places of two records.
+    new Int32Array(memory, LINE_WORDS * 4)[2] = 6;
+    const consumer = ring.subscribe({ from: "oldest" });
+    const target = new Int32Array(4);
+    assert.deepEqual([consumer.position, consumer.tryRead(target), target[0]], [2, 2, 3]);
+    assert.equal(consumer.missed, 0);
+  });
+
   it("refuses what cannot be", async () => {
     for (const capacity of [0, 1, 3, 2 ** 25, 1.5, NaN, -0, 2 ** 53, "4", null]) {
       throwsCode(() => BroadcastRing.bytes({ capacity: capacity as number }), "EINVAL");
@@ -116,6 +128,9 @@ describe("BroadcastRing", () => {
       [5, 6],
       [5, 6, 0, 0],
     ]);
+    ring.publish(Int32Array.of(7));
+    await assert.rejects(consumer.readAsync(target, controller), /enough/);
+    assert.deepEqual([consumer.position, consumer.lag], [2, 1]);
   });
 
   it("gives what there is once it is closed, and says when that was all", async () => {

@@ -1,31 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import {
-  Arena,
-  Cache,
-  type CacheKey,
-  type CacheKeyType,
-  type CacheOptions,
-  type CacheValue,
-  type CacheValueType,
-} from "../../mod.ts";
+import { Arena, Cache } from "../../mod.ts";
 import { cacheOptionOf, cacheSettingsOf } from "../../lib/structs/caches/cache_settings.ts";
 import { cacheLayoutOf } from "../../lib/structs/caches/cache_table.ts";
 import { LINE_WORDS } from "../../lib/wait/waiter.ts";
+import { cacheOf } from "../support/caches.ts";
 import { throwsCode } from "../support/errors.ts";
 import { noPolicies } from "../support/policies.ts";
-
-function cacheOf<
-  const Key extends CacheKeyType = "text",
-  const Value extends CacheValueType = "bytes",
->(
-  options: CacheOptions<Key, Value> = {},
-  parts = 1,
-): Cache<CacheKey<Key>, CacheValue<Value>> {
-  const memory = (): SharedArrayBuffer => new SharedArrayBuffer(Cache.bytes(options));
-  return Cache.create(parts === 1 ? memory() : Array.from({ length: parts }, memory), options);
-}
 
 /** Runs something by a clock that it sets. */
 async function byClock(body: (set: (ms: number) => void) => void | Promise<void>): Promise<void> {
@@ -239,6 +221,9 @@ describe("Cache", () => {
     assert.ok(left > 95, `${left} are left`);
     const { evictions, entries, writes } = cache.stats();
     assert.equal(entries + evictions, writes);
+    cache.clear();
+    const after = cache.stats();
+    assert.deepEqual([after.entries, after.bytes, after.writes], [0, 0, writes]);
   });
 
   it("ends entries by their time", () =>
@@ -246,6 +231,7 @@ describe("Cache", () => {
       const cache = cacheOf({ ttlMs: 1000, value: "text", threads: 2 });
       cache.set("default", "a");
       cache.set("short", "b", { ttlMs: 10 });
+      cache.set("again", "b", { ttlMs: 10 });
       cache.set("long", "c", { ttlMs: 2 ** 40 });
       cache.set("ever", "d", { ttlMs: Infinity });
       const there = (): string =>
@@ -253,7 +239,9 @@ describe("Cache", () => {
       assert.equal(there(), "default,short,long,ever");
       wait(9);
       assert.equal(there(), "default,short,long,ever");
+      assert.equal(cache.set("again", "f", { ttlMs: 1 }), true);
       wait(10);
+      assert.equal(cache.set("again", "g"), false);
       assert.equal(there(), "default,long,ever");
       assert.equal(cache.has("short") || cache.delete("short"), false);
       assert.equal(cache.set("short", "e"), false);
@@ -262,6 +250,21 @@ describe("Cache", () => {
       wait(2 ** 40 - 1);
       assert.equal(there(), "long,ever");
       wait(2 ** 41);
+      assert.equal(there(), "ever");
+    }));
+
+  it("ends by their time what it computes", () =>
+    byClock(async (wait) => {
+      const cache = cacheOf({ ttlMs: 1000, value: "text", threads: 2 });
+      await cache.getOrCompute("default", () => "a");
+      await cache.getOrCompute("short", () => "b", { ttlMs: 10 });
+      await cache.getOrCompute("ever", () => "c", { ttlMs: Infinity });
+      const there = (): string =>
+        ["default", "short", "ever"].filter((key) => cache.has(key)).join();
+      assert.equal(there(), "default,short,ever");
+      wait(999);
+      assert.equal(there(), "default,ever");
+      wait(1000);
       assert.equal(there(), "ever");
     }));
 
@@ -276,53 +279,6 @@ describe("Cache", () => {
       assert.ok(expirations > 900, `${expirations}`);
       assert.equal(expirations + evictions + entries, 1000);
     }));
-
-  it("has texts, JSON and bytes", () => {
-    const texts = cacheOf({ value: "text", threads: 2 });
-    const json = cacheOf({ value: "json", threads: 2 });
-    const bytes = cacheOf({ key: "bytes", threads: 2 });
-    for (const some of ["", "a", "é", "💥\ufeff", "\0", "ab".repeat(5000), "é".repeat(3000)]) {
-      texts.set("key", some);
-      assert.equal(texts.get("key"), some);
-    }
-    for (const some of [null, 0, -1.5, "text", [], { a: [1, { b: null }] }, true]) {
-      json.set("key", some);
-      assert.deepEqual(json.get("key"), some);
-    }
-    bytes.set(Uint8Array.of(), Uint8Array.of(1));
-    bytes.set(Uint8Array.of(0), Uint8Array.of(2));
-    bytes.set(Uint8Array.of(0, 0), Uint8Array.of());
-    assert.deepEqual(bytes.get(Uint8Array.of()), Uint8Array.of(1));
-    assert.deepEqual(bytes.get(Uint8Array.of(0)), Uint8Array.of(2));
-    assert.deepEqual(bytes.get(Uint8Array.of(0, 0)), Uint8Array.of());
-    assert.equal(bytes.get(Uint8Array.of(0, 0, 0)), undefined);
-    const into = new Uint8Array(2).fill(9);
-    texts.set("key", "abc");
-    assert.equal(texts.getInto("key", into), 3);
-    assert.deepEqual([...into], [9, 9]);
-    texts.set("key", "é");
-    assert.equal(texts.getInto("key", into), 2);
-    assert.deepEqual([...into], [0xc3, 0xa9]);
-    assert.equal(texts.getInto("none", into), undefined);
-  });
-
-  it("takes keys of 65,535 bytes, and values as long as there is room", () => {
-    const cache = cacheOf({ capacity: "16 MiB", shards: 1, threads: 2 });
-    const long = "k".repeat(65_535);
-    const value = new Uint8Array(500_000).map((_, index) => index);
-    assert.equal(cache.set(long, value), false);
-    assert.deepEqual(cache.get(long), value);
-    assert.equal(cache.has("k".repeat(65_534)), false);
-    assert.equal(cache.delete(long), true);
-    throwsCode(() => cache.set(`${long}k`, value), "EINVAL", /more than 65535 bytes/);
-    throwsCode(() => cache.set(long, new Uint8Array(2_000_000)), "EINVAL", /bytes that fit/);
-    const most = 1_887_408;
-    throwsCode(() => cache.set("1234", new Uint8Array(most)), "EINVAL");
-    for (let size = most - 100; size < most - 20; size += 3) {
-      cache.set("1234", new Uint8Array(size));
-      assert.equal(cache.get("1234")?.length, size);
-    }
-  });
 
   it("refuses what cannot be", async () => {
     const bad: Record<string, unknown>[] = [
@@ -366,6 +322,15 @@ describe("Cache", () => {
     for (const ttlMs of [0, NaN, 2 ** 53, "1", null, -0]) {
       throwsCode(() => cache.set("a", "b", { ttlMs } as never), "EINVAL");
     }
+    let looks = 0;
+    const changing = {
+      get ttlMs(): number {
+        return looks++ === 0 ? 1 : 0;
+      },
+    };
+    cache.set("a", "b", changing);
+    cache.delete("a");
+    assert.equal(looks, 1);
     throwsCode(() => cache.getInto("a", [] as never), "EINVAL");
     await assert.rejects(cache.getOrCompute("a", 7 as never), { code: "EINVAL" });
     const json = cacheOf({ value: "json", threads: 2 });
@@ -388,59 +353,6 @@ describe("Cache", () => {
       );
     }
     assert.equal(Cache.fromHandle(one.toHandle()), one);
-  });
-
-  it("may be used by what it calls", async () => {
-    const cache = cacheOf({ value: "json", threads: 2 });
-    const value = {
-      toJSON(): string {
-        cache.set("other", "from within");
-        cache.get("a longer key than the one that is set");
-        return "seen";
-      },
-    };
-    cache.set("key", value);
-    assert.deepEqual([cache.get("key"), cache.get("other")], ["seen", "from within"]);
-    const outer = await cache.getOrCompute("outer", async () => {
-      return [await cache.getOrCompute("inner", () => 1), 2];
-    });
-    assert.deepEqual([outer, cache.get("inner"), cache.get("outer")], [[1, 2], 1, [1, 2]]);
-  });
-
-  it("gives the same to the call that computes and to the others", async () => {
-    const options = { value: "json", threads: 2 } as const;
-    const memory = new SharedArrayBuffer(Cache.bytes(options));
-    const json: Cache<string, { at: unknown }> = Cache.create(memory, options);
-    const value = (): { at: unknown } => ({ at: new Date(0) });
-    const expected = { at: "1970-01-01T00:00:00.000Z" };
-    for (let call = 0; call < 2; call++) {
-      assert.deepEqual(await json.getOrCompute("key", value), expected);
-    }
-    const long = "k".repeat(json.maxKeyBytes + 1);
-    assert.deepEqual(await json.getOrCompute(long, value), expected);
-    let calls = 0;
-    const changing = { toJSON: () => calls++ === 0 ? 1 : undefined };
-    await assert.rejects(json.getOrCompute("b", () => changing as never), { code: "EINVAL" });
-  });
-
-  it("has no value for a key that is too long", async () => {
-    const cache = cacheOf({ capacity: "4 KiB", shards: 1, value: "text", threads: 2 });
-    const most = cache.maxKeyBytes;
-    const [longest, longer] = ["k".repeat(most), "k".repeat(most + 1)];
-    assert.equal(cache.set(longest, ""), false);
-    assert.deepEqual([cache.has(longest), cache.get(longest)], [true, ""]);
-    const into = new Uint8Array(1);
-    assert.deepEqual(
-      [cache.has(longer), cache.get(longer), cache.getInto(longer, into), cache.delete(longer)],
-      [false, undefined, undefined, false],
-    );
-    throwsCode(() => cache.set(longer, "a"), "EINVAL");
-    throwsCode(() => cache.homeOf(longer), "EINVAL");
-    let computed = 0;
-    for (let call = 1; call <= 2; call++) {
-      assert.equal(await cache.getOrCompute(longer, () => `${++computed}`), `${call}`);
-    }
-    await assert.rejects(cache.getOrCompute(longer, () => 7 as never), { code: "EINVAL" });
   });
 
   it("is read whatever is in its memory", () => {
@@ -476,6 +388,11 @@ describe("Cache", () => {
     const options = { capacity: "64 KiB", value: "text" } as const;
     const arenas = [1, 2].map(() => Arena.create({ node: 0, size: "1 MiB" })) as [Arena, Arena];
     throwsCode(() => Cache.create(arenas, { capacity: "2 MiB" }), "ENOMEM", /arena has/);
+    {
+      using small = Arena.create({ node: 0, size: "64 KiB" });
+      const memory = [arenas[0], small];
+      throwsCode(() => Cache.create(memory, { capacity: "256 KiB" }), "ENOMEM", /arena has/);
+    }
     assert.equal(arenas[0].used, 0);
     const cache = Cache.create(arenas, options);
     assert.deepEqual(cache.nodes, [0, 0]);

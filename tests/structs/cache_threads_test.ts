@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Arena, Cache } from "../../mod.ts";
 import { CacheCore, FOUND } from "../../lib/structs/caches/cache_core.ts";
-import { cacheLayoutOf } from "../../lib/structs/caches/cache_table.ts";
+import { cacheLayoutOf, ENTRIES } from "../../lib/structs/caches/cache_table.ts";
 import { keyHash } from "../../lib/structs/caches/key_hash.ts";
 import type { Waiter } from "../../lib/wait/waiter.ts";
 import { repeats } from "../support/extent.ts";
@@ -188,6 +188,9 @@ describe("a Cache that threads share", () => {
       ["Error: failed 1", "Error: failed 2", 3, 3],
     );
     assert.equal(calls, 3);
+    const signal = AbortSignal.abort(new Error("enough"));
+    const late = cache.getOrCompute("late", () => assert.fail("it computes"), { signal });
+    await assert.rejects(late, /enough/);
     // What is too long is returned, and not kept.
     const long = await cache.getOrCompute("long", () => new Uint8Array(50_000));
     assert.equal(long.length, 50_000);
@@ -204,6 +207,53 @@ describe("a Cache that threads share", () => {
         })),
     );
     assert.ok(values.every((value, key) => isValueOf(key, value)));
+  });
+});
+
+describe("a Cache", () => {
+  it("keeps a key that comes back soon after it has gone", () => {
+    // 8 entries of four granules in the small queue, 72 in the main one.
+    const options = { capacity: 5 * 1024, threads: 2, entryBytes: 16 };
+    const cache = Cache.create(new SharedArrayBuffer(Cache.bytes(options)), options);
+    const value = new Uint8Array(36);
+    let next = 0;
+    const more = (count: number): void => {
+      for (const end = next + count; next < end; next++) cache.set(`${next}`, value);
+    };
+    more(81);
+    assert.equal(cache.has("72"), false, "the oldest of the small queue");
+    cache.set("72", value);
+    more(20);
+    assert.deepEqual([cache.has("72"), cache.has("73"), cache.has("81")], [true, false, false]);
+  });
+});
+
+describe("a Cache's options", () => {
+  it("are no less than they say", async () => {
+    const options = { capacity: 10_000, ttlMs: 2 ** 32 + 1, threads: 2 };
+    const cache = Cache.create(new SharedArrayBuffer(Cache.bytes(options)), options);
+    const { capacity } = cache.stats();
+    assert.ok(capacity >= 10_000 && capacity < 11_500, `${capacity}`);
+    cache.set("key", new Uint8Array(1));
+    await sleep(5);
+    assert.equal(cache.has("key"), true);
+  });
+});
+
+describe("a Cache in several memories", () => {
+  it("has keys in all of them", () => {
+    const options = { capacity: 8192, threads: 32 };
+    const { first } = cacheLayoutOf(
+      { capacity: 8192, shardBits: 0, entryBytes: 128 },
+      { threads: 32, domains: 1 },
+    );
+    const parts = [1, 2, 3].map(() => new Int32Array(new SharedArrayBuffer(Cache.bytes(options))));
+    const cache = Cache.create(parts, options);
+    for (let key = 0; key < 120; key++) cache.set(`${key}`, new Uint8Array(0));
+    const entries = parts.map((words) => words[32 + first + ENTRIES] as number);
+    assert.ok(entries.every((count) => count > 15), entries.join());
+    assert.equal(cache.size, 120);
+    assert.deepEqual([cache.nodes, cache.homeOf("1")], [[-1, -1, -1], -1]);
   });
 });
 

@@ -182,7 +182,7 @@ describe("the values of a channel", () => {
       },
     };
     assert.equal(records.trySend(nested), true);
-    assert.deepEqual(records.tryReceiveMany().map(({ id }) => id), [20, 20, 21]);
+    assert.deepEqual(records.tryReceiveMany().map(({ id }) => id), [20, 21]);
   });
 
   it("ends with its arena, also in a codec", { skip: noPolicies }, async () => {

@@ -3,6 +3,7 @@ import { arch } from "node:process";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ChannelCore, NO_LANE } from "../../lib/structs/channels/channel_core.ts";
+import { claimWaiter } from "../../lib/wait/thread_waiter.ts";
 import { LINE_WORDS } from "../../lib/wait/waiter.ts";
 import { Channel, struct, text } from "../../mod.ts";
 import { channelOf } from "../support/channels.ts";
@@ -199,6 +200,10 @@ describe("Channel", () => {
     throwsCode(() => numbers.use(codec), "EINVAL", /created with "u32"/);
     throwsCode(() => numbers.tryReceiveMany(0), "EINVAL", /limit is/);
     assert.equal(numbers.tryReceive(), undefined);
+    const small = channelOf({ codec: "u32", capacity: 64 });
+    // Also where there would be no room for it.
+    throwsCode(() => small.trySendMany([...new Uint32Array(20), -1]), "EINVAL");
+    assert.equal(small.tryReceive(), undefined);
     const floats = channelOf({ codec: "f64" });
     throwsCode(() => floats.trySend("1" as never), "EINVAL", /Give a number/);
     const bytes = channelOf({ codec: "bytes", capacity: 64 });
@@ -271,6 +276,71 @@ describe("Channel", () => {
     assert.equal(channel.trySend(bytes(1, 1)), true);
   });
 
+  it("tells those that wait behind a value that is given up", async () => {
+    const options = { codec: "bytes", capacity: 64 } as const;
+    const words = new Int32Array(new SharedArrayBuffer(Channel.bytes(options)));
+    const channel = Channel.create(words, options);
+    channel.send(new Uint8Array(28));
+    channel.send(new Uint8Array(8));
+    const controller = new AbortController();
+    const given = channel.sendAsync(new Uint8Array(20), controller);
+    const behind = channel.sendAsync(new Uint8Array(0));
+    const before = words.slice();
+    controller.abort(new Error("enough"));
+    await assert.rejects(given, /enough/);
+    // Otherwise they would look a second later.
+    assert.notDeepEqual(words, before);
+    await behind;
+  });
+
+  it("waits for room in the lane that it has now", async () => {
+    const options = { codec: "bytes", capacity: 64, senders: 2, threads: 4 } as const;
+    const words = new Int32Array(new SharedArrayBuffer(Channel.bytes(options)));
+    const channel = Channel.create(words, options);
+    const core = new ChannelCore(words.subarray(LINE_WORDS), SHAPE, 2, 16);
+    const fill = (): Promise<void> => {
+      while (channel.trySend(new Uint8Array(28)));
+      return channel.sendAsync(new Uint8Array(28));
+    };
+    const { lot, id } = claimWaiter();
+    for (const lane of [0, 1]) {
+      const sent = fill();
+      assert.equal(core.lane(lane).notFull.mayWait(), true, `lane ${lane}`);
+      channel.tryReceiveMany();
+      await sent;
+      channel.tryReceiveMany();
+      channel.leave();
+      // Another thread takes the first one.
+      words[3 * LINE_WORDS] = id;
+    }
+    lot.release(id);
+  });
+
+  it("is left as sender and receiver, or as neither", async () => {
+    const options = { codec: "bytes", capacity: 64 } as const;
+    const memory = new SharedArrayBuffer(Channel.bytes(options));
+    const channel = Channel.create(memory, options);
+    const receiver = LINE_WORDS;
+    const words = new Int32Array(memory, LINE_WORDS * 4);
+    assert.equal(channel.tryReceive(), undefined);
+    const me = words[receiver];
+    channel.send(new Uint8Array(28));
+    const sent = channel.sendAsync(new Uint8Array(28));
+    const waits = channel.sendAsync(new Uint8Array(28));
+    await sent;
+    throwsCode(() => channel.leave(), "EBUSY", /1 messages/);
+    assert.notEqual(me, 0);
+    assert.equal(words[receiver], me);
+    assert.equal(channel.tryReceiveMany().length, 2);
+    await waits;
+    assert.equal(channel.tryReceiveMany().length, 1);
+    channel.leave();
+    const owner = 2 * LINE_WORDS;
+    assert.deepEqual([words[receiver], words[owner]], [0, 0]);
+    assert.equal(channel.trySend(new Uint8Array(1)), true);
+    assert.equal(words[owner], me);
+  });
+
   it("gives what is in it after it was closed, and tells those who wait", async () => {
     const channel = channelOf({ codec: "u32", capacity: 64 });
     assert.equal(channel.trySendMany([0, 1, 2, 3, 4, 5, 6, 7, 8]), 8);
@@ -315,18 +385,37 @@ describe("Channel", () => {
     }
     await piped;
     assert.deepEqual(found, Array.from({ length: 100 }, (_, value) => value));
+    const idle = channelOf({ codec: "u32" });
+    idle.send(1);
+    const kept = idle.readable();
+    await new Promise((resolve) => setTimeout(resolve));
+    assert.deepEqual([kept.locked, idle.tryReceive()], [false, 1]);
     const other = channelOf({ codec: "u32" });
     const stream = other.readable();
-    const { signal } = new AbortController();
     const waits = stream.getReader();
     const pending = waits.read();
+    // It has begun to receive by then.
+    await new Promise((resolve) => setTimeout(resolve));
     await waits.cancel();
     assert.equal((await pending).done, true);
     // Nothing was taken out for it.
+    const next = other.receiveAsync();
     other.send(5);
-    assert.equal(other.tryReceive(), 5);
-    assert.equal(signal.aborted, false);
     await other.writable().abort();
     assert.equal(other.closed, true);
+    assert.equal(await next, 5);
+    const full = channelOf({ codec: "u32", capacity: 64 });
+    while (full.trySend(1));
+    const writer = full.writable().getWriter();
+    const written = assert.rejects(writer.write(2), /enough/);
+    writer.closed.catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve));
+    const aborted = writer.abort(new Error("enough"));
+    await new Promise((resolve) => setTimeout(resolve));
+    // There is room now, and nobody who wants it.
+    full.tryReceiveMany();
+    await aborted;
+    await written;
+    assert.deepEqual(full.tryReceiveMany(), []);
   });
 });

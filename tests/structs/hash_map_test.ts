@@ -160,6 +160,19 @@ describe("HashMap", () => {
     assert.deepEqual(list, ["b", "", "a"]);
   });
 
+  it("hashes its keys as no other map does", () => {
+    for (const key of ["u32", { bytes: 12 }] as const) {
+      const orders = [0, 1, 2].map(() => {
+        const map = mapOf({ key, value: "u32" }) as HashMap<unknown, number>;
+        for (let at = 0; at < 100; at++) {
+          map.set(key === "u32" ? at : new Uint8Array(12).fill(at), at);
+        }
+        return [...map.values()].join();
+      });
+      assert.equal(new Set(orders).size, 3);
+    }
+  });
+
   it("adds to numbers, which wrap", () => {
     const unsigned = mapOf({ key: "u32", value: "u32" });
     assert.deepEqual([unsigned.add(1, 5), unsigned.add(1, 2 ** 32 - 1)], [5, 4]);
@@ -276,6 +289,20 @@ describe("HashMap", () => {
     // Reads are no harm, though they use the same words.
     assert.equal(map.update(1, (value = 0) => value + (map.get(1) ?? 0) + Number(map.has(9))), 20);
     assert.deepEqual([...map], [[1, 20]]);
+  });
+
+  it("updates the key that it was given, whatever becomes of that", () => {
+    const map = mapOf({ key: { bytes: 4 }, value: "u32", capacity: 1000 });
+    for (let first = 0; first < 50; first++) {
+      const key = Uint8Array.of(first, 0, 0, 0);
+      map.update(key, () => key.fill(255).length);
+      assert.equal(map.get(Uint8Array.of(first, 0, 0, 0)), 4);
+    }
+    assert.deepEqual([map.size, [...map].length, map.get(new Uint8Array(4).fill(255))], [
+      50,
+      50,
+      undefined,
+    ]);
   });
 
   it("is written to and read by threads while it grows", async () => {
@@ -409,5 +436,6 @@ describe("HashMap", () => {
     assert.deepEqual(words, before);
     throwsCode(() => map.getOrInsert(9, undefined as unknown as string), "EINVAL");
     throwsCode(() => map.getOrInsert(1, 7 as unknown as string), "EINVAL");
+    throwsCode(() => map.compareExchange(1, "two", 7 as unknown as string), "EINVAL");
   });
 });

@@ -6,7 +6,7 @@ import { type Hasher, hasherOf } from "../../lib/structs/maps/hashers.ts";
 import { ADDED, FULL, REPLACED } from "../../lib/structs/maps/map_chains.ts";
 import { BATCH, MapCore } from "../../lib/structs/maps/map_core.ts";
 import { mapOptionOf, mapSettingsOf } from "../../lib/structs/maps/map_settings.ts";
-import { bucketAt, ENTRIES, layoutOf, placeOf } from "../../lib/structs/maps/map_table.ts";
+import { bucketAt, ENTRIES, layoutOf, OWNER, placeOf } from "../../lib/structs/maps/map_table.ts";
 import type { MapType } from "../../lib/structs/maps/map_types.ts";
 import type { Waiter } from "../../lib/wait/waiter.ts";
 import { counting, withLoads } from "../support/counting.ts";
@@ -249,6 +249,25 @@ describe("MapCore", () => {
     core.unlock();
     assert.ok(core.lock(waiting, key));
     core.unlock();
+  });
+
+  it("gives a spare bucket back when its last entry goes", () => {
+    const shape = { keyWords: 1, valueWords: 1, capacity: 50 };
+    const { core, words, me } = coreOf(shape, crowded);
+    const { most, all, bucketWords } = layoutOf(shape, 2);
+    const taken = (): number => {
+      let count = 0;
+      for (let spare = most; spare < all; spare++) {
+        count += Number(words[bucketAt(spare, bucketWords) + OWNER] !== 0);
+      }
+      return count;
+    };
+    for (let key = 0; key < 60; key++) {
+      assert.equal(put(core, me, Int32Array.of(key), Int32Array.of(1)), ADDED);
+    }
+    assert.ok(taken() > 4, `${taken()}`);
+    for (let key = 0; key < 60; key++) assert.ok(take(core, me, Int32Array.of(key)));
+    assert.equal(taken(), 0);
   });
 
   it("takes so many atomic operations", () => {

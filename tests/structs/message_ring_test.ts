@@ -268,6 +268,13 @@ describe("MessageRing", () => {
     throwsCode(() => ring.consume(), "EINVAL", /no message was found/);
     assert.equal(ring.tryPop()?.length, 28);
     assert.deepEqual([ring.readable(), ring.usedBytes], [-1, 0]);
+    ring.reserve(1);
+    ring.tryPushMany([bytes(5), bytes(6)]);
+    throwsCode(() => ring.commit(), "EINVAL", /put in after that/);
+    assert.equal(ring.readable(), 1);
+    assert.deepEqual(ring.tryPopMany(1), [bytes(5)]);
+    throwsCode(() => ring.consume(), "EINVAL", /taken out after that/);
+    assert.deepEqual(ring.tryPopMany(), [bytes(6)]);
     while (ring.reserve(28) >= 0) ring.commit();
     assert.equal(ring.reserve(28), -1);
     throwsCode(() => ring.commit(), "EINVAL", /no room was reserved/);
@@ -354,6 +361,9 @@ describe("MessageRing", () => {
     await assert.rejects(aborted, /enough/);
     await assert.rejects(ring.pushAsync(bytes(1), { signal: controller.signal }), /enough/);
     assert.equal(ring.usedBytes, 0);
+    ring.push(bytes(3));
+    await assert.rejects(ring.popAsync({ signal: controller.signal }), /enough/);
+    assert.deepEqual(ring.tryPop(), bytes(3));
   });
 
   it("gives what is in it after it was closed, and tells those who wait", async () => {

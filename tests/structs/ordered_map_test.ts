@@ -241,7 +241,9 @@ describe("OrderedMap", () => {
       throwsCode(() => map.compareExchange(1, undefined, value as string), "EINVAL");
       throwsCode(() => map.compareExchange(1, value as string, "a"), "EINVAL");
       throwsCode(() => map.update(1, () => value as string), "EINVAL", /the value/);
+      throwsCode(() => map.getOrInsert(1, value as string), "EINVAL", /the value/);
     }
+    throwsCode(() => map.getOrInsert(1, undefined as never), "EINVAL", /the value/);
     assert.equal(map.size, 0);
     const numbers = mapOf({ key: "f64", value: "u32", capacity: 8 });
     throwsCode(() => numbers.get(NaN), "EINVAL", /NaN, which has no place/);
@@ -282,6 +284,14 @@ describe("OrderedMap", () => {
       value + (map.get(1) ?? 0) + Number(map.has(9)) + (map.first()?.[1] ?? 0);
     assert.equal(map.update(1, read), 30);
     assert.deepEqual([...map], [[1, 30]]);
+  });
+
+  it("updates the key that it was given, whatever its function reads and does to it", () => {
+    const map = mapOf({ key: { bytes: 4 }, value: "u32", capacity: 8 });
+    const key = Uint8Array.of(1, 2, 3, 4);
+    const other = Uint8Array.of(0, 0, 0, 9);
+    assert.equal(map.update(key, () => key.fill(255).length + Number(map.has(other))), 4);
+    assert.deepEqual([...map], [[Uint8Array.of(1, 2, 3, 4), 4]]);
   });
 
   it("is scanned both ways by threads while others write", async () => {

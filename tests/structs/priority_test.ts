@@ -97,6 +97,21 @@ describe("PriorityCore", () => {
     assert.equal(other.pop(two, entry), BUSY);
   });
 
+  it("counts what a dead thread has begun to put in, and gives it", () => {
+    const process = new FakeProcess();
+    const [me, dead] = [process.thread(0), process.thread(1)];
+    const words = sharedWords(PriorityCore.words(shape));
+    const core = new PriorityCore(words, shape);
+    const entry = Int32Array.of(5, 0, 1);
+    core.push(me, entry);
+    assert.equal(core.length(), 1);
+    // Its id, the hole behind the last entry, the sizes without and with it, and the entry.
+    words.set([dead.id, 2, 1, 2, 3, 0, 2]);
+    process.kill(dead);
+    assert.equal(core.length(), 2);
+    assert.deepEqual([core.pop(me, entry), entry[2], core.length()], [DONE, 2, 1]);
+  });
+
   it("never hangs, throws or reaches further, whatever is scribbled over its words", () => {
     const me = new FakeProcess().thread(0);
     const scribble = fc.record({
@@ -202,6 +217,15 @@ describe("PriorityQueue", () => {
     });
   }
 
+  it("takes the better one of two heaps, however little better it is", () => {
+    const queue = queueOf({ capacity: 256, heaps: 2 });
+    for (let turn = 0; turn < 100; turn++) {
+      const word = (turn * 37) % 100;
+      queue.pushWord(1 + word * 2 ** -52, word);
+    }
+    for (let word = 0; word < 100; word++) assert.equal(queue.popWord(), word);
+  });
+
   it("has properties, and words", () => {
     const queue = queueOf({});
     assert.deepEqual([queue.capacity, queue.recordWords, queue.heaps, queue.length], [
@@ -211,7 +235,8 @@ describe("PriorityQueue", () => {
     const words = [3, -1, -(2 ** 31), 2 ** 31 - 1];
     for (const word of words) assert.equal(queue.pushWord(-word, word), true);
     assert.deepEqual(words.map(() => queue.popWord()), words.toSorted((a, b) => b - a));
-    assert.deepEqual([queue.popWord(), queue.pop(new Int32Array(1))], [undefined, undefined]);
+    const target = Int32Array.of(5);
+    assert.deepEqual([queue.popWord(), queue.pop(target), target[0]], [undefined, undefined, 5]);
   });
 
   it("refuses what cannot be", () => {

@@ -194,7 +194,19 @@ describe("an array of structs", () => {
 
   it("never cuts a text", () => {
     const { title } = Mixed.array(new ArrayBuffer(Mixed.bytes(1))).fields;
-    for (const value of ["", "12345678", "éé", "€€é", "😀😀", "\ufeffab", "\ud7ff\ue000"]) {
+    for (
+      const value of [
+        "",
+        "12345678",
+        "éé",
+        "€€é",
+        "😀😀",
+        "\ufeffab",
+        "🏿",
+        "\u{10ffff}",
+        "\ud7ff\ue000",
+      ]
+    ) {
       title.set(0, "********");
       title.set(0, value);
       assert.equal(title.get(0), value);
@@ -253,6 +265,12 @@ describe("an array of structs", () => {
     const expected = large.bytes.slice(500, 1500);
     large.copyFrom(0, large.bytes, 500);
     assert.deepEqual(large.bytes.slice(0, 1000), expected);
+    // A few words, onto each other.
+    for (let at = 0; at <= 4; at++) {
+      const memory = new Int32Array(8).map((_, index) => index);
+      struct({ a: bytes(16) }).array(memory).copyTo(0, memory, at);
+      assert.deepEqual([...memory.subarray(at, at + 4)], [0, 1, 2, 3]);
+    }
   });
 
   it("passes through a ring, and is read there in place", () => {
@@ -318,6 +336,17 @@ describe("an array of structs", () => {
     for (const none of [null, undefined, 1, "record"] as unknown as typeof record[]) {
       throwsCode(() => array.write(0, none), "EINVAL", /the record is/);
     }
+    let looks = 0;
+    const changing = {
+      ...record,
+      small: 2,
+      get half() {
+        return looks++ === 0 ? 1 : "no more" as never;
+      },
+    };
+    array.write(0, changing);
+    assert.deepEqual([looks, array.read(0)], [1, { ...record, small: 2 }]);
+    array.write(0, record);
     assert.deepEqual(array.bytes, before);
     array.write(0, { ...record, more: 1 } as typeof record);
     const names = Point.array(new ArrayBuffer(32)).fields.name;

@@ -168,6 +168,17 @@ describe("SpscRing", () => {
     assert.deepEqual([ring.writable(3), ring.writeAt], [3, 0]);
     throwsCode(() => ring.commit(4), "EINVAL", /no room for 4 records/);
     assert.equal(ring.length, 1);
+    // What it knows of is enough, unless it is asked for more.
+    const known = ringOf({ capacity: 4 });
+    known.tryPush(Int32Array.of(1, 2, 3, 4));
+    known.tryPop(new Int32Array(1));
+    assert.equal(known.writable(), 1);
+    known.tryPop(new Int32Array(3));
+    assert.deepEqual([known.writable(), known.writable(2)], [1, 4]);
+    known.tryPush(Int32Array.of(5));
+    assert.equal(known.readable(), 1);
+    known.tryPush(Int32Array.of(6, 7));
+    assert.deepEqual([known.readable(), known.readable(2)], [1, 3]);
   });
 
   it("refuses what cannot be", () => {
@@ -217,6 +228,11 @@ describe("SpscRing", () => {
     const aborted = ring.popAsync(target, { signal: controller.signal });
     controller.abort(new Error("enough"));
     await assert.rejects(aborted, /enough/);
+    // One that was aborted before does nothing, though it could.
+    ring.push(Int32Array.of(7));
+    await assert.rejects(ring.pushAsync(Int32Array.of(8), controller), /enough/);
+    await assert.rejects(ring.popAsync(target, controller), /enough/);
+    assert.equal(ring.length, 1);
   });
 
   it("gives what is in it after it was closed, and tells those who wait", async () => {
@@ -229,7 +245,9 @@ describe("SpscRing", () => {
     ring.close();
     await rejectsCode(waiting, "ECLOSED");
     assert.equal(ring.closed, true);
-    throwsCode(() => ring.push(Int32Array.of(4)), "ECLOSED", /it was closed/);
+    for (const records of [new Int32Array(0), Int32Array.of(4)]) {
+      throwsCode(() => ring.push(records), "ECLOSED", /it was closed/);
+    }
     assert.deepEqual([ring.pop(target), target[0]], [1, 1]);
     assert.deepEqual([await ring.popAsync(target), target[0]], [1, 2]);
     assert.equal(ring.pop(target), 0);

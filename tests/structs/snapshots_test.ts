@@ -106,6 +106,32 @@ describe("snapshots of a HashMap", () => {
     }
   });
 
+  it("come from a source that uses its buffer again", async () => {
+    const file = await bytesOf(numbers(40).snapshot());
+    const buffer = new Uint8Array(100);
+    function* source(): Generator<Uint8Array> {
+      for (let at = 0; at < file.length; at += buffer.length) {
+        const piece = file.subarray(at, at + buffer.length);
+        buffer.set(piece);
+        yield buffer.subarray(0, piece.length);
+      }
+    }
+    assert.equal((await HashMap.restore(memoryOf(NUMBERS), source(), NUMBERS)).size, 40);
+  });
+
+  it("are read with options that are looked at once", async () => {
+    let looks = 0;
+    const options = {
+      ...{ key: "u32", value: "f64" } as const,
+      get capacity(): number {
+        return looks++ === 0 ? 50 : 0;
+      },
+    };
+    const file = await bytesOf(numbers(40).snapshot());
+    assert.equal((await HashMap.restore(memoryOf(NUMBERS), file, options)).size, 40);
+    assert.equal(looks, 1);
+  });
+
   it("may have more entries than the map's capacity", async () => {
     const small = { key: "u32", value: "u32", capacity: 8 } as const;
     const map = HashMap.create(memoryOf(small), small);

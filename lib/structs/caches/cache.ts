@@ -292,7 +292,8 @@ export class Cache<Key, Value> implements Shareable {
     let lastMs = this.#ttlMs;
     if (options !== undefined) {
       checkOptions(options, "{ ttlMs }", WRITE);
-      if (options.ttlMs !== undefined) lastMs = checkTtl(options.ttlMs, WRITE);
+      const { ttlMs } = options;
+      if (ttlMs !== undefined) lastMs = checkTtl(ttlMs, WRITE);
     }
     const isReplaced = this.#set(key, value, lastMs, WRITE);
     if (isReplaced !== undefined) return isReplaced;
@@ -358,7 +359,8 @@ export class Cache<Key, Value> implements Shareable {
       });
     }
     checkOptions(options, "{ ttlMs, timeoutMs, signal }", COMPUTE);
-    const ttlMs = options.ttlMs === undefined ? this.#ttlMs : checkTtl(options.ttlMs, COMPUTE);
+    const { ttlMs: given } = options;
+    const ttlMs = given === undefined ? this.#ttlMs : checkTtl(given, COMPUTE);
     const { timeoutMs, signal } = checkWaitOptions(options, COMPUTE) as AsyncWaitOptions;
     signal?.throwIfAborted();
     const deadline = performance.now() + (timeoutMs ?? Infinity);

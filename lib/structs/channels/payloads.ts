@@ -182,29 +182,20 @@ function cloned(value: unknown): Uint8Array {
 class StructPayload implements Payload {
   readonly callsOut = true;
   readonly length: number;
-  readonly #struct: Struct;
   readonly #array: StructArray;
   readonly #bytes: Uint8Array;
-  #isBusy = false;
   #loaded = 0;
 
   constructor(struct: Struct, maxBytes: number) {
     if (struct.size > maxBytes) refuseLength(struct.size, maxBytes, "use a struct in a channel");
     this.length = struct.size;
-    this.#struct = struct;
     this.#bytes = new Uint8Array(struct.size);
     this.#array = struct.array(this.#bytes);
   }
 
   pack(value: unknown): Uint8Array {
-    // A getter of another record, which is being packed, has come back here.
-    if (this.#isBusy) return new StructPayload(this.#struct, this.length).pack(value);
-    this.#isBusy = true;
-    try {
-      this.#array.write(0, value as never);
-    } finally {
-      this.#isBusy = false;
-    }
+    // It looks at all fields before it writes any: their getters may come back here.
+    this.#array.write(0, value as never);
     return this.#bytes;
   }
 

@@ -25,6 +25,8 @@ export class MapWriter {
   readonly #attached: Attachment;
   readonly #entries: CounterCore;
   readonly #shape: ListShape;
+  /** The key of a change: the caller's function may change the one that was given. */
+  readonly #changed: Int32Array;
   /** Whether a caller's function runs while a bucket is locked. */
   #isChanging = false;
 
@@ -40,6 +42,7 @@ export class MapWriter {
     this.#entries = entries;
     this.#shape = shape;
     this.key = new Int32Array(shape.keyWords);
+    this.#changed = new Int32Array(shape.keyWords);
     this.value = new Int32Array(shape.valueWords);
   }
 
@@ -108,6 +111,7 @@ export class MapWriter {
     const { keys, values } = this.#shape;
     keys.write(key, this.key, 0, WRITE);
     this.lock();
+    this.#changed.set(this.key);
     let next: unknown = UNCHANGED;
     let isDecided = false;
     this.#isChanging = true;
@@ -116,7 +120,7 @@ export class MapWriter {
       // It may have destroyed the arena, and used the words.
       this.#attached.check("write to");
       if (next === UNCHANGED) return next;
-      keys.write(key, this.key, 0, WRITE);
+      this.key.set(this.#changed);
       if (next !== undefined) values.write(next, this.value, 0, WRITE);
       isDecided = true;
     } finally {

@@ -75,6 +75,11 @@ export class OrderedEntries {
   /** Whether a key has a value, which {@linkcode OrderedEntries.value} then returns. */
   has(key: unknown): boolean {
     this.#keys.write(key, this.#key, READ);
+    return this.#has();
+  }
+
+  /** The same of the key that is in words. */
+  #has(): boolean {
     try {
       return this.#core.get(this.#key, this.#found);
     } catch (error) {
@@ -100,6 +105,11 @@ export class OrderedEntries {
     return this.#core.collect(relation, this.#key, entry, 1) > 0
       ? this.#entryAt(entry, 0)
       : undefined;
+  }
+
+  /** Checks a value that may not be written. */
+  checkValue(value: unknown): void {
+    this.#values.write(value, this.#value, 0, WRITE);
   }
 
   set(key: unknown, value: unknown): void {
@@ -136,7 +146,9 @@ export class OrderedEntries {
     this.#keys.write(key, name, WRITE);
     this.#checkWrite();
     for (;;) {
-      const before = this.has(key) ? this.#found.slice() : undefined;
+      // What `change` called may have used the words, and it may have changed the key that was given.
+      this.#key.set(name);
+      const before = this.#has() ? this.#found.slice() : undefined;
       this.#isUpdating = true;
       let next: unknown;
       try {
@@ -147,7 +159,6 @@ export class OrderedEntries {
       }
       if (next === undefined && before === undefined) return undefined;
       if (next !== undefined) this.#values.write(next, this.#value, 0, WRITE);
-      // What `change` called may have used the words.
       this.#key.set(name);
       if (this.#exchange(before, next !== undefined)) return next;
     }

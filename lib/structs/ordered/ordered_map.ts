@@ -312,6 +312,7 @@ export class OrderedMap<Key, Value> implements Shareable, Iterable<[Key, Value]>
    * @throws {NumaError} As {@linkcode OrderedMap.set}.
    */
   getOrInsert(key: Key, value: Value): Value {
+    this.#entries.checkValue(value);
     const before = this.get(key);
     if (before !== undefined) return before;
     return this.compareExchange(key, undefined, value) ?? value;

@@ -45,10 +45,10 @@ export function writeRecord(
       fix: `Give an object with ${names.length} fields.`,
     });
   }
+  // Looked at once: what is checked is what is written.
+  const values = names.map((name) => record[name]);
+  for (let at = 0; at < names.length; at++) (accessors[at] as RecordAccessor).check(values[at]);
   for (let at = 0; at < names.length; at++) {
-    (accessors[at] as RecordAccessor).check(record[names[at] as string]);
-  }
-  for (let at = 0; at < names.length; at++) {
-    (accessors[at] as RecordAccessor).set(index, record[names[at] as string]);
+    (accessors[at] as RecordAccessor).set(index, values[at]);
   }
 }
