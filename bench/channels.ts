@@ -7,7 +7,7 @@ import { type Comparison, sink, type Subject } from "./harness.ts";
 import { cpusFor } from "./threads.ts";
 import type { ChannelsResult, ChannelsTask, Link } from "./workers/channels.ts";
 
-const PAIRS = 4000;
+const PAIRS = 500;
 /** Bytes of a message. */
 const BYTES = 64;
 const STREAM = 1_000_000;

@@ -3,17 +3,23 @@
  */
 import { Worker } from "node:worker_threads";
 import { CpuSet, HashMap, launch, Policy } from "../mod.ts";
+import { SharedMap } from "./shared_map.ts";
 import { type Comparison, sink, type Subject } from "./harness.ts";
 import { mixed } from "./mixed.ts";
 import { cpusFor } from "./threads.ts";
 import type { MapsResult, MapsTask } from "./workers/maps.ts";
 
 const SIZES = [100_000, 10_000_000];
-const READS = 20_000;
+const READS = 1000;
+/** The smallest map that there can be. */
+const LEAST = 8;
 const BATCH = 64;
 /** What is asked of the owner of a Map in one round. */
 const QUESTIONS = 500;
 const THREAD_READS = 2_000_000;
+/** Of a key that is a text; and of a value, which sharedmap keeps as text. */
+const TEXT_BYTES = 20;
+const VALUE_CHARACTERS = 8;
 
 type Numbers = HashMap<number, number>;
 
@@ -152,8 +158,67 @@ function fills(keys: number): Subject[] {
   ];
 }
 
-/** Reads by so many threads at once: nanoseconds a read, of all together. */
-function together(maps: Maps, threads: number): Subject {
+/** With keys that are texts: against a map that threads share, too, and one that they do not. */
+function texts(keys: number): Subject[] {
+  const names = Array.from({ length: keys }, (_, index) => `/pages/${index}`);
+  const makeOurs = (): HashMap<string, number> => {
+    const options = { capacity: keys, key: { text: TEXT_BYTES }, value: "u32" } as const;
+    return HashMap.create(new SharedArrayBuffer(HashMap.bytes(options)), options);
+  };
+  const makeShared = (): SharedMap => new SharedMap(2 * keys, TEXT_BYTES, VALUE_CHARACTERS);
+  let ours: ReturnType<typeof makeOurs> | undefined;
+  let shared: SharedMap | undefined;
+  let plain: Map<string, number> | undefined;
+  const filled = <Type extends { set(key: string, value: number): unknown }>(map: Type): Type => {
+    for (const [index, name] of names.entries()) map.set(name, index);
+    return map;
+  };
+  let from = 0;
+  return [
+    {
+      name: "HashMap.get",
+      operations: READS,
+      batch(): void {
+        ours ??= filled(makeOurs());
+        let sum = 0;
+        for (let index = 0; index < READS; index++) {
+          sum += ours.get(names[mixed(from++, keys)] as string) as number;
+        }
+        sink.value = sum;
+      },
+    },
+    {
+      name: "sharedmap's get",
+      operations: READS,
+      batch(): void {
+        shared ??= filled(makeShared());
+        let sum = 0;
+        for (let index = 0; index < READS; index++) {
+          sum += Number(shared.get(names[mixed(from++, keys)] as string));
+        }
+        sink.value = sum;
+      },
+    },
+    {
+      name: "Map.get",
+      operations: READS,
+      batch(): void {
+        plain ??= filled(new Map<string, number>());
+        let sum = 0;
+        for (let index = 0; index < READS; index++) {
+          sum += plain.get(names[mixed(from++, keys)] as string) as number;
+        }
+        sink.value = sum;
+      },
+    },
+  ];
+}
+
+/** What threads do at once. */
+type Doing = Pick<MapsTask, "what" | "count"> & { readonly map?: Numbers; readonly keys?: number };
+
+/** So many threads at once: nanoseconds for each thing done, of all together. */
+function together(threads: number, doing: () => Doing): Subject {
   return {
     name: threads === 1 ? "one thread" : `${threads} threads`,
     repeats: 1,
@@ -161,10 +226,11 @@ function together(maps: Maps, threads: number): Subject {
       const cpus = cpusFor(threads);
       const gate = new Int32Array(new SharedArrayBuffer(8));
       gate[1] = threads;
+      const task = { map: emptyMap(LEAST), keys: LEAST, ...doing(), gate } satisfies MapsTask;
       const running = cpus.map((cpu) =>
         launch<MapsResult>(new URL("./workers/maps.ts", import.meta.url), {
           policy: Policy.bindCpus(CpuSet.of(cpu)),
-          args: { map: maps.ours, keys: maps.keys, reads: THREAD_READS, gate } satisfies MapsTask,
+          args: task,
         })
       );
       const results = await Promise.all(running.map((thread) => thread.join()));
@@ -172,6 +238,29 @@ function together(maps: Maps, threads: number): Subject {
       return results.reduce((sum, { cost }) => sum + cost, 0) / threads ** 2;
     },
   };
+}
+
+/**
+ * Two threads beside one: how much more they get done with a map, and at most. Two CPUs can be one core's, which gives both
+ * together less than twice what it gives one; and they share a cache, and the way to memory.
+ */
+function atOnce(maps: Maps): Comparison[] {
+  const beside = (name: string, doing: () => Doing): Comparison => ({
+    name,
+    subjects: [together(2, doing), together(1, doing)],
+  });
+  const size = named(maps.keys);
+  return [
+    beside(
+      `reads at once, ${size}`,
+      () => ({ what: "map", count: THREAD_READS, map: maps.ours, keys: maps.keys }),
+    ),
+    beside(
+      `calibration: reads at once of an array as large as that map, ${size}`,
+      () => ({ what: "array", count: 4 * THREAD_READS, map: maps.ours, keys: maps.keys }),
+    ),
+    beside("calibration: arithmetic at once", () => ({ what: "steps", count: 50_000_000 })),
+  ];
 }
 
 /** A value that another thread has in a Map of its own. */
@@ -212,7 +301,8 @@ export function comparisons(): Comparison[] {
     const [read] = reads(maps) as [Subject, Subject];
     return [
       ...all,
-      { name: `reads at once, ${named(keys)}`, subjects: [together(maps, 2), together(maps, 1)] },
+      ...atOnce(maps),
+      { name: `a read by text, ${named(keys)}`, subjects: texts(keys) },
       { name: `a value of another thread, ${named(keys)}`, subjects: [read, asked(keys)] },
     ];
   });

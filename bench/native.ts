@@ -15,6 +15,7 @@ const SYMBOLS = {
   },
   bench_malloc_pair: { args: ["i32", "i32", "buffer"], returns: "i32" },
   bench_malloc_alive: { args: ["i32", "i32", "i32", "buffer"], returns: "i32" },
+  bench_ping_pong: { args: ["i32", "buffer", "buffer"], returns: "i32" },
   bench_ring: { args: ["i32", "i32", "i32", "buffer", "buffer"], returns: "i32" },
   bench_ring_pair: { args: ["i32", "buffer"], returns: "i32" },
 } as const;

@@ -7,7 +7,7 @@ import { type Comparison, sink, type Subject } from "./harness.ts";
 import { mixed } from "./mixed.ts";
 
 const SIZES = [100_000, 10_000_000];
-const READS = 20_000;
+const READS = 1000;
 /** Entries of a range. */
 const RANGE = 100;
 const SCANS = 200;

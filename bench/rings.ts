@@ -2,26 +2,33 @@
  * What rings cost: against a ring of the same design in C, messages, and bare words.
  */
 import { MessageChannel, type Transferable } from "node:worker_threads";
+import { RingBuffer } from "ringbuf.js";
 import { CpuSet, launch, Policy, SpscRing } from "../mod.ts";
+import { broadcasts, manyToMany } from "./crowds.ts";
 import { type Comparison, sink, type Subject } from "./harness.ts";
 import { benchLibrary, inC } from "./native.ts";
 import { cpusFor } from "./threads.ts";
 import type { RingsResult, RingsTask, Way } from "./workers/rings.ts";
 
-const PAIRS = 4000;
+const PAIRS = 500;
 const C_COUNT = 400_000;
 /** Records from one thread to another, at a time. */
 const BATCH = 8;
 const RECORDS = 8_000_000;
+/** What ringbuf.js is made for. */
+const LARGE_BATCH = 64;
 const MESSAGES = 16_384;
 const ROUND_TRIPS = 200_000;
 const MESSAGE_ROUND_TRIPS = 4000;
 
+const CAPACITY = 1024;
 const newRing = (): SpscRing => SpscRing.create(new SharedArrayBuffer(SpscRing.bytes()));
-const overRings = (): Way => ({ kind: "ring", there: newRing(), back: newRing() });
+const newStorage = (): SharedArrayBuffer => RingBuffer.getStorageForCapacity(CAPACITY, Int32Array);
+/** A ring there and one back. */
+export const overRings = (): Way => ({ kind: "ring", there: newRing(), back: newRing() });
 
 /** Two threads on CPUs of their own. */
-function between(
+export function between(
   name: string,
   task: Pick<RingsTask, "count" | "batch" | "echo">,
   make: () => { readonly ways: readonly [Way, Way]; readonly transfer?: readonly Transferable[] },
@@ -75,6 +82,22 @@ function pairs(): Subject {
   };
 }
 
+function ringbufPairs(): Subject {
+  const ring = new RingBuffer(newStorage(), Int32Array);
+  const record = new Int32Array(1);
+  return {
+    name: "ringbuf.js",
+    operations: PAIRS,
+    batch(): void {
+      for (let index = 0; index < PAIRS; index++) {
+        ring.push(record);
+        ring.pop(record);
+      }
+      sink.value = record;
+    },
+  };
+}
+
 function inCBetween(count: number, batch: number, echo: boolean): Subject {
   const cpus = Int32Array.from(cpusFor(2));
   const c = benchLibrary();
@@ -85,11 +108,16 @@ function inCBetween(count: number, batch: number, echo: boolean): Subject {
 export function comparisons(): Comparison[] {
   const c = benchLibrary();
   const stream = { count: RECORDS, batch: BATCH, echo: false };
+  const large = { ...stream, batch: LARGE_BATCH };
   const trips = { count: ROUND_TRIPS, batch: 1, echo: true };
   return [
     {
       name: "a record put in and taken out, in one thread",
-      subjects: [pairs(), inC("C ring", (out) => c.bench_ring_pair(C_COUNT, out))],
+      subjects: [
+        pairs(),
+        inC("C ring", (out) => c.bench_ring_pair(C_COUNT, out)),
+        ringbufPairs(),
+      ],
     },
     {
       name: "a record from one thread to another, eight at a time",
@@ -97,6 +125,14 @@ export function comparisons(): Comparison[] {
         between("SpscRing", stream, () => both(overRings())),
         inCBetween(RECORDS, BATCH, false),
         between("postMessage", { ...stream, count: MESSAGES * BATCH }, ports),
+      ],
+    },
+    {
+      name: "a record from one thread to another, 64 at a time",
+      subjects: [
+        between("SpscRing", large, () => both(overRings())),
+        between("ringbuf.js", large, () => both({ kind: "ringbuf", storage: newStorage() })),
+        inCBetween(RECORDS, LARGE_BATCH, false),
       ],
     },
     {
@@ -112,5 +148,7 @@ export function comparisons(): Comparison[] {
         between("postMessage", { ...trips, count: MESSAGE_ROUND_TRIPS }, ports),
       ],
     },
+    ...manyToMany(),
+    ...broadcasts(),
   ];
 }

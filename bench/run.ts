@@ -1,18 +1,23 @@
 /**
- * Runs suites on the runtime this is started with, and prints a table: bench/run.ts SUITE... [--quick] [--json FILE]
+ * Runs suites on the runtime this is started with, and prints tables:
+ * bench/run.ts SUITE... [--quick] [--only TEXT] [--json FILE]
  */
 import { writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { section } from "../lib/cli/topo.ts";
-import { compare, describeRun, FULL, QUICK, type Row } from "./harness.ts";
+import { ALONE, measureAlone } from "./alone.ts";
+import { ancestorRows, ancestorTable, comparisons as ancestor } from "./ancestor.ts";
+import { compare, type Comparison, describeRun, FULL, QUICK, type Row } from "./harness.ts";
 import { comparisons as channels } from "./channels.ts";
 import { measureFairness } from "./fairness.ts";
 import { comparisons as caches } from "./caches.ts";
+import { measureGrowth } from "./growth.ts";
 import { comparisons as maps } from "./maps.ts";
 import { comparisons as memory } from "./memory.ts";
 import { comparisons as ordered } from "./ordered.ts";
+import { comparisons as queues } from "./queues.ts";
 import { comparisons as readers, summary as readersSummary } from "./readers.ts";
 import { comparisons as rings } from "./rings.ts";
 import { comparisons as slab } from "./slab.ts";
@@ -20,15 +25,40 @@ import { comparisons as start } from "./start.ts";
 import { comparisons as sync, summary as syncSummary } from "./sync.ts";
 
 /** What each suite compares. */
-const COMPARISONS = { caches, channels, maps, memory, ordered, readers, rings, slab, start, sync };
+const COMPARISONS = {
+  ...{
+    ancestor,
+    caches,
+    channels,
+    maps,
+    memory,
+    ordered,
+    queues,
+    readers,
+    rings,
+    slab,
+    start,
+    sync,
+  },
+};
 /** What some of them say in the end. */
 const SUMMARIES: Partial<Record<keyof typeof COMPARISONS, (rows: readonly Row[]) => string[]>> = {
+  ancestor: ancestorTable,
   readers: readersSummary,
   sync: syncSummary,
 };
 /** A row whose 90th percentile is so many times its 10th says little. */
 const MAX_SPREAD = 2;
-const SUITES = [...Object.keys(COMPARISONS), "fairness"];
+/** Rows that follow from others. */
+const DERIVED: Partial<Record<keyof typeof COMPARISONS, (rows: readonly Row[]) => Row[]>> = {
+  ancestor: ancestorRows,
+};
+/** What is not made of comparisons; they print their tables themselves. */
+const OTHERS: Readonly<Record<string, (quick: boolean) => Promise<Row[]>>> = {
+  fairness: (quick) => measureFairness(quick ? 1000 : 10_000),
+  growth: measureGrowth,
+};
+const SUITES = [...Object.keys(COMPARISONS), ...Object.keys(OTHERS)];
 
 /** A figure with a unit that suits it. */
 function shown(value: number, unit: Row["unit"]): string {
@@ -50,7 +80,13 @@ function table(name: string, rows: readonly Row[]): string {
   const isNoisy = (row: Row): boolean => doubt(ours) !== "" || doubt(row) !== "";
   return section(
     name,
-    ["", "median", "p10 to p90", "of numakit's", ""],
+    [
+      "",
+      "median",
+      "p10 to p90",
+      ours.subject.startsWith("C ") ? "of the first" : "of numakit's",
+      "",
+    ],
     all.map((row) => [
       row.subject,
       shown(row.median, row.unit),
@@ -75,7 +111,13 @@ function header(): string {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: "boolean", default: false }, json: { type: "string" } },
+  options: {
+    quick: { type: "boolean", default: false },
+    only: { type: "string", default: "" },
+    json: { type: "string" },
+    /** The number of a comparison of the suite: it is measured in this process, and nothing is printed. */
+    [ALONE.slice(2)]: { type: "string" },
+  },
 });
 const unknown = positionals.filter((name) => !SUITES.includes(name));
 if (unknown.length > 0 || positionals.length === 0) {
@@ -85,23 +127,33 @@ if (unknown.length > 0 || positionals.length === 0) {
   process.stderr.write(`bench: ${given}; the suites are ${SUITES.join(", ")}\n`);
   process.exit(2);
 }
-process.stdout.write(`${header()}\n\n`);
-const results: Row[] = [];
-for (const suite of positionals) {
-  if (suite === "fairness") {
-    results.push(...await measureFairness(values.quick ? 1000 : 10_000));
-    continue;
-  }
+/** Runs a suite, and prints what came of it. */
+async function run(suite: string): Promise<Row[]> {
+  const other = OTHERS[suite];
+  if (other !== undefined) return await other(values.quick);
   const known = suite as keyof typeof COMPARISONS;
-  for (const comparison of COMPARISONS[known]()) {
-    const rows = await compare(suite, comparison, values.quick ? QUICK : FULL);
-    process.stdout.write(`${table(`${suite}: ${comparison.name}`, rows)}\n`);
-    results.push(...rows);
+  const all: Row[] = [];
+  for (const [index, { name }] of COMPARISONS[known]().entries()) {
+    if (!name.includes(values.only)) continue;
+    const rows = measureAlone(suite, index, values.quick ? ["--quick"] : []);
+    process.stdout.write(`${table(`${suite}: ${name}`, rows)}\n`);
+    all.push(...rows);
   }
-  const lines = SUMMARIES[known]?.(results) ?? [];
-  for (const line of lines) process.stdout.write(`${line}\n`);
+  for (const line of SUMMARIES[known]?.(all) ?? []) process.stdout.write(`${line}\n`);
+  return [...all, ...DERIVED[known]?.(all) ?? []];
 }
-if (values.quick) {
+
+const effort = values.quick ? QUICK : FULL;
+const results: Row[] = [];
+if (typeof values["alone"] === "string") {
+  const suite = positionals[0] as keyof typeof COMPARISONS;
+  const comparison = COMPARISONS[suite]()[Number(values["alone"])] as Comparison;
+  results.push(...await compare(suite, comparison, effort));
+} else {
+  process.stdout.write(`${header()}\n\n`);
+  for (const suite of positionals) results.push(...await run(suite));
+}
+if (values.quick && values["alone"] === undefined) {
   process.stdout.write(
     "These figures are from short runs, for a look: they are not to be quoted.\n",
   );

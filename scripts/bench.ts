@@ -3,13 +3,16 @@ import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { parseArgs } from "node:util";
 
-const USAGE = `scripts/bench SUITE... [--runtime bun|deno|node] [--quick] [--json FILE] [--docs]
+const USAGE =
+  `scripts/bench SUITE... [--runtime bun|deno|node] [--quick] [--only TEXT] [--json FILE]
+              [--docs]
 
-  SUITE      caches, channels, maps, memory, ordered, readers, rings, slab, sync, start or fairness; or
-             lines alone, which counts lines in emulated machines (it needs scripts/bootstrap --test, and
+  SUITE      ancestor, caches, channels, growth, maps, memory, ordered, queues, readers, rings, slab,
+             sync, start or fairness; or lines alone, which counts lines in emulated machines (it needs scripts/bootstrap --test, and
              takes long)
   --runtime  what it runs on. Default: bun
   --quick    shorter, for a look; its figures are not to be quoted
+  --only     only comparisons in whose names this is
   --json     also writes the figures to a file
   --docs     lines only: also writes docs/evidence.json and what is made of it (docs/evidence.md, README.md)
 
@@ -29,6 +32,7 @@ function parseOptions() {
     options: {
       runtime: { type: "string", default: "bun" },
       quick: { type: "boolean", default: false },
+      only: { type: "string" },
       json: { type: "string" },
       docs: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
@@ -67,6 +71,7 @@ if (command === undefined) {
 const [program, ...flags] = command as [string, ...string[]];
 const options = [
   ...(values.quick ? ["--quick"] : []),
+  ...(values.only === undefined ? [] : ["--only", values.only]),
   ...(values.json === undefined ? [] : ["--json", values.json]),
   ...(values.docs ? ["--docs"] : []),
 ];

@@ -2,11 +2,14 @@
  * Sends and takes records, in a thread of its own: what `bench/rings.ts` measures.
  */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import { RingBuffer } from "ringbuf.js";
 import { currentCpu, type SpscRing, worker, type WorkerFunction } from "../../mod.ts";
 
 /** How two threads hand records over. */
 export type Way =
   | { readonly kind: "ring"; readonly there: SpscRing; readonly back: SpscRing }
+  /** The storage of a ring of ringbuf.js. */
+  | { readonly kind: "ringbuf"; readonly storage: SharedArrayBuffer }
   /** A word each, in lines of their own. */
   | { readonly kind: "words"; readonly words: Int32Array }
   | { readonly kind: "port"; readonly port: MessagePort };
@@ -70,6 +73,30 @@ function overRings(
   }
 }
 
+/** One way only: a batch is taken in parts, as it comes. */
+function overRingbuf(
+  { way: { storage }, role, batch }: RingsTask & { way: Way & { kind: "ringbuf" } },
+  count: number,
+): void {
+  const ring = new RingBuffer(storage, Int32Array);
+  const records = new Int32Array(batch);
+  for (let done = 0; done < count;) {
+    if (role === "timed") {
+      const got = ring.pop(records);
+      if (got === 0) pause();
+      done += got;
+    } else {
+      for (let at = 0; at < batch; at++) records[at] = done + at;
+      for (let sent = 0; sent < batch;) {
+        const put = ring.push(records, batch - sent, sent);
+        if (put === 0) pause();
+        sent += put;
+      }
+      done += batch;
+    }
+  }
+}
+
 const MINE = { timed: 0, other: 32 } as const;
 
 /** To and fro: each writes its own word, and waits for the other one's. */
@@ -118,6 +145,7 @@ async function overPort(
 async function run(task: RingsTask, count: number, from: number): Promise<void> {
   const { way, role } = task;
   if (way.kind === "ring") overRings({ ...task, way }, count);
+  else if (way.kind === "ringbuf") overRingbuf({ ...task, way }, count);
   else if (way.kind === "words") overWords({ words: way.words, role }, count, from);
   else await overPort({ ...task, way }, count);
 }

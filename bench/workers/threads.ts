@@ -4,6 +4,7 @@
 import {
   currentCpu,
   type Lock,
+  type MpmcRing,
   PartitionedCounter,
   Replicated,
   SeqLock,
@@ -31,6 +32,8 @@ export type Work =
   | { readonly lock: Lock | "naive"; readonly steps: number; readonly waits: boolean }
   /** Reads what is read together with others, and changes nothing. */
   | { readonly read: Lock | SeqLock | Replicated | PartitionedCounter }
+  /** Puts records in, eight at a time, and takes as many out. */
+  | { readonly ring: MpmcRing }
   /** Adds 1; or adds 1 to a word, which all share or of which each has one. */
   | { readonly counter: PartitionedCounter | "shared word" | "own word" };
 
@@ -100,9 +103,27 @@ function readsOf(read: Lock | SeqLock | Replicated | PartitionedCounter): () => 
   };
 }
 
+/** Records that go through a ring at a time. */
+const RECORDS = 8;
+
+/** Each thread takes out as many as it has put in: so there is always one for a thread that waits. */
+function recordsOf(ring: MpmcRing): () => number {
+  const records = new Int32Array(RECORDS);
+  return () => {
+    for (let turn = 0; turn < BATCH; turn += RECORDS) {
+      ring.push(records);
+      for (let left = RECORDS; left > 0;) {
+        left -= ring.pop(left === RECORDS ? records : records.subarray(0, left));
+      }
+    }
+    return 0;
+  };
+}
+
 /** Makes the function that does a batch and returns the longest wait in it. */
 function batchOf({ work, index, words }: ThreadTask): () => number {
   if ("read" in work) return readsOf(work.read);
+  if ("ring" in work) return recordsOf(work.ring);
   if ("counter" in work) {
     const { counter } = work;
     if (typeof counter === "string") {
