@@ -30,7 +30,7 @@ const GUESTS: readonly Guest[] = [
   {
     ...TWO_NODES,
     scenes: {
-      bun: ["reading", "an array", "a table", "objects"],
+      bun: ["reading", "an array", "a table", "objects", "messages of"],
       deno: ["--everywhere"],
       node: ["--everywhere"],
     },
@@ -38,7 +38,7 @@ const GUESTS: readonly Guest[] = [
   {
     name: "4 nodes, 8 CPUs",
     shape: ["--nodes", "4", "--cpus", "2", "--memory", "1G"],
-    scenes: { bun: ["a table", "8 threads"] },
+    scenes: { bun: ["a table", "8 threads", "a map of", "a cache of"] },
   },
   {
     name: "4 nodes, 16 CPUs",

@@ -10,6 +10,7 @@ import { pinThread } from "../../lib/sched/pin.ts";
 import { CpuSet, launch, Policy, type Thread } from "../../mod.ts";
 import { lockScenes } from "./lock_scenes.ts";
 import { range, section } from "./marks.ts";
+import { mapScenes } from "./map_scenes.ts";
 import { memoryScenes } from "./memory_scenes.ts";
 import { cpuOf, type Job, nodes, type Scene, type Variant } from "./scene.ts";
 import { AT, ENOUGH, type LinesTask } from "./works.ts";
@@ -54,7 +55,8 @@ async function countVariant(scene: Scene, variant: Variant, name: string): Promi
   const control = new Int32Array(new SharedArrayBuffer(AT.words * 4));
   const running = jobs.map((job) => {
     const thread = threadFor(job);
-    thread.postMessage({ work: job.work, section: name, control } satisfies LinesTask);
+    const task: LinesTask = { work: job.work, section: name, control };
+    thread.postMessage(task, job.transfer);
     return thread;
   });
   // A thread that failed has ended.
@@ -90,7 +92,7 @@ const { values, positionals } = parseArgs({
 // What the main thread fills is on its node: the first one.
 pinThread(CpuSet.of(cpuOf(nodes()[0] as number)));
 let sections = 0;
-for (const scene of [...memoryScenes(), ...lockScenes()]) {
+for (const scene of [...memoryScenes(), ...lockScenes(), ...mapScenes()]) {
   if (values.everywhere && scene.everywhere !== true) continue;
   for (const variant of scene.variants) {
     const name = `${scene.name}: ${variant.name}`;

@@ -11,6 +11,8 @@ export interface Job {
   readonly work: Work;
   /** Where its own heap is placed. Default: `"prefer"`, as `launch` has it. */
   readonly heap?: HeapPolicy;
+  /** What of its work goes to the thread. Default: nothing. */
+  readonly transfer?: readonly object[];
 }
 
 /** A way that is ready to be counted. */

@@ -19,6 +19,7 @@ import {
   type WorkerFunction,
 } from "../../mod.ts";
 import { NaiveMutex } from "../naive_mutex.ts";
+import { type MapWork, prepareMap } from "./map_works.ts";
 import { range } from "./marks.ts";
 import { LINE } from "./scene.ts";
 
@@ -85,7 +86,8 @@ export type Work =
     readonly kind: "histogram";
     /** A histogram, or a word for each value. */
     readonly histogram: Histogram | Int32Array;
-  } & Times;
+  } & Times
+  | MapWork;
 
 /** Words that the main thread and the threads share. */
 export const AT = { arrived: 0, go: 16, done: 32, words: 48 } as const;
@@ -272,6 +274,8 @@ function prepare(work: Work, section: string): (times: number) => unknown {
         }
       };
     }
+    default:
+      return prepareMap(work);
   }
 }
 

@@ -9,6 +9,9 @@ const TypedArray = /* @__PURE__ */ Object.getPrototypeOf(Int32Array) as {
   readonly prototype: object;
 };
 const nameOf = /* @__PURE__ */ getter(TypedArray.prototype, Symbol.toStringTag);
+const bufferOf = /* @__PURE__ */ getter(TypedArray.prototype, "buffer");
+const offsetOf = /* @__PURE__ */ getter(TypedArray.prototype, "byteOffset");
+const lengthOf = /* @__PURE__ */ getter(TypedArray.prototype, "byteLength");
 const ownBytes = /* @__PURE__ */ getter(ArrayBuffer.prototype, "byteLength");
 const sharedBytes = /* @__PURE__ */ getter(SharedArrayBuffer.prototype, "byteLength");
 
@@ -34,6 +37,21 @@ export function isInt32Array(value: unknown): value is Int32Array {
  */
 export function typedArrayName(value: unknown): string | undefined {
   return nameOf.call(value) as string | undefined;
+}
+
+/**
+ * The memory of a typed array as 32-bit words, whatever its own properties say of it.
+ *
+ * @param value A typed array whose elements have 32 or 64 bits.
+ * @returns Its words.
+ */
+export function typedArrayWords(value: object): Int32Array {
+  const bytes = lengthOf.call(value) as number;
+  const buffer = bufferOf.call(value) as ArrayBuffer;
+  // A buffer that was transferred away, or shrunk, has no place for it.
+  return bytes === 0
+    ? new Int32Array(0)
+    : new Int32Array(buffer, offsetOf.call(value) as number, bytes / 4);
 }
 
 /**

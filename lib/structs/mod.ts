@@ -88,5 +88,6 @@ export { PriorityQueue, type PriorityQueueOptions } from "./priority/priority_qu
 export { OrderedMap, type OrderedMapOptions, type OrderedMapRange } from "./ordered/ordered_map.ts";
 export { MessageRing, type MessageRingOptions } from "./rings/message_ring.ts";
 export { SpscRing, type SpscRingOptions } from "./rings/spsc_ring.ts";
+export { ShardedMap } from "./placed/sharded_map.ts";
 export type { SnapshotSource } from "./snapshots/snapshot_source.ts";
 export type { SyncMemory, SyncOptions } from "../shared/region.ts";

@@ -316,6 +316,29 @@ const channel: SyncKind<structs.Channel<number>> = {
   },
 };
 
+const shardedBytes = (): number => structs.ShardedMap.bytes(MAP, 2);
+const sharded: SyncKind<structs.ShardedMap<number, Uint8Array>> = {
+  type: structs.ShardedMap,
+  make: (memory) =>
+    structs.ShardedMap.create([memory(shardedBytes()), memory(shardedBytes())], MAP),
+  methods: {
+    ...map.methods,
+    homeOf: () => [1],
+    entriesOn: (object: structs.ShardedMap<number, Uint8Array>) => [object.nodes[0]],
+  } as never,
+  statics: {
+    create: (_, memory) => [[memory(shardedBytes()), memory(shardedBytes())], { ...MAP }],
+    bytes: () => [{ ...MAP }, 2],
+    fromHandle: (object) => [object.toHandle()],
+    restore: (object, memory) => [
+      [memory(shardedBytes()), memory(shardedBytes())],
+      object.snapshot(),
+      { ...MAP },
+    ],
+  },
+  use: map.use as never,
+};
+
 /** All of them, by what they are called. */
 export const STRUCT_KINDS = {
   SpscRing: ringKind(SpscRing, "writable", "commit", "readable", "consume"),
@@ -329,4 +352,5 @@ export const STRUCT_KINDS = {
   PriorityQueue: queue,
   MessageRing: messages,
   Channel: channel,
+  ShardedMap: sharded,
 };

@@ -1,11 +1,11 @@
-import { type Arena, type HashMap, NumaError, worker } from "../../mod.ts";
+import { type Arena, type HashMap, NumaError, type ShardedMap, worker } from "../../mod.ts";
 
 /** What a thread is to do with a map. */
 export interface MapTask {
   readonly task: "fill" | "count" | "watch" | "write for ever" | "destroy in an update";
   /** From keys to numbers, or to eight bytes of which each is the same. */
-  readonly map: HashMap<number, number>;
-  readonly bytes?: HashMap<number, Uint8Array>;
+  readonly map: HashMap<number, number> | ShardedMap<number, number>;
+  readonly bytes?: HashMap<number, Uint8Array> | ShardedMap<number, Uint8Array>;
   readonly first: number;
   readonly count: number;
   /** Where {@linkcode MapTask.map} is, and another map that stays. */

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { checkOptions, show } from "../../base/check.ts";
+import { checkOptions } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, type Shareable } from "../../base/handle.ts";
 import { isArena } from "../../memory/arena/identity.ts";
@@ -18,6 +18,7 @@ import {
   type SyncMemory,
 } from "../../shared/region.ts";
 import { defineKind } from "../../shared/kind.ts";
+import { checkRoom, MAX_PARTS, memoriesOf } from "../memories.ts";
 import { cacheOptionOf, cacheSettingsOf, checkTtl } from "./cache_settings.ts";
 import type { CacheOptions } from "./cache_types.ts";
 import { cacheLayoutOf, NODE, NUMBER, PARTS, SEED, TTL_HIGH, TTL_LOW } from "./cache_table.ts";
@@ -31,8 +32,6 @@ const KIND = /* @__PURE__ */ defineKind<Shareable, CacheOptions>({
   words: (shape, option) => cacheLayoutOf(cacheSettingsOf(option).size, shape).all,
 });
 
-/** How many parts a cache may have. */
-const MAX_PARTS = 1024;
 /** Indices of words are 32-bit integers. */
 const MAX_BYTES = 2 ** 33;
 const CREATE = "create a cache";
@@ -78,13 +77,7 @@ export function createParts(
   options: CacheOptions,
 ): Region[] {
   const { threads, option, ttlMs } = settingsOf(options, CREATE);
-  const memories: readonly SyncMemory[] = Array.isArray(memory) ? [...memory] : [memory];
-  if (memories.length < 1 || memories.length > MAX_PARTS) {
-    throw new NumaError("EINVAL", CREATE, {
-      why: `its memory is ${show(memory)}`,
-      fix: `Give an Arena or a SharedArrayBuffer, or an array of 1 to ${MAX_PARTS}.`,
-    });
-  }
+  const memories = memoriesOf(memory, true, CREATE);
   const bytes = regionBytes(KIND.row, { threads, option }, CREATE);
   if (bytes >= MAX_BYTES) {
     throw new NumaError("EINVAL", CREATE, {
@@ -92,15 +85,7 @@ export function createParts(
       fix: "Give a smaller capacity, or a greater entryBytes.",
     });
   }
-  // Before anything is taken: what an arena gave does not come back.
-  for (const one of memories) {
-    if (memories.length > 1 && isArena(one) && one.remaining < bytes) {
-      throw new NumaError("ENOMEM", CREATE, {
-        why: `a part takes ${bytes} bytes, and an arena has ${one.remaining} left`,
-        fix: "Give larger arenas, or a smaller capacity.",
-      });
-    }
-  }
+  checkRoom(memories, bytes, CREATE);
   const seed = crypto.getRandomValues(new Int32Array(2));
   return memories.map((one, number) => {
     const region = createRegion(KIND.row, one, { threads, option }, CREATE);

@@ -1,0 +1,257 @@
+/**
+ * The parts of a sharded map: a hash map in each memory, and before the first one what is known of all of them.
+ *
+ * ```
+ *   line 0    | seed (64 bits) | types | capacity |        written once, before anybody else knows of it
+ *   then      for each part: | node | mapping (64 bits) | offset |
+ *
+ *   types     as map_settings.ts makes a number of them, for a part
+ *   mapping   the identity of the arena's mapping; 0: it is in a buffer
+ *   offset    where the part begins there: in lines, in a buffer in units of eight bytes
+ * ```
+ *
+ * A handle has those of all parts. Each is compared with what stands here, so that parts of several maps, or in another
+ * order, are not taken for a map: keys would not be found in them.
+ *
+ * @module
+ */
+import { isInt32Array, isSharedArrayBuffer } from "../../base/brand.ts";
+import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { type Handle, handleData, type Shareable } from "../../base/handle.ts";
+import { isArena } from "../../memory/arena/identity.ts";
+import { defineKind } from "../../shared/kind.ts";
+import {
+  attachRegion,
+  createRegion,
+  type Region,
+  regionBytes,
+  type SyncMemory,
+} from "../../shared/region.ts";
+import { LINE_BYTES, LINE_WORDS } from "../../wait/waiter.ts";
+import { HashMap } from "../maps/hash_map.ts";
+import { mapOptionOf, mapSettingsOf, mapTypeOf, type TypeCode } from "../maps/map_settings.ts";
+import type { HashMapOptions } from "../maps/map_types.ts";
+import { checkRoom, MAX_PARTS, memoriesOf } from "../memories.ts";
+
+/** What is before the first part. */
+const KIND = /* @__PURE__ */ defineKind<Shareable, HashMapOptions>({
+  name: "ShardedMap",
+  code: 72,
+  title: "a sharded map",
+  accepts: ["threads", "capacity", "key", "value"],
+  // Its option is the number of parts.
+  words: (_, parts) => wordsOf(parts),
+});
+
+const SEED = 0;
+const TYPES = 2;
+const CAPACITY = 3;
+const PARTS = LINE_WORDS;
+const PART_WORDS = 4;
+const NODE = 0;
+/** Three words: of the mapping, and the offset. */
+const MAPPING = 1;
+/** Offsets of shared words are multiples of it. */
+const WORDS_UNIT = 8;
+
+const MIN_CAPACITY = 8;
+const MAX_CAPACITY = 2 ** 26;
+/** Room for parts that get more than their share of the keys, in standard deviations of that. */
+const DEVIATIONS = 6;
+
+const CREATE = "create a sharded map";
+const ATTACH = "attach a sharded map";
+
+/** What a sharded map is made of, in one thread. */
+export interface ShardedParts {
+  /** What is known of all parts. */
+  readonly head: Region;
+  readonly maps: readonly HashMap<unknown, unknown>[];
+  readonly nodes: readonly number[];
+  /** Two words that choose the parts of keys. */
+  readonly seed: readonly [low: number, high: number];
+  readonly key: TypeCode;
+  readonly value: TypeCode;
+  /** 32-bit words of a key, and of a value. */
+  readonly keyWords: number;
+  readonly valueWords: number;
+  /** How many entries it has room for. */
+  readonly capacity: number;
+}
+
+/** Options that were looked at. */
+export interface ShardedSettings {
+  /** Of the map. */
+  readonly whole: HashMapOptions;
+  /** Of each part. */
+  readonly part: HashMapOptions;
+}
+
+function wordsOf(parts: number): number {
+  return PARTS + Math.ceil(parts * PART_WORDS / LINE_WORDS) * LINE_WORDS;
+}
+
+/**
+ * Looks at the options of a sharded map, once.
+ *
+ * @param options What a caller gave.
+ * @param parts How many parts it has.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The options of the map and of a part.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function shardedSettingsOf(
+  options: HashMapOptions,
+  parts: number,
+  action: string,
+): ShardedSettings {
+  checkOptions(options, `{ ${KIND.row.accepts.join(", ")} }`, action);
+  const { threads, key, value, capacity = 1024 } = options;
+  checkInteger(capacity, "capacity", MIN_CAPACITY, MAX_CAPACITY, action);
+  const share = capacity / parts;
+  const most = Math.ceil(share + DEVIATIONS * Math.sqrt(share));
+  const partCapacity = Math.min(capacity, Math.max(MIN_CAPACITY, most));
+  // By their number, so that what a getter says another time does not count.
+  const settings = mapSettingsOf(mapOptionOf({ capacity: partCapacity, key, value }, action));
+  const own = {
+    ...(threads !== undefined && { threads }),
+    key: mapTypeOf(settings.key),
+    value: mapTypeOf(settings.value),
+  };
+  return { whole: { ...own, capacity }, part: { ...own, capacity: partCapacity } };
+}
+
+/**
+ * The size of the largest part: the first one.
+ *
+ * @param options The map's options.
+ * @param parts How many parts it has.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns Bytes.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function shardedBytes(options: HashMapOptions, parts: number, action: string): number {
+  checkInteger(parts, "parts", 1, MAX_PARTS, action);
+  return bytesOf(shardedSettingsOf(options, parts, action), parts, action);
+}
+
+function bytesOf({ part }: ShardedSettings, parts: number, action: string): number {
+  const { threads } = part;
+  return regionBytes(KIND.row, { threads, option: parts }, action) + HashMap.bytes(part);
+}
+
+/** An arena, or the words of other memory: checked before anything is taken. */
+function wordsIn(memory: SyncMemory, bytes: number): SyncMemory {
+  if (isArena(memory)) return memory;
+  const words = isSharedArrayBuffer(memory) && memory.byteLength % 4 === 0
+    ? new Int32Array(memory)
+    : memory;
+  const isWords = isInt32Array(words);
+  if (isWords && words.byteLength >= bytes) return words;
+  throw new NumaError("EINVAL", CREATE, {
+    why: isWords
+      ? `a part takes ${bytes} bytes and its memory has ${words.byteLength}`
+      : `the memory of a part is ${show(memory)}`,
+    fix: isWords
+      ? "Give more, or ask for fewer threads."
+      : "Give an Arena, a SharedArrayBuffer or an Int32Array.",
+  });
+}
+
+/**
+ * Makes the parts of a sharded map.
+ *
+ * @param memory What a caller gave.
+ * @param options The map's options.
+ * @returns The parts.
+ * @throws {NumaError} As `ShardedMap.create`.
+ */
+export function createShards(memory: unknown, options: HashMapOptions): ShardedParts {
+  const memories = memoriesOf(memory, false, CREATE);
+  const parts = memories.length;
+  const settings = shardedSettingsOf(options, parts, CREATE);
+  const { threads } = settings.part;
+  const bytes = bytesOf(settings, parts, CREATE);
+  const places = memories.map((one) => wordsIn(one, bytes));
+  checkRoom(memories, bytes, CREATE);
+  const [first] = places as [SyncMemory];
+  const head = createRegion(KIND.row, first, { threads, option: parts }, CREATE);
+  const { words } = head;
+  const headWords = regionBytes(KIND.row, { threads, option: parts }, CREATE) / 4;
+  words.set(crypto.getRandomValues(new Int32Array(2)), SEED);
+  words[TYPES] = mapOptionOf(settings.part, CREATE);
+  words[CAPACITY] = settings.whole.capacity as number;
+  const maps = places.map((one, number) => {
+    const own = number === 0 && isInt32Array(one) ? one.subarray(headWords) : one;
+    const map = HashMap.create(own, settings.part);
+    const at = PARTS + number * PART_WORDS;
+    words[at + NODE] = isArena(one) ? one.node : -1;
+    words.set(whereIs(isArena(one) ? map.toHandle().data : { words: own }), at + MAPPING);
+    return map as HashMap<unknown, unknown>;
+  });
+  return partsOf(head, maps);
+}
+
+/** Where a handle says that a part is: what is kept of it. */
+function whereIs(data: unknown): [low: number, high: number, offset: number] {
+  const { words, arena, offset } = (data ?? {}) as Record<string, unknown>;
+  if (isInt32Array(words)) return [0, 0, (words.byteOffset / WORDS_UNIT) | 0];
+  const { identity } = ((arena as Handle | undefined)?.data ?? {}) as Record<string, unknown>;
+  if (typeof identity !== "number" || typeof offset !== "number") refuse();
+  return [identity | 0, (identity / 2 ** 32) | 0, (offset / LINE_BYTES) | 0];
+}
+
+/**
+ * Finds the parts of a sharded map again.
+ *
+ * @param handle What a caller gave.
+ * @returns The parts.
+ * @throws {NumaError} As `ShardedMap.fromHandle`.
+ */
+export function attachShards(handle: Handle): ShardedParts {
+  const { name } = KIND.row;
+  const { head: first, parts: handles } = handleData(handle, name, ATTACH);
+  if (!Array.isArray(handles) || handles.length < 1 || handles.length > MAX_PARTS) refuse();
+  const head = attachRegion(KIND.row, handleData(first, name, ATTACH), ATTACH);
+  if (head.option !== handles.length) refuse();
+  const maps = handles.map((one: Handle, number) => {
+    const data = handleData(one, "HashMap", ATTACH);
+    const at = PARTS + number * PART_WORDS + MAPPING;
+    if (whereIs(data).some((word, index) => head.words[at + index] !== word)) refuse();
+    return HashMap.fromHandle<unknown, unknown>(one);
+  });
+  return partsOf(head, maps);
+}
+
+function refuse(): never {
+  throw new NumaError("EINVAL", ATTACH, {
+    why: "the handle has not the parts of a sharded map",
+    fix: "Give what toHandle() returned.",
+  });
+}
+
+function partsOf(head: Region, maps: readonly HashMap<unknown, unknown>[]): ShardedParts {
+  const { words } = head;
+  const { key, value, shape: { keyWords, valueWords } } = mapSettingsOf(words[TYPES] as number);
+  return {
+    ...{ head, maps, key, value, keyWords, valueWords },
+    nodes: maps.map((_, number) => words[PARTS + number * PART_WORDS + NODE] as number),
+    seed: [words[SEED] as number, words[SEED + 1] as number],
+    // In memory that any thread can write to.
+    capacity: Math.min(Math.max(words[CAPACITY] as number, MIN_CAPACITY), MAX_CAPACITY),
+  };
+}
+
+/**
+ * The handle of a sharded map.
+ *
+ * @param kind What handles of sharded maps are called.
+ * @param parts Its parts.
+ * @returns The handle.
+ * @throws {NumaError} `EINVAL`; `EDESTROYED`.
+ */
+export function handleOfShards(kind: string, { head, maps }: ShardedParts): Handle {
+  const parts = maps.map((map) => map.toHandle());
+  return { numakitHandle: kind, data: { head: head.toHandle(), parts } };
+}
