@@ -82,6 +82,12 @@ export {
   type BroadcastRingOptions,
   type SubscribeOptions,
 } from "./rings/broadcast_ring.ts";
+export {
+  DelegatedMap,
+  type DelegatedMapOptions,
+  type ServeOptions,
+} from "./placed/delegated_map.ts";
+export { ReplicatedMap, type ReplicatedMapOptions } from "./placed/replicated_map.ts";
 export { MpmcRing, type MpmcRingOptions } from "./rings/mpmc_ring.ts";
 export type { RingOptions } from "./rings/ring_settings.ts";
 export { PriorityQueue, type PriorityQueueOptions } from "./priority/priority_queue.ts";

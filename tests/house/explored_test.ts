@@ -14,6 +14,8 @@ const UNEXPLORED: Readonly<Record<string, string>> = {
   "lib/runtime/library/cached_library.ts":
     "a worker that fetches a file says once that it is there",
   "lib/shared/region.ts": "memory is taken by one compare-exchange, and announced by one store",
+  "lib/structs/placed/tenure.ts":
+    "an owner's word is taken by one compare-exchange; requests and replies go through channels",
   "lib/sync/locks/shared_mutex.ts":
     "taking and giving back are the C helper's and the kernel's (robust futexes), which native/tests run",
   "lib/topology/current.ts": "reads words that the kernel writes, one at a time",

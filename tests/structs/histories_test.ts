@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { HashMap, OrderedMap } from "../../mod.ts";
+import { HashMap, OrderedMap, ReplicatedMap } from "../../mod.ts";
 import { repeats } from "../support/extent.ts";
 import { runHistory } from "../support/launches.ts";
 import { sharedWords } from "../support/words.ts";
@@ -115,6 +115,10 @@ const numbers = { key: "u32", value: "u32", capacity: 2000 } as const;
 const MAPS = {
   HashMap: () => HashMap.create(new SharedArrayBuffer(HashMap.bytes(numbers)), numbers),
   OrderedMap: () => OrderedMap.create(new SharedArrayBuffer(OrderedMap.bytes(numbers)), numbers),
+  ReplicatedMap: () => {
+    const copies = [0, 1, 2].map(() => new SharedArrayBuffer(ReplicatedMap.bytes(numbers)));
+    return ReplicatedMap.create(copies, numbers);
+  },
 };
 
 for (const [name, make] of Object.entries(MAPS)) {

@@ -146,6 +146,66 @@ const map: SyncKind<structs.HashMap<number, Uint8Array>> = {
   },
 };
 
+const replicated: SyncKind<structs.ReplicatedMap<number, Uint8Array>> = {
+  type: structs.ReplicatedMap,
+  make: (memory) => create(structs.ReplicatedMap, memory, MAP),
+  methods: {
+    get: () => [1],
+    has: () => [1],
+    getMany: () => [Uint32Array.of(1, 2), new Uint8Array(16), new Uint8Array(2)],
+    set: () => [1, new Uint8Array(8)],
+    setMany: () => [Uint32Array.of(1, 2), new Uint8Array(16)],
+    delete: () => [1],
+    update: () => [1, () => new Uint8Array(8)],
+    add: () => [1, 1],
+    getOrInsert: () => [1, new Uint8Array(8)],
+    compareExchange: () => [1, undefined, new Uint8Array(8)],
+    clear: none,
+    entries: none,
+    [Symbol.iterator]: none,
+    keys: none,
+    values: none,
+    forEach: () => [() => {}],
+    toHandle: none,
+  },
+  statics: statics(structs.ReplicatedMap, MAP),
+  use(object) {
+    object.clear();
+    object.set(3, new Uint8Array(8).fill(7));
+    assert.deepEqual(object.get(3), new Uint8Array(8).fill(7));
+    assert.equal(object.delete(3), true);
+    assert.equal(object.has(3), false);
+  },
+};
+
+const DELEGATED = { ...THREADS, capacity: 8, key: "u32", value: "f64", clients: 1 } as const;
+const delegated: SyncKind<structs.DelegatedMap<number, number>> = {
+  type: structs.DelegatedMap,
+  make: (memory) => create(structs.DelegatedMap, memory, DELEGATED),
+  methods: {
+    partitionOf: () => [1],
+    homeOf: () => [1],
+    serve: () => [{ signal: AbortSignal.timeout(1), partition: 0 }],
+    get: () => [1, waits()],
+    has: () => [1, waits()],
+    getMany: () => [[1, 2], waits()],
+    set: () => [1, 0.5, waits()],
+    setMany: () => [[[1, 0.5]], waits()],
+    delete: () => [1, waits()],
+    add: () => [1, 0.5, waits()],
+    getOrInsert: () => [1, 0.5, waits()],
+    compareExchange: () => [1, undefined, 0.5, waits()],
+    close: none,
+    leave: none,
+    toHandle: none,
+  },
+  statics: {
+    ...statics(structs.DelegatedMap, DELEGATED),
+    bytes: () => [{ ...DELEGATED }, 1],
+  },
+  end: (object) => object.close(),
+};
+
 const DEQUE = { ...THREADS, capacity: 8 };
 const deque: SyncKind<structs.Deque> = {
   type: Deque,
@@ -346,10 +406,12 @@ export const STRUCT_KINDS = {
   BroadcastRing: broadcast,
   BroadcastConsumer: consumer,
   Cache: cache,
+  DelegatedMap: delegated,
   Deque: deque,
   HashMap: map,
   OrderedMap: ordered,
   PriorityQueue: queue,
+  ReplicatedMap: replicated,
   MessageRing: messages,
   Channel: channel,
   ShardedMap: sharded,

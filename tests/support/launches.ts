@@ -3,6 +3,7 @@ import { launch, type Thread } from "../../mod.ts";
 import type { BroadcastTask, Heard } from "../workers/broadcasts.ts";
 import type { CacheTask } from "../workers/caches.ts";
 import type { ChannelTask } from "../workers/channels.ts";
+import type { DelegatedTask } from "../workers/delegated.ts";
 import type { DequeTask } from "../workers/deques.ts";
 import type { HistoryTask } from "../workers/histories.ts";
 import type { LockTask } from "../workers/locks.ts";
@@ -11,6 +12,7 @@ import type { MessageTask } from "../workers/message_rings.ts";
 import type { MpmcTask, Taken } from "../workers/mpmc.ts";
 import type { ObjectTask } from "../workers/objects.ts";
 import type { OrderedTask } from "../workers/ordered.ts";
+import type { PlacedTask } from "../workers/placed.ts";
 import type { PrimitiveTask } from "../workers/primitives.ts";
 import type { PriorityTask } from "../workers/priorities.ts";
 import type { RecordTask } from "../workers/records.ts";
@@ -93,4 +95,14 @@ export function runChannel(args: ChannelTask): Thread<number> {
 /** Starts a thread that does calls of a map, and writes down what they returned. */
 export function runHistory(args: HistoryTask): Thread<number> {
   return launch<number>(sibling(import.meta.url, "../workers/histories"), { args });
+}
+
+/** Starts a thread that reads a replicated map, or writes to it. */
+export function runPlaced(args: PlacedTask): Thread<number> {
+  return launch<number>(sibling(import.meta.url, "../workers/placed"), { args });
+}
+
+/** Starts a thread that serves a delegated map, or asks. */
+export function runDelegated(args: DelegatedTask): Thread<number> {
+  return launch<number>(sibling(import.meta.url, "../workers/delegated"), { args });
 }

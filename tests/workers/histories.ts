@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type HashMap, type OrderedMap, worker } from "../../mod.ts";
+import { type HashMap, type OrderedMap, type ReplicatedMap, worker } from "../../mod.ts";
 
 /** What a thread is to do with a map, and where it writes down what it did. */
 export interface HistoryTask {
-  readonly map: HashMap<number, number> | OrderedMap<number, number>;
+  readonly map:
+    | HashMap<number, number>
+    | OrderedMap<number, number>
+    | ReplicatedMap<number, number>;
   /** The moments that were counted, and how many threads are ready. */
   readonly clock: Int32Array;
   /** For each call {@linkcode CALL_WORDS} words. */

@@ -1,0 +1,247 @@
+/**
+ * The partitions of a delegated map: what each of its memories holds.
+ *
+ * ```
+ *   a memory    | who serves it (tenure.ts) | a hash map | a channel of requests | channels of replies: inboxes |
+ * ```
+ *
+ * Requests are read by the owner of the partition, and its map by nobody else. An inbox belongs to a thread that asks: one
+ * of those in the memory that is nearest to it.
+ *
+ * @module
+ */
+import { isInt32Array, isSharedArrayBuffer } from "../../base/brand.ts";
+import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { type Handle, handleData, type Shareable } from "../../base/handle.ts";
+import { isArena } from "../../memory/arena/identity.ts";
+import { defineKind } from "../../shared/kind.ts";
+import { type Region, regionBytes, type SyncMemory } from "../../shared/region.ts";
+import { Channel } from "../channels/channel.ts";
+import type { ChannelOptions } from "../channels/channel_settings.ts";
+import { HashMap } from "../maps/hash_map.ts";
+import { mapOptionOf } from "../maps/map_settings.ts";
+import type { HashMapOptions, MapType } from "../maps/map_types.ts";
+import { attachParts, createParts } from "./parts.ts";
+import { TENURE_WORDS } from "./tenure.ts";
+
+/** Options of a `DelegatedMap`. */
+export interface DelegatedMapOptions<Key extends MapType = MapType, Value extends MapType = MapType>
+  extends HashMapOptions<Key, Value> {
+  /** How many threads may ask, for each partition: 1 to 64. With four partitions and 8, 32 threads may. Default: 8. */
+  readonly clients?: number;
+}
+
+/** What a partition is made of. */
+export interface DelegatedPart {
+  readonly region: Region;
+  readonly map: HashMap<unknown, unknown>;
+  readonly requests: Channel<Uint8Array>;
+  readonly inboxes: readonly Channel<Uint8Array>[];
+}
+
+/** What is known of its control regions. */
+const KIND = /* @__PURE__ */ defineKind<Shareable, DelegatedMapOptions>({
+  name: "DelegatedMap",
+  code: 71,
+  title: "a delegated map",
+  accepts: ["threads", "capacity", "key", "value", "clients"],
+  words: () => TENURE_WORDS,
+});
+
+const MAX_PARTS = 64;
+const MAX_CLIENTS = 64;
+/** Bytes of a lane, which has to take at least two messages of the longest keys and values. */
+const LANE_BYTES = 2 ** 14;
+const MAX_SENDERS = 1024;
+/** A lane more than there are owners: one that stops may still send its last replies. */
+const SPARE_LANES = 1;
+
+/** What parts are made with. */
+interface Settings {
+  readonly threads: number | undefined;
+  readonly option: number;
+  readonly map: HashMapOptions;
+  readonly requests: ChannelOptions<"bytes">;
+  readonly inbox: ChannelOptions<"bytes">;
+  readonly clients: number;
+}
+
+function settingsOf(options: DelegatedMapOptions, parts: number, action: string): Settings {
+  checkOptions(options, `{ ${KIND.row.accepts.join(", ")} }`, action);
+  const { threads, capacity, key, value, clients = 8 } = options;
+  checkInteger(clients, "clients", 1, MAX_CLIENTS, action);
+  checkInteger(parts, "the number of partitions", 1, MAX_PARTS, action);
+  if (clients * parts > MAX_SENDERS) {
+    throw new NumaError("EINVAL", action, {
+      why: `${parts} partitions with ${clients} clients each are more than ${MAX_SENDERS}`,
+      fix: "Give fewer clients.",
+    });
+  }
+  const map = {
+    ...{ key, value },
+    ...(capacity !== undefined && { capacity }),
+    ...(threads !== undefined && { threads }),
+  };
+  const option = mapOptionOf(map, action);
+  const lane = {
+    codec: "bytes",
+    capacity: LANE_BYTES,
+    ...(threads !== undefined && { threads }),
+  } as const;
+  return {
+    ...{ threads, option, map, clients },
+    requests: { ...lane, senders: clients * parts },
+    inbox: { ...lane, senders: parts + SPARE_LANES },
+  };
+}
+
+/** Bytes of each thing that a partition is made of, in their order; the last one that of each inbox. */
+function sizesOf({ threads, option, map, requests, inbox }: Settings, action: string): number[] {
+  const control = regionBytes(KIND.row, { threads, option }, action);
+  const sizes = [control, HashMap.bytes(map), Channel.bytes(requests), Channel.bytes(inbox)];
+  // In shared words they are one after the other, each where lines begin.
+  return sizes.map((bytes) => Math.ceil(bytes / 128) * 128);
+}
+
+/**
+ * The size of a partition.
+ *
+ * @param options The map's options.
+ * @param parts How many partitions there are.
+ * @returns Bytes.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function delegatedBytes(options: DelegatedMapOptions, parts: number): number {
+  const action = `size ${KIND.row.title}`;
+  const settings = settingsOf(options, parts, action);
+  return sumOf(sizesOf(settings, action), settings.clients);
+}
+
+/** Bytes of all things that a partition is made of. */
+function sumOf(sizes: readonly number[], clients: number): number {
+  const inbox = sizes[sizes.length - 1] as number;
+  return sizes.reduce((sum, size) => sum + size, (clients - 1) * inbox);
+}
+
+/**
+ * Makes a map's partitions.
+ *
+ * @param memory What the caller gave: one memory, or several.
+ * @param options The map's options.
+ * @returns The partitions, in the order of the memories.
+ * @throws {NumaError} As `DelegatedMap.create`.
+ */
+export function createDelegated(
+  memory: SyncMemory | readonly SyncMemory[],
+  options: DelegatedMapOptions,
+): DelegatedPart[] {
+  const action = `create ${KIND.row.title}`;
+  const memories: readonly SyncMemory[] = Array.isArray(memory) ? [...memory] : [memory];
+  const settings = settingsOf(options, memories.length, action);
+  const sizes = sizesOf(settings, action);
+  const bytes = sumOf(sizes, settings.clients);
+  const rooms = memories.map((one) => roomsIn(one, bytes, sizes, action));
+  const { threads, option } = settings;
+  const regions = createParts(KIND.row, rooms.map((room) => room()), { threads, option });
+  return regions.map((region, index) => {
+    const room = rooms[index] as () => SyncMemory;
+    const map = HashMap.create(room(), settings.map) as HashMap<unknown, unknown>;
+    const requests = Channel.create(room(), settings.requests);
+    const inboxes = Array.from(
+      { length: settings.clients },
+      () => Channel.create(room(), settings.inbox),
+    );
+    return { region, map, requests, inboxes };
+  });
+}
+
+/** Gives room for one thing after the other: an arena itself, or a part of shared words. */
+function roomsIn(
+  memory: SyncMemory,
+  bytes: number,
+  sizes: readonly number[],
+  action: string,
+): () => SyncMemory {
+  if (isArena(memory)) {
+    if (memory.remaining >= bytes) return () => memory;
+    throw new NumaError("ENOMEM", action, {
+      why: `a partition takes ${bytes} bytes, and an arena has ${memory.remaining} left`,
+      fix: "Give larger arenas, or a smaller capacity.",
+    });
+  }
+  const words = isSharedArrayBuffer(memory)
+    ? new Int32Array(memory, 0, memory.byteLength >>> 2)
+    : memory;
+  if (!isInt32Array(words) || words.byteLength < bytes) {
+    throw new NumaError("EINVAL", action, {
+      why: `a memory is ${show(memory)}, and a partition takes ${bytes} bytes`,
+      fix: "Give an Arena, or a SharedArrayBuffer of bytes(options, partitions) bytes.",
+    });
+  }
+  let at = 0;
+  let thing = 0;
+  return () => {
+    const size = sizes[Math.min(thing++, sizes.length - 1)] as number;
+    const from = at;
+    at += size / 4;
+    return words.subarray(from, at);
+  };
+}
+
+/**
+ * Finds a map's partitions again.
+ *
+ * @param handle What the caller gave.
+ * @returns The partitions.
+ * @throws {NumaError} As `DelegatedMap.fromHandle`.
+ */
+export function attachDelegated(handle: Handle): DelegatedPart[] {
+  const action = `attach ${KIND.row.title}`;
+  const { control, parts } = handleData(handle, KIND.row.name, action);
+  const regions = attachParts(KIND.row, control as Handle);
+  if (!Array.isArray(parts) || parts.length !== regions.length) refuse(action);
+  return regions.map((region, index) => {
+    const { map, requests, inboxes } = (parts[index] ?? {}) as Record<string, unknown>;
+    if (!Array.isArray(inboxes) || inboxes.length < 1 || inboxes.length > MAX_CLIENTS) {
+      refuse(action);
+    }
+    return {
+      region,
+      map: HashMap.fromHandle<unknown, unknown>(map as Handle),
+      requests: Channel.fromHandle<Uint8Array>(requests as Handle),
+      inboxes: Array.from(inboxes, (inbox: Handle) => Channel.fromHandle<Uint8Array>(inbox)),
+    };
+  });
+}
+
+function refuse(action: string): never {
+  throw new NumaError("EINVAL", action, {
+    why: "the handle has not the partitions of a delegated map",
+    fix: "Give what toHandle() returned.",
+  });
+}
+
+/**
+ * A map's handle.
+ *
+ * @param kind What handles of such maps are called.
+ * @param parts Its partitions.
+ * @returns The handle.
+ * @throws {NumaError} `EINVAL`; `EDESTROYED`.
+ */
+export function handleOfDelegated(kind: string, parts: readonly DelegatedPart[]): Handle {
+  const regions = parts.map(({ region }) => region.toHandle());
+  const control = { numakitHandle: kind, data: { parts: regions } };
+  return {
+    numakitHandle: kind,
+    data: {
+      control,
+      parts: parts.map(({ map, requests, inboxes }) => ({
+        map: map.toHandle(),
+        requests: requests.toHandle(),
+        inboxes: inboxes.map((inbox) => inbox.toHandle()),
+      })),
+    },
+  };
+}
