@@ -71,11 +71,14 @@ export {
 export { Deque, type DequeOptions, type StealResult } from "./deques/deque.ts";
 export {
   HashMap,
+  type HashMapKeyType,
   type HashMapOptions,
+  type HashMapValueType,
   type Listed,
   type MapType,
   type MapTypeValue,
 } from "./maps/hash_map.ts";
+export type { PlacedMapOptions } from "./maps/map_types.ts";
 export { BroadcastConsumer } from "./rings/broadcast_consumer.ts";
 export {
   BroadcastRing,

@@ -5,7 +5,7 @@ import {
   Arena,
   type Handle,
   HashMap,
-  type HashMapOptions,
+  type PlacedMapOptions,
   type MapType,
   type MapTypeValue,
   ShardedMap,
@@ -13,13 +13,13 @@ import {
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { noPolicies } from "../support/policies.ts";
 
-function memoriesFor(options: HashMapOptions, parts: number): SharedArrayBuffer[] {
+function memoriesFor(options: PlacedMapOptions, parts: number): SharedArrayBuffer[] {
   const bytes = ShardedMap.bytes(options, parts);
   return Array.from({ length: parts }, () => new SharedArrayBuffer(bytes));
 }
 
 function mapOf<const Key extends MapType, const Value extends MapType>(
-  options: HashMapOptions<Key, Value>,
+  options: PlacedMapOptions<Key, Value>,
   parts: number,
 ): ShardedMap<MapTypeValue<Key>, MapTypeValue<Value>> {
   return ShardedMap.create(memoriesFor(options, parts), options);

@@ -115,7 +115,9 @@ const map: SyncKind<structs.HashMap<number, Uint8Array>> = {
   type: HashMap,
   make: (memory) => create(HashMap, memory, MAP),
   methods: {
+    use: () => [structs.struct({ x: structs.f64 })],
     get: () => [1],
+    getInto: () => [1, new Uint8Array(8)],
     has: () => [1],
     getMany: () => [Uint32Array.of(1, 2), new Uint8Array(16), new Uint8Array(2)],
     set: () => [1, new Uint8Array(8)],

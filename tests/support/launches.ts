@@ -7,6 +7,7 @@ import type { DelegatedTask } from "../workers/delegated.ts";
 import type { DequeTask } from "../workers/deques.ts";
 import type { HistoryTask } from "../workers/histories.ts";
 import type { LockTask } from "../workers/locks.ts";
+import type { FarMapTask } from "../workers/far_maps.ts";
 import type { MapTask } from "../workers/maps.ts";
 import type { MessageTask } from "../workers/message_rings.ts";
 import type { MpmcTask, Taken } from "../workers/mpmc.ts";
@@ -105,4 +106,9 @@ export function runPlaced(args: PlacedTask): Thread<number> {
 /** Starts a thread that serves a delegated map, or asks. */
 export function runDelegated(args: DelegatedTask): Thread<number> {
   return launch<number>(sibling(import.meta.url, "../workers/delegated"), { args });
+}
+
+/** Starts a thread that reads a map of keys and values of any length, and writes to it. */
+export function runFarMap(args: FarMapTask): Thread<number> {
+  return launch<number>(sibling(import.meta.url, "../workers/far_maps"), { args });
 }

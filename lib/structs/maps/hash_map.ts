@@ -1,45 +1,58 @@
-import { show } from "../../base/check.ts";
-import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
-import { synchronous } from "../../base/synchronous.ts";
 import type { Tenant } from "../../memory/mapping/tenants.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import { holdsTenant, settleIn } from "../../shared/tenancy.ts";
 import { CounterCore } from "../../sync/counters/counter_core.ts";
+import type { Struct } from "../records/struct.ts";
 import { writeSnapshot } from "../snapshots/snapshot.ts";
 import type { SnapshotSource } from "../snapshots/snapshot_source.ts";
-import { type Codec, codecOf } from "./codecs.ts";
-import { hasherOf } from "./hashers.ts";
-import { checkLists, ListReader, type ListShape } from "./lists.ts";
-import { MapCore } from "./map_core.ts";
-import { headerOf, piecesOf, readEntries } from "./map_snapshots.ts";
-import { F64, mapOptionOf, mapSettingsOf, U32 } from "./map_settings.ts";
-import { layoutOf, SEED } from "./map_table.ts";
-import { MapWriter, UNCHANGED, WRITE } from "./map_writer.ts";
-import type { HashMapOptions, Listed, MapType, MapTypeValue } from "./map_types.ts";
+import type { Codec } from "./codecs.ts";
+import type { FarCore } from "./far/far_core.ts";
+import { hashOptionOf, hashSettingsOf, hashWords } from "./far/far_settings.ts";
+import { checkLists, type ListShape } from "./lists.ts";
+import type { MapCore } from "./map_core.ts";
+import { MapChanges } from "./map_changes.ts";
+import { entriesOf } from "./map_entries.ts";
+import { type MapParts, partsOf, useStruct } from "./map_parts.ts";
+import { headerOf, piecesOf, readEntries, RESTORE } from "./map_snapshots.ts";
+import { SEED } from "./map_table.ts";
+import { ValueBytes } from "./value_bytes.ts";
+import { MapWriter, READ, WRITE } from "./map_writer.ts";
+import type {
+  HashMapKeyType,
+  HashMapOptions,
+  HashMapValueType,
+  Listed,
+  MapTypeValue,
+} from "./map_types.ts";
 
-export type { HashMapOptions, Listed, MapType, MapTypeValue } from "./map_types.ts";
-
-const READ = "read a hash map";
-const RESTORE = "restore a hash map";
+export type {
+  HashMapKeyType,
+  HashMapOptions,
+  HashMapValueType,
+  Listed,
+  MapType,
+  MapTypeValue,
+} from "./map_types.ts";
 
 const KIND = /* @__PURE__ */ defineKind<HashMap<unknown, unknown>, HashMapOptions>({
   name: "HashMap",
   code: 64,
   title: "a hash map",
-  accepts: ["threads", "capacity", "key", "value"],
-  option: mapOptionOf,
-  words: (shape, option) => layoutOf(mapSettingsOf(option).shape).words + CounterCore.words(shape),
+  accepts: ["threads", "capacity", "key", "value", "storage", "blockBytes"],
+  option: hashOptionOf,
+  words: (shape, option) => hashWords(hashSettingsOf(option)) + CounterCore.words(shape),
   prepare: () => (words) => words.set(crypto.getRandomValues(new Int32Array(2)), SEED),
 });
 
 /**
  * A hash map that threads share.
  *
- * Keys and values are numbers, bytes of a fixed length, or short texts; they are copied into the map's memory, and out of
- * it. Its methods are those of a `Map`, and more that do several things at once: `getMany`, `update`, `compareExchange`.
+ * Keys and values are numbers, bytes and texts, of a few bytes or of any length, and values also records of a
+ * {@linkcode struct}; they are copied into the map's memory, and out of it. Keys are the same as in a `Map`: -0 is 0, and
+ * all `NaN` are one; bytes are the same if what is in them is, and text with half a surrogate pair is refused. Its methods are those of a `Map`, and more that do several things at once: `getMany`, `update`, `compareExchange`.
  *
  * Reads take no lock and write nothing that others look at. Writes of keys in the same bucket wait for each other. The map
  * grows a bucket at a time up to its capacity, while others go on. Keys hash differently in each map, so nobody can choose
@@ -47,7 +60,9 @@ const KIND = /* @__PURE__ */ defineKind<HashMap<unknown, unknown>, HashMapOption
  *
  * Properties: each read and write of a key happens at one moment between its call and its return, for all threads. A
  * thread that ends in the middle of a write leaves the key as it was, or with the new value, and blocks nobody; the map's
- * `size` can then be off by one.
+ * `size` can then be off by one. What such a thread had taken of the `storage` for keys and values of any length is found
+ * again by a writer that has none left: this takes as long as reading all entries, and can then call the function of an
+ * {@linkcode HashMap.update} a second time.
  *
  * @example
  * ```ts
@@ -61,51 +76,63 @@ const KIND = /* @__PURE__ */ defineKind<HashMap<unknown, unknown>, HashMapOption
  * console.log([...prices]); // [ [ "apple", 0.5 ] ]
  * ```
  *
+ * @example Keys and values of any length, and records
+ * ```ts
+ * import { f64, HashMap, struct, u32 } from "@numakit/numakit";
+ *
+ * const pages = { capacity: 100, key: "text", value: "bytes", storage: "1 MiB" } as const;
+ * const cached = HashMap.create(new SharedArrayBuffer(HashMap.bytes(pages)), pages);
+ * cached.set("https://example.org/".repeat(10), new Uint8Array(10_000));
+ *
+ * const Point = struct({ id: u32, x: f64 });
+ * const points = { key: "u32", value: Point } as const;
+ * const map = HashMap.create(new SharedArrayBuffer(HashMap.bytes(points)), points);
+ * map.set(7, { id: 1, x: 0.5 }); // other threads say map.use(Point) first
+ * console.log(map.get(7)); // { id: 1, x: 0.5 }
+ * ```
+ *
  * @typeParam Key What JavaScript has for a key: `number`, `string` or `Uint8Array`.
- * @typeParam Value The same for a value.
+ * @typeParam Value The same for a value, or a record.
  */
 export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   static readonly #kind = /* @__PURE__ */ KIND.register(
     HashMap,
     (region) => new HashMap(region),
   );
-  readonly #core: MapCore;
+  readonly #core: MapCore | FarCore;
+  readonly #parts: MapParts;
   readonly #attached: Attachment;
   readonly #entries: CounterCore;
   readonly #writer: MapWriter;
   readonly #keys: Codec;
   readonly #values: Codec;
   readonly #shape: ListShape;
-  readonly #lists: ListReader;
-  readonly #valueKind: number;
   /** One key and one value, as words. */
   readonly #key: Int32Array;
   readonly #value: Int32Array;
-  readonly #expected: Int32Array;
+  readonly #changes: MapChanges;
+  readonly #bytes: ValueBytes;
 
   private constructor(region: Region) {
-    const { key, value, shape } = mapSettingsOf(region.option);
-    const layout = layoutOf(shape);
+    const settings = hashSettingsOf(region.option);
     const { words } = region;
-    const { keyWords, valueWords } = shape;
-    const seed: [number, number] = [words[SEED] as number, words[SEED + 1] as number];
-    this.#core = new MapCore(words.subarray(0, layout.words), {
-      layout,
-      keyWords,
-      hasher: hasherOf(keyWords, ...seed),
-    });
-    this.#entries = new CounterCore(words.subarray(layout.words), region.shape);
-    this.#attached = new Attachment(region);
-    this.#keys = codecOf(key, "the key");
-    this.#values = codecOf(value, "the value");
-    this.#shape = { keys: this.#keys, values: this.#values, keyWords, valueWords };
-    this.#lists = new ListReader(this.#core, this.#shape);
-    this.#valueKind = value.kind;
-    this.#writer = new MapWriter(this.#core, this.#attached, this.#entries, this.#shape);
+    const attached = new Attachment(region);
+    const lock = (key: Int32Array): void => this.#writer.lockFor(key);
+    const parts = partsOf(settings, { words, lock, slot: attached.me.slot });
+    this.#parts = parts;
+    this.#core = parts.core;
+    this.#entries = new CounterCore(words.subarray(hashWords(settings)), region.shape);
+    this.#attached = attached;
+    this.#shape = parts.shape;
+    this.#keys = parts.shape.keys;
+    this.#values = parts.shape.values;
+    this.#writer = new MapWriter(parts.core, attached, this.#entries, parts.shape);
     this.#key = this.#writer.key;
     this.#value = this.#writer.value;
-    this.#expected = new Int32Array(valueWords);
-    settleIn(this, region, "writer", tenantOf(this.#core, words));
+    this.#changes = new MapChanges(parts, this.#writer);
+    const found = parts.isFarValue ? parts.far?.foundValue : undefined;
+    this.#bytes = new ValueBytes(settings.value, this.#value, found);
+    settleIn(this, region, "writer", tenantOf(parts.core, words));
   }
 
   /**
@@ -119,19 +146,21 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * @throws {NumaError} `EINVAL` if the memory is of the wrong kind or too small; `EBUSY` if it is in use, or another
    * thread allocates from the arena; `ENOMEM` if the arena is full; `EAGAIN` if this thread exceeds `threads`.
    */
-  static create<const KeyType extends MapType, const ValueType extends MapType>(
+  static create<const KeyType extends HashMapKeyType, const ValueType extends HashMapValueType>(
     memory: SyncMemory,
     options: HashMapOptions<KeyType, ValueType>,
   ): HashMap<MapTypeValue<KeyType>, MapTypeValue<ValueType>> {
-    return HashMap.#kind.create(memory, options) as HashMap<
-      MapTypeValue<KeyType>,
-      MapTypeValue<ValueType>
-    >;
+    // Looked at once: what is checked is what counts.
+    const own = typeof options === "object" && options !== null ? { ...options } : options;
+    const map = HashMap.#kind.create(memory, own) as HashMap<unknown, unknown>;
+    if (map.#parts.records !== undefined) map.use(own.value as Struct);
+    return map as HashMap<MapTypeValue<KeyType>, MapTypeValue<ValueType>>;
   }
 
   /**
    * Returns how much memory a map needs: with 32-bit keys and values 21 to 24 bytes for each entry of its
-   * capacity, and 128 for each of `threads`.
+   * capacity, and 128 for each of `threads`; with keys and values of any length 64 for each entry, and `storage` and a
+   * sixteenth of it.
    *
    * @param options The options that `create` will get.
    * @returns The size in bytes.
@@ -153,6 +182,20 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    */
   static fromHandle<Key, Value>(handle: Handle): HashMap<Key, Value> {
     return HashMap.#kind.attach(handle) as HashMap<Key, Value>;
+  }
+
+  /**
+   * Tells this thread of which struct the values are. The struct stays in the thread that created the map, so each other
+   * one has to be told, with the same one.
+   *
+   * @typeParam Type The struct.
+   * @param struct The struct.
+   * @returns The map.
+   * @throws {NumaError} `EINVAL` if it is none, or of another size, or the values are no records.
+   */
+  use<Type extends Struct>(struct: Type): HashMap<Key, MapTypeValue<Type>> {
+    useStruct(this.#parts, struct, "use a struct in a hash map");
+    return this as unknown as HashMap<Key, MapTypeValue<Type>>;
   }
 
   /**
@@ -181,7 +224,10 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * console.log([...await HashMap.restore(memory(), file, options)]); // [ [ 7, 0.5 ] ]
    * ```
    */
-  static async restore<const KeyType extends MapType, const ValueType extends MapType>(
+  static async restore<
+    const KeyType extends HashMapKeyType,
+    const ValueType extends HashMapValueType,
+  >(
     memory: SyncMemory,
     source: SnapshotSource,
     options: HashMapOptions<KeyType, ValueType>,
@@ -189,10 +235,11 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     // Looked at once: what is checked is what counts.
     const own = { ...options };
     HashMap.bytes(own);
-    const { capacity, pieces } = await readEntries(source, own, RESTORE);
-    const map = HashMap.create(memory, { ...own, capacity });
+    const { options: room, pieces, far } = await readEntries(source, own, RESTORE);
+    const map = HashMap.create(memory, { ...own, ...room });
     for (const [index, piece] of pieces.entries()) {
-      map.#fill(piece);
+      if (far === undefined) map.#writer.fill(piece);
+      else for (const [key, value] of far.read(piece)) map.set(key as never, value as never);
       // Other work of this thread goes on meanwhile.
       if (index % 16 === 15) await new Promise((resolve) => setTimeout(resolve));
     }
@@ -212,7 +259,8 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   /**
    * Returns a key's value.
    *
-   * Cost: two looks with order, and a plain load for each place of the key's bucket: four to eight.
+   * Cost: two looks with order, and a plain load for each place of the key's bucket: four to eight; and of what has any
+   * length one for each word.
    *
    * @param key The key.
    * @returns The value; undefined if there is none.
@@ -220,7 +268,21 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    */
   get(key: Key): Value | undefined {
     this.#keys.write(key, this.#key, 0, READ);
-    return this.#has() ? this.#values.read(this.#value, 0) as Value : undefined;
+    return this.#has(true) ? this.#values.read(this.#value, 0) as Value : undefined;
+  }
+
+  /**
+   * Copies the bytes of a key's value, and allocates nothing.
+   *
+   * @param key The key.
+   * @param target Where they go, from its start. If it is shorter than the value it stays as it is.
+   * @returns The number of the value's bytes, which may be more than `target` has; undefined if there is none.
+   * @throws {NumaError} As {@linkcode HashMap.get}; `EINVAL` if values are neither bytes nor text.
+   */
+  getInto(key: Key, target: Uint8Array): number | undefined {
+    this.#bytes.check(target, READ);
+    this.#keys.write(key, this.#key, 0, READ);
+    return this.#has(true) ? this.#bytes.copy(target) : undefined;
   }
 
   /**
@@ -232,7 +294,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    */
   has(key: Key): boolean {
     this.#keys.write(key, this.#key, 0, READ);
-    return this.#has();
+    return this.#has(false);
   }
 
   /**
@@ -240,7 +302,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * are enough for all of them.
    *
    * @param keys The keys: a `Uint32Array`, `Int32Array` or `Float64Array` by their type, a `Uint8Array` of all bytes one
-   * key after the other, or an array of texts.
+   * key after the other, or an array of texts; of any length, an array of texts or of `Uint8Array`s.
    * @param values Where the values go, each to its key's place; of the same kind by the type of values. Where there is
    * none it stays as it is.
    * @param found If given, gets 1 or 0 for each key: whether it has a value.
@@ -249,7 +311,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    */
   getMany(keys: Listed<Key>, values: Listed<Value>, found?: Uint8Array): number {
     this.#attached.check("read");
-    return this.#lists.read({ keys, values, found }, READ);
+    return this.#parts.lists.read({ keys, values, found }, READ);
   }
 
   /**
@@ -261,15 +323,15 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * @param key The key.
    * @param value The value.
    * @returns The map.
-   * @throws {NumaError} `EINVAL` if one of them is not of the map's type; `ENOMEM` if there is no room for a new key;
+   * @throws {NumaError} `EINVAL` if one of them is not of the map's type; `ENOMEM` if there is no room for a new key, or
+   * not enough storage for what has any length (for a moment also where others are about to give theirs back);
    * `EDEADLK` in the function of an {@linkcode HashMap.update}; `ETERMINATED` this thread is being terminated;
    * `EDESTROYED` if its arena is destroyed.
    */
   set(key: Key, value: Value): this {
     this.#keys.write(key, this.#key, 0, WRITE);
     this.#values.write(value, this.#value, 0, WRITE);
-    this.#writer.lock();
-    this.#writer.assign();
+    this.#writer.put();
     return this;
   }
 
@@ -286,8 +348,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     for (let index = 0; index < count; index++) {
       this.#keys.encode(keys, index, 1, this.#key, WRITE);
       this.#values.encode(values, index, 1, this.#value, WRITE);
-      this.#writer.lock();
-      this.#writer.assign();
+      this.#writer.put();
     }
   }
 
@@ -314,16 +375,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * @throws {NumaError} As {@linkcode HashMap.set}. What `change` throws: then nothing has changed.
    */
   update(key: Key, change: (value: Value | undefined) => Value | undefined): Value | undefined {
-    if (typeof change !== "function") {
-      throw new NumaError("EINVAL", WRITE, {
-        why: `the function is ${show(change)}`,
-        fix: "Give a function of the value.",
-      });
-    }
-    return this.#writer.change(key, (had) => {
-      const value = had ? this.#values.read(this.#value, 0) as Value : undefined;
-      return synchronous(change(value), WRITE, "Give a function that returns the value.");
-    }) as Value | undefined;
+    return this.#changes.update(key, change) as Value | undefined;
   }
 
   /**
@@ -335,19 +387,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * @throws {NumaError} As {@linkcode HashMap.set}; `EINVAL` if values are no numbers.
    */
   add(key: Key, n: number): number {
-    if (this.#valueKind > F64) {
-      throw new NumaError("EINVAL", WRITE, {
-        why: "its values are no numbers",
-        fix: "Use update().",
-      });
-    }
-    this.#values.write(n, this.#expected, 0, WRITE);
-    const sum = this.#writer.change(key, (had) => {
-      const before = had ? this.#values.read(this.#value, 0) as number : 0;
-      if (this.#valueKind === F64) return before + n as Value;
-      return (this.#valueKind === U32 ? (before + n) >>> 0 : (before + n) | 0) as Value;
-    });
-    return sum as number;
+    return this.#changes.add(key, n);
   }
 
   /**
@@ -359,16 +399,8 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * @throws {NumaError} As {@linkcode HashMap.set}.
    */
   getOrInsert(key: Key, value: Value): Value {
-    this.#values.write(value, this.#expected, 0, WRITE);
-    const before = this.get(key);
-    if (before !== undefined) return before;
-    let result = value;
-    this.#writer.change(key, (had) => {
-      if (!had) return value;
-      result = this.#values.read(this.#value, 0) as Value;
-      return UNCHANGED;
-    });
-    return result;
+    this.#changes.check(value);
+    return this.get(key) ?? this.#changes.insert(key, value) as Value;
   }
 
   /**
@@ -385,17 +417,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     expected: Value | undefined,
     replacement: Value | undefined,
   ): Value | undefined {
-    const wanted = this.#expected;
-    if (expected !== undefined) this.#values.write(expected, wanted, 0, WRITE);
-    if (replacement !== undefined) this.#values.write(replacement, this.#value, 0, WRITE);
-    let before: Value | undefined;
-    this.#writer.change(key, (had) => {
-      if (had) before = this.#values.read(this.#value, 0) as Value;
-      const isSame = had === (expected !== undefined) &&
-        (!had || this.#value.every((word, index) => word === wanted[index]));
-      return isSame ? replacement : UNCHANGED;
-    });
-    return before;
+    return this.#changes.exchange(key, expected, replacement) as Value | undefined;
   }
 
   /**
@@ -408,8 +430,8 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    */
   snapshot(): ReadableStream<Uint8Array> {
     this.#attached.check("read");
-    const pieces = piecesOf(this.#core, () => this.#attached.check("read"));
-    return writeSnapshot(headerOf(this.#attached.region.option), pieces);
+    const pieces = piecesOf(this.#parts, () => this.#attached.check("read"));
+    return writeSnapshot(headerOf(this.#parts), pieces);
   }
 
   /** Takes out all keys that are there when it begins. */
@@ -419,25 +441,13 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
 
   /**
    * Returns all entries, while others may write: each key once that is there all the time, and others once or not at all.
-   * Those of a bucket are read at the same moment.
+   * Those of a bucket are read at the same moment; where keys or values have any length, each at a moment of its own.
    *
    * @returns Keys and values, in no order.
    * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
-  *entries(): Generator<[Key, Value], void, undefined> {
-    this.#attached.check("read");
-    const { keyWords, valueWords } = this.#shape;
-    const buckets = this.#core.buckets();
-    for (let place = 0; place < buckets; place++) {
-      this.#attached.check("read");
-      const words = this.#core.copy(place, buckets);
-      for (let at = 0; at < words.length; at += keyWords + valueWords) {
-        yield [
-          this.#keys.read(words, at) as Key,
-          this.#values.read(words, at + keyWords) as Value,
-        ];
-      }
-    }
+  entries(): Generator<[Key, Value], void, undefined> {
+    return this.#entriesOf(true) as Generator<[Key, Value], void, undefined>;
   }
 
   /** The same as {@linkcode HashMap.entries}. */
@@ -452,7 +462,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   *keys(): Generator<Key, void, undefined> {
-    for (const [key] of this.entries()) yield key;
+    for (const [key] of this.#entriesOf(false)) yield key as Key;
   }
 
   /**
@@ -486,20 +496,15 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     return this.#attached.region.toHandle();
   }
 
-  /** Puts in entries that are words. */
-  #fill(entries: Int32Array): void {
-    const { keyWords, valueWords } = this.#shape;
-    for (let at = 0; at < entries.length; at += keyWords + valueWords) {
-      this.#key.set(entries.subarray(at, at + keyWords));
-      this.#value.set(entries.subarray(at + keyWords, at + keyWords + valueWords));
-      this.#writer.lock();
-      this.#writer.assign();
-    }
+  #entriesOf(wants: boolean): Generator<[unknown, unknown], void, undefined> {
+    return entriesOf(this.#parts, () => this.#attached.check("read"), wants);
   }
 
-  /** Whether the key that is in words has a value, which is read. */
-  #has(): boolean {
+  /** Whether the key that is in words has a value, which is read if it is wanted. */
+  #has(wants: boolean): boolean {
     try {
+      const { far } = this.#parts;
+      if (!wants && far !== undefined) return far.has(this.#key);
       return this.#core.get(this.#key, 0, this.#value, 0);
     } catch (error) {
       this.#attached.check("read");
@@ -509,6 +514,6 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
 }
 
 /** A thread that destroys the arena in the function of an update writes nothing any more. */
-function tenantOf(core: MapCore, words: Int32Array): Tenant {
+function tenantOf(core: MapCore | FarCore, words: Int32Array): Tenant {
   return holdsTenant(words, () => core.holds(), () => core.unlock());
 }

@@ -93,6 +93,24 @@ export class Chains {
   }
 
   /**
+   * The values of all entries of a chain.
+   *
+   * @param head Its first bucket.
+   * @returns Their words, value by value.
+   */
+  values(head: number): number[] {
+    const { entryWords } = this.#layout;
+    const values: number[] = [];
+    this.#each(head, (bucket, entry) => {
+      const at = this.#at(bucket, entry);
+      for (let word = this.#keyWords; word < entryWords; word++) {
+        values.push(this.#words[at + word] as number);
+      }
+    });
+    return values;
+  }
+
+  /**
    * Puts a value in, in the place of the key's old one if it has one.
    *
    * @param head The chain's first bucket.

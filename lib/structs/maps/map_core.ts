@@ -71,6 +71,10 @@ export class MapCore {
   readonly #all: number;
   /** The first bucket of the chain that this thread has locked; 0: none. */
   #head = 0;
+  /** Of the last {@linkcode MapCore.seek}: where the chain begins, how it was, and how many buckets had been added. */
+  #seenHead = 0;
+  #seenMeta = 0;
+  #seenGrown = 0;
   /** Of a batch: where its chains begin, and how they were. */
   readonly #heads = new Int32Array(BATCH);
   readonly #metas = new Int32Array(BATCH);
@@ -116,6 +120,38 @@ export class MapCore {
       if (loadShared(words, head + META) !== meta) continue;
       if (found || loadFollowing(words, GROWN) === grown) return found;
     }
+  }
+
+  /**
+   * Looks for a key, for a reader that has more to copy, to which the value refers. What it finds counts if {@linkcode
+   * MapCore.isWhole} says so after that.
+   *
+   * @param key The key, from its start.
+   * @param value Where the value goes, from its start.
+   * @returns Whether there is one.
+   */
+  seek(key: Int32Array, value: Int32Array): boolean {
+    const words = this.#words;
+    const grown = loadShared(words, GROWN);
+    const place = placeOf(this.#hasher.hash(key, 0), this.#buckets(grown));
+    const head = bucketAt(place, this.#bucketWords);
+    const meta = glance(words, head + META);
+    this.#seenGrown = grown;
+    this.#seenHead = head;
+    this.#seenMeta = meta;
+    return this.#look(head, meta, key, 0, value, 0);
+  }
+
+  /**
+   * Whether the chain of the last {@linkcode MapCore.seek} is as it was: nothing that was in it has been given back since.
+   *
+   * @returns Whether it is.
+   */
+  isWhole(): boolean {
+    const words = this.#words;
+    if (loadShared(words, this.#seenHead + META) !== this.#seenMeta) return false;
+    // Once a bucket is split, the key may be written to in the new one while it still is in the old one.
+    return loadFollowing(words, GROWN) === this.#seenGrown;
   }
 
   /**
@@ -189,6 +225,26 @@ export class MapCore {
       if (over) return false;
       over = yield NAP_MS;
     }
+  }
+
+  /**
+   * Locks the chain of a bucket, if nobody else has it.
+   *
+   * @param me The calling thread, which has locked none.
+   * @param place The bucket's number.
+   * @returns Whether it has.
+   */
+  lockBucket(me: Waiter, place: number): boolean {
+    return this.#lockPlace(me, place);
+  }
+
+  /**
+   * The values of all entries of the chain that this thread has locked.
+   *
+   * @returns Their words, value by value.
+   */
+  values(): number[] {
+    return this.#chains.values(this.#head);
   }
 
   /** Unlocks the chain that this thread has locked. */

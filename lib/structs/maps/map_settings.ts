@@ -12,7 +12,10 @@
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { layoutOf, type MapShape } from "./map_table.ts";
-import type { HashMapOptions, MapType } from "./map_types.ts";
+import type { MapType, PlacedMapOptions } from "./map_types.ts";
+
+/** The options that say how many entries there are, and of what. */
+export type MapOptions = Pick<PlacedMapOptions, "capacity" | "key" | "value">;
 
 /** The type of keys or values, as numbers. */
 export interface TypeCode {
@@ -73,18 +76,20 @@ export function mapSettingsOf(
  * @param options The options.
  * @param action What was asked, as it follows "Cannot".
  * @param words How many words a map of a shape takes. Default: those of a hash map.
+ * @param more What else may be a type, for errors. Default: nothing.
  * @returns The number.
  * @throws {NumaError} `EINVAL`.
  */
 export function mapOptionOf(
-  options: HashMapOptions,
+  options: MapOptions,
   action: string,
   words: (shape: MapShape) => number = (shape) => layoutOf(shape).words,
+  more: string = "",
 ): number {
   const { capacity = 1024, key, value } = options;
   checkInteger(capacity, "capacity", MIN_CAPACITY, MAX_CAPACITY, action);
-  const keyCode = encode(key, "key", MAX_KEY_BYTES, action);
-  const valueCode = encode(value, "value", MAX_VALUE_BYTES, action);
+  const keyCode = encode(key, "key", MAX_KEY_BYTES, action, more);
+  const valueCode = encode(value, "value", MAX_VALUE_BYTES, action, more);
   // Rounded up to a number of three bits behind the first one.
   const exponent = Math.floor(Math.log2(capacity));
   const eighths = Math.ceil(capacity / 2 ** (exponent - FRACTION_BITS)) - 2 ** FRACTION_BITS;
@@ -104,7 +109,13 @@ function decode(code: number): TypeCode {
   return { kind, bytes: kind < BYTES ? 1 : 1 + (code >>> KIND_BITS) };
 }
 
-function encode(type: unknown, name: string, most: number, action: string): number {
+function encode(
+  type: unknown,
+  name: string,
+  most: number,
+  action: string,
+  more: string,
+): number {
   const simple = NAMES.indexOf(type as typeof NAMES[number]);
   if (simple >= 0) return simple;
   if (typeof type === "object" && type !== null) {
@@ -118,7 +129,9 @@ function encode(type: unknown, name: string, most: number, action: string): numb
   }
   throw new NumaError("EINVAL", action, {
     why: `${name} is ${show(type)}`,
-    fix: `Give "u32", "i32", "f64", { bytes: 1 to ${most} } or { text: 1 to ${most} }.`,
+    fix: more === ""
+      ? `Give "u32", "i32", "f64", { bytes: 1 to ${most} } or { text: 1 to ${most} }.`
+      : `Give "u32", "i32", "f64", { bytes: 1 to ${most} }, { text: 1 to ${most} }${more}.`,
   });
 }
 

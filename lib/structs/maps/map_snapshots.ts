@@ -5,50 +5,81 @@
  */
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
+import { Struct } from "../records/struct.ts";
 import { damaged, readSnapshot } from "../snapshots/snapshot.ts";
-import { type Codec, codecOf } from "./codecs.ts";
-import type { MapCore } from "./map_core.ts";
-import { mapOptionOf, mapSettingsOf, mapTypeOf } from "./map_settings.ts";
-import type { HashMapOptions, MapType } from "./map_types.ts";
+import { type FarEntries, farPiecesOf, readFarPieces } from "./far/far_snapshots.ts";
+import { FAR_WORDS } from "./far/far_core.ts";
+import {
+  ANY_BYTES,
+  ANY_TEXT,
+  hashOptionOf,
+  hashSettingsOf,
+  hashTypeOf,
+} from "./far/far_settings.ts";
+import type { Codec } from "./codecs.ts";
+import { type MapParts, nearCodecOf } from "./map_parts.ts";
+import { RecordCodec } from "./record_codec.ts";
+import type { HashMapKeyType, HashMapOptions, HashMapValueType } from "./map_types.ts";
 
 /** The name of maps in snapshots. */
 export const MAP_KIND = "HashMap";
+/** What was asked, as it follows "Cannot". */
+export const RESTORE = "restore a hash map";
+const SNAPSHOT = "take a snapshot of a hash map";
 /** Words of a piece, about: 64 KiB. */
 const PIECE_WORDS = 16_384;
 
 /** What a map is, in the header of its snapshot. */
 export interface MapHeader {
-  readonly key: MapType;
-  readonly value: MapType;
+  readonly key: HashMapKeyType;
+  readonly value: Exclude<HashMapValueType, Struct>;
   readonly capacity: number;
+  /** Of records: the struct, in C. */
+  readonly record?: string;
+  /** Where keys or values have any length. */
+  readonly storage?: number;
+  /** Where values have. */
+  readonly blockBytes?: number;
 }
 
 /**
  * What a map is, for the header of its snapshot.
  *
- * @param option The number of its settings.
+ * @param parts The map.
  * @returns The header.
+ * @throws {NumaError} `EINVAL` this thread does not know the struct of its records.
  */
-export function headerOf(option: number): MapHeader & { readonly kind: string } {
-  const { key, value, shape } = mapSettingsOf(option);
+export function headerOf(
+  { settings, records, isFarValue }: MapParts,
+): MapHeader & { readonly kind: string } {
+  const { key, value, shape, heap } = settings;
+  const record = records?.declaration(SNAPSHOT);
   return {
     kind: MAP_KIND,
-    key: mapTypeOf(key),
-    value: mapTypeOf(value),
+    key: hashTypeOf(key),
+    value: hashTypeOf(value),
     capacity: shape.capacity,
+    ...(record === undefined ? {} : { record }),
+    ...(heap === undefined ? {} : { storage: heap.blocks * heap.blockWords * 4 }),
+    ...(heap === undefined || !isFarValue ? {} : { blockBytes: heap.blockWords * 4 }),
   };
 }
 
 /**
  * Takes the entries of a map, some at a time.
  *
- * @param core The map.
+ * @param parts The map.
  * @param check Throws when the map is gone.
  * @returns Pieces of their words.
  * @throws What `check` throws.
  */
-export function* piecesOf(core: MapCore, check: () => void): Generator<Int32Array> {
+export function* piecesOf(parts: MapParts, check: () => void): Generator<Int32Array> {
+  const { core, far } = parts;
   check();
+  if (far !== undefined) {
+    yield* farPiecesOf(parts, far, check);
+    return;
+  }
   const buckets = core.buckets();
   let words: number[] = [];
   for (let place = 0; place < buckets; place++) {
@@ -62,14 +93,25 @@ export function* piecesOf(core: MapCore, check: () => void): Generator<Int32Arra
 }
 
 /** What a snapshot says that its map is, if anything can be of these types. */
-function settingsOf(header: Readonly<Record<string, unknown>>, action: string): HashMapOptions {
-  const { key, value, capacity } = header as unknown as MapHeader;
+function settingsOf(
+  header: Readonly<Record<string, unknown>>,
+  wanted: HashMapOptions,
+  action: string,
+): HashMapOptions {
+  const { key, value, capacity, record, storage, blockBytes } = header as unknown as MapHeader;
   try {
-    mapOptionOf({ key, value, capacity }, action);
+    const found: HashMapOptions = {
+      ...{ key, value, capacity },
+      ...(storage === undefined ? {} : { storage }),
+      ...(blockBytes === undefined ? {} : { blockBytes }),
+    };
+    hashOptionOf(found, action);
+    const { value: struct } = wanted;
+    const isStruct = struct instanceof Struct && struct.describe() === record;
+    return isStruct ? { ...found, value: struct } : found;
   } catch (error) {
     throw damaged(action, "no hash map is as it says", error);
   }
-  return { key, value, capacity };
 }
 
 /** Writes each word as the map would, whoever has made the snapshot. */
@@ -92,10 +134,12 @@ function normalize(
 
 /** A map's entries, out of a snapshot. */
 export interface MapEntries {
-  /** As many as the map has to have room for. */
-  readonly capacity: number;
+  /** What the map has to have room for. */
+  readonly options: Pick<HashMapOptions, "capacity" | "storage" | "blockBytes">;
   /** Their words. */
   readonly pieces: readonly Int32Array[];
+  /** Where keys or values have any length: reads those of a piece. */
+  readonly far: FarEntries | undefined;
 }
 
 /**
@@ -113,10 +157,10 @@ export async function readEntries(
   action: string,
 ): Promise<MapEntries> {
   const { key, value } = options;
-  const wanted = mapOptionOf({ key, value }, action);
+  const wanted = hashOptionOf({ key, value }, action);
   const { header, pieces } = await readSnapshot(source, MAP_KIND, action);
-  const settings = settingsOf(header, action);
-  const found = mapOptionOf({ key: settings.key, value: settings.value }, action);
+  const settings = settingsOf(header, options, action);
+  const found = hashOptionOf({ key: settings.key, value: settings.value }, action);
   if (found !== wanted) {
     throw new NumaError("EINVAL", action, {
       why: `its keys and values are ${show(settings.key)} and ${show(settings.value)}, and not ${
@@ -125,11 +169,40 @@ export async function readEntries(
       fix: "Give the types that it was taken of.",
     });
   }
-  const { key: keyType, value: valueType, shape: { keyWords, valueWords } } = mapSettingsOf(found);
+  const { key: keyType, value: valueType, shape: { keyWords, valueWords }, heap } = hashSettingsOf(
+    hashOptionOf({ ...settings, ...optionsOf(options) }, action),
+  );
+  if (heap !== undefined) {
+    const isKey = keyType.kind === ANY_BYTES || keyType.kind === ANY_TEXT;
+    const types = {
+      ...{ keyType, valueType, heap, keyWords, struct: value },
+      valueWords: valueWords - (isKey ? FAR_WORDS : 0),
+    };
+    const far = readFarPieces(pieces, types, action);
+    const bytes = far.blocks * heap.blockWords * 4;
+    if (options.storage !== undefined && far.blocks > heap.blocks) {
+      throw new NumaError("ENOMEM", action, {
+        why: `its keys and values take ${bytes} bytes, and the map will have room for ${
+          heap.blocks * heap.blockWords * 4
+        }`,
+        fix: "Give more storage, or leave it out.",
+      });
+    }
+    return {
+      options: {
+        capacity: capacityFor(settings, options, far.entries, action),
+        storage: options.storage ?? Math.max(settings.storage as number, bytes),
+        blockBytes: options.blockBytes ?? settings.blockBytes as number,
+      },
+      ...{ pieces, far },
+    };
+  }
   const entryWords = keyWords + valueWords;
+  const values = nearCodecOf(valueType, "the value");
+  if (values instanceof RecordCodec) values.use(value, action);
   const codecs: [Codec, number][] = [
-    [codecOf(keyType, "the key"), keyWords],
-    [codecOf(valueType, "the value"), valueWords],
+    [nearCodecOf(keyType, "the key"), keyWords],
+    [values, valueWords],
   ];
   let words = 0;
   for (const piece of pieces) {
@@ -137,14 +210,30 @@ export async function readEntries(
     normalize(piece, codecs, action);
     words += piece.length;
   }
+  const capacity = capacityFor(settings, options, words / entryWords, action);
+  return { options: { capacity }, pieces, far: undefined };
+}
+
+/** What a caller has said of how much there is. */
+function optionsOf({ storage, blockBytes }: HashMapOptions): Partial<HashMapOptions> {
+  return {
+    ...(storage === undefined ? {} : { storage }),
+    ...(blockBytes === undefined ? {} : { blockBytes }),
+  };
+}
+
+/** How many entries the map has to have room for. */
+function capacityFor(
+  settings: HashMapOptions,
+  options: HashMapOptions,
+  entries: number,
+  action: string,
+): number {
   // A map may have taken more than its capacity.
-  const least = Math.max(settings.capacity as number, words / entryWords);
-  const capacity = options.capacity ?? least;
-  if (words / entryWords > capacity) {
-    throw new NumaError("ENOMEM", action, {
-      why: `it has ${words / entryWords} entries, and the map will have room for ${capacity}`,
-      fix: "Give a greater capacity, or none.",
-    });
-  }
-  return { capacity, pieces };
+  const capacity = options.capacity ?? Math.max(settings.capacity as number, entries);
+  if (entries <= capacity) return capacity;
+  throw new NumaError("ENOMEM", action, {
+    why: `it has ${entries} entries, and the map will have room for ${capacity}`,
+    fix: "Give a greater capacity, or none.",
+  });
 }

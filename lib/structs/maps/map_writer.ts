@@ -7,12 +7,15 @@ import { NumaError } from "../../base/error.ts";
 import type { Attachment } from "../../shared/attachment.ts";
 import type { CounterCore } from "../../sync/counters/counter_core.ts";
 import { block } from "../../wait/block.ts";
+import { FarCore, type NO_BLOCKS } from "./far/far_core.ts";
 import type { ListShape } from "./lists.ts";
-import { ADDED, FULL } from "./map_chains.ts";
+import { ADDED, FULL, REPLACED } from "./map_chains.ts";
 import type { MapCore } from "./map_core.ts";
 
 /** What was asked. */
 export const WRITE = "write to a hash map";
+/** What was asked of a reader. */
+export const READ = "read a hash map";
 /** What becomes of a value that stays as it is. */
 export const UNCHANGED: unique symbol = /* @__PURE__ */ Symbol("unchanged");
 
@@ -21,7 +24,7 @@ export class MapWriter {
   /** One key and one value, as words. */
   readonly key: Int32Array;
   readonly value: Int32Array;
-  readonly #core: MapCore;
+  readonly #core: MapCore | FarCore;
   readonly #attached: Attachment;
   readonly #entries: CounterCore;
   readonly #shape: ListShape;
@@ -36,7 +39,12 @@ export class MapWriter {
    * @param entries Counts its entries.
    * @param shape What is known of its keys and values.
    */
-  constructor(core: MapCore, attached: Attachment, entries: CounterCore, shape: ListShape) {
+  constructor(
+    core: MapCore | FarCore,
+    attached: Attachment,
+    entries: CounterCore,
+    shape: ListShape,
+  ) {
     this.#core = core;
     this.#attached = attached;
     this.#entries = entries;
@@ -66,24 +74,40 @@ export class MapWriter {
   }
 
   /**
-   * Gives the key the value, both in words, and unlocks.
+   * Locks the bucket of a key for a reader.
    *
-   * @throws {NumaError} `ENOMEM`.
+   * @param key The key's words.
+   * @throws {NumaError} `ETERMINATED`; `EDESTROYED`.
    */
-  assign(): void {
+  lockFor(key: Int32Array): void {
     const core = this.#core;
     const { me } = this.#attached;
-    const outcome = core.assign(this.key, this.value);
-    const isCrowded = outcome === ADDED && core.isCrowded();
-    core.unlock();
-    if (outcome === FULL) {
-      throw new NumaError("ENOMEM", WRITE, {
-        why: "it has no room for another key",
-        fix: "Create it with a greater capacity.",
-      });
+    this.#attached.check("read");
+    if (!core.lock(me, key)) block(core.wait(me, key), me, READ, { block: true });
+  }
+
+  /**
+   * Gives the key the value, both in words.
+   *
+   * @throws {NumaError} As {@linkcode MapWriter.lock}; `ENOMEM`.
+   */
+  put(): void {
+    do this.lock(); while (!this.#assign());
+  }
+
+  /**
+   * Puts in entries that are words, where all are in buckets.
+   *
+   * @param entries Their words.
+   * @throws {NumaError} As {@linkcode MapWriter.put}.
+   */
+  fill(entries: Int32Array): void {
+    const { keyWords, valueWords } = this.#shape;
+    for (let at = 0; at < entries.length; at += keyWords + valueWords) {
+      this.key.set(entries.subarray(at, at + keyWords));
+      this.value.set(entries.subarray(at + keyWords, at + keyWords + valueWords));
+      this.put();
     }
-    if (outcome === ADDED) this.#entries.add(me, 1);
-    if (isCrowded) core.grow(me);
   }
 
   /**
@@ -107,6 +131,17 @@ export class MapWriter {
    * @throws {NumaError} As `HashMap.set`. What `decide` throws.
    */
   change(key: unknown, decide: (had: boolean) => unknown): unknown {
+    for (;;) {
+      const next = this.#decide(key, decide);
+      if (next === UNCHANGED) return next;
+      if (next === undefined) this.remove();
+      else if (!this.#assign()) continue;
+      return next;
+    }
+  }
+
+  /** Locks, and lets a function decide on the value, which is in words then. Unlocks where it stays as it is. */
+  #decide(key: unknown, decide: (had: boolean) => unknown): unknown {
     const core = this.#core;
     const { keys, values } = this.#shape;
     keys.write(key, this.key, 0, WRITE);
@@ -127,8 +162,40 @@ export class MapWriter {
       this.#isChanging = false;
       if (!isDecided && core.holds()) core.unlock();
     }
-    if (next === undefined) this.remove();
-    else this.assign();
     return next;
+  }
+
+  /**
+   * Gives the key the value, both in words, and unlocks.
+   *
+   * @returns False if it has to be done again: blocks have been found for it.
+   */
+  #assign(): boolean {
+    const core = this.#core;
+    const { me } = this.#attached;
+    const outcome = core.assign(this.key, this.value);
+    const isCrowded = outcome === ADDED && core.isCrowded();
+    core.unlock();
+    if (outcome !== REPLACED && outcome !== ADDED) return this.#findRoom(outcome);
+    if (outcome === ADDED) this.#entries.add(me, 1);
+    if (isCrowded) core.grow(me);
+    return true;
+  }
+
+  /** Sets free what ended threads have left, if that is what there is too little of. */
+  #findRoom(outcome: typeof FULL | typeof NO_BLOCKS): false {
+    const core = this.#core;
+    if (outcome === FULL || !(core instanceof FarCore)) {
+      throw new NumaError("ENOMEM", WRITE, {
+        why: "it has no room for another key",
+        fix: "Create it with a greater capacity.",
+      });
+    }
+    const { me } = this.#attached;
+    if (block(core.sweep(me), me, WRITE, { block: true }) > 0) return false;
+    throw new NumaError("ENOMEM", WRITE, {
+      why: `its storage has no room for ${core.wanted} bytes more`,
+      fix: "Create it with more storage.",
+    });
   }
 }

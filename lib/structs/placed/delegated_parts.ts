@@ -21,13 +21,13 @@ import { Channel } from "../channels/channel.ts";
 import type { ChannelOptions } from "../channels/channel_settings.ts";
 import { HashMap } from "../maps/hash_map.ts";
 import { mapOptionOf } from "../maps/map_settings.ts";
-import type { HashMapOptions, MapType } from "../maps/map_types.ts";
+import type { PlacedMapOptions, MapType } from "../maps/map_types.ts";
 import { attachParts, createParts } from "./parts.ts";
 import { TENURE_WORDS } from "./tenure.ts";
 
 /** Options of a `DelegatedMap`. */
 export interface DelegatedMapOptions<Key extends MapType = MapType, Value extends MapType = MapType>
-  extends HashMapOptions<Key, Value> {
+  extends PlacedMapOptions<Key, Value> {
   /** How many threads may ask, for each partition: 1 to 64. With four partitions and 8, 32 threads may. Default: 8. */
   readonly clients?: number;
 }
@@ -61,7 +61,7 @@ const SPARE_LANES = 1;
 interface Settings {
   readonly threads: number | undefined;
   readonly option: number;
-  readonly map: HashMapOptions;
+  readonly map: PlacedMapOptions;
   readonly requests: ChannelOptions<"bytes">;
   readonly inbox: ChannelOptions<"bytes">;
   readonly clients: number;

@@ -5,7 +5,7 @@ import { oneOf } from "../../shared/live_objects.ts";
 import type { SyncMemory } from "../../shared/region.ts";
 import type { HashMap } from "../maps/hash_map.ts";
 import { readEntries } from "../maps/map_snapshots.ts";
-import type { HashMapOptions, Listed, MapType, MapTypeValue } from "../maps/map_types.ts";
+import type { PlacedMapOptions, Listed, MapType, MapTypeValue } from "../maps/map_types.ts";
 import { memoriesOf } from "../memories.ts";
 import { writeSnapshot } from "../snapshots/snapshot.ts";
 import type { SnapshotSource } from "../snapshots/snapshot_source.ts";
@@ -85,7 +85,7 @@ export class ShardedMap<Key, Value> implements Shareable, Iterable<[Key, Value]>
    */
   static create<const KeyType extends MapType, const ValueType extends MapType>(
     memories: readonly SyncMemory[],
-    options: HashMapOptions<KeyType, ValueType>,
+    options: PlacedMapOptions<KeyType, ValueType>,
   ): ShardedMap<MapTypeValue<KeyType>, MapTypeValue<ValueType>> {
     return ShardedMap.#of(createShards(memories, options));
   }
@@ -100,7 +100,7 @@ export class ShardedMap<Key, Value> implements Shareable, Iterable<[Key, Value]>
    * @returns The size of a part in bytes.
    * @throws {NumaError} `EINVAL`.
    */
-  static bytes(options: HashMapOptions, parts: number): number {
+  static bytes(options: PlacedMapOptions, parts: number): number {
     return shardedBytes(options, parts, "size a sharded map");
   }
 
@@ -149,7 +149,7 @@ export class ShardedMap<Key, Value> implements Shareable, Iterable<[Key, Value]>
   static async restore<const KeyType extends MapType, const ValueType extends MapType>(
     memories: readonly SyncMemory[],
     source: SnapshotSource,
-    options: HashMapOptions<KeyType, ValueType>,
+    options: PlacedMapOptions<KeyType, ValueType>,
   ): Promise<ShardedMap<MapTypeValue<KeyType>, MapTypeValue<ValueType>>> {
     const own = memoriesOf(memories, false, RESTORE);
     const { capacity: wanted } = options ?? {};
@@ -157,8 +157,8 @@ export class ShardedMap<Key, Value> implements Shareable, Iterable<[Key, Value]>
     shardedBytes(whole, own.length, RESTORE);
     const { capacity: _, ...types } = whole;
     const read = { ...types, ...(wanted !== undefined && { capacity: wanted }) };
-    const { capacity, pieces } = await readEntries(source, read, RESTORE);
-    const map = ShardedMap.#of(createShards(own, { ...types, capacity }));
+    const { options: { capacity }, pieces } = await readEntries(source, read, RESTORE);
+    const map = ShardedMap.#of(createShards(own, { ...types, capacity: capacity as number }));
     await fillFrom(pieces, map.#shards.shape, (key, value) => void map.set(key, value));
     return map as ShardedMap<MapTypeValue<KeyType>, MapTypeValue<ValueType>>;
   }

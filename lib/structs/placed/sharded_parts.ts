@@ -31,11 +31,11 @@ import {
 import { LINE_BYTES, LINE_WORDS } from "../../wait/waiter.ts";
 import { HashMap } from "../maps/hash_map.ts";
 import { mapOptionOf, mapSettingsOf, mapTypeOf, type TypeCode } from "../maps/map_settings.ts";
-import type { HashMapOptions } from "../maps/map_types.ts";
+import type { PlacedMapOptions } from "../maps/map_types.ts";
 import { checkRoom, MAX_PARTS, memoriesOf } from "../memories.ts";
 
 /** What is before the first part. */
-const KIND = /* @__PURE__ */ defineKind<Shareable, HashMapOptions>({
+const KIND = /* @__PURE__ */ defineKind<Shareable, PlacedMapOptions>({
   name: "ShardedMap",
   code: 72,
   title: "a sharded map",
@@ -83,9 +83,9 @@ export interface ShardedParts {
 /** Options that were looked at. */
 export interface ShardedSettings {
   /** Of the map. */
-  readonly whole: HashMapOptions;
+  readonly whole: PlacedMapOptions;
   /** Of each part. */
-  readonly part: HashMapOptions;
+  readonly part: PlacedMapOptions;
 }
 
 function wordsOf(parts: number): number {
@@ -102,7 +102,7 @@ function wordsOf(parts: number): number {
  * @throws {NumaError} `EINVAL`.
  */
 export function shardedSettingsOf(
-  options: HashMapOptions,
+  options: PlacedMapOptions,
   parts: number,
   action: string,
 ): ShardedSettings {
@@ -131,7 +131,7 @@ export function shardedSettingsOf(
  * @returns Bytes.
  * @throws {NumaError} `EINVAL`.
  */
-export function shardedBytes(options: HashMapOptions, parts: number, action: string): number {
+export function shardedBytes(options: PlacedMapOptions, parts: number, action: string): number {
   checkInteger(parts, "parts", 1, MAX_PARTS, action);
   return bytesOf(shardedSettingsOf(options, parts, action), parts, action);
 }
@@ -167,7 +167,7 @@ function wordsIn(memory: SyncMemory, bytes: number): SyncMemory {
  * @returns The parts.
  * @throws {NumaError} As `ShardedMap.create`.
  */
-export function createShards(memory: unknown, options: HashMapOptions): ShardedParts {
+export function createShards(memory: unknown, options: PlacedMapOptions): ShardedParts {
   const memories = memoriesOf(memory, false, CREATE);
   const parts = memories.length;
   const settings = shardedSettingsOf(options, parts, CREATE);
