@@ -7,6 +7,15 @@ import { NumaError } from "./error.ts";
  * @returns Its text.
  */
 export function show(value: unknown): string {
+  try {
+    return shown(value);
+  } catch {
+    // A revoked proxy, or a getter that throws.
+    return typeof value === "object" ? "a value of type object" : typeof value;
+  }
+}
+
+function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return "a function";

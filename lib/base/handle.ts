@@ -64,7 +64,12 @@ export function registerSubclass<Type extends { readonly prototype: Shareable }>
 }
 
 function isHandle(value: object): value is Handle {
-  return typeof (value as Partial<Handle>).numakitHandle === "string";
+  try {
+    return typeof (value as Partial<Handle>).numakitHandle === "string";
+  } catch {
+    // A revoked proxy, or a getter that throws.
+    return false;
+  }
 }
 
 /**

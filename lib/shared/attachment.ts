@@ -1,7 +1,9 @@
 import { checkSlot, type Region } from "./region.ts";
+import { memberOf } from "./members.ts";
 import { destroyedError } from "./tenancy.ts";
 import type { AsyncRequest } from "../wait/request.ts";
 import { lockWaiter, type ThreadWaiter } from "../wait/thread_waiter.ts";
+import type { Waiter } from "../wait/waiter.ts";
 import type { WaitStrategy } from "../wait/wait_strategy.ts";
 
 /** Where a counter or barrier lives, as the calling thread sees it: its memory may go away. */
@@ -10,6 +12,8 @@ export class Attachment {
   readonly region: Region;
   /** The calling thread. */
   readonly me: ThreadWaiter;
+  /** The same, as the region's words name it: another one where processes share it. */
+  readonly peer: Waiter;
   /** The algorithm's words: none once the arena is destroyed in this thread. */
   readonly words: Int32Array;
   /** What it is called, as it follows "this". */
@@ -23,6 +27,7 @@ export class Attachment {
   constructor(region: Region, strategy?: WaitStrategy, title: string = region.title) {
     this.region = region;
     this.me = lockWaiter(strategy);
+    this.peer = region.members === undefined ? this.me : memberOf(region, this.me);
     this.words = region.words;
     this.#noun = title.replace(/^an? /, "");
   }

@@ -37,6 +37,7 @@ import {
   attachRegion,
   checkRegionOptions,
   createRegion,
+  openRegion,
   type Region,
   regionBytes,
   type RegionKind,
@@ -164,6 +165,18 @@ export class Kind<
   }
 
   /**
+   * The live object that another process has created.
+   *
+   * @param arena The arena, from a caller.
+   * @param offset Where it is there, from a caller.
+   * @returns The object: one a thread.
+   * @throws {NumaError} As {@linkcode openRegion}.
+   */
+  open(arena: unknown, offset: unknown): Type {
+    return this.#objectOf(openRegion(this.row, arena, offset, `open ${this.row.title}`));
+  }
+
+  /**
    * Says which class it is. Handles of its objects come back to life from then on.
    *
    * @param type The class.
@@ -184,8 +197,12 @@ export class Kind<
   #settings(options: Options, action: string): RegionOptions {
     const { accepts, option } = this.row;
     checkOptions(options, `{ ${accepts.join(", ")} }`, action);
-    const { threads, statistics } = options as RegionOptions;
-    const settings = { threads, statistics: accepts.includes("statistics" as never) && statistics };
+    const { threads, statistics, processes } = options as RegionOptions;
+    const settings = {
+      threads,
+      statistics: accepts.includes("statistics" as never) && statistics,
+      processes: accepts.includes("processes" as never) && processes,
+    };
     if (option === undefined) return settings;
     const value = typeof option === "function"
       ? option(options, action)

@@ -7,7 +7,8 @@
  * ```
  *
  * Line 0 is written once, by who creates the lock, before anybody else knows of it. `stamp` is that of the parking lot:
- * ids in the words mean threads of that lot only. `name` is random: a thread that gets a handle twice knows the lock by it.
+ * ids in the words mean threads of that lot only; {@linkcode BETWEEN} where processes share it: then ids are those of its
+ * members, whose words follow on lines of their own (`members.ts`). `name` is random: a thread that gets a handle twice knows the lock by it.
  *
  * @module
  */
@@ -17,6 +18,8 @@ import { isInt32Array, isSharedArrayBuffer } from "../base/brand.ts";
 import { checkInteger, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { decode, type Handle, handleData } from "../base/handle.ts";
+import { type MembersPlace, memberWords } from "./members.ts";
+import { sharedIdentity } from "./processes.ts";
 import { MAX_SLOTS } from "../wait/parking_lot.ts";
 import type { Shape } from "./shape.ts";
 import { currentWaiter, domainCount, joinLot, parkingLot } from "../wait/thread_waiter.ts";
@@ -52,6 +55,8 @@ const HEAD = {
   nameLow: 7,
   nameHigh: 8,
 } as const;
+/** In place of a parking lot's stamp: it belongs to no process. */
+const BETWEEN = -1;
 const MAX_DOMAINS = 4096;
 const THREADS = 64;
 
@@ -82,6 +87,10 @@ export interface Region {
   readonly option: number;
   /** Tells it from all others. */
   readonly name: string;
+  /** Where the threads of several processes are; undefined where it is one process's. */
+  readonly members: MembersPlace | undefined;
+  /** Where it begins in its arena, in bytes; 0 for other words. */
+  readonly offset: number;
   /** The identity of the arena's mapping; undefined for words that cannot go away. */
   readonly mapping: number | undefined;
   /** How another thread finds it. */
@@ -96,24 +105,42 @@ export interface RegionOptions {
   readonly statistics?: boolean | undefined;
   /** A number that the kind keeps there. */
   readonly option?: number;
+  /** Whether processes share it. */
+  readonly processes?: boolean | undefined;
 }
 
-/** Words from the start of line 0: to the end of the algorithm's, and to the end of the statistics', on their own lines. */
-function layout(
-  kind: RegionKind,
-  shape: Shape,
-  option: number,
-  statistics: boolean,
-): { end: number; statisticsAt: number; statisticsEnd: number } {
+/** What decides about the size of a region, and what its first line says. */
+interface Size {
+  readonly shape: Shape;
+  readonly option: number;
+  readonly statistics: boolean;
+  readonly processes: boolean;
+}
+
+/** Where what begins and ends, in words from the start of line 0: each on its own lines. */
+interface Layout {
+  readonly end: number;
+  readonly statisticsAt: number;
+  readonly statisticsEnd: number;
+  readonly membersAt: number;
+  readonly membersEnd: number;
+}
+
+const lines = (words: number): number => Math.ceil(words / LINE_WORDS) * LINE_WORDS;
+
+function layout(kind: RegionKind, { shape, option, statistics, processes }: Size): Layout {
   const end = LINE_WORDS + kind.words(shape, option);
-  if (!statistics) return { end, statisticsAt: end, statisticsEnd: end };
-  const statisticsAt = Math.ceil(end / LINE_WORDS) * LINE_WORDS;
-  const statisticsEnd = statisticsAt + (kind.statisticsWords?.(shape) ?? LINE_WORDS);
-  return { end, statisticsAt, statisticsEnd };
+  const statisticsAt = statistics ? lines(end) : end;
+  const statisticsEnd = statistics
+    ? statisticsAt + (kind.statisticsWords?.(shape) ?? LINE_WORDS)
+    : end;
+  const membersAt = processes ? lines(statisticsEnd) : statisticsEnd;
+  const membersEnd = processes ? membersAt + memberWords(shape.threads) : statisticsEnd;
+  return { end, statisticsAt, statisticsEnd, membersAt, membersEnd };
 }
 
-function bytesOf(kind: RegionKind, shape: Shape, option: number, statistics: boolean): number {
-  return layout(kind, shape, option, statistics).statisticsEnd * 4;
+function bytesOf(kind: RegionKind, size: Size): number {
+  return layout(kind, size).membersEnd * 4;
 }
 
 /** Where the bytes are: in an arena, or in shared words of somebody. */
@@ -162,12 +189,12 @@ function take(memory: unknown, bytes: number, action: string): Place {
 
 function regionOf(kind: RegionKind, place: Place, action: string): Region {
   const { all, arena, offset } = place;
-  const shape = { threads: all[HEAD.threads] as number, domains: all[HEAD.domains] as number };
-  const option = all[HEAD.option] as number;
-  const hasStatistics = all[HEAD.statistics] === 1;
-  const { end, statisticsAt, statisticsEnd } = layout(kind, shape, option, hasStatistics);
+  const size = sizeOf(all);
+  const { shape, option, statistics, processes } = size;
+  const { end, statisticsAt, statisticsEnd, membersAt, membersEnd } = layout(kind, size);
   const { slot, domain } = currentWaiter();
-  checkSlot(slot, shape, action);
+  // Where processes share it, a member's slot counts.
+  if (!processes) checkSlot(slot, shape, action);
   if (domain >= shape.domains) {
     throw new NumaError("EINVAL", action, {
       why: `this thread is in L3 domain ${domain}, and it was made for ${shape.domains}`,
@@ -178,8 +205,12 @@ function regionOf(kind: RegionKind, place: Place, action: string): Region {
     title: kind.title,
     shape,
     words: all.subarray(LINE_WORDS, end),
-    statistics: hasStatistics ? all.subarray(statisticsAt, statisticsEnd) : undefined,
+    statistics: statistics ? all.subarray(statisticsAt, statisticsEnd) : undefined,
     option,
+    members: processes && arena !== undefined
+      ? { words: all.subarray(membersAt, membersEnd), offset: offset + membersAt * 4 }
+      : undefined,
+    offset,
     mapping: arena && identityOf(arena),
     name: `${kind.code}:${all[HEAD.nameLow]}:${all[HEAD.nameHigh]}`,
     toHandle(): Handle {
@@ -197,6 +228,16 @@ function regionOf(kind: RegionKind, place: Place, action: string): Region {
   }
 }
 
+/** What the first line says, unchecked. */
+function sizeOf(all: Int32Array): Size {
+  return {
+    shape: { threads: all[HEAD.threads] as number, domains: all[HEAD.domains] as number },
+    option: all[HEAD.option] as number,
+    statistics: all[HEAD.statistics] === 1,
+    processes: all[HEAD.stamp] === BETWEEN,
+  };
+}
+
 /**
  * Checks that a thread may use something that was made for so many.
  *
@@ -209,7 +250,7 @@ export function checkSlot(slot: number, shape: Shape, action: string): void {
   if (slot < shape.threads) return;
   throw new NumaError("EAGAIN", action, {
     why: `it was created for at most ${shape.threads} threads at a time, and more use it`,
-    fix: "Create it with a larger `threads`.",
+    fix: "Create it with a larger `threads`; a thread with asynchronous waits counts as two.",
   });
 }
 
@@ -224,16 +265,17 @@ export function checkSlot(slot: number, shape: Shape, action: string): void {
 export function checkRegionOptions(
   options: RegionOptions,
   action: string,
-): { readonly threads: number; readonly statistics: boolean; readonly option: number } {
-  const { threads = THREADS, statistics = false, option = 0 } = options;
+): Required<{ [Name in keyof RegionOptions]: NonNullable<RegionOptions[Name]> }> {
+  const { threads = THREADS, statistics = false, option = 0, processes = false } = options;
   checkInteger(threads, "threads", 1, MAX_SLOTS, action);
-  if (typeof statistics !== "boolean") {
+  for (const [name, value] of Object.entries({ statistics, processes })) {
+    if (typeof value === "boolean") continue;
     throw new NumaError("EINVAL", action, {
-      why: `statistics is ${show(statistics)}`,
+      why: `${name} is ${show(value)}`,
       fix: "Give true or false.",
     });
   }
-  return { threads, statistics, option };
+  return { threads, statistics, option, processes };
 }
 
 /**
@@ -254,9 +296,10 @@ export function createRegion(
   options: RegionOptions,
   action: string,
 ): Region {
-  const { threads, statistics, option } = checkRegionOptions(options, action);
+  const { threads, statistics, option, processes } = checkRegionOptions(options, action);
   const shape = { threads, domains: domainCount() };
-  const place = take(memory, bytesOf(kind, shape, option, statistics), action);
+  if (processes) sharedIdentity(memory, action, "leave `processes` out");
+  const place = take(memory, bytesOf(kind, { shape, option, statistics, processes }), action);
   const { all } = place;
   // Taken before it is written: another thread may be making something there at the same moment.
   if (Atomics.compareExchange(all, HEAD.magic, 0, UNFINISHED) !== 0) refuseUsed(action);
@@ -268,7 +311,7 @@ export function createRegion(
   all[HEAD.kind] = kind.code;
   all[HEAD.threads] = shape.threads;
   all[HEAD.domains] = shape.domains;
-  all[HEAD.stamp] = parkingLot().stamp;
+  all[HEAD.stamp] = processes ? BETWEEN : parkingLot().stamp;
   all[HEAD.statistics] = Number(statistics);
   all[HEAD.option] = option;
   all.set(crypto.getRandomValues(new Int32Array(2)), HEAD.nameLow);
@@ -300,18 +343,57 @@ export function attachRegion(
 ): Region {
   joinLot(data.lot, action);
   const place = find(data, action);
-  const { all } = place;
-  const threads = all[HEAD.threads] as number;
-  const domains = all[HEAD.domains] as number;
-  const option = all[HEAD.option] as number;
-  const fits = all[HEAD.magic] === MAGIC && all[HEAD.kind] === kind.code &&
-    all[HEAD.stamp] === parkingLot().stamp && threads >= 1 && threads <= MAX_SLOTS &&
-    domains >= 1 && domains <= MAX_DOMAINS;
-  const bytes = fits
-    ? bytesOf(kind, { threads, domains }, option, all[HEAD.statistics] === 1)
-    : Infinity;
-  if (bytes > all.byteLength) refuseHandle(action);
-  return regionOf(kind, place, action);
+  if (fits(kind, place, parkingLot().stamp)) return regionOf(kind, place, action);
+  refuseHandle(action);
+}
+
+/**
+ * Finds memory that processes share.
+ *
+ * @param kind What has to be there.
+ * @param arena The arena, from a caller.
+ * @param offset Where it begins there, in bytes, from a caller.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The region.
+ * @throws {NumaError} `EINVAL` an arena without a name, or there is nothing of that kind; `EDESTROYED`.
+ */
+export function openRegion(
+  kind: RegionKind,
+  arena: unknown,
+  offset: unknown,
+  action: string,
+): Region {
+  sharedIdentity(arena, action, "pass it as an argument");
+  const { capacity } = arena as Arena;
+  const at = checkInteger(offset, "offset", 0, capacity - LINE_BYTES, action);
+  if (at % LINE_BYTES === 0) {
+    const head = inArena(arena as Arena, at, LINE_BYTES);
+    const { shape } = sizeOf(head);
+    const isThere = head[HEAD.magic] === MAGIC && head[HEAD.kind] === kind.code && isShape(shape);
+    const bytes = isThere ? bytesOf(kind, sizeOf(head)) : Infinity;
+    if (bytes <= capacity - at) {
+      const place = { all: inArena(arena as Arena, at, bytes), arena: arena as Arena, offset: at };
+      if (fits(kind, place, BETWEEN)) return regionOf(kind, place, action);
+    }
+  }
+  throw new NumaError("EINVAL", action, {
+    why: `there is none at ${at} that processes share`,
+    fix: "Give the offset of one that was created in this arena with `processes: true`.",
+  });
+}
+
+function isShape({ threads, domains }: Shape): boolean {
+  return threads >= 1 && threads <= MAX_SLOTS && domains >= 1 && domains <= MAX_DOMAINS;
+}
+
+/** Whether something of a kind is there, of threads that a stamp says or of several processes. */
+function fits(kind: RegionKind, { all, arena }: Place, stamp: number): boolean {
+  const size = sizeOf(all);
+  if (all[HEAD.magic] !== MAGIC || all[HEAD.kind] !== kind.code || !isShape(size.shape)) {
+    return false;
+  }
+  if (size.processes ? arena === undefined : all[HEAD.stamp] !== stamp) return false;
+  return bytesOf(kind, size) <= all.byteLength;
 }
 
 function find(data: Record<string, unknown>, action: string): Place {
@@ -346,6 +428,6 @@ function refuseHandle(action: string): never {
  * @throws {NumaError} `EINVAL`.
  */
 export function regionBytes(kind: RegionKind, options: RegionOptions, action: string): number {
-  const { threads, statistics, option } = checkRegionOptions(options, action);
-  return bytesOf(kind, { threads, domains: domainCount() }, option, statistics);
+  const { threads, ...others } = checkRegionOptions(options, action);
+  return bytesOf(kind, { ...others, shape: { threads, domains: domainCount() } });
 }

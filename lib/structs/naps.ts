@@ -8,7 +8,7 @@
  * @module
  */
 import { NumaError } from "../base/error.ts";
-import { block, wouldBlockError } from "../wait/block.ts";
+import { block, giveUp, wouldBlockError } from "../wait/block.ts";
 import type { BlockOptions } from "../wait/options.ts";
 import { isMainThread, type ThreadWaiter } from "../wait/thread_waiter.ts";
 import type { Wait } from "../wait/waiter.ts";
@@ -50,11 +50,37 @@ export function nap(step: () => number, me: ThreadWaiter, action: string, most: 
   const isBusy = (result: number): boolean => result === BUSY;
   const result = block(napping(step, most), me, action, { block: true }, isBusy);
   if (!isBusy(result)) return result;
-  throw new NumaError("EBUSY", action, {
+  throw busyError(action, most);
+}
+
+function busyError(action: string, most: number): NumaError {
+  return new NumaError("EBUSY", action, {
     why: `another thread has been in the middle of that for ${most} looks, ${NAP_MS} ms apart`,
     fix: "Try again. If it stays so, find out which thread stands still, and return to the event " +
       "loop if it may have ended.",
   });
+}
+
+/** A wait that ends after a number of naps. */
+function* bounded(wait: Wait<boolean>, most: number): Wait<boolean> {
+  let step = wait.next(false);
+  for (let naps = 0; step.done !== true && naps < most; naps++) {
+    step = wait.next(yield step.value);
+  }
+  return step.done === true ? step.value : giveUp(wait);
+}
+
+/**
+ * Takes a lock that is held for microseconds only. A thread that was interrupted there, or runs a caller's function, needs
+ * longer; one that still has it after {@linkcode LONG} naps stands still, or nobody has it and its word was overwritten.
+ *
+ * @param wait Takes it between naps.
+ * @param me The calling thread, which naps even if it is the main thread.
+ * @param action What was asked, as it follows "Cannot".
+ * @throws {NumaError} `EBUSY` the other thread still has it; `ETERMINATED` this one is being terminated.
+ */
+export function outlast(wait: Wait<boolean>, me: ThreadWaiter, action: string): void {
+  if (!block(bounded(wait, LONG), me, action, { block: true })) throw busyError(action, LONG);
 }
 
 /**

@@ -23,6 +23,9 @@ const UNEXPLORED: Readonly<Record<string, string>> = {
     "for the explorer these are loads; tests/wait/loads_test.ts has litmus tests",
   "lib/wait/parking_lot.ts": "Atomics.wait and notify themselves: slots_core.ts is the algorithm",
   "lib/wait/thread_waiter.ts": "Atomics.pause only",
+  "lib/shared/members.ts":
+    "the kernel marks its words when a thread ends, which no machine of the explorer does; " +
+    "tests/structs/map_processes_test.ts kills processes",
 };
 
 /** Whether code, and not only comments, names Atomics. */

@@ -270,6 +270,16 @@ describe("MapCore", () => {
     assert.equal(taken(), 0);
   });
 
+  it("takes over from owners that there never were, also with a negative id", () => {
+    const { core, words, me } = coreOf({ keyWords: 1, valueWords: 1, capacity: 30 }, crowded);
+    const other: Waiter = { ...me, alive: (id) => id === me.id, spin: () => false };
+    for (const owner of [-1, -(2 ** 31), 2 ** 31 - 1]) {
+      words[bucketAt(0, 0)] = owner;
+      assert.ok(core.lock(other, Int32Array.of(0)), `${owner}`);
+      core.unlock();
+    }
+  });
+
   it("takes so many atomic operations", () => {
     const { core, me } = coreOf({ keyWords: 1, valueWords: 1, capacity: 1000 }, hasherOf(1, 1, 2));
     const key = Int32Array.of(7);

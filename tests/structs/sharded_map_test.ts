@@ -5,9 +5,9 @@ import {
   Arena,
   type Handle,
   HashMap,
-  type PlacedMapOptions,
   type MapType,
   type MapTypeValue,
+  type PlacedMapOptions,
   ShardedMap,
 } from "../../mod.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";

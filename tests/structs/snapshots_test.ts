@@ -11,6 +11,7 @@ import {
   type NumaErrorCode,
 } from "../../mod.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
+import { bytesOf } from "../support/bytes_of.ts";
 import { noPolicies } from "../support/policies.ts";
 
 const NUMBERS = { key: "u32", value: "f64", capacity: 50 } as const;
@@ -18,10 +19,6 @@ const TEXTS = { key: { text: 9 }, value: { text: 20 }, capacity: 50 } as const;
 
 const memoryOf = (options: HashMapOptions): SharedArrayBuffer =>
   new SharedArrayBuffer(HashMap.bytes(options));
-
-async function bytesOf(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
 
 function numbers(count: number, options: HashMapOptions<"u32", "f64"> = NUMBERS) {
   const map = HashMap.create(memoryOf(options), options);
@@ -164,6 +161,37 @@ describe("snapshots of a HashMap", () => {
     }
     await refuses([file, Uint8Array.of(0)], "EBADMSG", /more follows after its end/);
     await refuses([file, file], "EBADMSG", /more follows after its end/);
+  });
+
+  it("are not read on behind their end, nor where nothing comes any more", async () => {
+    const file = await bytesOf(numbers(5).snapshot());
+    for (const tail of [Uint8Array.of(0), new Uint8Array(70_000), new Uint8Array(0)]) {
+      for (const begin of [file, file.subarray(0, 300)]) {
+        let given = 0;
+        let isClosed = false;
+        const endless = {
+          *[Symbol.iterator](): Generator<Uint8Array> {
+            yield begin;
+            try {
+              for (;; given++) yield tail;
+            } finally {
+              isClosed = true;
+            }
+          },
+        };
+        await refuses(endless, "EBADMSG", /more follows|only pieces without|checksum|frame at/);
+        assert.ok(given < 3000 && isClosed, `${given} pieces`);
+      }
+    }
+    const source = [file, ...Array.from({ length: 50 }, () => new Uint8Array(0))];
+    assert.equal((await HashMap.restore(memoryOf(NUMBERS), source, NUMBERS)).size, 5);
+  });
+
+  it("are refused for a frame that no structure writes, before it is read", async () => {
+    const file = await bytesOf(numbers(5).snapshot());
+    const wrong = file.slice(0, 12);
+    wrong.fill(255, 8);
+    await refuses(wrong, "EBADMSG", /its frame at byte 12 has 4294967295 bytes/);
   });
 
   it("are refused when pieces have changed places", async () => {

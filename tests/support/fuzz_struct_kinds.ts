@@ -2,6 +2,7 @@
  * The rows of the classes that `lib/structs/mod.ts` exports.
  */
 import assert from "node:assert/strict";
+import type { Arena } from "../../mod.ts";
 import * as structs from "../../lib/structs/mod.ts";
 import {
   blocks,
@@ -14,6 +15,7 @@ import {
   THREADS,
   waits,
 } from "./fuzz_row.ts";
+import { freshArena } from "./fuzz_sync_values.ts";
 
 const {
   BroadcastConsumer,
@@ -110,6 +112,9 @@ const consumer: SyncKind<structs.BroadcastConsumer> = {
   },
 };
 
+let mapsArena: Arena | undefined;
+let between: structs.HashMap<number, Uint8Array> | undefined;
+
 const MAP = { ...THREADS, capacity: 8, key: "u32", value: { bytes: 8 } } as const;
 const map: SyncKind<structs.HashMap<number, Uint8Array>> = {
   type: HashMap,
@@ -138,6 +143,11 @@ const map: SyncKind<structs.HashMap<number, Uint8Array>> = {
   },
   statics: {
     ...statics(HashMap, MAP),
+    open: () => {
+      // A thread may have 31 of them.
+      between ??= HashMap.create(mapsArena ??= freshArena(), { ...MAP, processes: true });
+      return [mapsArena, between.offset];
+    },
     restore: (object, memory) => [memory(HashMap.bytes(MAP)), object.snapshot(), { ...MAP }],
   },
   use(object) {
@@ -304,9 +314,13 @@ const cache: SyncKind<structs.Cache<string, string>> = {
     getOrCompute: () => ["b", () => "value", { ttlMs: 1000, ...waits() }],
     homeOf: () => ["a"],
     stats: none,
+    snapshot: none,
     toHandle: none,
   },
-  statics: statics(Cache, CACHE),
+  statics: {
+    ...statics(Cache, CACHE),
+    restore: (object, memory) => [memory(Cache.bytes(CACHE)), object.snapshot(), { ...CACHE }],
+  },
   use(object) {
     object.set("key", "value");
     assert.equal(object.get("key"), "value");

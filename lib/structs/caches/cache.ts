@@ -1,71 +1,50 @@
 import { checkOptions, show } from "../../base/check.ts";
-import { isUint8Array } from "../../base/brand.ts";
+import { isUint8Array, lengthOf } from "../../base/brand.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, registerKind, type Shareable } from "../../base/handle.ts";
 import { oneOf } from "../../shared/live_objects.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import { settleIn } from "../../shared/tenancy.ts";
-import { checkWaitOptions } from "../../wait/block.ts";
 import type { AsyncWaitOptions } from "../../wait/options.ts";
 import { KeyBytes, ValueBytes } from "./cache_codecs.ts";
-import { Computations, COMPUTE, outcomeOf } from "./cache_computations.ts";
+import { inTurns, piecesOf } from "../snapshots/pieces.ts";
+import { writeSnapshot } from "../snapshots/snapshot.ts";
+import type { SnapshotSource } from "../snapshots/snapshot_source.ts";
+import { Computations, COMPUTE, outcomeOf, timeLeftOf } from "./cache_computations.ts";
 import { THERE } from "./cache_core.ts";
-import { CachePart } from "./cache_part.ts";
+import { CachePart, entriesOf } from "./cache_part.ts";
 import { attachParts, createParts, handleOfParts, partBytes } from "./cache_parts.ts";
 import { cacheSettingsOf, checkTtl } from "./cache_settings.ts";
 import type {
+  CacheComputeOptions,
   CacheInput,
   CacheKey,
   CacheKeyType,
   CacheOptions,
+  CacheSetOptions,
+  CacheStats,
   CacheValue,
   CacheValueType,
 } from "./cache_types.ts";
+import { type CacheEntry, cacheHeaderOf, readCache, worthKeeping } from "./cache_snapshots.ts";
 import { SEED, TTL_HIGH, TTL_LOW } from "./cache_table.ts";
 import { keyHash } from "./key_hash.ts";
 
 export type {
+  CacheComputeOptions,
   CacheInput,
   CacheKey,
   CacheKeyType,
   CacheOptions,
+  CacheSetOptions,
+  CacheStats,
   CacheValue,
   CacheValueType,
 } from "./cache_types.ts";
 
-/** Options of `Cache.set`. */
-export interface CacheSetOptions {
-  /** How long the entry may be read, in milliseconds: 1 to 2^40, or `Infinity`. Default: as the cache says. */
-  readonly ttlMs?: number;
-}
-
-/** Options of `Cache.getOrCompute`. */
-export interface CacheComputeOptions extends CacheSetOptions, AsyncWaitOptions {}
-
-/** What a cache has counted, of all threads. */
-export interface CacheStats {
-  /** Entries, with those whose time is over and whose memory is not reused yet. */
-  readonly entries: number;
-  /** Bytes that these take, with their headers. */
-  readonly bytes: number;
-  /** Bytes for entries. */
-  readonly capacity: number;
-  /** Calls of `get`, `getInto` and `getOrCompute` that found a value when they first looked. */
-  readonly hits: number;
-  /** Those that found none: also where the value came from another call's computation. */
-  readonly misses: number;
-  /** Values that were written. */
-  readonly writes: number;
-  /** Entries that made room for others. */
-  readonly evictions: number;
-  /** Entries whose memory was reused when their time was over. */
-  readonly expirations: number;
-  /** Shards that were emptied because a thread died while it wrote to them. */
-  readonly resets: number;
-}
-
 const READ = "read a cache";
 const WRITE = "write to a cache";
+const RESTORE = "restore a cache";
 
 /** The time that entries end by: the system's, which is the same in all threads. */
 const now = (): number => Date.now();
@@ -205,6 +184,43 @@ export class Cache<Key, Value> implements Shareable {
     return (this.#parts[0] as CachePart).mostKey;
   }
 
+  /**
+   * Makes a cache of what a {@linkcode Cache.snapshot} has in it. All of it is read and checked first. If the cache is
+   * smaller than the one that it was taken of, it gets what is worth most: what was read more often, then what is younger.
+   * Entries whose time is over, and those that are too long for it, are left out.
+   *
+   * @typeParam KeyType What its keys are.
+   * @typeParam ValueType What its values are.
+   * @param memory The memory for it, as for {@linkcode Cache.create}.
+   * @param source The snapshot's bytes: a `Uint8Array`, or a stream or list of such.
+   * @param options As for {@linkcode Cache.create}: the same types as the cache had of which it was taken. Default for
+   * `ttlMs`, and for `capacity`, `shards` and `entryBytes` if none of them is given: as that cache had them.
+   * @returns The cache.
+   * @throws {NumaError} `EBADMSG` if the snapshot is damaged, truncated or of something else, and then no memory was used;
+   * `EABI` if a later version has written it; `EINVAL` if it is of other types; and as {@linkcode Cache.create}. What the
+   * source throws.
+   */
+  static async restore<
+    const KeyType extends CacheKeyType = "text",
+    const ValueType extends CacheValueType = "bytes",
+  >(
+    memory: SyncMemory | readonly SyncMemory[],
+    source: SnapshotSource,
+    options: CacheOptions<KeyType, ValueType> = {},
+  ): Promise<Cache<CacheKey<KeyType>, CacheValue<ValueType>>> {
+    // Looked at once: what is checked is what counts.
+    checkOptions(options, "an object of options", RESTORE);
+    const own: CacheOptions = { ...options };
+    partBytes(own);
+    const found = await readCache(source, own, RESTORE);
+    const cache = Cache.#of<CacheKey<KeyType>, CacheValue<ValueType>>(
+      createParts(memory, found.options),
+    );
+    const best = worthKeeping(found.entries, cache.stats().capacity, now());
+    await inTurns(best, (entry) => cache.#restore(entry), 10_000);
+    return cache;
+  }
+
   /** The nodes of its parts, in their order; -1 for memory that is not an arena's. */
   get nodes(): readonly number[] {
     return this.#parts.map(({ node }) => node);
@@ -285,8 +301,9 @@ export class Cache<Key, Value> implements Shareable {
    * @param value The value.
    * @param options How long it may be read.
    * @returns Whether it has replaced a value.
-   * @throws {NumaError} `EINVAL` if one of them is not of the cache's type, or they are too long together; `ETERMINATED`
-   * if this thread is being terminated; `EDESTROYED` if its arena is destroyed.
+   * @throws {NumaError} `EINVAL` if one of them is not of the cache's type, or they are too long together; `EBUSY` if
+   * another thread has the shard locked for a second or more; `ETERMINATED` if this thread is being terminated;
+   * `EDESTROYED` if its arena is destroyed.
    */
   set(key: Key, value: CacheInput<Value>, options?: CacheSetOptions): boolean {
     let lastMs = this.#ttlMs;
@@ -361,14 +378,7 @@ export class Cache<Key, Value> implements Shareable {
     checkOptions(options, "{ ttlMs, timeoutMs, signal }", COMPUTE);
     const { ttlMs: given } = options;
     const ttlMs = given === undefined ? this.#ttlMs : checkTtl(given, COMPUTE);
-    const { timeoutMs, signal } = checkWaitOptions(options, COMPUTE) as AsyncWaitOptions;
-    signal?.throwIfAborted();
-    const deadline = performance.now() + (timeoutMs ?? Infinity);
-    const left = (): AsyncWaitOptions => ({
-      ...(signal !== undefined && { signal }),
-      ...(timeoutMs !== undefined &&
-        { timeoutMs: Math.max(0, Math.ceil(deadline - performance.now())) }),
-    });
+    const left = timeLeftOf(options);
     const own = isUint8Array(key) ? new Uint8Array(key) as Key : key;
     for (let isFirst = true;; isFirst = false) {
       const found = this.#get(own, isFirst);
@@ -409,6 +419,21 @@ export class Cache<Key, Value> implements Shareable {
   }
 
   /**
+   * Writes all entries as bytes, for a file or another machine, while others may write: each as it is at one moment. Times
+   * to live go on: they are times of the system's clock. Statistics are not in it.
+   *
+   * @returns A stream of pieces, each of about 64 KiB or one entry, which are made as they are read. It ends with what
+   * {@linkcode Cache.get} throws.
+   * @throws {NumaError} `EDESTROYED` if an arena of it is destroyed.
+   */
+  snapshot(): ReadableStream<Uint8Array> {
+    const parts = this.#parts;
+    for (const { attached } of parts) attached.check("read");
+    const header = cacheHeaderOf((this.#regions[0] as Region).option, this.#ttlMs);
+    return writeSnapshot(header, piecesOf(entriesOf(parts)));
+  }
+
+  /**
    * Returns a handle with which another thread finds the cache. Arguments and results of threads are converted
    * automatically.
    *
@@ -423,6 +448,16 @@ export class Cache<Key, Value> implements Shareable {
     const part = this.#seek(key, READ);
     const bytes = part?.read(this.#hash, this.#key.words, this.#key.length, counts);
     return bytes === undefined ? undefined : this.#values.decode(bytes) as Value;
+  }
+
+  /** Writes an entry of a snapshot, if it is not too long. */
+  #restore({ key, value, expiry }: CacheEntry): void {
+    if (!this.#key.canBe(key.length)) return;
+    const part = this.#take(this.#key.decode(key) as Key, RESTORE);
+    const { words, length } = this.#key;
+    if (value.length <= part.mostValue(length)) {
+      part.write(this.#hash, words, length, value, expiry);
+    }
   }
 
   /** Takes a key, and finds its part. */
@@ -452,7 +487,7 @@ export class Cache<Key, Value> implements Shareable {
     const part = this.#take(key, action);
     const { words, length } = this.#key;
     part.attached.check("write to");
-    if (bytes === undefined || bytes.length > part.mostValue(length)) return undefined;
+    if (bytes === undefined || lengthOf(bytes) > part.mostValue(length)) return undefined;
     return part.write(this.#hash, words, length, bytes, ttlMs === 0 ? 0 : now() + ttlMs);
   }
 

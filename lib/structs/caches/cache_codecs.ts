@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isUint8Array } from "../../base/brand.ts";
+import { isUint8Array, lengthOf } from "../../base/brand.ts";
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { CacheKeyType, CacheValueType } from "./cache_types.ts";
@@ -92,7 +92,7 @@ export class KeyBytes {
       length = scratch.encode(key, this.#most);
     } else {
       if (!isUint8Array(key)) this.#refuse(key, action);
-      length = key.length;
+      length = lengthOf(key);
       if (length >= 0 && length <= this.#most) {
         const bytes = scratch.reserve(length);
         for (let at = 0; at < length; at++) bytes[at] = key[at] as number;
@@ -104,6 +104,26 @@ export class KeyBytes {
     for (let at = length; (at & 3) !== 0; at++) bytes[at] = 0;
     this.length = length;
     return true;
+  }
+
+  /**
+   * Whether a key may have so many bytes.
+   *
+   * @param length The number.
+   * @returns Whether it may.
+   */
+  canBe(length: number): boolean {
+    return length <= this.#most;
+  }
+
+  /**
+   * The key of bytes.
+   *
+   * @param bytes They.
+   * @returns The key, which {@linkcode KeyBytes.put} takes. Of bytes that are no UTF-8 it is another one.
+   */
+  decode(bytes: Uint8Array): string | Uint8Array {
+    return this.#isText ? decoder.decode(bytes) : bytes;
   }
 
   /** A copy of the words. */
@@ -166,7 +186,7 @@ export class ValueBytes {
   encode(value: unknown, most: number, action: string): Uint8Array | undefined {
     if (this.#type === "bytes") {
       if (!isUint8Array(value)) this.#refuse(value, action);
-      return value.length >= 0 && value.length <= most ? value : undefined;
+      return lengthOf(value) <= most ? value : undefined;
     }
     const text = this.#type === "text" ? value : this.#json(value, action);
     if (typeof text !== "string") this.#refuse(value, action);

@@ -7,6 +7,7 @@ import type { Tenant } from "../../memory/mapping/tenants.ts";
 import type { Attachment } from "../../shared/attachment.ts";
 import { checkSlot } from "../../shared/region.ts";
 import { goneError } from "../../shared/tenancy.ts";
+import { checkWaitOptions } from "../../wait/block.ts";
 import { AsyncWait, borrowWaiter, returnWaiter } from "../../wait/async_wait.ts";
 import type { AsyncWaitOptions } from "../../wait/options.ts";
 import { Pending } from "../../wait/pending.ts";
@@ -122,6 +123,24 @@ export class Computations implements Tenant {
     if (this.#waits.size === 0 && this.#attached.words.length > 0) this.#core.muffle(me);
     returnWaiter();
   }
+}
+
+/**
+ * Looks at what a caller gave for how long a call waits.
+ *
+ * @param options The timeout and the signal.
+ * @returns Says what is left of it.
+ * @throws {NumaError} `EINVAL`. The signal's reason if it has aborted.
+ */
+export function timeLeftOf(options: AsyncWaitOptions): () => AsyncWaitOptions {
+  const { timeoutMs, signal } = checkWaitOptions(options, COMPUTE) as AsyncWaitOptions;
+  signal?.throwIfAborted();
+  const deadline = performance.now() + (timeoutMs ?? Infinity);
+  return () => ({
+    ...(signal !== undefined && { signal }),
+    ...(timeoutMs !== undefined &&
+      { timeoutMs: Math.max(0, Math.ceil(deadline - performance.now())) }),
+  });
 }
 
 /**

@@ -3,13 +3,15 @@
  *
  * @module
  */
+import { lengthOf } from "../../base/brand.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import type { Region } from "../../shared/region.ts";
 import { CounterCore } from "../../sync/counters/counter_core.ts";
-import { block } from "../../wait/block.ts";
+import { outlast } from "../naps.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { AGAIN, CacheCore, FOUND } from "./cache_core.ts";
 import type { ShardCounts } from "./cache_queues.ts";
+import { Scan } from "./cache_scan.ts";
 import { cacheSettingsOf } from "./cache_settings.ts";
 import { cacheLayoutOf, GRANULE_BYTES, MAX_KEY_BYTES, NODE } from "./cache_table.ts";
 
@@ -50,6 +52,7 @@ export class CachePart {
   readonly #bytes: Uint8Array;
   readonly #hits: CounterCore;
   readonly #misses: CounterCore;
+  readonly #scan: Scan;
   readonly #mostBytes: number;
   #value: Uint8Array<ArrayBuffer> = empty;
   #length = 0;
@@ -70,6 +73,7 @@ export class CachePart {
     this.#bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
     this.#hits = new CounterCore(words.subarray(layout.hitsAt, layout.missesAt), shape);
     this.#misses = new CounterCore(words.subarray(layout.missesAt, layout.bellsAt), shape);
+    this.#scan = new Scan(words, layout, this.core, now);
     this.#mostBytes = (layout.most - 1) * GRANULE_BYTES;
     this.mostKey = Math.min(MAX_KEY_BYTES, this.#mostBytes);
   }
@@ -154,7 +158,7 @@ export class CachePart {
     expiry: number,
   ): boolean {
     const core = this.core;
-    const { length } = value;
+    const length = lengthOf(value);
     this.#lock(hash, WRITE);
     let isDone = false;
     try {
@@ -194,6 +198,22 @@ export class CachePart {
   }
 
   /**
+   * Takes all entries, bucket by bucket, while others may write: those of a bucket as they are at one moment.
+   *
+   * @returns Their words, as `cache_scan.ts` shows them.
+   */
+  *entries(): Generator<Int32Array> {
+    const scan = this.#scan;
+    this.attached.check("read");
+    for (let shard = 0; shard < this.core.shards; shard++) {
+      for (let bucket = 0; bucket < scan.buckets; bucket++) {
+        yield* this.#copyBucket(shard, bucket);
+        this.attached.check("read");
+      }
+    }
+  }
+
+  /**
    * Adds up what was counted.
    *
    * @param counts What is added to.
@@ -203,6 +223,21 @@ export class CachePart {
     this.core.addCounts(counts);
     counts.hits += this.#hits.value();
     counts.misses += this.#misses.value();
+  }
+
+  #copyBucket(shard: number, bucket: number): Int32Array[] {
+    const scan = this.#scan;
+    for (let round = 0; round < READ_TRIES; round++) {
+      const found = scan.tryCopy(shard, bucket);
+      if (found !== undefined) return found;
+      if (!this.#me.spin(round)) break;
+    }
+    this.#lock(this.core.hashOf(shard), READ);
+    try {
+      return scan.copy(shard, bucket);
+    } finally {
+      this.core.unlock();
+    }
   }
 
   #read(
@@ -246,7 +281,7 @@ export class CachePart {
       this.#value = this.#bytes.slice(from, from + length) as Uint8Array<ArrayBuffer>;
     } else if (what === COPY_INTO) {
       this.#length = length;
-      if (length > target.length) return true;
+      if (length > lengthOf(target)) return true;
       const bytes = this.#bytes;
       if (length >= LONG_COPY) target.set(bytes.subarray(from, from + length));
       else for (let at = 0; at < length; at++) target[at] = bytes[from + at] as number;
@@ -273,6 +308,16 @@ export class CachePart {
     const core = this.core;
     const me = this.#me;
     this.attached.check(action === READ ? "read" : "write to");
-    if (!core.lock(me, hash)) block(core.wait(me, hash), me, action, { block: true });
+    if (!core.lock(me, hash)) outlast(core.wait(me, hash), me, action);
   }
+}
+
+/**
+ * Takes all entries of several parts.
+ *
+ * @param parts The parts.
+ * @returns As {@linkcode CachePart.entries}.
+ */
+export function* entriesOf(parts: readonly CachePart[]): Generator<Int32Array> {
+  for (const part of parts) yield* part.entries();
 }

@@ -5,6 +5,7 @@
  */
 import type { ByteSize } from "../../base/bytes.ts";
 import type { SyncOptions } from "../../shared/region.ts";
+import type { AsyncWaitOptions } from "../../wait/options.ts";
 
 /** What keys are: texts, or bytes. */
 export type CacheKeyType = "text" | "bytes";
@@ -53,4 +54,35 @@ export interface CacheOptions<
    * room for; if they are smaller, they do not fill the capacity. Default: 128.
    */
   readonly entryBytes?: number;
+}
+
+/** Options of `Cache.set`. */
+export interface CacheSetOptions {
+  /** How long the entry may be read, in milliseconds: 1 to 2^40, or `Infinity`. Default: as the cache says. */
+  readonly ttlMs?: number;
+}
+
+/** Options of `Cache.getOrCompute`. */
+export interface CacheComputeOptions extends CacheSetOptions, AsyncWaitOptions {}
+
+/** What a cache has counted, of all threads. */
+export interface CacheStats {
+  /** Entries, with those whose time is over and whose memory is not reused yet. */
+  readonly entries: number;
+  /** Bytes that these take, with their headers. */
+  readonly bytes: number;
+  /** Bytes for entries. */
+  readonly capacity: number;
+  /** Calls of `get`, `getInto` and `getOrCompute` that found a value. */
+  readonly hits: number;
+  /** Those that found none. */
+  readonly misses: number;
+  /** Values that were written. */
+  readonly writes: number;
+  /** Entries that made room for others. */
+  readonly evictions: number;
+  /** Entries whose memory was reused when their time was over. */
+  readonly expirations: number;
+  /** Shards that were emptied because a thread died while it wrote to them. */
+  readonly resets: number;
 }

@@ -1,3 +1,4 @@
+import { lengthOf } from "../../base/brand.ts";
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
@@ -345,10 +346,10 @@ export class Deque implements Shareable {
   /** Checks that an array is as long as a record. */
   #check(record: Int32Array, action: string): void {
     const isWords = ArrayBuffer.isView(record) && record instanceof Int32Array;
-    if (isWords && record.length === this.#size) return;
+    if (isWords && lengthOf(record) === this.#size) return;
     throw new NumaError("EINVAL", action, {
       why: `a record has ${this.#size} words, and the array is ${
-        isWords ? `one of ${record.length}` : show(record)
+        isWords ? `one of ${lengthOf(record)}` : show(record)
       }`,
       fix: "Give an Int32Array of one record.",
     });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isUint8Array, typedArrayName } from "../../base/brand.ts";
+import { isList, isUint8Array, lengthOf, partOf, typedArrayName } from "../../base/brand.ts";
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { BYTES, F64, I32, TEXT, type TypeCode, U32 } from "./map_settings.ts";
@@ -90,7 +90,7 @@ abstract class WordCodec implements Codec {
 
 /** The length of a typed array, if it is one of that name. */
 function countOf(list: unknown, array: string): number {
-  return typedArrayName(list) === array ? (list as Int32Array).length : NaN;
+  return typedArrayName(list) === array ? lengthOf(list as Int32Array) : NaN;
 }
 
 const MAX_U32 = 2 ** 32 - 1;
@@ -210,14 +210,14 @@ class BytesCodec implements Codec {
 
   count(list: unknown): number {
     if (!isUint8Array(list)) return NaN;
-    return list.length / this.#bytes.length;
+    return lengthOf(list) / this.#bytes.length;
   }
 
   encode(list: unknown, first: number, count: number, words: Int32Array, action: string): void {
     const { length } = this.#bytes;
     for (let index = 0; index < count; index++) {
       const at = (first + index) * length;
-      const value = (list as Uint8Array).subarray(at, at + length);
+      const value = partOf(list as Uint8Array, at, length);
       this.write(value, words, index * this.#words.length, action);
     }
   }
@@ -232,9 +232,11 @@ class BytesCodec implements Codec {
 
   write(value: unknown, words: Int32Array, at: number, action: string): void {
     const { length } = this.#bytes;
-    if (!isUint8Array(value) || value.length !== length) {
+    if (!isUint8Array(value) || lengthOf(value) !== length) {
       throw new NumaError("EINVAL", action, {
-        why: `${this.#noun} is ${isUint8Array(value) ? `${value.length} bytes long` : show(value)}`,
+        why: `${this.#noun} is ${
+          isUint8Array(value) ? `${lengthOf(value)} bytes long` : show(value)
+        }`,
         fix: `Give a Uint8Array of ${length} bytes.`,
       });
     }
@@ -268,7 +270,7 @@ class TextCodec implements Codec {
   }
 
   count(list: unknown): number {
-    return Array.isArray(list) ? list.length : NaN;
+    return isList(list) ? list.length : NaN;
   }
 
   encode(list: unknown, first: number, count: number, words: Int32Array, action: string): void {

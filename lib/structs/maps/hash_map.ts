@@ -1,11 +1,12 @@
 import type { Handle, Shareable } from "../../base/handle.ts";
-import type { Tenant } from "../../memory/mapping/tenants.ts";
+import type { Arena } from "../../memory/arena/arena.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
-import { holdsTenant, settleIn } from "../../shared/tenancy.ts";
+import { settleIn } from "../../shared/tenancy.ts";
 import { CounterCore } from "../../sync/counters/counter_core.ts";
 import type { Struct } from "../records/struct.ts";
+import { inTurns, piecesOf } from "../snapshots/pieces.ts";
 import { writeSnapshot } from "../snapshots/snapshot.ts";
 import type { SnapshotSource } from "../snapshots/snapshot_source.ts";
 import type { Codec } from "./codecs.ts";
@@ -15,8 +16,8 @@ import { checkLists, type ListShape } from "./lists.ts";
 import type { MapCore } from "./map_core.ts";
 import { MapChanges } from "./map_changes.ts";
 import { entriesOf } from "./map_entries.ts";
-import { type MapParts, partsOf, useStruct } from "./map_parts.ts";
-import { headerOf, piecesOf, readEntries, RESTORE } from "./map_snapshots.ts";
+import { type MapParts, partsOf, tenantOf, useStruct } from "./map_parts.ts";
+import { chunksOf, headerOf, readEntries, RESTORE } from "./map_snapshots.ts";
 import { SEED } from "./map_table.ts";
 import { ValueBytes } from "./value_bytes.ts";
 import { MapWriter, READ, WRITE } from "./map_writer.ts";
@@ -41,7 +42,7 @@ const KIND = /* @__PURE__ */ defineKind<HashMap<unknown, unknown>, HashMapOption
   name: "HashMap",
   code: 64,
   title: "a hash map",
-  accepts: ["threads", "capacity", "key", "value", "storage", "blockBytes"],
+  accepts: ["threads", "capacity", "key", "value", "storage", "blockBytes", "processes"],
   option: hashOptionOf,
   words: (shape, option) => hashWords(hashSettingsOf(option)) + CounterCore.words(shape),
   prepare: () => (words) => words.set(crypto.getRandomValues(new Int32Array(2)), SEED),
@@ -56,12 +57,12 @@ const KIND = /* @__PURE__ */ defineKind<HashMap<unknown, unknown>, HashMapOption
  *
  * Reads take no lock and write nothing that others look at. Writes of keys in the same bucket wait for each other. The map
  * grows a bucket at a time up to its capacity, while others go on. Keys hash differently in each map, so nobody can choose
- * keys that make it slow.
+ * keys that make it slow. With `processes: true`, in an arena with a name, it is for all processes that open the arena.
  *
  * Properties: each read and write of a key happens at one moment between its call and its return, for all threads. A
- * thread that ends in the middle of a write leaves the key as it was, or with the new value, and blocks nobody; the map's
- * `size` can then be off by one. What such a thread had taken of the `storage` for keys and values of any length is found
- * again by a writer that has none left: this takes as long as reading all entries, and can then call the function of an
+ * thread or process that ends in the middle of a write leaves the key as it was, or with the new value, and blocks nobody;
+ * the map's `size` can then be off by one. What such a thread had taken of the `storage` for keys and values of any length
+ * is found again by a writer that has none left: this takes as long as reading all entries, and can then call the function of an
  * {@linkcode HashMap.update} a second time.
  *
  * @example
@@ -118,7 +119,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     const { words } = region;
     const attached = new Attachment(region);
     const lock = (key: Int32Array): void => this.#writer.lockFor(key);
-    const parts = partsOf(settings, { words, lock, slot: attached.me.slot });
+    const parts = partsOf(settings, { words, lock, slot: attached.peer.slot });
     this.#parts = parts;
     this.#core = parts.core;
     this.#entries = new CounterCore(words.subarray(hashWords(settings)), region.shape);
@@ -132,7 +133,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     this.#changes = new MapChanges(parts, this.#writer);
     const found = parts.isFarValue ? parts.far?.foundValue : undefined;
     this.#bytes = new ValueBytes(settings.value, this.#value, found);
-    settleIn(this, region, "writer", tenantOf(parts.core, words));
+    settleIn(this, region, "writer", tenantOf(parts, words));
   }
 
   /**
@@ -199,6 +200,25 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   }
 
   /**
+   * Opens a map that another process has created with `processes: true`.
+   * @typeParam Key What its keys are: nothing checks that.
+   * @typeParam Value What its values are.
+   * @param arena The arena, from `Arena.open`.
+   * @param offset Its {@linkcode HashMap.offset} in the process that created it.
+   * @returns The map.
+   * @throws {NumaError} `EINVAL` if there is none; `EAGAIN` if more threads than `threads` use it, or this one has 31 such
+   * objects; `EDESTROYED`; `ENOSYS`, `EPERM` a kernel or sandbox without robust futexes.
+   */
+  static open<Key, Value>(arena: Arena, offset: number): HashMap<Key, Value> {
+    return HashMap.#kind.open(arena, offset) as HashMap<Key, Value>;
+  }
+
+  /** Its offset in its arena, in bytes, for {@linkcode HashMap.open}; 0 in other memory. */
+  get offset(): number {
+    return this.#attached.region.offset;
+  }
+
+  /**
    * Makes a map of what a {@linkcode HashMap.snapshot} has in it. All of it is read and checked first.
    *
    * @typeParam KeyType The type of its keys.
@@ -211,18 +231,6 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * @throws {NumaError} `EBADMSG` if the snapshot is damaged, truncated or of something else, and then no memory was used;
    * `EABI` if a later version has written it; `EINVAL` if it is of other types; `ENOMEM` if there are more entries than the
    * map will have room for; and as {@linkcode HashMap.create}. What the source throws.
-   *
-   * @example
-   * ```ts
-   * import { HashMap } from "@numakit/numakit";
-   *
-   * const options = { capacity: 100, key: "u32", value: "f64" } as const;
-   * const memory = (): SharedArrayBuffer => new SharedArrayBuffer(HashMap.bytes(options));
-   * const map = HashMap.create(memory(), options);
-   * map.set(7, 0.5);
-   * const file = new Uint8Array(await new Response(map.snapshot()).arrayBuffer());
-   * console.log([...await HashMap.restore(memory(), file, options)]); // [ [ 7, 0.5 ] ]
-   * ```
    */
   static async restore<
     const KeyType extends HashMapKeyType,
@@ -237,12 +245,10 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     HashMap.bytes(own);
     const { options: room, pieces, far } = await readEntries(source, own, RESTORE);
     const map = HashMap.create(memory, { ...own, ...room });
-    for (const [index, piece] of pieces.entries()) {
+    await inTurns(pieces, (piece) => {
       if (far === undefined) map.#writer.fill(piece);
       else for (const [key, value] of far.read(piece)) map.set(key as never, value as never);
-      // Other work of this thread goes on meanwhile.
-      if (index % 16 === 15) await new Promise((resolve) => setTimeout(resolve));
-    }
+    });
     return map;
   }
 
@@ -319,13 +325,13 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    *
    * Cost: a lock of the bucket that is free or held for some hundred nanoseconds, an atomic store for each word, and an
    * `add` of a {@linkcode PartitionedCounter} for a new key.
-   *
    * @param key The key.
    * @param value The value.
    * @returns The map.
    * @throws {NumaError} `EINVAL` if one of them is not of the map's type; `ENOMEM` if there is no room for a new key, or
    * not enough storage for what has any length (for a moment also where others are about to give theirs back);
-   * `EDEADLK` in the function of an {@linkcode HashMap.update}; `ETERMINATED` this thread is being terminated;
+   * `EDEADLK` in the function of an {@linkcode HashMap.update}; `EBUSY` another thread has the key's bucket locked for a
+   * second or more; `ETERMINATED` this thread is being terminated;
    * `EDESTROYED` if its arena is destroyed.
    */
   set(key: Key, value: Value): this {
@@ -430,8 +436,8 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    */
   snapshot(): ReadableStream<Uint8Array> {
     this.#attached.check("read");
-    const pieces = piecesOf(this.#parts, () => this.#attached.check("read"));
-    return writeSnapshot(headerOf(this.#parts), pieces);
+    const chunks = chunksOf(this.#parts, () => this.#attached.check("read"));
+    return writeSnapshot(headerOf(this.#parts), piecesOf(chunks));
   }
 
   /** Takes out all keys that are there when it begins. */
@@ -511,9 +517,4 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
       throw error;
     }
   }
-}
-
-/** A thread that destroys the arena in the function of an update writes nothing any more. */
-function tenantOf(core: MapCore | FarCore, words: Int32Array): Tenant {
-  return holdsTenant(words, () => core.holds(), () => core.unlock());
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isUint8Array, lengthOf } from "../../base/brand.ts";
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Codec } from "./codecs.ts";
@@ -44,7 +45,11 @@ function countOf(list: unknown, codec: Codec, name: string, action: string): num
 export function checkLists(shape: ListShape, lists: Lists, action: string): number {
   const count = countOf(lists.keys, shape.keys, "keys", action);
   const values = countOf(lists.values, shape.values, "values", action);
-  const found = lists.found === undefined ? count : lists.found?.length;
+  const found = lists.found === undefined
+    ? count
+    : isUint8Array(lists.found)
+    ? lengthOf(lists.found)
+    : -1;
   if (values === count && found === count) return count;
   throw new NumaError("EINVAL", action, {
     why: `there are ${count} keys, and other arrays are not as long`,

@@ -462,14 +462,14 @@ export class MapCore {
     return true;
   }
 
-  /** Takes an owner's word. Returns 0; the dead owner that had it; -1 when a living one has it. */
+  /** Takes an owner's word. Returns 0; 1 where a dead one had it; -1 when a living one has it. */
   #take(me: Waiter, at: number): number {
     const words = this.#words;
     let owner = Atomics.compareExchange(words, at, 0, me.id);
     while (owner !== 0) {
       if (me.alive(owner)) return -1;
       const found = Atomics.compareExchange(words, at, owner, me.id);
-      if (found === owner) return owner;
+      if (found === owner) return 1;
       owner = found === 0 ? Atomics.compareExchange(words, at, 0, me.id) : found;
     }
     return 0;

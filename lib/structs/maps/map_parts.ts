@@ -4,6 +4,8 @@
  * @module
  */
 import { NumaError } from "../../base/error.ts";
+import type { Tenant } from "../../memory/mapping/tenants.ts";
+import { holdsTenant } from "../../shared/tenancy.ts";
 import { FAR_WORDS, FarCore } from "./far/far_core.ts";
 import { farCodecOf, markerOf } from "./far/far_codecs.ts";
 import { FarListReader } from "./far/far_lists.ts";
@@ -135,4 +137,15 @@ export function useStruct({ records }: MapParts, struct: unknown, action: string
     why: "its values are no records",
     fix: "Create it with a struct as the type of its values.",
   });
+}
+
+/**
+ * What is to be ended for a thread that destroys the arena in the function of an update: it writes nothing any more.
+ *
+ * @param parts The map.
+ * @param words Its memory.
+ * @returns What holds its lock.
+ */
+export function tenantOf({ core }: MapParts, words: Int32Array): Tenant {
+  return holdsTenant(words, () => core.holds(), () => core.unlock());
 }

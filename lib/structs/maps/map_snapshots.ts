@@ -26,8 +26,6 @@ export const MAP_KIND = "HashMap";
 /** What was asked, as it follows "Cannot". */
 export const RESTORE = "restore a hash map";
 const SNAPSHOT = "take a snapshot of a hash map";
-/** Words of a piece, about: 64 KiB. */
-const PIECE_WORDS = 16_384;
 
 /** What a map is, in the header of its snapshot. */
 export interface MapHeader {
@@ -66,14 +64,14 @@ export function headerOf(
 }
 
 /**
- * Takes the entries of a map, some at a time.
+ * Takes the entries of a map, bucket by bucket.
  *
  * @param parts The map.
  * @param check Throws when the map is gone.
- * @returns Pieces of their words.
+ * @returns Their words.
  * @throws What `check` throws.
  */
-export function* piecesOf(parts: MapParts, check: () => void): Generator<Int32Array> {
+export function* chunksOf(parts: MapParts, check: () => void): Generator<ArrayLike<number>> {
   const { core, far } = parts;
   check();
   if (far !== undefined) {
@@ -81,15 +79,10 @@ export function* piecesOf(parts: MapParts, check: () => void): Generator<Int32Ar
     return;
   }
   const buckets = core.buckets();
-  let words: number[] = [];
   for (let place = 0; place < buckets; place++) {
-    words.push(...core.copy(place, buckets));
-    if (words.length < PIECE_WORDS) continue;
-    yield Int32Array.from(words);
-    words = [];
     check();
+    yield core.copy(place, buckets);
   }
-  if (words.length > 0) yield Int32Array.from(words);
 }
 
 /** What a snapshot says that its map is, if anything can be of these types. */

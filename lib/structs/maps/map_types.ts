@@ -50,6 +50,11 @@ export interface HashMapOptions<
    */
   readonly capacity?: number;
   /**
+   * Whether other processes of this user may use it: its memory is an arena with a name, and
+   * `HashMap.open` finds it there. Then `threads` are those of all processes. Default: false.
+   */
+  readonly processes?: boolean;
+  /**
    * The type of its keys. `{ bytes }` and `{ text }` have at most 64 bytes; `"bytes"` and `"text"` have any length up to
    * 64 KiB, and are in {@linkcode HashMapOptions.storage}.
    */

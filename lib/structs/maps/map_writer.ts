@@ -7,6 +7,7 @@ import { NumaError } from "../../base/error.ts";
 import type { Attachment } from "../../shared/attachment.ts";
 import type { CounterCore } from "../../sync/counters/counter_core.ts";
 import { block } from "../../wait/block.ts";
+import { outlast } from "../naps.ts";
 import { FarCore, type NO_BLOCKS } from "./far/far_core.ts";
 import type { ListShape } from "./lists.ts";
 import { ADDED, FULL, REPLACED } from "./map_chains.ts";
@@ -57,11 +58,11 @@ export class MapWriter {
   /**
    * Locks the bucket of the key that is in words.
    *
-   * @throws {NumaError} `EDEADLK` in the function of an update; `ETERMINATED`; `EDESTROYED`.
+   * @throws {NumaError} `EDEADLK` in the function of an update; `EBUSY`; `ETERMINATED`; `EDESTROYED`.
    */
   lock(): void {
     const core = this.#core;
-    const { me } = this.#attached;
+    const { me, peer } = this.#attached;
     this.#attached.check("write to");
     if (this.#isChanging) {
       throw new NumaError("EDEADLK", WRITE, {
@@ -70,20 +71,20 @@ export class MapWriter {
       });
     }
     // It is not for long: the main thread naps, too.
-    if (!core.lock(me, this.key)) block(core.wait(me, this.key), me, WRITE, { block: true });
+    if (!core.lock(peer, this.key)) outlast(core.wait(peer, this.key), me, WRITE);
   }
 
   /**
    * Locks the bucket of a key for a reader.
    *
    * @param key The key's words.
-   * @throws {NumaError} `ETERMINATED`; `EDESTROYED`.
+   * @throws {NumaError} `EBUSY`; `ETERMINATED`; `EDESTROYED`.
    */
   lockFor(key: Int32Array): void {
     const core = this.#core;
-    const { me } = this.#attached;
+    const { me, peer } = this.#attached;
     this.#attached.check("read");
-    if (!core.lock(me, key)) block(core.wait(me, key), me, READ, { block: true });
+    if (!core.lock(peer, key)) outlast(core.wait(peer, key), me, READ);
   }
 
   /**
@@ -118,7 +119,7 @@ export class MapWriter {
   remove(): boolean {
     const had = this.#core.remove(this.key);
     this.#core.unlock();
-    if (had) this.#entries.add(this.#attached.me, -1);
+    if (had) this.#entries.add(this.#attached.peer, -1);
     return had;
   }
 
@@ -172,13 +173,13 @@ export class MapWriter {
    */
   #assign(): boolean {
     const core = this.#core;
-    const { me } = this.#attached;
+    const { peer } = this.#attached;
     const outcome = core.assign(this.key, this.value);
     const isCrowded = outcome === ADDED && core.isCrowded();
     core.unlock();
     if (outcome !== REPLACED && outcome !== ADDED) return this.#findRoom(outcome);
-    if (outcome === ADDED) this.#entries.add(me, 1);
-    if (isCrowded) core.grow(me);
+    if (outcome === ADDED) this.#entries.add(peer, 1);
+    if (isCrowded) core.grow(peer);
     return true;
   }
 
@@ -191,8 +192,8 @@ export class MapWriter {
         fix: "Create it with a greater capacity.",
       });
     }
-    const { me } = this.#attached;
-    if (block(core.sweep(me), me, WRITE, { block: true }) > 0) return false;
+    const { me, peer } = this.#attached;
+    if (block(core.sweep(peer), me, WRITE, { block: true }) > 0) return false;
     throw new NumaError("ENOMEM", WRITE, {
       why: `its storage has no room for ${core.wanted} bytes more`,
       fix: "Create it with more storage.",

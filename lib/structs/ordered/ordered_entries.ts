@@ -9,7 +9,7 @@ import { NumaError } from "../../base/error.ts";
 import { synchronous } from "../../base/synchronous.ts";
 import { Attachment } from "../../shared/attachment.ts";
 import type { Region } from "../../shared/region.ts";
-import { block } from "../../wait/block.ts";
+import { outlast } from "../naps.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { type Codec, codecOf } from "../maps/codecs.ts";
 import { F64, mapSettingsOf, U32 } from "../maps/map_settings.ts";
@@ -125,6 +125,22 @@ export class OrderedEntries {
     const had = this.#core.remove(this.#key);
     this.#core.unlock();
     return had;
+  }
+
+  /** Takes all keys out that are there when it begins. */
+  clear(): void {
+    for (const key of this.keys(this.scan(undefined))) {
+      try {
+        this.remove(key);
+      } catch (cause) {
+        if (!(cause instanceof NumaError) || cause.code !== "EINVAL") throw cause;
+        throw new NumaError("EBADMSG", "clear an ordered map", {
+          why: "a key in its memory is none of its type: the memory was overwritten",
+          fix: "Create another map, and look for code that writes outside of what it was given.",
+          cause,
+        });
+      }
+    }
   }
 
   /** Takes the first entry out, or the last one. */
@@ -250,7 +266,7 @@ export class OrderedEntries {
     const me = this.#me;
     this.#checkWrite();
     // It is not for long: the main thread naps, too.
-    if (!core.lock(me)) block(core.wait(me), me, WRITE, { block: true });
+    if (!core.lock(me)) outlast(core.wait(me), me, WRITE);
   }
 
   #checkWrite(): void {

@@ -232,7 +232,8 @@ export class OrderedMap<Key, Value> implements Shareable, Iterable<[Key, Value]>
    * @param value The value.
    * @returns The map.
    * @throws {NumaError} `EINVAL` if one of them is not of the map's type, or the key is NaN; `ENOMEM` if the map is full and
-   * the key is new; `ETERMINATED` this thread is being terminated; `EDESTROYED` if its arena is destroyed.
+   * the key is new; `EBUSY` another thread has the map locked for a second or more; `ETERMINATED` this thread is being
+   * terminated; `EDESTROYED` if its arena is destroyed.
    */
   set(key: Key, value: Value): this {
     this.#entries.set(key, value);
@@ -254,7 +255,7 @@ export class OrderedMap<Key, Value> implements Shareable, Iterable<[Key, Value]>
    * Takes the entry with the least key out. Several threads never get the same one.
    *
    * @returns Key and value; undefined if the map is empty.
-   * @throws {NumaError} `ETERMINATED` this thread is being terminated; `EDESTROYED` if its arena is destroyed.
+   * @throws {NumaError} `EBUSY`, `ETERMINATED` as {@linkcode OrderedMap.set}; `EDESTROYED` if its arena is destroyed.
    */
   popFirst(): [Key, Value] | undefined {
     return this.#entries.pop(FIRST) as [Key, Value] | undefined;
@@ -337,7 +338,7 @@ export class OrderedMap<Key, Value> implements Shareable, Iterable<[Key, Value]>
 
   /** Takes out all keys that are there when it begins. */
   clear(): void {
-    for (const key of this.keys()) this.delete(key);
+    this.#entries.clear();
   }
 
   /**

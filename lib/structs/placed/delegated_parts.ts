@@ -21,7 +21,7 @@ import { Channel } from "../channels/channel.ts";
 import type { ChannelOptions } from "../channels/channel_settings.ts";
 import { HashMap } from "../maps/hash_map.ts";
 import { mapOptionOf } from "../maps/map_settings.ts";
-import type { PlacedMapOptions, MapType } from "../maps/map_types.ts";
+import type { MapType, PlacedMapOptions } from "../maps/map_types.ts";
 import { attachParts, createParts } from "./parts.ts";
 import { TENURE_WORDS } from "./tenure.ts";
 

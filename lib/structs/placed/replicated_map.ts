@@ -9,7 +9,7 @@ import { type Codec, codecOf } from "../maps/codecs.ts";
 import { checkLists, ListReader, type ListShape } from "../maps/lists.ts";
 import type { MapCore } from "../maps/map_core.ts";
 import { F64, mapOptionOf, mapSettingsOf, U32 } from "../maps/map_settings.ts";
-import type { PlacedMapOptions, Listed, MapType, MapTypeValue } from "../maps/map_types.ts";
+import type { Listed, MapType, MapTypeValue, PlacedMapOptions } from "../maps/map_types.ts";
 import { attachParts, createParts, handleOfParts } from "./parts.ts";
 import { READ, Replicas, WRITE } from "./replicas.ts";
 import { replicatedLayoutOf } from "./replicated_table.ts";

@@ -5,7 +5,7 @@ import { oneOf } from "../../shared/live_objects.ts";
 import type { SyncMemory } from "../../shared/region.ts";
 import type { HashMap } from "../maps/hash_map.ts";
 import { readEntries } from "../maps/map_snapshots.ts";
-import type { PlacedMapOptions, Listed, MapType, MapTypeValue } from "../maps/map_types.ts";
+import type { Listed, MapType, MapTypeValue, PlacedMapOptions } from "../maps/map_types.ts";
 import { memoriesOf } from "../memories.ts";
 import { writeSnapshot } from "../snapshots/snapshot.ts";
 import type { SnapshotSource } from "../snapshots/snapshot_source.ts";

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { inTurns } from "../snapshots/pieces.ts";
 import type { ListShape } from "../maps/lists.ts";
 import { mapTypeOf } from "../maps/map_settings.ts";
 import { MAP_KIND, type MapHeader } from "../maps/map_snapshots.ts";
@@ -62,10 +63,9 @@ export async function fillFrom(
   { keys, values, keyWords, valueWords }: ListShape,
   set: (key: unknown, value: unknown) => void,
 ): Promise<void> {
-  for (const [index, piece] of pieces.entries()) {
+  await inTurns(pieces, (piece) => {
     for (let at = 0; at < piece.length; at += keyWords + valueWords) {
       set(keys.read(piece, at), values.read(piece, at + keyWords));
     }
-    if (index % 16 === 15) await new Promise((resolve) => setTimeout(resolve));
-  }
+  });
 }

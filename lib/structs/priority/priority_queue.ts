@@ -1,3 +1,4 @@
+import { lengthOf } from "../../base/brand.ts";
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
@@ -7,7 +8,7 @@ import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { holdsTenant, settleIn } from "../../shared/tenancy.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
-import { nap } from "../naps.ts";
+import { LONG, nap } from "../naps.ts";
 import { readOrdered, writeOrdered } from "../ordered_doubles.ts";
 import { BUSY } from "../outcomes.ts";
 import { optionOf, settingsOf } from "../rings/ring_settings.ts";
@@ -197,13 +198,13 @@ export class PriorityQueue implements Shareable {
    * @param priority Its priority: a number but NaN. The smallest comes out first.
    * @param record Its words: as many as {@linkcode PriorityQueue.recordWords}.
    * @returns False if there is no room.
-   * @throws {NumaError} `EINVAL` if it is no such number or record; `ETERMINATED` if this thread is being terminated;
-   * `EDESTROYED` if its arena is destroyed.
+   * @throws {NumaError} `EINVAL` if it is no such number or record; `EBUSY` if another thread has a heap locked for a second
+   * or more; `ETERMINATED` if this thread is being terminated; `EDESTROYED` if its arena is destroyed.
    */
   push(priority: number, record: Int32Array): boolean {
     this.#check(record, PUSH);
     this.#put(priority);
-    for (let word = 0; word < record.length; word++) {
+    for (let word = 0; word < this.recordWords; word++) {
       this.#entry[KEY_WORDS + word] = record[word] as number;
     }
     return this.#push();
@@ -220,7 +221,7 @@ export class PriorityQueue implements Shareable {
   pop(target: Int32Array): number | undefined {
     this.#check(target, POP);
     if (!this.#pop()) return undefined;
-    for (let word = 0; word < target.length; word++) {
+    for (let word = 0; word < this.recordWords; word++) {
       target[word] = this.#entry[KEY_WORDS + word] as number;
     }
     return readOrdered(this.#entry, 0);
@@ -316,16 +317,16 @@ export class PriorityQueue implements Shareable {
       const done = step();
       if (done !== BUSY) return done;
     }
-    return nap(step, me, action, Infinity);
+    return nap(step, me, action, LONG);
   }
 
   /** Checks that an array is as long as a record. */
   #check(record: Int32Array, action: string): void {
     const isWords = ArrayBuffer.isView(record) && record instanceof Int32Array;
-    if (isWords && record.length === this.recordWords) return;
+    if (isWords && lengthOf(record) === this.recordWords) return;
     throw new NumaError("EINVAL", action, {
       why: `a record has ${this.recordWords} words, and the array is ${
-        isWords ? `one of ${record.length}` : show(record)
+        isWords ? `one of ${lengthOf(record)}` : show(record)
       }`,
       fix: "Give an Int32Array of one record.",
     });

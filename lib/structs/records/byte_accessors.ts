@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isUint8Array } from "../../base/brand.ts";
+import { isUint8Array, lengthOf } from "../../base/brand.ts";
 import { show } from "../../base/check.ts";
 import {
   type FieldMemory,
@@ -93,7 +93,7 @@ export class BytesAccessor implements StructBytesAccessor {
     const size = this.#size;
     if (!isUint8Array(target)) this.#refuse.target(target, size);
     const isIndex = typeof at === "number" && (at >>> 0) === at;
-    if (!isIndex || at + size > target.length) this.#refuse.target(target, size, at);
+    if (!isIndex || at + size > lengthOf(target)) this.#refuse.target(target, size, at);
     copyBytes(this.#view, from, target, at, size);
   }
 
@@ -105,8 +105,8 @@ export class BytesAccessor implements StructBytesAccessor {
   }
 
   check(value: unknown): void {
-    if (isUint8Array(value) && value.length === this.#size) return;
-    const what = isUint8Array(value) ? `one of ${value.length} bytes` : show(value);
+    if (isUint8Array(value) && lengthOf(value) === this.#size) return;
+    const what = isUint8Array(value) ? `one of ${lengthOf(value)} bytes` : show(value);
     this.#refuse.value(value, `Give a Uint8Array of ${this.#size} bytes.`, `the value is ${what}`);
   }
 

@@ -4,14 +4,9 @@
  * @module
  */
 import { type ByteSize, parseBytes } from "../../base/bytes.ts";
+import { isUint8Array, lengthOf } from "../../base/brand.ts";
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-
-/** Of arrays alone, whatever they or their classes say: a getter of somebody's would run in the middle of something. */
-const ownLength = /* @__PURE__ */ Object.getOwnPropertyDescriptor(
-  /* @__PURE__ */ Object.getPrototypeOf(Uint8Array.prototype),
-  "length",
-)?.get as () => number;
 
 const MIN_BITS = 6;
 const MAX_BITS = 30;
@@ -60,16 +55,8 @@ export function capacityWords(bits: number, maxBits: number = MAX_BITS): number 
  * @throws {NumaError} `EINVAL`.
  */
 export function bytesLength(bytes: Uint8Array, action: string): number {
-  let length = -1;
-  if (bytes instanceof Uint8Array) {
-    try {
-      length = ownLength.call(bytes);
-    } catch {
-      // It only has the prototype of one.
-    }
-  }
-  if (length < 0) refuseMessage(bytes, action);
-  return length;
+  if (!isUint8Array(bytes)) refuseMessage(bytes, action);
+  return lengthOf(bytes);
 }
 
 /**

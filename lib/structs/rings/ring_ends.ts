@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { lengthOf } from "../../base/brand.ts";
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Attachment } from "../../shared/attachment.ts";
@@ -35,15 +36,16 @@ export const TAKE = "take records out of a ring";
  */
 export function countOf(records: Int32Array, size: number, action: string): number {
   const isWords = ArrayBuffer.isView(records) && records instanceof Int32Array;
-  if (!isWords || (size !== 1 && records.length % size !== 0)) refuse(records, size, action);
-  return size === 1 ? records.length : records.length / size;
+  const length = isWords ? lengthOf(records) : -1;
+  if (length < 0 || (size !== 1 && length % size !== 0)) refuse(records, size, action);
+  return size === 1 ? length : length / size;
 }
 
 function refuse(records: unknown, size: number, action: string): never {
   const isWords = ArrayBuffer.isView(records) && records instanceof Int32Array;
   throw new NumaError("EINVAL", action, {
     why: `a record has ${size} words, and the array is ${
-      isWords ? `one of ${records.length}` : show(records)
+      isWords ? `one of ${lengthOf(records)}` : show(records)
     }`,
     fix: "Give an Int32Array of whole records.",
   });

@@ -29,6 +29,10 @@ const MAGIC = /* @__PURE__ */ new TextEncoder().encode("numakit\n");
 const FORMAT = 1;
 const LENGTH_BYTES = 4;
 const DIGEST_BYTES = 32;
+/** Far more than any structure writes at once. */
+const MAX_FRAME_BYTES = 2 ** 28;
+/** Streams may give pieces without bytes, but not without an end. */
+const MAX_EMPTY = 1000;
 
 async function chained(digest: Uint8Array, bytes: Uint8Array): Promise<Uint8Array> {
   const both = new Uint8Array(DIGEST_BYTES + bytes.length);
@@ -84,12 +88,73 @@ function copyOf(bytes: Uint8Array): Uint8Array {
   return bytes.length === 0 ? new Uint8Array(0) : new Uint8Array(bytes);
 }
 
-async function gather(source: unknown, action: string): Promise<Uint8Array> {
-  if (isUint8Array(source)) return copyOf(source);
+/** A snapshot's bytes, as they come. No more is asked for than is needed. */
+class Input {
+  readonly #pieces: AsyncGenerator<Uint8Array, void>;
+  readonly #action: string;
+  #piece: Uint8Array = new Uint8Array(0);
+  /** How much of the piece was taken. */
+  #taken = 0;
+  /** How much was taken of all. */
+  at = 0;
+
+  constructor(source: unknown, action: string) {
+    this.#pieces = piecesIn(source, action);
+    this.#action = action;
+  }
+
+  /** The next bytes. */
+  async take(length: number): Promise<Uint8Array> {
+    let found = 0;
+    const parts: Uint8Array[] = [];
+    while (found < length) {
+      if (!await this.#hasMore()) {
+        throw damaged(this.#action, `it ends too early, after ${this.at + found} bytes`);
+      }
+      const to = Math.min(this.#piece.length, this.#taken + length - found);
+      parts.push(this.#piece.subarray(this.#taken, to));
+      found += to - this.#taken;
+      this.#taken = to;
+    }
+    this.at += length;
+    if (parts.length === 1) return parts[0] as Uint8Array;
+    const all = new Uint8Array(length);
+    let at = 0;
+    for (const part of parts) {
+      all.set(part, at);
+      at += part.length;
+    }
+    return all;
+  }
+
+  /** Nothing may be left. */
+  async end(): Promise<void> {
+    if (!await this.#hasMore()) return;
+    throw damaged(this.#action, `more follows after its end at byte ${this.at}`);
+  }
+
+  async close(): Promise<void> {
+    await this.#pieces.return();
+  }
+
+  async #hasMore(): Promise<boolean> {
+    for (let empty = 0; this.#taken === this.#piece.length; empty++) {
+      const { done, value } = await this.#pieces.next();
+      if (done === true) return false;
+      if (empty === MAX_EMPTY) {
+        throw damaged(this.#action, `after byte ${this.at} come only pieces without bytes`);
+      }
+      this.#piece = value;
+      this.#taken = 0;
+    }
+    return true;
+  }
+}
+
+async function* piecesIn(source: unknown, action: string): AsyncGenerator<Uint8Array, void> {
+  if (isUint8Array(source)) return yield copyOf(source);
   const isMany = typeof source === "object" && source !== null && !ArrayBuffer.isView(source) &&
     (Symbol.asyncIterator in source || Symbol.iterator in source);
-  const pieces: Uint8Array[] = [];
-  let length = 0;
   for await (const piece of isMany ? source as AsyncIterable<unknown> : [source]) {
     if (!isUint8Array(piece)) {
       throw new NumaError("EINVAL", action, {
@@ -97,19 +162,8 @@ async function gather(source: unknown, action: string): Promise<Uint8Array> {
         fix: "Give a Uint8Array, or a stream or list of them.",
       });
     }
-    const copy = copyOf(piece);
-    // Of something else no more is read.
-    if (length === 0 && copy.length >= MAGIC.length) checkMagic(copy, action);
-    pieces.push(copy);
-    length += copy.length;
+    yield copyOf(piece);
   }
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    all.set(piece, at);
-    at += piece.length;
-  }
-  return all;
 }
 
 /**
@@ -128,31 +182,31 @@ export function damaged(action: string, why: string, cause?: unknown): NumaError
   });
 }
 
-function checkMagic(bytes: Uint8Array, action: string): void {
-  if (MAGIC.every((byte, index) => bytes[index] === byte)) return;
-  throw damaged(action, "it does not begin as a snapshot does");
-}
-
 /** The payloads of all frames, without the last one. */
-async function unframed(bytes: Uint8Array, action: string): Promise<Uint8Array[]> {
-  checkMagic(bytes, action);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const found: Uint8Array[] = [];
-  let digest: Uint8Array = new Uint8Array(DIGEST_BYTES);
-  for (let at = MAGIC.length;;) {
-    const from = at + LENGTH_BYTES;
-    const length = from <= bytes.length ? view.getUint32(at, true) : bytes.length;
-    at = from + length + DIGEST_BYTES;
-    if (at > bytes.length) throw damaged(action, `it ends too early, after ${bytes.length} bytes`);
-    const payload = bytes.subarray(from, from + length);
-    digest = await chained(digest, payload);
-    if (digest.some((byte, index) => bytes[from + length + index] !== byte)) {
-      throw damaged(action, `its checksum at byte ${from + length} is wrong`);
-    }
-    if (length > 0) found.push(payload);
-    else if (at === bytes.length) return found;
-    else throw damaged(action, `more follows after its end at byte ${at}`);
+async function unframed(input: Input, action: string): Promise<Uint8Array[]> {
+  const magic = await input.take(MAGIC.length);
+  if (MAGIC.some((byte, index) => magic[index] !== byte)) {
+    throw damaged(action, "it does not begin as a snapshot does");
   }
+  const found: Uint8Array[] = [];
+  for (let before: Uint8Array = new Uint8Array(DIGEST_BYTES);;) {
+    const head = await input.take(LENGTH_BYTES);
+    const length = new DataView(head.buffer, head.byteOffset).getUint32(0, true);
+    if (length > MAX_FRAME_BYTES) {
+      throw damaged(action, `its frame at byte ${input.at} has ${length} bytes`);
+    }
+    const payload = await input.take(length);
+    const { at } = input;
+    const digest = await input.take(DIGEST_BYTES);
+    before = await chained(before, payload);
+    if (before.some((byte, index) => digest[index] !== byte)) {
+      throw damaged(action, `its checksum at byte ${at} is wrong`);
+    }
+    if (length === 0) break;
+    found.push(payload);
+  }
+  await input.end();
+  return found;
 }
 
 function headerOf(payload: Uint8Array | undefined, action: string): Record<string, unknown> {
@@ -181,7 +235,14 @@ export async function readSnapshot(
   kind: string,
   action: string,
 ): Promise<Snapshot> {
-  const [first, ...others] = await unframed(await gather(source, action), action);
+  const input = new Input(source, action);
+  let first: Uint8Array | undefined;
+  let others: Uint8Array[];
+  try {
+    [first, ...others] = await unframed(input, action);
+  } finally {
+    await input.close();
+  }
   const header = headerOf(first, action);
   if (header["format"] !== FORMAT) {
     throw new NumaError("EABI", action, {

@@ -20,22 +20,21 @@
  * @module
  */
 import { Arena } from "../../memory/arena/arena.ts";
-import { identityOf, isArena } from "../../memory/arena/identity.ts";
-import { checkInteger, show } from "../../base/check.ts";
+import { checkInteger } from "../../base/check.ts";
 import { ERRNO } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
 import { native } from "../../runtime/native.ts";
-import { MAPPING_FACTS } from "../../runtime/symbols.ts";
 import { checkBlockOptions, giveUpError, wouldBlockError } from "../../wait/block.ts";
 import type { AsyncWaitOptions, BlockOptions } from "../../wait/options.ts";
 import type { AsyncRequest } from "../../wait/request.ts";
 import { Turns } from "../../wait/turns.ts";
+import { openError, sharedIdentity } from "../../shared/processes.ts";
 import { destroyedError, goneError } from "../../shared/tenancy.ts";
 import { Guard } from "./guard.ts";
 import { notHeldError } from "./lock_errors.ts";
 import { settle, type Tenant } from "../../memory/mapping/tenants.ts";
-import { ACQUIRE_ACTION, acquireError, openError, releaseError } from "./shared_mutex_errors.ts";
+import { ACQUIRE_ACTION, acquireError, releaseError } from "./shared_mutex_errors.ts";
 import { isMainThread, lockWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import type { Wait } from "../../wait/waiter.ts";
 
@@ -59,25 +58,6 @@ const MAX_DELAY_MS = 16;
 
 /** This thread's live objects, by arena and offset. */
 const live = /* @__PURE__ */ new WeakMap<Arena, Map<number, SharedMutex>>();
-
-/** The identity of the mapping of an arena that other processes can have. */
-function sharedIdentity(arena: unknown, action: string): number {
-  if (!isArena(arena)) {
-    throw new NumaError("EINVAL", action, {
-      why: `its memory is ${show(arena)}`,
-      fix: "Give an Arena with a name.",
-    });
-  }
-  if (arena.destroyed) throw destroyedError(action);
-  const identity = identityOf(arena);
-  const facts = new BigUint64Array(MAPPING_FACTS);
-  native().calls.nk_mapping_attach(identity, facts);
-  if (Number(facts[10]) === 1) return identity;
-  throw new NumaError("EINVAL", action, {
-    why: "its arena has no name, so no other process can have it",
-    fix: "Give Arena.create a `name`; between the threads of a process use a Mutex.",
-  });
-}
 
 function wordsAt(arena: Arena, offset: number): Int32Array {
   const { buffer, byteOffset } = arena.view(offset, BYTES);
@@ -156,7 +136,7 @@ export class SharedMutex implements Shareable {
    */
   static create(arena: Arena): SharedMutex {
     const action = "create a shared mutex";
-    const identity = sharedIdentity(arena, action);
+    const identity = sharedIdentity(arena, action, "use a Mutex");
     const offset = arena.allocAligned(BYTES, BYTES);
     const words = wordsAt(arena, offset);
     words.fill(0);
@@ -178,7 +158,7 @@ export class SharedMutex implements Shareable {
    */
   static open(arena: Arena, offset: number): SharedMutex {
     const action = "open a shared mutex";
-    const identity = sharedIdentity(arena, action);
+    const identity = sharedIdentity(arena, action, "use a Mutex");
     checkInteger(offset, "offset", 0, arena.capacity - BYTES, action);
     if (offset % BYTES !== 0 || Atomics.load(wordsAt(arena, offset), MAGIC_AT) !== MAGIC) {
       throw new NumaError("EINVAL", action, {

@@ -11,25 +11,6 @@ import { destroyedError } from "../../shared/tenancy.ts";
 /** What is asked, as it follows "Cannot". */
 export const ACQUIRE_ACTION = "acquire a shared mutex";
 
-/** What `nk_robust_open` refused. */
-export function openError(result: number, action: string): NumaError {
-  const syscall = "nk_robust_open";
-  switch (result) {
-    case -ERRNO.EXDEV:
-      return new NumaError("ENOTSUP", action, {
-        why: "it belongs to another PID namespace, where thread ids mean something else",
-        fix: "Run all of its processes in one (docker run --pid=…).",
-        syscall,
-      });
-    case -ERRNO.ENOLCK:
-      return new NumaError("EAGAIN", action, { why: "this thread has 32,768 of them", syscall });
-    case -ERRNO.EPERM:
-      return errnoError(result, syscall, action, { fix: "Let the sandbox allow set_robust_list." });
-    default:
-      return errnoError(result, syscall, action);
-  }
-}
-
 /** What `nk_robust_acquire` refused. */
 export function acquireError(result: number): NumaError {
   switch (result) {
