@@ -157,7 +157,7 @@ function staticChecks(): Step {
     "documentation lint": [DENO, "doc", "--lint", ...ENTRIES, "lib/cli/main.ts"],
     "examples in the documentation": [
       ...[DENO, "test", "--doc", "--allow-all", "--quiet"],
-      "mod.ts",
+      ...["mod.ts", "docs/structs.md"],
       ...globSync("lib/**/*.ts"),
     ],
   };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isList } from "../base/brand.ts";
 import { show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { isArena } from "../memory/arena/identity.ts";
@@ -21,8 +22,8 @@ export const MAX_PARTS = 1024;
  * @throws {NumaError} `EINVAL`.
  */
 export function memoriesOf(memory: unknown, alone: boolean, action: string): SyncMemory[] {
-  const memories: SyncMemory[] = Array.isArray(memory)
-    ? [...memory]
+  const memories: SyncMemory[] = isList(memory)
+    ? [...memory] as SyncMemory[]
     : alone
     ? [memory as SyncMemory]
     : [];

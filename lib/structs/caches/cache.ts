@@ -12,7 +12,7 @@ import { writeSnapshot } from "../snapshots/snapshot.ts";
 import type { SnapshotSource } from "../snapshots/snapshot_source.ts";
 import { Computations, COMPUTE, outcomeOf, timeLeftOf } from "./cache_computations.ts";
 import { THERE } from "./cache_core.ts";
-import { CachePart, entriesOf } from "./cache_part.ts";
+import { CachePart, entriesOf, noCounts } from "./cache_part.ts";
 import { attachParts, createParts, handleOfParts, partBytes } from "./cache_parts.ts";
 import { cacheSettingsOf, checkTtl } from "./cache_settings.ts";
 import type {
@@ -28,7 +28,7 @@ import type {
 } from "./cache_types.ts";
 import { type CacheEntry, cacheHeaderOf, readCache, worthKeeping } from "./cache_snapshots.ts";
 import { SEED, TTL_HIGH, TTL_LOW } from "./cache_table.ts";
-import { keyHash } from "./key_hash.ts";
+import { keyHash, partOfKey } from "./key_hash.ts";
 
 export type {
   CacheComputeOptions,
@@ -106,9 +106,8 @@ export class Cache<Key, Value> implements Shareable {
   #hash = 0;
 
   private constructor(regions: readonly Region[]) {
-    const [first] = regions as readonly [Region];
-    const { words } = first;
-    const { key, value } = cacheSettingsOf(first.option);
+    const [{ words, option }] = regions as readonly [Region];
+    const { key, value } = cacheSettingsOf(option);
     this.#regions = regions;
     this.#parts = regions.map((region) => new CachePart(region, now));
     this.#computations = this.#parts.map(({ core, attached }) => new Computations(core, attached));
@@ -208,7 +207,6 @@ export class Cache<Key, Value> implements Shareable {
     source: SnapshotSource,
     options: CacheOptions<KeyType, ValueType> = {},
   ): Promise<Cache<CacheKey<KeyType>, CacheValue<ValueType>>> {
-    // Looked at once: what is checked is what counts.
     checkOptions(options, "an object of options", RESTORE);
     const own: CacheOptions = { ...options };
     partBytes(own);
@@ -407,10 +405,7 @@ export class Cache<Key, Value> implements Shareable {
    * @throws {NumaError} `EDESTROYED` if an arena of it is destroyed.
    */
   stats(): CacheStats {
-    const counts = {
-      ...{ entries: 0, bytes: 0, capacity: 0, hits: 0, misses: 0 },
-      ...{ writes: 0, evictions: 0, expirations: 0, resets: 0 },
-    };
+    const counts = noCounts();
     for (const part of this.#parts) {
       part.addCounts(counts);
       counts.capacity += part.capacity;
@@ -471,10 +466,7 @@ export class Cache<Key, Value> implements Shareable {
     if (!bytes.put(key, action)) return undefined;
     const hash = keyHash(bytes.words, bytes.length, this.#low, this.#high);
     const { length } = this.#parts;
-    // Of other bits than shards and buckets.
-    const home = length === 1
-      ? 0
-      : (Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 16) * length >>> 16;
+    const home = length === 1 ? 0 : partOfKey(hash, length);
     this.#hash = hash;
     this.#home = home;
     return this.#parts[home] as CachePart;

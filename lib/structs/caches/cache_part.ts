@@ -37,6 +37,14 @@ export interface PartCounts extends ShardCounts {
   misses: number;
 }
 
+/** Counts to add to. */
+export function noCounts(): PartCounts & { capacity: number } {
+  return {
+    ...{ entries: 0, bytes: 0, capacity: 0, hits: 0, misses: 0 },
+    ...{ writes: 0, evictions: 0, expirations: 0, resets: 0 },
+  };
+}
+
 /** One part. */
 export class CachePart {
   readonly region: Region;

@@ -17,3 +17,14 @@ import { halfSip } from "../half_sip.ts";
 export function keyHash(words: Int32Array, bytes: number, low: number, high: number): number {
   return halfSip(words, 0, (bytes + 3) >>> 2, bytes, low, high);
 }
+
+/**
+ * Which part of a cache has a key: by other bits than shards and buckets.
+ *
+ * @param hash The key's hash.
+ * @param parts How many parts there are.
+ * @returns The number of the part.
+ */
+export function partOfKey(hash: number, parts: number): number {
+  return (Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 16) * parts >>> 16;
+}

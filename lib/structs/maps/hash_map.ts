@@ -96,10 +96,7 @@ const KIND = /* @__PURE__ */ defineKind<HashMap<unknown, unknown>, HashMapOption
  * @typeParam Value The same for a value, or a record.
  */
 export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
-  static readonly #kind = /* @__PURE__ */ KIND.register(
-    HashMap,
-    (region) => new HashMap(region),
-  );
+  static readonly #kind = /* @__PURE__ */ KIND.register(HashMap, (region) => new HashMap(region));
   readonly #core: MapCore | FarCore;
   readonly #parts: MapParts;
   readonly #attached: Attachment;

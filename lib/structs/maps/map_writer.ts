@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isUint8Array } from "../../base/brand.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Attachment } from "../../shared/attachment.ts";
 import type { CounterCore } from "../../sync/counters/counter_core.ts";
@@ -29,8 +30,6 @@ export class MapWriter {
   readonly #attached: Attachment;
   readonly #entries: CounterCore;
   readonly #shape: ListShape;
-  /** The key of a change: the caller's function may change the one that was given. */
-  readonly #changed: Int32Array;
   /** Whether a caller's function runs while a bucket is locked. */
   #isChanging = false;
 
@@ -51,7 +50,6 @@ export class MapWriter {
     this.#entries = entries;
     this.#shape = shape;
     this.key = new Int32Array(shape.keyWords);
-    this.#changed = new Int32Array(shape.keyWords);
     this.value = new Int32Array(shape.valueWords);
   }
 
@@ -132,8 +130,10 @@ export class MapWriter {
    * @throws {NumaError} As `HashMap.set`. What `decide` throws.
    */
   change(key: unknown, decide: (had: boolean) => unknown): unknown {
+    // The function may change the bytes of the one that was given.
+    const own = isUint8Array(key) ? new Uint8Array(key) : key;
     for (;;) {
-      const next = this.#decide(key, decide);
+      const next = this.#decide(own, decide);
       if (next === UNCHANGED) return next;
       if (next === undefined) this.remove();
       else if (!this.#assign()) continue;
@@ -147,7 +147,6 @@ export class MapWriter {
     const { keys, values } = this.#shape;
     keys.write(key, this.key, 0, WRITE);
     this.lock();
-    this.#changed.set(this.key);
     let next: unknown = UNCHANGED;
     let isDecided = false;
     this.#isChanging = true;
@@ -156,7 +155,7 @@ export class MapWriter {
       // It may have destroyed the arena, and used the words.
       this.#attached.check("write to");
       if (next === UNCHANGED) return next;
-      this.key.set(this.#changed);
+      keys.write(key, this.key, 0, WRITE);
       if (next !== undefined) values.write(next, this.value, 0, WRITE);
       isDecided = true;
     } finally {
