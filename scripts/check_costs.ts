@@ -30,9 +30,9 @@ const LAYERS =
   "memory has slabs, pools, arrays and replicas, sync has twenty locks and counters, structs " +
   "has rings, channels, deques, queues, maps, caches and records";
 const NOTES: Readonly<Record<string, { readonly limit: number; readonly why: string }>> = {
-  "core, minified": { limit: 350_000, why: LAYERS },
-  "core, minified and gzipped": { limit: 114_000, why: LAYERS },
-  "import on bun": { limit: 28, why: LAYERS },
+  "core, minified": { limit: 420_000, why: LAYERS },
+  "core, minified and gzipped": { limit: 137_000, why: LAYERS },
+  "import on bun": { limit: 34, why: LAYERS },
 };
 
 const HELPERS = 4;

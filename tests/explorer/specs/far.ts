@@ -319,7 +319,7 @@ const cases: readonly Case[] = [
     { 1: [12], 2: [22] },
   ),
   steps(
-    { name: "a sweep beside a split", preemptions: 1, fullPreemptions: 2 },
+    { name: "a sweep beside a split", preemptions: 2 },
     { ...values, most: 2, entries: 2, there: [[2, 20], [1, 10], [4, 40]] },
     [[{ grow: true }], [{ sweep: true }], [{ get: 1, allow: [10] }]],
     { 1: [10], 2: [20], 4: [40] },
