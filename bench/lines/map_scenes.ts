@@ -2,8 +2,8 @@
  * Scenes of maps, caches and channels: what is on the node that asks for it, and what crosses nodes.
  */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
-import { Arena, Cache, Channel, HashMap, ShardedMap } from "../../mod.ts";
-import { MESSAGE_BYTES, NaiveTable } from "./map_works.ts";
+import { Arena, Cache, Channel, HashMap, ReplicatedMap, ShardedMap } from "../../mod.ts";
+import { type AnyMap, MESSAGE_BYTES, NaiveTable } from "./map_works.ts";
 import {
   cpuOf,
   lastNode,
@@ -68,7 +68,7 @@ function inArenas(
 
 /** Threads on all nodes that read a map, each its share of the keys. */
 function mapJobs(
-  map: HashMap<number, number> | ShardedMap<number, number> | Int32Array,
+  map: AnyMap | Int32Array,
   homeOf?: (key: number) => number,
 ): Prepared["jobs"] {
   const lists = deal(KEYS, homeOf);
@@ -101,6 +101,16 @@ function maps(): Scene {
     variants: [
       shardedMap("ShardedMap, each key on its home", true),
       shardedMap("ShardedMap, each key on any node", false),
+      {
+        name: "ReplicatedMap",
+        ours: true,
+        make() {
+          const arenas = arenasOn(nodes(), "4 MiB");
+          const map = ReplicatedMap.create(arenas, OPTIONS);
+          for (const key of KEYS) map.set(key, 3 * key);
+          return inArenas(arenas, ENTRIES, mapJobs(map));
+        },
+      },
       {
         name: "HashMap on the first node",
         ours: true,

@@ -2,7 +2,13 @@
  * What threads do with maps, caches and channels while their lines are counted.
  */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import type { Cache, Channel, HashMap, ShardedMap } from "../../mod.ts";
+import {
+  type Cache,
+  type Channel,
+  type HashMap,
+  ReplicatedMap,
+  type ShardedMap,
+} from "../../mod.ts";
 import { NaiveMutex } from "../naive_mutex.ts";
 
 /** How often a work is done while it is counted. */
@@ -10,12 +16,18 @@ interface Times {
   readonly times: number;
 }
 
+/** Maps that are read in the same way. */
+export type AnyMap =
+  | HashMap<number, number>
+  | ShardedMap<number, number>
+  | ReplicatedMap<number, number>;
+
 /** Works of this file. */
 export type MapWork =
   | {
     readonly kind: "read map";
     /** A map of which a key's value is three times the key, or the words of a {@linkcode NaiveTable}. */
-    readonly map: HashMap<number, number> | ShardedMap<number, number> | Int32Array;
+    readonly map: AnyMap | Int32Array;
     /** As many as `times`. */
     readonly keys: Uint32Array;
   } & Times
@@ -84,6 +96,8 @@ export class NaiveTable {
 
 function readMap({ map, keys }: Extract<MapWork, { kind: "read map" }>): (times: number) => void {
   const readable = map instanceof Int32Array ? new NaiveTable(map) : map;
+  // What is in the log is done by the first one that reads a copy.
+  if (map instanceof ReplicatedMap) map.get(0);
   return (times) => {
     for (let index = 0; index < times; index++) {
       const key = keys[index] as number;

@@ -10,7 +10,8 @@ import { type Counted, type Counts, far } from "../../scripts/lib/counts.ts";
 const WANTED = [
   ...["reading", "a table", "add to: "],
   ...["8 threads write four lines: Mutex", "8 threads write four lines: McsLock"],
-  ...["ShardedMap, each key on its home", "Cache with a part on each node", "Channel, 32 at once"],
+  ...["ShardedMap, each key on its home", "ReplicatedMap"],
+  ...["Cache with a part on each node", "Channel, 32 at once"],
 ];
 
 const fetched = ({ l3, domain, node, farCache, memory, farMemory }: Counts): number =>
@@ -65,9 +66,10 @@ describe("lines between four nodes", () => {
     assert.ok(far(word.counts) > 10 * far(ours.counts), `${far(word.counts)} lines`);
   });
 
-  it("a key is read from its own node, in a ShardedMap and in a Cache", () => {
+  it("a key is read from its own node, in a ShardedMap, a ReplicatedMap and a Cache", () => {
     // A line has several entries.
     assert.ok(nearShare("ShardedMap, each key on its home", 0.1) >= 0.95);
+    assert.ok(nearShare("ReplicatedMap", 0.1) >= 0.99);
     assert.ok(nearShare("Cache with a part on each node, each key on its home") >= 0.95);
   });
 

@@ -153,6 +153,7 @@ describe("ReplicatedMap", () => {
   it("adds to numbers, which wrap", () => {
     const unsigned = mapOf({ key: "u32", value: "u32" });
     assert.deepEqual([unsigned.add(1, 5), unsigned.add(1, 2 ** 32 - 1)], [5, 4]);
+    assert.deepEqual([unsigned.add(1, -1), unsigned.add(1, -(2 ** 31))], [3, 2 ** 31 + 3]);
     const signed = mapOf({ key: "u32", value: "i32" });
     assert.deepEqual([signed.add(1, 2 ** 31 - 1), signed.add(1, 1)], [2 ** 31 - 1, -(2 ** 31)]);
     const real = mapOf({ key: "u32", value: "f64" });

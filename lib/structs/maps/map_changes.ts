@@ -7,8 +7,8 @@ import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { synchronous } from "../../base/synchronous.ts";
 import type { MapParts } from "./map_parts.ts";
-import { F64, U32 } from "./map_settings.ts";
 import { type MapWriter, UNCHANGED, WRITE } from "./map_writer.ts";
+import { checkAddend, sumOf } from "./sums.ts";
 
 /** Changes of one thread. */
 export class MapChanges {
@@ -44,19 +44,11 @@ export class MapChanges {
   /** As `HashMap.add`. */
   add(key: unknown, n: unknown): number {
     const { kind } = this.#parts.settings.value;
-    if (kind > F64) {
-      throw new NumaError("EINVAL", WRITE, {
-        why: "its values are no numbers",
-        fix: "Use update().",
-      });
-    }
-    this.check(n);
-    const sum = this.#writer.change(key, (had) => {
-      const before = had ? this.#read() as number : 0;
-      const after = before + (n as number);
-      if (kind === F64) return after;
-      return kind === U32 ? after >>> 0 : after | 0;
-    });
+    const addend = checkAddend(kind, n, WRITE);
+    const sum = this.#writer.change(
+      key,
+      (had) => sumOf(kind, had ? this.#read() as number : 0, addend),
+    );
     return sum as number;
   }
 

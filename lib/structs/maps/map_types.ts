@@ -32,7 +32,7 @@ export type MapTypeValue<Type extends HashMapValueType> = Type extends "u32" | "
 /** Options of a map whose keys and values have a fixed size. */
 export interface PlacedMapOptions<Key extends MapType = MapType, Value extends MapType = MapType>
   extends SyncOptions {
-  /** The number of entries that it has room for: 8 to 2^26. Default: 1,024. */
+  /** How many entries there is room for at least: 8 to 2^26. Default: 1,024. */
   readonly capacity?: number;
   /** The type of its keys; bytes and text have at most 64 bytes. */
   readonly key: Key;
@@ -46,7 +46,7 @@ export interface HashMapOptions<
   Value extends HashMapValueType = HashMapValueType,
 > extends SyncOptions {
   /**
-   * The number of entries that it has room for: 8 to 2^26. It is rounded up by up to an eighth. Default: 1,024.
+   * How many entries there is room for at least: 8 to 2^26. How many more depends on the keys. Default: 1,024.
    */
   readonly capacity?: number;
   /**

@@ -12,7 +12,8 @@ import type { Region } from "../../shared/region.ts";
 import { outlast } from "../naps.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { type Codec, codecOf } from "../maps/codecs.ts";
-import { F64, mapSettingsOf, U32 } from "../maps/map_settings.ts";
+import { mapSettingsOf } from "../maps/map_settings.ts";
+import { checkAddend, sumOf } from "../maps/sums.ts";
 import { OrderedCore, type Relation } from "./ordered_core.ts";
 import { OrderedKeys } from "./ordered_keys.ts";
 import { type Scan, Scanner, scanOf } from "./ordered_range.ts";
@@ -183,18 +184,11 @@ export class OrderedEntries {
   /** Adds to a number. Returns the sum. */
   add(key: unknown, n: unknown): number {
     const kind = this.#valueKind;
-    if (kind > F64) {
-      throw new NumaError("EINVAL", WRITE, {
-        why: "its values are no numbers",
-        fix: "Use update().",
-      });
-    }
-    this.#values.write(n, this.#value, 0, WRITE);
+    const addend = checkAddend(kind, n, WRITE);
     this.#keys.write(key, this.#key, WRITE);
     this.#lock();
     const had = this.#core.get(this.#key, this.#found);
-    const sum = (had ? this.value() as number : 0) + (n as number);
-    const result = kind === F64 ? sum : kind === U32 ? sum >>> 0 : sum | 0;
+    const result = sumOf(kind, had ? this.value() as number : 0, addend);
     this.#values.write(result, this.#value, 0, WRITE);
     this.#assign();
     return result;

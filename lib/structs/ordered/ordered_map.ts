@@ -296,7 +296,7 @@ export class OrderedMap<Key, Value> implements Shareable, Iterable<[Key, Value]>
    * Adds to a key's value, which is a number; a key without one has 0. Integers wrap.
    *
    * @param key The key.
-   * @param n What to add: a value of the map's type.
+   * @param n What to add: a number of the values' type; to `"u32"` also a negative one, from -2^31.
    * @returns The sum.
    * @throws {NumaError} As {@linkcode OrderedMap.set}; `EINVAL` if values are no numbers.
    */

@@ -1,5 +1,4 @@
 import { checkInteger, checkOptions } from "../../base/check.ts";
-import { NumaError } from "../../base/error.ts";
 import { type Handle, registerKind, type Shareable } from "../../base/handle.ts";
 import { oneOf } from "../../shared/live_objects.ts";
 import { Attachment } from "../../shared/attachment.ts";
@@ -8,8 +7,9 @@ import { holdsTenant, settleIn } from "../../shared/tenancy.ts";
 import { checkWaitOptions } from "../../wait/block.ts";
 import type { AsyncWaitOptions } from "../../wait/options.ts";
 import { codecOf } from "../maps/codecs.ts";
-import { F64, mapSettingsOf } from "../maps/map_settings.ts";
+import { mapSettingsOf, U32 } from "../maps/map_settings.ts";
 import type { MapType, MapTypeValue } from "../maps/map_types.ts";
+import { checkAddend } from "../maps/sums.ts";
 import { ASK, DelegatedClient } from "./delegated_client.ts";
 import {
   ADD,
@@ -353,20 +353,18 @@ export class DelegatedMap<Key, Value> implements Shareable {
    * Adds to a key's value, which is a number; a key without one has 0. Integers wrap.
    *
    * @param key The key.
-   * @param n What to add: a value of the map's type.
+   * @param n What to add: a number of the values' type; to `"u32"` also a negative one, from -2^31.
    * @param options As for {@linkcode DelegatedMap.get}.
    * @returns A promise for the sum.
    * @throws {NumaError} As {@linkcode DelegatedMap.set}; `EINVAL` if values are no numbers.
    */
   async add(key: Key, n: number, options?: AsyncWaitOptions): Promise<number> {
-    if (this.#valueKind > F64) {
-      throw new NumaError("EINVAL", ASK, {
-        why: "its values are no numbers",
-        fix: "Use compareExchange().",
-      });
-    }
+    const kind = this.#valueKind;
+    const addend = checkAddend(kind, n, ASK);
+    // It wraps all the same.
+    const value = kind === U32 ? addend >>> 0 : addend;
     return this.#requests.value(
-      await this.#requests.one(ADD, key, [n as Value], 0, options),
+      await this.#requests.one(ADD, key, [value as Value], 0, options),
     ) as number;
   }
 

@@ -8,8 +8,9 @@ import { type Region, regionBytes, type SyncMemory } from "../../shared/region.t
 import { type Codec, codecOf } from "../maps/codecs.ts";
 import { checkLists, ListReader, type ListShape } from "../maps/lists.ts";
 import type { MapCore } from "../maps/map_core.ts";
-import { F64, mapOptionOf, mapSettingsOf, U32 } from "../maps/map_settings.ts";
+import { mapOptionOf, mapSettingsOf } from "../maps/map_settings.ts";
 import type { Listed, MapType, MapTypeValue, PlacedMapOptions } from "../maps/map_types.ts";
+import { checkAddend, sumOf } from "../maps/sums.ts";
 import { attachParts, createParts, handleOfParts } from "./parts.ts";
 import { READ, Replicas, WRITE } from "./replicas.ts";
 import { replicatedLayoutOf } from "./replicated_table.ts";
@@ -339,23 +340,16 @@ export class ReplicatedMap<Key, Value> implements Shareable, Iterable<[Key, Valu
    * Adds to a key's value, which is a number; a key without one has 0. Integers wrap.
    *
    * @param key The key.
-   * @param n What to add: a value of the map's type.
+   * @param n What to add: a number of the values' type; to `"u32"` also a negative one, from -2^31.
    * @returns The sum.
    * @throws {NumaError} As {@linkcode ReplicatedMap.set}; `EINVAL` if values are no numbers.
    */
   add(key: Key, n: number): number {
     const kind = this.#valueKind;
-    if (kind > F64) {
-      throw new NumaError("EINVAL", WRITE, {
-        why: "its values are no numbers",
-        fix: "Use update().",
-      });
-    }
-    this.#values.write(n, this.#value, 0, WRITE);
+    const addend = checkAddend(kind, n, WRITE);
     this.#keys.write(key, this.#key, 0, WRITE);
     const had = this.#begin();
-    const sum = (had ? this.#values.read(this.#found, 0) as number : 0) + n;
-    const result = kind === F64 ? sum : kind === U32 ? sum >>> 0 : sum | 0;
+    const result = sumOf(kind, had ? this.#values.read(this.#found, 0) as number : 0, addend);
     // It is of the type, and no function of a caller's is called.
     this.#values.write(result, this.#value, 0, WRITE);
     this.#replicas.set(this.#key, this.#value, had);
