@@ -96,7 +96,8 @@ export async function serve(
 
 /** Rejects if the thread ends before it has said anything. */
 function firstMessage(thread: Thread): Promise<unknown> {
-  return Promise.race([new Promise((resolve) => thread.on("message", resolve)), thread.join()]);
+  const ended = thread.join().then(() => Promise.reject(new Error(`${thread.name} has ended`)));
+  return Promise.race([new Promise((resolve) => thread.on("message", resolve)), ended]);
 }
 
 /** What a worker does, with its store. */

@@ -62,7 +62,7 @@ function busyError(action: string, most: number): NumaError {
 }
 
 /** A wait that ends after a number of naps. */
-function* bounded(wait: Wait<boolean>, most: number): Wait<boolean> {
+function* bounded<Result>(wait: Wait<Result>, most: number): Wait<Result> {
   let step = wait.next(false);
   for (let naps = 0; step.done !== true && naps < most; naps++) {
     step = wait.next(yield step.value);
@@ -77,10 +77,19 @@ function* bounded(wait: Wait<boolean>, most: number): Wait<boolean> {
  * @param wait Takes it between naps.
  * @param me The calling thread, which naps even if it is the main thread.
  * @param action What was asked, as it follows "Cannot".
+ * @param failed Whether a result means that it was told to give up. Default: false does.
+ * @returns What the wait ended with.
  * @throws {NumaError} `EBUSY` the other thread still has it; `ETERMINATED` this one is being terminated.
  */
-export function outlast(wait: Wait<boolean>, me: ThreadWaiter, action: string): void {
-  if (!block(bounded(wait, LONG), me, action, { block: true })) throw busyError(action, LONG);
+export function outlast<Result>(
+  wait: Wait<Result>,
+  me: ThreadWaiter,
+  action: string,
+  failed: (result: Result) => boolean = (result) => result === false,
+): Result {
+  const result = block(bounded(wait, LONG), me, action, { block: true }, failed);
+  if (failed(result)) throw busyError(action, LONG);
+  return result;
 }
 
 /**

@@ -308,6 +308,70 @@ describe("HashMap with keys and values of any length, and records", () => {
     );
   });
 
+  it("writes to the key that it was given, whatever getters of a value do", () => {
+    const map = mapOf({ key: "u32", value: Point });
+    map.set(2, { id: 2, on: false, x: 2, name: "b" });
+    const greedy = {
+      get id(): number {
+        map.get(2);
+        return 7;
+      },
+      ...{ on: true, x: 0.5, name: "a" },
+    };
+    const expected = { id: 7, on: true, x: 0.5, name: "a" };
+    const values = [greedy] as typeof greedy[];
+    const writes: readonly ((key: number) => unknown)[] = [
+      (key) => map.set(key, greedy),
+      (key) => map.update(key, () => greedy),
+      (key) => map.getOrInsert(key, greedy),
+      (key) => map.compareExchange(key, undefined, greedy),
+      (key) => map.setMany(Uint32Array.of(key), values),
+    ];
+    for (const [index, write] of writes.entries()) {
+      write(10 + index);
+      assert.deepEqual(map.get(10 + index), expected, `${index}`);
+    }
+    assert.equal(map.get(2)?.id, 2);
+    assert.equal(map.size, writes.length + 1);
+    // The key's bucket is locked while the getter runs.
+    const nested = {
+      get id(): number {
+        map.set(2, expected);
+        return 7;
+      },
+      ...{ on: true, x: 0.5, name: "a" },
+    };
+    throwsCode(() => map.update(1, () => nested), "EDEADLK");
+    assert.equal(map.has(1), false);
+    map.set(1, expected);
+  });
+
+  it("takes a list's elements before it uses any", () => {
+    const map = mapOf({ key: "text", value: "f64" });
+    for (const name of ["a", "b", "c"]) map.set(name, name.charCodeAt(0));
+    const keys = ["a", "b", "c"];
+    const other = new Float64Array(1);
+    Object.defineProperty(keys, 1, { get: () => (map.getMany(["c"], other), "b") });
+    const values = new Float64Array(3);
+    assert.equal(map.getMany(keys, values), 3);
+    assert.deepEqual([...values], [97, 98, 99]);
+    map.setMany(keys, Float64Array.of(1, 2, 3));
+    assert.deepEqual(["a", "b", "c"].map((name) => map.get(name)), [1, 2, 3]);
+  });
+
+  it("goes by how long arrays are, and not by what they say", () => {
+    const map = mapOf({ key: "bytes", value: "bytes" });
+    for (const length of [-1, 1_000_000]) {
+      const lying = Object.defineProperty(Uint8Array.of(1, 2, 3), "length", { value: length });
+      map.set(lying, lying);
+      assert.deepEqual(map.get(Uint8Array.of(1, 2, 3)), Uint8Array.of(1, 2, 3));
+      assert.equal(map.size, 1);
+      const target = Object.defineProperty(new Uint8Array(2), "length", { value: length });
+      assert.equal(map.getInto(lying, target), 3);
+      assert.deepEqual([target[0], target[1]], [0, 0]);
+    }
+  });
+
   it("asks for the struct in each thread, and for the same one", async () => {
     const options = { key: "u32", value: Point } as const;
     const map = mapOf(options);

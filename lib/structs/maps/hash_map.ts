@@ -12,14 +12,14 @@ import type { SnapshotSource } from "../snapshots/snapshot_source.ts";
 import type { Codec } from "./codecs.ts";
 import type { FarCore } from "./far/far_core.ts";
 import { hashOptionOf, hashSettingsOf, hashWords } from "./far/far_settings.ts";
-import { checkLists, type ListShape } from "./lists.ts";
+import { checkLists, elementsOf } from "./lists.ts";
 import type { MapCore } from "./map_core.ts";
 import { MapChanges } from "./map_changes.ts";
 import { entriesOf } from "./map_entries.ts";
-import { type MapParts, partsOf, tenantOf, useStruct } from "./map_parts.ts";
+import { bytesOf, type MapParts, partsOf, tenantOf, useStruct } from "./map_parts.ts";
 import { chunksOf, headerOf, readEntries, RESTORE } from "./map_snapshots.ts";
 import { SEED } from "./map_table.ts";
-import { ValueBytes } from "./value_bytes.ts";
+import type { ValueBytes } from "./value_bytes.ts";
 import { MapWriter, READ, WRITE } from "./map_writer.ts";
 import type {
   HashMapKeyType,
@@ -52,18 +52,19 @@ const KIND = /* @__PURE__ */ defineKind<HashMap<unknown, unknown>, HashMapOption
  * A hash map that threads share.
  *
  * Keys and values are numbers, bytes and texts, of a few bytes or of any length, and values also records of a
- * {@linkcode struct}; they are copied into the map's memory, and out of it. Keys are the same as in a `Map`: -0 is 0, and
- * all `NaN` are one; bytes are the same if what is in them is, and text with half a surrogate pair is refused. Its methods are those of a `Map`, and more that do several things at once: `getMany`, `update`, `compareExchange`.
+ * {@linkcode struct}; they are copied. Keys are the same as in a `Map`: -0 is 0, and all `NaN` are one; bytes are the same
+ * if what is in them is, and text with half a surrogate pair is refused. Methods are those of a `Map`, and more that do
+ * several things at once: `getMany`, `update`, `compareExchange`.
  *
- * Reads take no lock and write nothing that others look at. Writes of keys in the same bucket wait for each other. The map
- * grows a bucket at a time up to its capacity, while others go on. Keys hash differently in each map, so nobody can choose
- * keys that make it slow. With `processes: true`, in an arena with a name, it is for all processes that open the arena.
+ * Reads write nothing that others look at, and take no lock, but for what has any length where others write all the time.
+ * Writes of keys in the same bucket wait for each other. The map grows a bucket at a time up to its capacity, while others
+ * go on. Keys hash differently in each map, so nobody can choose keys that make it slow. With `processes: true`, in an
+ * arena with a name, it is for all processes that open the arena.
  *
  * Properties: each read and write of a key happens at one moment between its call and its return, for all threads. A
  * thread or process that ends in the middle of a write leaves the key as it was, or with the new value, and blocks nobody;
- * the map's `size` can then be off by one. What such a thread had taken of the `storage` for keys and values of any length
- * is found again by a writer that has none left: this takes as long as reading all entries, and can then call the function of an
- * {@linkcode HashMap.update} a second time.
+ * `size` can then be off by one. What it had taken of the `storage` is found again by a writer that has none left, which
+ * reads all entries, and can then call the function of an {@linkcode HashMap.update} again.
  *
  * @example
  * ```ts
@@ -104,12 +105,12 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   readonly #writer: MapWriter;
   readonly #keys: Codec;
   readonly #values: Codec;
-  readonly #shape: ListShape;
   /** One key and one value, as words. */
   readonly #key: Int32Array;
   readonly #value: Int32Array;
   readonly #changes: MapChanges;
   readonly #bytes: ValueBytes;
+  readonly #check: () => void;
 
   private constructor(region: Region) {
     const settings = hashSettingsOf(region.option);
@@ -121,15 +122,14 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     this.#core = parts.core;
     this.#entries = new CounterCore(words.subarray(hashWords(settings)), region.shape);
     this.#attached = attached;
-    this.#shape = parts.shape;
+    this.#check = () => attached.check("read");
     this.#keys = parts.shape.keys;
     this.#values = parts.shape.values;
     this.#writer = new MapWriter(parts.core, attached, this.#entries, parts.shape);
     this.#key = this.#writer.key;
     this.#value = this.#writer.value;
     this.#changes = new MapChanges(parts, this.#writer);
-    const found = parts.isFarValue ? parts.far?.foundValue : undefined;
-    this.#bytes = new ValueBytes(settings.value, this.#value, found);
+    this.#bytes = bytesOf(parts, this.#value);
     settleIn(this, region, "writer", tenantOf(parts, words));
   }
 
@@ -148,7 +148,6 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     memory: SyncMemory,
     options: HashMapOptions<KeyType, ValueType>,
   ): HashMap<MapTypeValue<KeyType>, MapTypeValue<ValueType>> {
-    // Looked at once: what is checked is what counts.
     const own = typeof options === "object" && options !== null ? { ...options } : options;
     const map = HashMap.#kind.create(memory, own) as HashMap<unknown, unknown>;
     if (map.#parts.records !== undefined) map.use(own.value as Struct);
@@ -198,6 +197,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
 
   /**
    * Opens a map that another process has created with `processes: true`.
+   *
    * @typeParam Key What its keys are: nothing checks that.
    * @typeParam Value What its values are.
    * @param arena The arena, from `Arena.open`.
@@ -237,7 +237,6 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
     source: SnapshotSource,
     options: HashMapOptions<KeyType, ValueType>,
   ): Promise<HashMap<MapTypeValue<KeyType>, MapTypeValue<ValueType>>> {
-    // Looked at once: what is checked is what counts.
     const own = { ...options };
     HashMap.bytes(own);
     const { options: room, pieces, far } = await readEntries(source, own, RESTORE);
@@ -267,7 +266,9 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    *
    * @param key The key.
    * @returns The value; undefined if there is none.
-   * @throws {NumaError} `EINVAL` if the key is not of the map's type; `EDESTROYED` if its arena is destroyed.
+   * @throws {NumaError} `EINVAL` if the key is not of the map's type; `EDESTROYED` if its arena is destroyed; of a key or
+   * value of any length also `EBUSY` and `ETERMINATED`, as {@linkcode HashMap.set}, if others write to its bucket all the
+   * time.
    */
   get(key: Key): Value | undefined {
     this.#keys.write(key, this.#key, 0, READ);
@@ -322,18 +323,19 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    *
    * Cost: a lock of the bucket that is free or held for some hundred nanoseconds, an atomic store for each word, and an
    * `add` of a {@linkcode PartitionedCounter} for a new key.
+   *
    * @param key The key.
    * @param value The value.
    * @returns The map.
    * @throws {NumaError} `EINVAL` if one of them is not of the map's type; `ENOMEM` if there is no room for a new key, or
-   * not enough storage for what has any length (for a moment also where others are about to give theirs back);
-   * `EDEADLK` in the function of an {@linkcode HashMap.update}; `EBUSY` another thread has the key's bucket locked for a
-   * second or more; `ETERMINATED` this thread is being terminated;
-   * `EDESTROYED` if its arena is destroyed.
+   * not enough storage for what has any length (for a moment also where others are about to give theirs back); `EDEADLK`
+   * in the function of an {@linkcode HashMap.update}; `EBUSY` another thread has the key's bucket locked for a second or
+   * more; `ETERMINATED` this thread is being terminated; `EDESTROYED` if its arena is destroyed.
    */
   set(key: Key, value: Value): this {
-    this.#keys.write(key, this.#key, 0, WRITE);
+    // Before the key: getters of a record may use the map.
     this.#values.write(value, this.#value, 0, WRITE);
+    this.#keys.write(key, this.#key, 0, WRITE);
     this.#writer.put();
     return this;
   }
@@ -347,10 +349,11 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    */
   setMany(keys: Listed<Key>, values: Listed<Value>): void {
     this.#attached.check("write to");
-    const count = checkLists(this.#shape, { keys, values }, WRITE);
+    const count = checkLists(this.#parts.shape, { keys, values }, WRITE);
+    const [ownKeys, ownValues] = [elementsOf(keys), elementsOf(values)];
     for (let index = 0; index < count; index++) {
-      this.#keys.encode(keys, index, 1, this.#key, WRITE);
-      this.#values.encode(values, index, 1, this.#value, WRITE);
+      this.#values.encode(ownValues, index, 1, this.#value, WRITE);
+      this.#keys.encode(ownKeys, index, 1, this.#key, WRITE);
       this.#writer.put();
     }
   }
@@ -433,11 +436,14 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    */
   snapshot(): ReadableStream<Uint8Array> {
     this.#attached.check("read");
-    const chunks = chunksOf(this.#parts, () => this.#attached.check("read"));
-    return writeSnapshot(headerOf(this.#parts), piecesOf(chunks));
+    return writeSnapshot(headerOf(this.#parts), piecesOf(chunksOf(this.#parts, this.#check)));
   }
 
-  /** Takes out all keys that are there when it begins. */
+  /**
+   * Takes out all keys that are there when it begins, one after the other.
+   *
+   * @throws {NumaError} As {@linkcode HashMap.set}.
+   */
   clear(): void {
     for (const key of this.keys()) this.delete(key);
   }
@@ -450,7 +456,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   entries(): Generator<[Key, Value], void, undefined> {
-    return this.#entriesOf(true) as Generator<[Key, Value], void, undefined>;
+    return entriesOf(this.#parts, this.#check, true) as Generator<[Key, Value], void, undefined>;
   }
 
   /** The same as {@linkcode HashMap.entries}. */
@@ -465,7 +471,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    * @throws {NumaError} `EDESTROYED` if its arena is destroyed.
    */
   *keys(): Generator<Key, void, undefined> {
-    for (const [key] of this.#entriesOf(false)) yield key as Key;
+    for (const [key] of entriesOf(this.#parts, this.#check, false)) yield key as Key;
   }
 
   /**
@@ -497,10 +503,6 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();
-  }
-
-  #entriesOf(wants: boolean): Generator<[unknown, unknown], void, undefined> {
-    return entriesOf(this.#parts, () => this.#attached.check("read"), wants);
   }
 
   /** Whether the key that is in words has a value, which is read if it is wanted. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isUint8Array, lengthOf } from "../../base/brand.ts";
+import { isList, isUint8Array, lengthOf } from "../../base/brand.ts";
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Codec } from "./codecs.ts";
@@ -57,6 +57,19 @@ export function checkLists(shape: ListShape, lists: Lists, action: string): numb
   });
 }
 
+/**
+ * What is in a list, without getters of the caller's that could use the map.
+ *
+ * @param list A list that was checked.
+ * @returns The same, or a copy of its elements.
+ */
+export function elementsOf(list: unknown): unknown {
+  if (!isList(list)) return list;
+  const elements = new Array<unknown>(list.length);
+  for (let index = 0; index < elements.length; index++) elements[index] = list[index];
+  return elements;
+}
+
 /** Reads of several keys at once. */
 export class ListReader {
   readonly #core: MapCore;
@@ -87,10 +100,11 @@ export class ListReader {
     const { keys, values } = this.#shape;
     const { found } = lists;
     const count = checkLists(this.#shape, lists, action);
+    const own = elementsOf(lists.keys);
     let all = 0;
     for (let first = 0; first < count; first += BATCH) {
       const batch = Math.min(BATCH, count - first);
-      keys.encode(lists.keys, first, batch, this.#keys, action);
+      keys.encode(own, first, batch, this.#keys, action);
       const bits = this.#core.getBatch(this.#keys, batch, this.#values);
       values.decode(this.#values, bits, lists.values, first);
       for (let index = 0; index < batch; index++) {

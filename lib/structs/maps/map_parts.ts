@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { MAX_FAR_KEY, MAX_FAR_VALUE } from "./far/far_bytes.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Tenant } from "../../memory/mapping/tenants.ts";
 import { holdsTenant } from "../../shared/tenancy.ts";
@@ -14,8 +15,6 @@ import {
   ANY_TEXT,
   type HashSettings,
   type HashTypeCode,
-  MAX_FAR_KEY,
-  MAX_FAR_VALUE,
   RECORD,
 } from "./far/far_settings.ts";
 import { FarHeap, heapWords } from "./far/far_heap.ts";
@@ -26,6 +25,7 @@ import { MapCore } from "./map_core.ts";
 import type { TypeCode } from "./map_settings.ts";
 import { layoutOf, SEED } from "./map_table.ts";
 import { RecordCodec } from "./record_codec.ts";
+import { ValueBytes } from "./value_bytes.ts";
 
 /** The words of a map, and where this thread is in it. */
 export interface MapPlace {
@@ -148,4 +148,15 @@ export function useStruct({ records }: MapParts, struct: unknown, action: string
  */
 export function tenantOf({ core }: MapParts, words: Int32Array): Tenant {
   return holdsTenant(words, () => core.holds(), () => core.unlock());
+}
+
+/**
+ * What copies the bytes of values that were read.
+ *
+ * @param parts The map.
+ * @param value Where the words of a value are read.
+ * @returns It.
+ */
+export function bytesOf({ settings, isFarValue, far }: MapParts, value: Int32Array): ValueBytes {
+  return new ValueBytes(settings.value, value, isFarValue ? far?.foundValue : undefined);
 }

@@ -99,6 +99,7 @@ function settingsOf(
       ...(blockBytes === undefined ? {} : { blockBytes }),
     };
     hashOptionOf(found, action);
+    if (![capacity, storage ?? 0, blockBytes ?? 0].every(Number.isInteger)) throw new RangeError();
     const { value: struct } = wanted;
     const isStruct = struct instanceof Struct && struct.describe() === record;
     return isStruct ? { ...found, value: struct } : found;
@@ -166,6 +167,7 @@ export async function readEntries(
     hashOptionOf({ ...settings, ...optionsOf(options) }, action),
   );
   if (heap !== undefined) {
+    if (settings.storage === undefined) throw damaged(action, "it does not say how much storage");
     const isKey = keyType.kind === ANY_BYTES || keyType.kind === ANY_TEXT;
     const types = {
       ...{ keyType, valueType, heap, keyWords, struct: value },

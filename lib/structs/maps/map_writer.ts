@@ -7,9 +7,8 @@ import { isUint8Array } from "../../base/brand.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Attachment } from "../../shared/attachment.ts";
 import type { CounterCore } from "../../sync/counters/counter_core.ts";
-import { block } from "../../wait/block.ts";
 import { outlast } from "../naps.ts";
-import { FarCore, type NO_BLOCKS } from "./far/far_core.ts";
+import { FarCore, GAVE_UP, type NO_BLOCKS } from "./far/far_core.ts";
 import type { ListShape } from "./lists.ts";
 import { ADDED, FULL, REPLACED } from "./map_chains.ts";
 import type { MapCore } from "./map_core.ts";
@@ -32,6 +31,8 @@ export class MapWriter {
   readonly #shape: ListShape;
   /** Whether a caller's function runs while a bucket is locked. */
   #isChanging = false;
+  /** Whether a sweep has found nothing, and the write is tried for the last time. */
+  #isLast = false;
 
   /**
    * @param core The map.
@@ -82,6 +83,14 @@ export class MapWriter {
     const core = this.#core;
     const { me, peer } = this.#attached;
     this.#attached.check("read");
+    if (this.#isChanging) {
+      // Two threads could wait for each other.
+      throw new NumaError("EBUSY", READ, {
+        why:
+          "others write to the bucket of that key all the time, and this thread has another locked",
+        fix: "Read it before the update.",
+      });
+    }
     if (!core.lock(peer, key)) outlast(core.wait(peer, key), me, READ);
   }
 
@@ -152,11 +161,11 @@ export class MapWriter {
     this.#isChanging = true;
     try {
       next = decide(core.read(this.key, this.value));
-      // It may have destroyed the arena, and used the words.
+      if (next !== UNCHANGED && next !== undefined) values.write(next, this.value, 0, WRITE);
+      // The function, and getters of what it returned, may have destroyed the arena, and used the words.
       this.#attached.check("write to");
       if (next === UNCHANGED) return next;
       keys.write(key, this.key, 0, WRITE);
-      if (next !== undefined) values.write(next, this.value, 0, WRITE);
       isDecided = true;
     } finally {
       this.#isChanging = false;
@@ -177,6 +186,7 @@ export class MapWriter {
     const isCrowded = outcome === ADDED && core.isCrowded();
     core.unlock();
     if (outcome !== REPLACED && outcome !== ADDED) return this.#findRoom(outcome);
+    this.#isLast = false;
     if (outcome === ADDED) this.#entries.add(peer, 1);
     if (isCrowded) core.grow(peer);
     return true;
@@ -192,7 +202,11 @@ export class MapWriter {
       });
     }
     const { me, peer } = this.#attached;
-    if (block(core.sweep(peer), me, WRITE, { block: true }) > 0) return false;
+    const freed = outlast(core.sweep(peer), me, WRITE, (blocks) => blocks === GAVE_UP);
+    // Another thread may have swept just before: then there is room, and nothing was left to find.
+    const isLast = this.#isLast;
+    this.#isLast = freed === 0 && !isLast;
+    if (freed > 0 || !isLast) return false;
     throw new NumaError("ENOMEM", WRITE, {
       why: `its storage has no room for ${core.wanted} bytes more`,
       fix: "Create it with more storage.",

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isList } from "../../base/brand.ts";
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { Struct } from "../records/struct.ts";
@@ -58,7 +59,7 @@ export class RecordCodec implements Codec {
   }
 
   count(list: unknown): number {
-    return Array.isArray(list) ? list.length : NaN;
+    return isList(list) ? list.length : NaN;
   }
 
   encode(list: unknown, first: number, count: number, words: Int32Array, action: string): void {

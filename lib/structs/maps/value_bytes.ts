@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isUint8Array } from "../../base/brand.ts";
+import { isUint8Array, lengthOf } from "../../base/brand.ts";
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { ANY_BYTES, ANY_TEXT, type HashTypeCode } from "./far/far_settings.ts";
@@ -63,7 +63,7 @@ export class ValueBytes {
 }
 
 function copyTo(target: Uint8Array, bytes: Uint8Array, from: number, length: number): number {
-  if (target.length < length) return length;
+  if (lengthOf(target) < length) return length;
   for (let at = 0; at < length; at++) target[at] = bytes[from + at] as number;
   return length;
 }

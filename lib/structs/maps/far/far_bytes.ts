@@ -4,6 +4,11 @@
  * @module
  */
 
+/** The longest key of any length, in bytes. */
+export const MAX_FAR_KEY: number = 2 ** 16;
+/** The longest value. */
+export const MAX_FAR_VALUE: number = 2 ** 24;
+
 const LEAST = 256;
 /** More than that is not kept for the next one. */
 const MOST_KEPT = 2 ** 20;

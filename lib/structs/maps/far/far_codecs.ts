@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isUint8Array } from "../../../base/brand.ts";
+import { isList, isUint8Array, lengthOf } from "../../../base/brand.ts";
 import { show } from "../../../base/check.ts";
 import { NumaError } from "../../../base/error.ts";
 import { halfSip } from "../../half_sip.ts";
@@ -80,7 +80,7 @@ abstract class FarCodec implements Codec {
   }
 
   count(list: unknown): number {
-    return Array.isArray(list) ? list.length : NaN;
+    return isList(list) ? list.length : NaN;
   }
 
   encode(list: unknown, first: number, _count: number, words: Int32Array, action: string): void {
@@ -113,17 +113,17 @@ class AnyBytesCodec extends FarCodec {
   }
 
   protected put(value: unknown, action: string): void {
-    if (!isUint8Array(value) || value.length > this.most) {
+    const length = isUint8Array(value) ? lengthOf(value) : -1;
+    if (length < 0 || length > this.most) {
       throw new NumaError("EINVAL", action, {
-        why: isUint8Array(value)
-          ? this.refuseLength(`${value.length} bytes long`)
-          : `${this.noun} is ${show(value)}`,
+        why: length < 0
+          ? `${this.noun} is ${show(value)}`
+          : this.refuseLength(`${length} bytes long`),
         fix: `Give a Uint8Array of at most ${this.most} bytes.`,
       });
     }
-    const { length } = value;
     this.into.reserve(length);
-    this.into.bytes.set(value);
+    this.into.bytes.set(value as Uint8Array);
     this.into.end(length);
   }
 }

@@ -43,7 +43,7 @@
 import type { Wait, Waiter } from "../../../wait/waiter.ts";
 import { ADDED, type Assigned, REPLACED } from "../map_chains.ts";
 import type { MapCore } from "../map_core.ts";
-import { FarBytes, wordsOf } from "./far_bytes.ts";
+import { FarBytes, MAX_FAR_KEY, MAX_FAR_VALUE, wordsOf } from "./far_bytes.ts";
 import { type FarHeap, NO_BLOCK } from "./far_heap.ts";
 
 /** There are not enough free blocks: nothing has changed. */
@@ -57,6 +57,10 @@ const BLOCK = 0;
 const BYTES = 1;
 /** Stands for the bytes of a key that has gone, while one with a greater number stays. */
 const GAP = -1;
+/** A sweep was told to end before it was done. */
+export const GAVE_UP = -1;
+/** How often a reader looks again that has a chain locked, and can lock no other. */
+const LONG_PATIENCE = 1000;
 /** How often a reader looks again before it locks the chain. */
 const PATIENCE = 16;
 /** Between two looks of a sweep, in milliseconds. */
@@ -288,7 +292,7 @@ export class FarCore {
    * Sets free the blocks of threads that have ended to which no entry refers.
    *
    * @param me The calling thread, which has locked no chain.
-   * @returns How many blocks; 0 also when it is to give up.
+   * @returns How many blocks; {@linkcode GAVE_UP} when it is to.
    */
   *sweep(me: Waiter): Wait<number> {
     const core = this.#core;
@@ -299,7 +303,7 @@ export class FarCore {
     // Also those that come of a split meanwhile.
     for (let place = 0; place < core.buckets(); place++) {
       for (let round = 0; !core.lockBucket(me, place); round++) {
-        if (!me.spin(round) && (yield NAP_MS)) return 0;
+        if (!me.spin(round) && (yield NAP_MS)) return GAVE_UP;
       }
       const held = core.values();
       for (let from = 0; from < held.length; from += entry.length) {
@@ -331,7 +335,8 @@ export class FarCore {
   /** Looks for the key in one number: and takes it whatever key it is, or compares it. */
   #see(wants: boolean, isAny: boolean): number {
     const core = this.#core;
-    for (let attempt = 0; attempt < PATIENCE || core.holds(); attempt++) {
+    const patience = core.holds() ? LONG_PATIENCE : PATIENCE;
+    for (let attempt = 0; attempt < patience; attempt++) {
       const found = core.seek(this.#name, this.#entry) ? this.#examine(wants, isAny) : NONE;
       if (core.isWhole()) return found;
     }
@@ -370,7 +375,7 @@ export class FarCore {
   #fetch(at: number, target: FarBytes): void {
     const heap = this.#heap;
     // Whatever stands there: no more than there can be.
-    const bytes = Math.min((this.#entry[at + BYTES] as number) >>> 0, 4 * heap.mostWords());
+    const bytes = this.#bytesOf(this.#entry, at);
     target.reserve(bytes);
     heap.copy(this.#entry[at + BLOCK] as number, target.words, wordsOf(bytes));
     target.end(bytes);
@@ -441,7 +446,12 @@ export class FarCore {
 
   /** How many blocks words of an entry refer to. */
   #blocks(entry: Int32Array, at: number): number {
-    const bytes = entry[at + BYTES] as number;
-    return bytes === GAP ? 0 : this.#heap.blocksOf(wordsOf(bytes));
+    return entry[at + BYTES] === GAP ? 0 : this.#heap.blocksOf(wordsOf(this.#bytesOf(entry, at)));
+  }
+
+  /** How many bytes words of an entry say: whatever stands there, no more than there can be. */
+  #bytesOf(entry: Int32Array, at: number): number {
+    const most = this.#isKey && at === 0 ? MAX_FAR_KEY : MAX_FAR_VALUE;
+    return Math.min((entry[at + BYTES] as number) >>> 0, most, 4 * this.#heap.mostWords());
   }
 }

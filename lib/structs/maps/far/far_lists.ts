@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkLists, type Lists, type ListShape } from "../lists.ts";
+import { checkLists, elementsOf, type Lists, type ListShape } from "../lists.ts";
 import type { FarCore } from "./far_core.ts";
 
 /** Reads of several keys, one after the other: what they refer to cannot be asked for before it is known. */
@@ -36,9 +36,10 @@ export class FarListReader {
     const { keys, values } = this.#shape;
     const { found } = lists;
     const count = checkLists(this.#shape, lists, action);
+    const own = elementsOf(lists.keys);
     let all = 0;
     for (let index = 0; index < count; index++) {
-      keys.encode(lists.keys, index, 1, this.#key, action);
+      keys.encode(own, index, 1, this.#key, action);
       const has = Number(this.#core.get(this.#key, 0, this.#value, 0));
       values.decode(this.#value, has, lists.values, index);
       if (found !== undefined) found[index] = has;

@@ -49,10 +49,6 @@ export interface HashSettings {
   readonly heap: HeapShape | undefined;
 }
 
-/** The longest key of any length, in bytes. */
-export const MAX_FAR_KEY: number = 2 ** 16;
-/** The longest value. */
-export const MAX_FAR_VALUE: number = 2 ** 24;
 const MAX_RECORD = 1024;
 const MIN_STORAGE_BITS = 12;
 const MAX_STORAGE = 3 * 2 ** 30;

@@ -9,19 +9,14 @@
  *
  * @module
  */
+import { MAX_FAR_KEY, MAX_FAR_VALUE } from "./far_bytes.ts";
 import { damaged } from "../../snapshots/snapshot.ts";
 import type { Codec } from "../codecs.ts";
 import { type MapParts, nearCodecOf } from "../map_parts.ts";
 import { RecordCodec } from "../record_codec.ts";
 import { type FarBytes, wordsOf } from "./far_bytes.ts";
 import type { FarCore } from "./far_core.ts";
-import {
-  ANY_BYTES,
-  ANY_TEXT,
-  type HashTypeCode,
-  MAX_FAR_KEY,
-  MAX_FAR_VALUE,
-} from "./far_settings.ts";
+import { ANY_BYTES, ANY_TEXT, type HashTypeCode } from "./far_settings.ts";
 import { blocksOf, type HeapShape } from "./far_heap.ts";
 
 /** Words of a piece, about: 64 KiB. */
