@@ -372,6 +372,24 @@ describe("HashMap with keys and values of any length, and records", () => {
     }
   });
 
+  it("takes arrays that were transferred away for empty ones", () => {
+    const map = mapOf({ key: "bytes", value: "bytes" });
+    const gone = Uint8Array.of(1, 2);
+    structuredClone(gone, { transfer: [gone.buffer] });
+    map.set(gone, gone);
+    assert.deepEqual(map.get(new Uint8Array(0)), new Uint8Array(0));
+    assert.equal(map.update(gone, () => undefined), undefined);
+    assert.equal(map.has(gone), false);
+  });
+
+  it("is restored as what it was, and not as bytes", async () => {
+    const map = mapOf({ key: "u32", value: Point });
+    map.set(1, { id: 1, on: true, x: 1, name: "a" });
+    const file = await bytesOf(map.snapshot());
+    const options = { key: "u32", value: { bytes: Point.size } } as const;
+    await rejectsCode(HashMap.restore(memoryOf(options), file, options), "EINVAL");
+  });
+
   it("asks for the struct in each thread, and for the same one", async () => {
     const options = { key: "u32", value: Point } as const;
     const map = mapOf(options);

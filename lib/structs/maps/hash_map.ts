@@ -9,6 +9,7 @@ import type { Struct } from "../records/struct.ts";
 import { inTurns, piecesOf } from "../snapshots/pieces.ts";
 import { writeSnapshot } from "../snapshots/snapshot.ts";
 import type { SnapshotSource } from "../snapshots/snapshot_source.ts";
+import { clearKeys } from "./clear_keys.ts";
 import type { Codec } from "./codecs.ts";
 import type { FarCore } from "./far/far_core.ts";
 import { hashOptionOf, hashSettingsOf, hashWords } from "./far/far_settings.ts";
@@ -52,7 +53,7 @@ const KIND = /* @__PURE__ */ defineKind<HashMap<unknown, unknown>, HashMapOption
  * A hash map that threads share.
  *
  * Keys and values are numbers, bytes and texts, of a few bytes or of any length, and values also records of a
- * {@linkcode struct}; they are copied. Keys are the same as in a `Map`: -0 is 0, and all `NaN` are one; bytes are the same
+ * {@linkcode struct}; they are copied. Keys are the same as in a `Map`: of `"f64"` -0 is 0, and all `NaN` are one; bytes are the same
  * if what is in them is, and text with half a surrogate pair is refused. Methods are those of a `Map`, and more that do
  * several things at once: `getMany`, `update`, `compareExchange`.
  *
@@ -266,9 +267,8 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
    *
    * @param key The key.
    * @returns The value; undefined if there is none.
-   * @throws {NumaError} `EINVAL` if the key is not of the map's type; `EDESTROYED` if its arena is destroyed; of a key or
-   * value of any length also `EBUSY` and `ETERMINATED`, as {@linkcode HashMap.set}, if others write to its bucket all the
-   * time.
+   * @throws {NumaError} `EINVAL` if the key is not of the map's type; `EDESTROYED`; and of what has any length, if others
+   * write to its bucket all the time, `EBUSY` and `ETERMINATED` as {@linkcode HashMap.set}.
    */
   get(key: Key): Value | undefined {
     this.#keys.write(key, this.#key, 0, READ);
@@ -442,10 +442,10 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   /**
    * Takes out all keys that are there when it begins, one after the other.
    *
-   * @throws {NumaError} As {@linkcode HashMap.set}.
+   * @throws {NumaError} As {@linkcode HashMap.set}; `EBADMSG` if its memory was overwritten.
    */
   clear(): void {
-    for (const key of this.keys()) this.delete(key);
+    clearKeys(this.keys(), (key) => void this.delete(key), "clear a hash map");
   }
 
   /**

@@ -155,7 +155,7 @@ export async function readEntries(
   const { header, pieces } = await readSnapshot(source, MAP_KIND, action);
   const settings = settingsOf(header, options, action);
   const found = hashOptionOf({ key: settings.key, value: settings.value }, action);
-  if (found !== wanted) {
+  if (found !== wanted || typeof header["record"] === "string" !== value instanceof Struct) {
     throw new NumaError("EINVAL", action, {
       why: `its keys and values are ${show(settings.key)} and ${show(settings.value)}, and not ${
         show(key)

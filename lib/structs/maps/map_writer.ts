@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isUint8Array } from "../../base/brand.ts";
+import { isUint8Array, lengthOf, partOf } from "../../base/brand.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Attachment } from "../../shared/attachment.ts";
 import type { CounterCore } from "../../sync/counters/counter_core.ts";
@@ -140,7 +140,7 @@ export class MapWriter {
    */
   change(key: unknown, decide: (had: boolean) => unknown): unknown {
     // The function may change the bytes of the one that was given.
-    const own = isUint8Array(key) ? new Uint8Array(key) : key;
+    const own = isUint8Array(key) ? copyOf(key) : key;
     for (;;) {
       const next = this.#decide(own, decide);
       if (next === UNCHANGED) return next;
@@ -212,4 +212,10 @@ export class MapWriter {
       fix: "Create it with more storage.",
     });
   }
+}
+
+/** One whose buffer was transferred away has no bytes, and cannot be read. */
+function copyOf(key: Uint8Array): Uint8Array {
+  const length = lengthOf(key);
+  return length === 0 ? new Uint8Array(0) : new Uint8Array(partOf(key, 0, length));
 }

@@ -11,6 +11,7 @@ import { Attachment } from "../../shared/attachment.ts";
 import type { Region } from "../../shared/region.ts";
 import { outlast } from "../naps.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
+import { clearKeys } from "../maps/clear_keys.ts";
 import { type Codec, codecOf } from "../maps/codecs.ts";
 import { mapSettingsOf } from "../maps/map_settings.ts";
 import { checkAddend, sumOf } from "../maps/sums.ts";
@@ -130,18 +131,8 @@ export class OrderedEntries {
 
   /** Takes all keys out that are there when it begins. */
   clear(): void {
-    for (const key of this.keys(this.scan(undefined))) {
-      try {
-        this.remove(key);
-      } catch (cause) {
-        if (!(cause instanceof NumaError) || cause.code !== "EINVAL") throw cause;
-        throw new NumaError("EBADMSG", "clear an ordered map", {
-          why: "a key in its memory is none of its type: the memory was overwritten",
-          fix: "Create another map, and look for code that writes outside of what it was given.",
-          cause,
-        });
-      }
-    }
+    const keys = this.keys(this.scan(undefined));
+    clearKeys(keys, (key) => void this.remove(key), "clear an ordered map");
   }
 
   /** Takes the first entry out, or the last one. */

@@ -234,7 +234,7 @@ export class PriorityQueue implements Shareable {
    * Cost: the lock of each heap that is not empty.
    *
    * @returns The priority; undefined if the queue is empty.
-   * @throws {NumaError} `ETERMINATED` if this thread is being terminated; `EDESTROYED` if its arena is destroyed.
+   * @throws {NumaError} `EBUSY` and `ETERMINATED` as {@linkcode PriorityQueue.push}; `EDESTROYED` if its arena is destroyed.
    */
   peekPriority(): number | undefined {
     this.#attached.check("look at");

@@ -174,7 +174,7 @@ export class MpmcRing implements Shareable {
   tryPush(records: Int32Array): boolean {
     const count = countOf(records, this.#size, PUT);
     try {
-      if (count === 0) return true;
+      if (count === 0) return this.#checkOpen();
       const done = this.#core.push(this.#me, records, count, count);
       return (done >= 0 ? done : this.#push(done, records, count, count)) > 0;
     } catch (error) {
@@ -193,7 +193,7 @@ export class MpmcRing implements Shareable {
   tryPushSome(records: Int32Array): number {
     const count = countOf(records, this.#size, PUT);
     try {
-      if (count === 0) return 0;
+      if (count === 0) return Number(!this.#checkOpen());
       const done = this.#core.push(this.#me, records, count, 1);
       return done >= 0 ? done : this.#push(done, records, count, 1);
     } catch (error) {
@@ -317,6 +317,12 @@ export class MpmcRing implements Shareable {
    */
   toHandle(): Handle {
     return this.#attached.region.toHandle();
+  }
+
+  /** That it is not closed, for one who puts nothing in. */
+  #checkOpen(): true {
+    if (this.#core.closed()) throw closedError(PUT);
+    return true;
   }
 
   /** Puts records in, after an attempt that failed. */

@@ -123,7 +123,8 @@ class AnyBytesCodec extends FarCodec {
       });
     }
     this.into.reserve(length);
-    this.into.bytes.set(value as Uint8Array);
+    // One whose buffer was transferred away has no bytes, and cannot be read.
+    if (length > 0) this.into.bytes.set(value as Uint8Array);
     this.into.end(length);
   }
 }
