@@ -11,18 +11,28 @@ export interface Totals {
   readonly routes: readonly Histogram[];
 }
 
-const THREADS = { threads: 16 };
-const TIMES = { ...THREADS, highest: MOST_US };
+const STATUSES = 6;
+
+/** How much memory it takes, in bytes, for so many threads of the program. */
+export function totalsBytes(threads: number): number {
+  return (1 + STATUSES + COUNTRIES.length) * PartitionedCounter.bytes({ threads }) +
+    ROUTES.length * Histogram.bytes({ threads, highest: MOST_US });
+}
 
 /** Creates it, in memory of any kind. */
-export function createTotals(memoryFor: (bytes: number) => SyncMemory): Totals {
+export function createTotals(
+  memoryFor: (bytes: number) => SyncMemory,
+  threads: number,
+): Totals {
+  const options = { threads };
+  const times = { threads, highest: MOST_US };
   const counter = () =>
-    PartitionedCounter.create(memoryFor(PartitionedCounter.bytes(THREADS)), THREADS);
+    PartitionedCounter.create(memoryFor(PartitionedCounter.bytes(options)), options);
   return {
     bytes: counter(),
-    statuses: Array.from({ length: 6 }, counter),
+    statuses: Array.from({ length: STATUSES }, counter),
     countries: COUNTRIES.map(counter),
-    routes: ROUTES.map(() => Histogram.create(memoryFor(Histogram.bytes(TIMES)), TIMES)),
+    routes: ROUTES.map(() => Histogram.create(memoryFor(Histogram.bytes(times)), times)),
   };
 }
 

@@ -74,7 +74,7 @@ describe("the example of a log pipeline", () => {
   for (
     const [name, ...args] of [
       ["one thread a stage", "main.ts", ...where],
-      ["two threads a stage", "main.ts", "--threads", "2", ...where],
+      ["five threads a stage", "main.ts", "--threads", "5", ...where],
       ["plain shared memory", "main.ts", "--unplaced"],
       ["messages of objects", "before/main.ts", "--threads", "2"],
       ["messages of buffers", "before/main.ts", "--buffers"],

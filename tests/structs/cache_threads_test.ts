@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Arena, Cache } from "../../mod.ts";
+import { Arena, Cache, type Handle } from "../../mod.ts";
 import { CacheCore, FOUND } from "../../lib/structs/caches/cache_core.ts";
 import { cacheLayoutOf, ENTRIES } from "../../lib/structs/caches/cache_table.ts";
 import { keyHash } from "../../lib/structs/caches/key_hash.ts";
 import type { Waiter } from "../../lib/wait/waiter.ts";
+import { throwsCode } from "../support/errors.ts";
 import { repeats } from "../support/extent.ts";
 import { noPolicies } from "../support/policies.ts";
 import { runCache } from "../support/launches.ts";
@@ -254,6 +255,14 @@ describe("a Cache in several memories", () => {
     assert.ok(entries.every((count) => count > 15), entries.join());
     assert.equal(cache.size, 120);
     assert.deepEqual([cache.nodes, cache.homeOf("1")], [[-1, -1, -1], -1]);
+    const { data } = cache.toHandle() as { readonly data: { readonly parts: Handle[] } };
+    delete data.parts[1];
+    throwsCode(() => Cache.fromHandle({ numakitHandle: "Cache", data }), "EINVAL");
+    const unused = new SharedArrayBuffer(Cache.bytes(options));
+    const [used] = parts as [Int32Array];
+    throwsCode(() => Cache.create([unused, used], options), "EBUSY", /of a part/);
+    throwsCode(() => Cache.create([unused, unused], options), "EBUSY", /the same memory/);
+    assert.equal(Cache.create([unused], options).size, 0);
   });
 });
 

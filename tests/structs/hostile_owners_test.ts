@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Cache, HashMap, OrderedMap, PriorityQueue } from "../../mod.ts";
+import { Cache, HashMap, OrderedMap, PriorityQueue, ReplicatedMap } from "../../mod.ts";
 import { LONG } from "../../lib/structs/naps.ts";
+import { COPY_OWNER, LOG_OWNER } from "../../lib/structs/placed/replicated_table.ts";
 import { currentWaiter } from "../../lib/wait/thread_waiter.ts";
+import { LINE_WORDS } from "../../lib/wait/waiter.ts";
 import { throwsCode } from "../support/errors.ts";
 
 const MAP = { key: "u32", value: "u32", capacity: 8 } as const;
@@ -39,6 +41,15 @@ function priorityQueue(): Row {
   const memory = shared(PriorityQueue.bytes());
   const queue = PriorityQueue.create(memory);
   return { memory, write: () => queue.pushWord(1, 2), read: () => queue.recordWords };
+}
+
+/** With one of its words: of an owner of the log, or of the copy. */
+function replicatedMap(at: number): Row & { readonly owner: Int32Array } {
+  const memory = shared(ReplicatedMap.bytes(MAP));
+  const map = ReplicatedMap.create(memory, MAP);
+  // Behind the region's own line.
+  const owner = new Int32Array(memory).subarray(LINE_WORDS + at);
+  return { memory, owner, write: () => map.set(1, 2), read: () => map.get(1) };
 }
 
 /** The words that become a thread's id when something is locked: found by an owner that lives, in each word in turn. */
@@ -79,4 +90,29 @@ describe("a lock's word that says that a living thread has it", () => {
       row.write();
     });
   }
+
+  const busy = new RegExp(`in the middle of that for ${LONG} looks`);
+
+  it("stops a write of a ReplicatedMap, and no read of a copy that has all", () => {
+    const { owner, read, write } = replicatedMap(LOG_OWNER);
+    write();
+    owner[0] = currentWaiter().id;
+    throwsCode(write, "EBUSY", busy);
+    assert.equal(read(), 2);
+    owner[0] = 0;
+    write();
+  });
+
+  it("stops what needs a copy of a ReplicatedMap that has not all", () => {
+    const { owner, read, write } = replicatedMap(COPY_OWNER);
+    owner[0] = currentWaiter().id;
+    // In the log, and so it has happened.
+    write();
+    throwsCode(read, "EBUSY", busy);
+    throwsCode(write, "EBUSY", busy);
+    owner[0] = 0;
+    // The log is free, too.
+    write();
+    assert.equal(read(), 2);
+  });
 });

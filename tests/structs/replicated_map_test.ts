@@ -150,6 +150,33 @@ describe("ReplicatedMap", () => {
     assert.deepEqual([...bytes], [2, 2, 2, 0, 0, 0, 1, 1, 1]);
   });
 
+  it("takes lists whose elements call it again", () => {
+    const map = mapOf({ key: { text: 4 }, value: { text: 4 }, capacity: 64 });
+    const call = (): void => {
+      map.set("x", "y");
+      map.setMany(["x", "z"], ["x", "z"]);
+      map.getMany(["x", "z"], ["", ""]);
+      map.get("z");
+    };
+    /** A list that calls the map whenever an element is read or written. */
+    const calling = (list: string[]): string[] => {
+      const elements = [...list];
+      for (const at of list.keys()) {
+        Object.defineProperty(list, at, {
+          get: () => (call(), elements[at]),
+          set: (value) => (call(), elements[at] = value),
+        });
+      }
+      return list;
+    };
+    map.setMany(calling(["a", "b", "c"]), calling(["1", "2", "3"]));
+    assert.deepEqual(["a", "b", "c"].map((key) => map.get(key)), ["1", "2", "3"]);
+    const values = calling(["", "", "", ""]);
+    assert.equal(map.getMany(calling(["c", "b", "-", "a"]), values), 3);
+    assert.deepEqual([...values], ["3", "2", "", "1"]);
+    assert.equal(map.size, 5);
+  });
+
   it("adds to numbers, which wrap", () => {
     const unsigned = mapOf({ key: "u32", value: "u32" });
     assert.deepEqual([unsigned.add(1, 5), unsigned.add(1, 2 ** 32 - 1)], [5, 4]);
@@ -225,8 +252,13 @@ describe("ReplicatedMap", () => {
       throwsCode(() => ReplicatedMap.create(wrong as never, options), "EINVAL");
     }
     const same = memory();
-    throwsCode(() => ReplicatedMap.create([same, same], options), "EBUSY");
-    const map = ReplicatedMap.create([memory(), memory()], options);
+    throwsCode(() => ReplicatedMap.create([same, same], options), "EBUSY", /the same memory/);
+    const used = memory();
+    new Int32Array(used)[9] = 1;
+    throwsCode(() => ReplicatedMap.create([same, used], options), "EBUSY", /already in use/);
+    throwsCode(() => ReplicatedMap.create([same, 7] as never, options), "EINVAL", /of a part is 7/);
+    // Nothing of the first memory was used.
+    const map = ReplicatedMap.create([same, memory()], options);
     for (const key of [-1, -0, 0.5, NaN, 2 ** 32, 2 ** 53, "1", 1n, null, undefined, {}]) {
       throwsCode(() => map.get(key as number), "EINVAL", /the key is/);
       throwsCode(() => map.set(key as number, "a"), "EINVAL", /the key is/);
@@ -310,6 +342,17 @@ describe("ReplicatedMap", () => {
     for (const call of [() => map.get(1), () => map.set(1, 1), () => map.size, () => [...map]]) {
       throwsCode(call, "ENOMEM", /no other one is left/);
     }
+  });
+
+  it("says so when the copy whose entries are being read is lost, and gives all of another one", () => {
+    const { map, parts } = wordsAndMap({ key: "u32", value: "u32", capacity: 100 });
+    for (let key = 0; key < 50; key++) map.set(key, key);
+    const entries = map.entries();
+    entries.next();
+    (parts[map.copy] as Int32Array)[LOST] = 1;
+    map.set(50, 50);
+    throwsCode(() => [...entries], "ENOMEM", /was written meanwhile.*other copies have all/s);
+    assert.equal([...map].length, 51);
   });
 
   it("is written to and read by threads, each with a copy", async () => {

@@ -260,6 +260,13 @@ describe("ShardedMap", () => {
       () => ShardedMap.create(new Array(2).fill(new SharedArrayBuffer(1e6)), options),
       "EBUSY",
     );
+    const used = new SharedArrayBuffer(1e6);
+    new Int32Array(used)[1000] = 1;
+    throwsCode(
+      () => ShardedMap.create([memories[0] as SharedArrayBuffer, used], options),
+      "EBUSY",
+      /of a part is already in use/,
+    );
     // Nothing of these was used.
     const map = ShardedMap.create(memories, options);
     for (const key of [-1, -0, 0.5, NaN, 2 ** 32, 2 ** 53, "1", 1n, null, undefined, {}]) {
@@ -313,6 +320,16 @@ describe("ShardedMap", () => {
     }
     throwsCode(() => ShardedMap.fromHandle(parts[0] as Handle), "EINVAL");
     assert.notDeepEqual([head, others], [otherHead, parts]);
+    // All but the first parts begin where their memories do.
+    const dataOf = (map: ShardedMap<number, number>): Data => map.toHandle().data as Data;
+    const [three, same] = [dataOf(mapOf(options, 3)), dataOf(mapOf(options, 3))];
+    const [a, b, c] = three.parts as [Handle, Handle, Handle];
+    const holes = [a, b, c];
+    delete holes[1];
+    for (const parts of [[a, c, b], [a, same.parts[1], c], [same.parts[0], b, c], holes]) {
+      const handle = { numakitHandle: "ShardedMap", data: { head: three.head, parts } };
+      throwsCode(() => ShardedMap.fromHandle(handle), "EINVAL");
+    }
     // Memory that is this thread's alone.
     const bytes = ShardedMap.bytes(options, 1);
     const alone = ShardedMap.create([new Int32Array(bytes / 4)], options);
@@ -366,6 +383,22 @@ describe("ShardedMap", () => {
     });
     texts.setMany(keys, Uint32Array.of(1, 2, 3));
     assert.deepEqual(["a", "b", "c", "x"].map((key) => texts.get(key)), [1, 2, 3, 7]);
+    // And those of a list of values, which is read and written.
+    const both = mapOf({ key: { text: 4 }, value: { text: 4 }, capacity: 64 }, 4);
+    const values = ["1", "2", "3"];
+    let second = "2";
+    const call = (): void => {
+      both.setMany(["x", "y", "z", "w"], ["7", "7", "7", "7"]);
+      both.getMany(["x", "y"], ["", ""]);
+    };
+    Object.defineProperty(values, 1, {
+      get: () => (call(), second),
+      set: (value) => (call(), second = value),
+    });
+    both.setMany(["a", "b", "c"], values);
+    assert.deepEqual(["a", "b", "c", "x"].map((key) => both.get(key)), ["1", "2", "3", "7"]);
+    assert.equal(both.getMany(["c", "x", "a"], values), 3);
+    assert.deepEqual([...values], ["3", "7", "1"]);
   });
 
   it("is kept in files that a HashMap reads, and reads those of one", async () => {
@@ -474,5 +507,13 @@ describe("ShardedMap", () => {
     );
     assert.equal(first.used, used);
     full.destroy();
+    // Room for one part, and not for two.
+    const bytes = ShardedMap.bytes(options, 2);
+    using small = Arena.create({ node: 0, size: first.remaining });
+    small.alloc(small.remaining - Math.floor(1.5 * bytes));
+    const before = small.used;
+    throwsCode(() => ShardedMap.create([small, small], options), "ENOMEM", /all of its parts/);
+    assert.equal(small.used, before);
+    ShardedMap.create([small], { ...options, capacity: 50 });
   });
 });

@@ -18,7 +18,7 @@ import {
   type SyncMemory,
 } from "../../shared/region.ts";
 import { defineKind } from "../../shared/kind.ts";
-import { checkRoom, MAX_PARTS, memoriesOf } from "../memories.ts";
+import { checkMemories, MAX_PARTS, memoriesOf } from "../memories.ts";
 import { cacheOptionOf, cacheSettingsOf, checkTtl } from "./cache_settings.ts";
 import type { CacheOptions } from "./cache_types.ts";
 import { cacheLayoutOf, NODE, NUMBER, PARTS, SEED, TTL_HIGH, TTL_LOW } from "./cache_table.ts";
@@ -85,7 +85,8 @@ export function createParts(
       fix: "Give a smaller capacity, or a greater entryBytes.",
     });
   }
-  checkRoom(memories, bytes, CREATE);
+  // A single one is checked where it is taken.
+  if (memories.length > 1) checkMemories(memories, memories.map(() => bytes), CREATE);
   const seed = crypto.getRandomValues(new Int32Array(2));
   return memories.map((one, number) => {
     const region = createRegion(KIND.row, one, { threads, option }, CREATE);
@@ -111,8 +112,10 @@ export function attachParts(handle: Handle): Region[] {
   const data = handleData(handle, KIND.row.name, ATTACH);
   const handles: unknown = data.parts ?? [handle];
   if (!Array.isArray(handles) || handles.length < 1 || handles.length > MAX_PARTS) refuse();
-  const regions = handles.map((one) =>
-    attachRegion(KIND.row, handleData(one, KIND.row.name, ATTACH), ATTACH)
+  // Not by map, which would pass over holes.
+  const regions = Array.from(
+    handles,
+    (one) => attachRegion(KIND.row, handleData(one, KIND.row.name, ATTACH), ATTACH),
   );
   const [first] = regions as [Region];
   regions.forEach(({ words, option, shape }, number) => {

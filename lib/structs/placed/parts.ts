@@ -22,7 +22,7 @@ import {
   type RegionOptions,
   type SyncMemory,
 } from "../../shared/region.ts";
-import { checkRoom, MAX_PARTS, memoriesOf } from "../memories.ts";
+import { checkMemories, MAX_PARTS, memoriesOf } from "../memories.ts";
 
 const NUMBER = 0;
 const PARTS = 1;
@@ -44,7 +44,9 @@ export function createParts(
 ): Region[] {
   const action = `create ${kind.title}`;
   const memories = memoriesOf(memory, true, action);
-  checkRoom(memories, regionBytes(kind, options, action), action);
+  const bytes = regionBytes(kind, options, action);
+  // A single one is checked where it is taken.
+  if (memories.length > 1) checkMemories(memories, memories.map(() => bytes), action);
   const seed = crypto.getRandomValues(new Int32Array(2));
   return memories.map((one, number) => {
     const region = createRegion(kind, one, options, action);

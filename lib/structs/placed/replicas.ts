@@ -10,7 +10,7 @@ import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { hasherOf } from "../maps/hashers.ts";
 import type { MapCore } from "../maps/map_core.ts";
 import type { MapShape } from "../maps/map_table.ts";
-import { nap } from "../naps.ts";
+import { LONG, nap } from "../naps.ts";
 import { BUSY } from "../outcomes.ts";
 import { MapReplica } from "./map_replica.ts";
 import { NearPart } from "./near_part.ts";
@@ -82,7 +82,7 @@ export class Replicas {
    * The nearest copy, which has all that was written before.
    *
    * @returns Its entries.
-   * @throws {NumaError} `ENOMEM`; `ETERMINATED`.
+   * @throws {NumaError} `ENOMEM`; `EBUSY`; `ETERMINATED`.
    */
   current(): MapCore {
     const copy = this.#near.index();
@@ -104,18 +104,22 @@ export class Replicas {
    * Brings a copy up to date that was chosen before.
    *
    * @param map Its entries.
-   * @throws {NumaError} `ENOMEM` if it is lost; `ETERMINATED`.
+   * @throws {NumaError} `ENOMEM` if it is lost; `EBUSY`; `ETERMINATED`.
    */
   follow(map: MapCore): void {
     const copy = this.#maps.indexOf(map);
-    if (this.#bring(copy, this.#core.tail(), READ) !== copy) refuseLost(READ);
+    if (this.#bring(copy, this.#core.tail(), READ) === copy) return;
+    throw new NumaError("ENOMEM", READ, {
+      why: "the copy whose entries were being read had no room for one that was written meanwhile",
+      fix: "Begin again: other copies have all. Create it with a greater capacity.",
+    });
   }
 
   /**
    * Begins a write: until {@linkcode Replicas.commit} or {@linkcode Replicas.cancel} nobody else writes.
    *
    * @returns The entries of a copy that has all that was written before.
-   * @throws {NumaError} `EDEADLK` in the function of an update; `ENOMEM`; `ETERMINATED`; `EDESTROYED`.
+   * @throws {NumaError} `EDEADLK` in the function of an update; `ENOMEM`; `EBUSY`; `ETERMINATED`; `EDESTROYED`.
    */
   begin(): MapCore {
     const core = this.#core;
@@ -221,14 +225,17 @@ export class Replicas {
     return near;
   }
 
-  /** Does something that found others in the way. It is not for long: the main thread naps, too. */
+  /**
+   * Does something that found others in the way. It is not for long: the main thread naps, too. One that is still there
+   * after that many naps stands still, or its word was overwritten.
+   */
   #wait(step: () => number, action: string): number {
     const me = this.#me;
     for (let round = 0; me.spin(round); round++) {
       const done = step();
       if (done !== BUSY) return done;
     }
-    return nap(step, me, action, Infinity);
+    return nap(step, me, action, LONG);
   }
 }
 

@@ -38,10 +38,8 @@ function settingsOf(
   checkOptions(options, `{ ${KIND.row.accepts.join(", ")} }`, action);
   const { threads, capacity, key, value } = options;
   const given = { key, value, ...(capacity !== undefined && { capacity }) };
-  return {
-    threads,
-    option: mapOptionOf(given, action, (shape) => replicatedLayoutOf(shape).words),
-  };
+  const option = mapOptionOf(given, action, (shape) => replicatedLayoutOf(shape).words);
+  return { threads, option };
 }
 
 /**
@@ -134,9 +132,8 @@ export class ReplicatedMap<Key, Value> implements Shareable, Iterable<[Key, Valu
     memory: SyncMemory | readonly SyncMemory[],
     options: ReplicatedMapOptions<KeyType, ValueType>,
   ): ReplicatedMap<MapTypeValue<KeyType>, MapTypeValue<ValueType>> {
-    return ReplicatedMap.#of(
-      createParts(KIND.row, memory, settingsOf(options, `create ${KIND.row.title}`)),
-    );
+    const settings = settingsOf(options, `create ${KIND.row.title}`);
+    return ReplicatedMap.#of(createParts(KIND.row, memory, settings));
   }
 
   /**
@@ -202,7 +199,8 @@ export class ReplicatedMap<Key, Value> implements Shareable, Iterable<[Key, Valu
    * @param key The key.
    * @returns The value; undefined if there is none.
    * @throws {NumaError} `EINVAL` if the key is not of the map's type; `ENOMEM` if no copy had room for what was written;
-   * `ETERMINATED` if this thread is being terminated; `EDESTROYED` if an arena of it is destroyed.
+   * `EBUSY` if another thread has been bringing the copy up to date for a second or more: it stands still, or clears millions
+   * of entries; `ETERMINATED` if this thread is being terminated; `EDESTROYED` if an arena of it is destroyed.
    */
   get(key: Key): Value | undefined {
     this.#keys.write(key, this.#key, 0, READ);
@@ -237,9 +235,12 @@ export class ReplicatedMap<Key, Value> implements Shareable, Iterable<[Key, Valu
     this.#replicas.check("read");
     checkLists(this.#shape, { keys, values, found }, READ);
     const map = this.#replicas.current();
-    let reader = this.#lists.get(map);
-    if (reader === undefined) this.#lists.set(map, reader = new ListReader(map, this.#shape));
-    return reader.read({ keys, values, found }, READ);
+    // Elements of a caller's list may be getters, which may call this again.
+    const reader = this.#lists.get(map) ?? new ListReader(map, this.#shape);
+    this.#lists.delete(map);
+    const count = reader.read({ keys, values, found }, READ);
+    this.#lists.set(map, reader);
+    return count;
   }
 
   /**
@@ -252,8 +253,9 @@ export class ReplicatedMap<Key, Value> implements Shareable, Iterable<[Key, Valu
    * @param value The value.
    * @returns The map.
    * @throws {NumaError} `EINVAL` if one of them is not of the map's type; `ENOMEM` if there is no room for a new key;
-   * `EDEADLK` in the function of an {@linkcode ReplicatedMap.update}; `ETERMINATED` if this thread is being terminated;
-   * `EDESTROYED` if an arena of it is destroyed.
+   * `EDEADLK` in the function of an {@linkcode ReplicatedMap.update}; `EBUSY` if another thread has been writing for a
+   * second or more, or as {@linkcode ReplicatedMap.get}; `ETERMINATED` if this thread is being terminated; `EDESTROYED` if an
+   * arena of it is destroyed.
    */
   set(key: Key, value: Value): this {
     this.#keys.write(key, this.#key, 0, WRITE);
@@ -272,9 +274,13 @@ export class ReplicatedMap<Key, Value> implements Shareable, Iterable<[Key, Valu
   setMany(keys: Listed<Key>, values: Listed<Value>): void {
     this.#replicas.checkWrite();
     const count = checkLists(this.#shape, { keys, values }, WRITE);
+    // Words of its own: elements of a caller's list may be getters, which may call the map.
+    const [key, value] = [new Int32Array(this.#key.length), new Int32Array(this.#value.length)];
     for (let index = 0; index < count; index++) {
-      this.#keys.encode(keys, index, 1, this.#key, WRITE);
-      this.#values.encode(values, index, 1, this.#value, WRITE);
+      this.#keys.encode(keys, index, 1, key, WRITE);
+      this.#values.encode(values, index, 1, value, WRITE);
+      this.#key.set(key);
+      this.#value.set(value);
       this.#set();
     }
   }
@@ -413,7 +419,7 @@ export class ReplicatedMap<Key, Value> implements Shareable, Iterable<[Key, Valu
    * Those of a bucket are read at the same moment.
    *
    * @returns Keys and values, in no order.
-   * @throws {NumaError} As {@linkcode ReplicatedMap.get}.
+   * @throws {NumaError} As {@linkcode ReplicatedMap.get}; `ENOMEM` also if the copy that it reads is lost meanwhile.
    */
   *entries(): Generator<[Key, Value], void, undefined> {
     const replicas = this.#replicas;

@@ -239,8 +239,8 @@ export class ShardedMap<Key, Value> implements Shareable, Iterable<[Key, Value]>
    * @param value The value.
    * @returns The map.
    * @throws {NumaError} `EINVAL` if one of them is not of the map's type; `ENOMEM` if its part has no room for a new key;
-   * `EDEADLK` in the function of an {@linkcode ShardedMap.update}; `ETERMINATED` this thread is being terminated;
-   * `EDESTROYED` if the arena of its part is destroyed.
+   * `EDEADLK` in the function of an {@linkcode ShardedMap.update}; `EBUSY` another thread has the key's bucket locked for a
+   * second or more; `ETERMINATED` this thread is being terminated; `EDESTROYED` if the arena of its part is destroyed.
    */
   set(key: Key, value: Value): this {
     this.#written(key).set(this.#shards.taken(key) as Key, value);
@@ -350,7 +350,12 @@ export class ShardedMap<Key, Value> implements Shareable, Iterable<[Key, Value]>
     return writeSnapshot(shardedHeaderOf(this.#parts), piecesOfShards(this, this.#shards.shape));
   }
 
-  /** Takes out all keys that are there when it comes to their parts. */
+  /**
+   * Takes out all keys that are there when it comes to their parts.
+   *
+   * @throws {NumaError} `EDEADLK`, `EBUSY`, `ETERMINATED` and `EDESTROYED` as {@linkcode ShardedMap.set}: then some keys may
+   * be gone.
+   */
   clear(): void {
     this.#checkUnchanging();
     for (const map of this.#maps) map.clear();

@@ -3,11 +3,10 @@
  *
  * ```
  *   line 0    | seed (64 bits) | types | capacity |        written once, before anybody else knows of it
- *   then      for each part: | node | mapping (64 bits) | offset |
+ *   then      for each part: | node | name (64 bits) |
  *
  *   types     as map_settings.ts makes a number of them, for a part
- *   mapping   the identity of the arena's mapping; 0: it is in a buffer
- *   offset    where the part begins there: in lines, in a buffer in units of eight bytes
+ *   name      the random one in the part's own first line (lib/shared/region.ts)
  * ```
  *
  * A handle has those of all parts. Each is compared with what stands here, so that parts of several maps, or in another
@@ -15,8 +14,8 @@
  *
  * @module
  */
-import { isInt32Array, isSharedArrayBuffer } from "../../base/brand.ts";
-import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { isInt32Array } from "../../base/brand.ts";
+import { checkInteger, checkOptions } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, type Shareable } from "../../base/handle.ts";
 import { isArena } from "../../memory/arena/identity.ts";
@@ -26,13 +25,14 @@ import {
   createRegion,
   type Region,
   regionBytes,
-  type SyncMemory,
+  type RegionKind,
 } from "../../shared/region.ts";
-import { LINE_BYTES, LINE_WORDS } from "../../wait/waiter.ts";
+import { parkingLot } from "../../wait/thread_waiter.ts";
+import { LINE_WORDS } from "../../wait/waiter.ts";
 import { HashMap } from "../maps/hash_map.ts";
 import { mapOptionOf, mapSettingsOf, mapTypeOf, type TypeCode } from "../maps/map_settings.ts";
 import type { PlacedMapOptions } from "../maps/map_types.ts";
-import { checkRoom, MAX_PARTS, memoriesOf } from "../memories.ts";
+import { checkMemories, MAX_PARTS, memoriesOf } from "../memories.ts";
 
 /** What is before the first part. */
 const KIND = /* @__PURE__ */ defineKind<Shareable, PlacedMapOptions>({
@@ -48,12 +48,13 @@ const SEED = 0;
 const TYPES = 2;
 const CAPACITY = 3;
 const PARTS = LINE_WORDS;
-const PART_WORDS = 4;
+const PART_WORDS = 3;
 const NODE = 0;
-/** Three words: of the mapping, and the offset. */
-const MAPPING = 1;
-/** Offsets of shared words are multiples of it. */
-const WORDS_UNIT = 8;
+/** Two words. */
+const NAME = 1;
+
+/** As much of a part as its first line tells. */
+const PART: RegionKind = { name: "HashMap", code: 64, title: "a hash map", words: () => 0 };
 
 const MIN_CAPACITY = 8;
 const MAX_CAPACITY = 2 ** 26;
@@ -133,30 +134,18 @@ export function shardedSettingsOf(
  */
 export function shardedBytes(options: PlacedMapOptions, parts: number, action: string): number {
   checkInteger(parts, "parts", 1, MAX_PARTS, action);
-  return bytesOf(shardedSettingsOf(options, parts, action), parts, action);
+  return bytesOf(shardedSettingsOf(options, parts, action), parts, action).first;
 }
 
-function bytesOf({ part }: ShardedSettings, parts: number, action: string): number {
+/** The sizes of the first part, which is behind what is known of all, and of each other one. */
+function bytesOf(
+  { part }: ShardedSettings,
+  parts: number,
+  action: string,
+): { readonly first: number; readonly other: number } {
   const { threads } = part;
-  return regionBytes(KIND.row, { threads, option: parts }, action) + HashMap.bytes(part);
-}
-
-/** An arena, or the words of other memory: checked before anything is taken. */
-function wordsIn(memory: SyncMemory, bytes: number): SyncMemory {
-  if (isArena(memory)) return memory;
-  const words = isSharedArrayBuffer(memory) && memory.byteLength % 4 === 0
-    ? new Int32Array(memory)
-    : memory;
-  const isWords = isInt32Array(words);
-  if (isWords && words.byteLength >= bytes) return words;
-  throw new NumaError("EINVAL", CREATE, {
-    why: isWords
-      ? `a part takes ${bytes} bytes and its memory has ${words.byteLength}`
-      : `the memory of a part is ${show(memory)}`,
-    fix: isWords
-      ? "Give more, or ask for fewer threads."
-      : "Give an Arena, a SharedArrayBuffer or an Int32Array.",
-  });
+  const other = HashMap.bytes(part);
+  return { first: regionBytes(KIND.row, { threads, option: parts }, action) + other, other };
 }
 
 /**
@@ -172,13 +161,15 @@ export function createShards(memory: unknown, options: PlacedMapOptions): Sharde
   const parts = memories.length;
   const settings = shardedSettingsOf(options, parts, CREATE);
   const { threads } = settings.part;
-  const bytes = bytesOf(settings, parts, CREATE);
-  const places = memories.map((one) => wordsIn(one, bytes));
-  checkRoom(memories, bytes, CREATE);
-  const [first] = places as [SyncMemory];
-  const head = createRegion(KIND.row, first, { threads, option: parts }, CREATE);
+  const { first: most, other } = bytesOf(settings, parts, CREATE);
+  const places = checkMemories(
+    memories,
+    memories.map((_, part) => part === 0 ? most : other),
+    CREATE,
+  );
+  const head = createRegion(KIND.row, places[0], { threads, option: parts }, CREATE);
   const { words } = head;
-  const headWords = regionBytes(KIND.row, { threads, option: parts }, CREATE) / 4;
+  const headWords = (most - other) / 4;
   words.set(crypto.getRandomValues(new Int32Array(2)), SEED);
   words[TYPES] = mapOptionOf(settings.part, CREATE);
   words[CAPACITY] = settings.whole.capacity as number;
@@ -187,19 +178,20 @@ export function createShards(memory: unknown, options: PlacedMapOptions): Sharde
     const map = HashMap.create(own, settings.part);
     const at = PARTS + number * PART_WORDS;
     words[at + NODE] = isArena(one) ? one.node : -1;
-    words.set(whereIs(isArena(one) ? map.toHandle().data : { words: own }), at + MAPPING);
+    // Words that are this thread's alone have no handle.
+    const data = isArena(one)
+      ? handleData(map.toHandle(), PART.name, CREATE)
+      : { lot: parkingLot().buffer, words: own };
+    words.set(nameOf(data, CREATE), at + NAME);
     return map as HashMap<unknown, unknown>;
   });
   return partsOf(head, maps);
 }
 
-/** Where a handle says that a part is: what is kept of it. */
-function whereIs(data: unknown): [low: number, high: number, offset: number] {
-  const { words, arena, offset } = (data ?? {}) as Record<string, unknown>;
-  if (isInt32Array(words)) return [0, 0, (words.byteOffset / WORDS_UNIT) | 0];
-  const { identity } = ((arena as Handle | undefined)?.data ?? {}) as Record<string, unknown>;
-  if (typeof identity !== "number" || typeof offset !== "number") refuse();
-  return [identity | 0, (identity / 2 ** 32) | 0, (offset / LINE_BYTES) | 0];
+/** The name of the part that a handle refers to: no other region has it, wherever that is. */
+function nameOf(data: Record<string, unknown>, action: string): number[] {
+  const [, low, high] = attachRegion(PART, data, action).name.split(":");
+  return [Number(low), Number(high)];
 }
 
 /**
@@ -215,10 +207,11 @@ export function attachShards(handle: Handle): ShardedParts {
   if (!Array.isArray(handles) || handles.length < 1 || handles.length > MAX_PARTS) refuse();
   const head = attachRegion(KIND.row, handleData(first, name, ATTACH), ATTACH);
   if (head.option !== handles.length) refuse();
-  const maps = handles.map((one: Handle, number) => {
-    const data = handleData(one, "HashMap", ATTACH);
-    const at = PARTS + number * PART_WORDS + MAPPING;
-    if (whereIs(data).some((word, index) => head.words[at + index] !== word)) refuse();
+  // Not by map, which would pass over holes.
+  const maps = Array.from(handles, (one: Handle, number) => {
+    const name = nameOf(handleData(one, PART.name, ATTACH), ATTACH);
+    const at = PARTS + number * PART_WORDS + NAME;
+    if (name.some((word, index) => head.words[at + index] !== word)) refuse();
     return HashMap.fromHandle<unknown, unknown>(one);
   });
   return partsOf(head, maps);
