@@ -6,10 +6,22 @@ import {
   Arena,
   DelegatedMap,
   type DelegatedMapOptions,
+  type HashMap,
   type MapType,
   type MapTypeValue,
   NumaError,
 } from "../../mod.ts";
+import { codecOf } from "../../lib/structs/maps/codecs.ts";
+import { mapOptionOf, mapSettingsOf } from "../../lib/structs/maps/map_settings.ts";
+import {
+  answer,
+  checkReply,
+  COUNT,
+  type MessageShape,
+  REQUEST_HEAD,
+  SET,
+  WHAT,
+} from "../../lib/structs/placed/delegated_messages.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { runDelegated } from "../support/launches.ts";
 import { noPolicies } from "../support/policies.ts";
@@ -165,14 +177,15 @@ describe("DelegatedMap", () => {
     controller.abort(mine);
     await assert.rejects(waits, mine);
     await assert.rejects(map.get(1, { signal: controller.signal }), mine);
-    const early = map.get(1);
+    const early = map.set(1, 2);
     throwsCode(() => map.leave(), "EBUSY", /requests of this thread are awaited/);
     map.close();
-    await rejectsCode(early, "ECLOSED", /was closed/);
+    await rejectsCode(early, "ECLOSED", /was closed; it may be done, or be done later/);
     await rejectsCode(map.get(1), "ECLOSED");
     map.leave();
-    // What was closed before it began ends at once.
-    await map.serve();
+    // What was closed before it began does what was sent, and ends.
+    await Promise.all([map.serve(), map.serve()]);
+    assert.equal(map.size, 1);
   });
 
   it("does long batches, and texts and bytes", async () => {
@@ -195,8 +208,54 @@ describe("DelegatedMap", () => {
       /no room for another key/,
     );
     assert.equal(await map.compareExchange("a", undefined, undefined), undefined);
+    // Behind the rest of the batch, which would wait for a next owner.
+    await map.getMany(keys);
     state[2] = 1;
     await Promise.all(owners.map((thread) => thread.join()));
+  });
+
+  it("gets replies that had to wait for room, also from an owner that stops", async () => {
+    const options = { key: "u32", value: { bytes: 1000 }, capacity: 8 } as const;
+    const map = DelegatedMap.create(new SharedArrayBuffer(DelegatedMap.bytes(options)), options);
+    const state = sharedWords(3);
+    const any = map as unknown as DelegatedMap<number, number>;
+    const owner = runDelegated({ task: "serve", map: any, state, first: 0, count: 0 });
+    await map.set(1, new Uint8Array(1000).fill(7));
+    const asked = Array.from({ length: 300 }, () => map.get(1, { timeoutMs: 20_000 }));
+    // This thread takes none meanwhile, and there is room for a few.
+    Atomics.wait(state, 2, 0, 300);
+    Atomics.store(state, 2, 1);
+    Atomics.wait(state, 2, 1, 2000);
+    for (const value of await Promise.all(asked)) assert.equal(value?.[999], 7);
+    assert.equal(await owner.join(), 1);
+  });
+
+  it("lets another thread serve also when its own one had asked more than there is room for", async () => {
+    const map = DelegatedMap.create(new SharedArrayBuffer(DelegatedMap.bytes(numbers)), numbers);
+    const asked = Array.from(
+      { length: 1000 },
+      (_, key) => map.set(key % 100, key, { timeoutMs: 20_000 }),
+    );
+    const controller = new AbortController();
+    const served = map.serve({ signal: controller.signal });
+    controller.abort();
+    await served;
+    const state = sharedWords(3);
+    const owner = runDelegated({ task: "serve", map, state, first: 0, count: 0 });
+    await Promise.all(asked);
+    assert.equal(await map.get(99), 999);
+    assert.equal(map.size, 100);
+    state[2] = 1;
+    assert.equal(await owner.join(), 1);
+  });
+
+  it("takes entries that can be iterated once", async () => {
+    const map = mapOf(numbers);
+    const served = [map.serve(), map.serve()];
+    await map.setMany([[1, 2], [3, 4]].map((entry) => entry.values() as never));
+    assert.deepEqual(await map.getMany([1, 3]), [2, 4]);
+    map.close();
+    await Promise.all(served);
   });
 
   it("says where keys are at home", () => {
@@ -231,6 +290,8 @@ describe("DelegatedMap", () => {
     }
     const [one] = memories(numbers) as [SharedArrayBuffer];
     throwsCode(() => DelegatedMap.create([one, one], numbers), "EBUSY");
+    const odd = new SharedArrayBuffer(DelegatedMap.bytes(numbers) + 2);
+    throwsCode(() => DelegatedMap.create(odd, numbers), "EINVAL", /a memory is/);
     const map = mapOf({ key: "u32", value: { text: 4 }, capacity: 8 });
     for (const key of [-1, -0, 0.5, NaN, 2 ** 53, "1", undefined]) {
       await rejectsCode(map.get(key as number), "EINVAL", /the key is/);
@@ -251,7 +312,13 @@ describe("DelegatedMap", () => {
     await rejectsCode(map.serve({ signal: 7 as never }), "EINVAL");
     await rejectsCode(map.serve(null as never), "EINVAL");
     assert.equal(DelegatedMap.fromHandle<number, string>(map.toHandle()), map);
-    const handle = map.toHandle() as { data: { control: unknown; parts: unknown[] } };
+    interface Part {
+      readonly map: unknown;
+      readonly requests: unknown;
+      readonly inboxes: readonly unknown[];
+    }
+    const handle = map.toHandle() as { data: { control: unknown; parts: readonly Part[] } };
+    const [here, there] = handle.data.parts as [Part, Part];
     for (
       const data of [
         {},
@@ -259,12 +326,52 @@ describe("DelegatedMap", () => {
         { control: handle.data.control, parts: [handle.data.parts[0]] },
         { control: handle.data.control, parts: [null, null] },
         { control: null, parts: handle.data.parts },
+        {
+          control: handle.data.control,
+          parts: [{ ...here, map: there.map }, { ...there, map: here.map }],
+        },
+        { control: handle.data.control, parts: [{ ...here, requests: there.requests }, there] },
+        {
+          control: handle.data.control,
+          parts: [{ ...here, inboxes: here.inboxes.slice(1) }, there],
+        },
+        { control: handle.data.control, parts: [here, { ...there, inboxes: here.inboxes }] },
+        {
+          control: handle.data.control,
+          parts: [here, { ...there, inboxes: [...there.inboxes].reverse() }],
+        },
       ]
     ) {
       throwsCode(
         () => DelegatedMap.fromHandle({ numakitHandle: "DelegatedMap", data }),
         "EINVAL",
       );
+    }
+  });
+
+  it("says what the owner could not do", () => {
+    const { key, value, shape } = mapSettingsOf(mapOptionOf(numbers, "test"));
+    const { keyWords, valueWords } = shape;
+    const codecs = { keys: codecOf(key, "the key"), values: codecOf(value, "the value") };
+    const messages: MessageShape = { ...codecs, keyWords, valueWords };
+    const request = new Int32Array(REQUEST_HEAD + keyWords + valueWords);
+    request[WHAT] = SET;
+    request[COUNT] = 1;
+    for (
+      const [code, said] of [
+        ["ENOMEM", "ENOMEM"],
+        ["EBUSY", "EBUSY"],
+        ["EINVAL", "EINVAL"],
+        ["ETERMINATED", "EOWNERDEAD"],
+        ["EDESTROYED", "EOWNERDEAD"],
+      ] as const
+    ) {
+      const set = (): void => {
+        throw new NumaError(code, "test", { why: "a test", fix: "None." });
+      };
+      const map = { set } as unknown as HashMap<unknown, unknown>;
+      const reply = answer(request, map, messages);
+      throwsCode(() => checkReply(reply, "test"), said);
     }
   });
 
@@ -282,6 +389,34 @@ describe("DelegatedMap", () => {
     map.leave();
     const other = runDelegated({ task: "ask", map, state, first: 5, count: 1 });
     assert.equal(await other.join(), 1);
+    state[2] = 1;
+    assert.equal(await owner.join(), 1);
+  });
+
+  it("is left while it still looks for replies", async () => {
+    const options = { ...numbers, clients: 1 } as const;
+    const map = DelegatedMap.create(
+      new SharedArrayBuffer(DelegatedMap.bytes(options)),
+      options,
+    );
+    const state = sharedWords(3);
+    const owner = runDelegated({ task: "serve", map, state, first: 0, count: 0 });
+    await map.set(1, 2);
+    const giveUp = async (): Promise<void> => {
+      const controller = new AbortController();
+      const asked = map.get(1, { signal: controller.signal });
+      controller.abort(new Error("mine"));
+      await assert.rejects(asked, /mine/);
+    };
+    await giveUp();
+    map.leave();
+    // Another loop, while the first one has yet to end.
+    assert.equal(await map.get(1), 2);
+    await giveUp();
+    map.leave();
+    await sleep(100);
+    const asker = runDelegated({ task: "ask", map, state, first: 5, count: 1 });
+    assert.equal(await asker.join(), 1);
     state[2] = 1;
     assert.equal(await owner.join(), 1);
   });
@@ -321,6 +456,7 @@ describe("DelegatedMap", () => {
     const map = DelegatedMap.create(arenas, numbers);
     assert.deepEqual(map.nodes, [0, 0]);
     assert.equal(map.homeOf(1), 0);
+    assert.equal(DelegatedMap.fromHandle<number, number>(map.toHandle()), map);
     const served = [map.serve({ partition: 0 }), map.serve({ partition: 1 })];
     const ends = served.map((end) => rejectsCode(end, "EDESTROYED"));
     await map.set(1, 2);

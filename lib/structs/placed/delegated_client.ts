@@ -19,6 +19,7 @@ import {
   REPLY_HEAD,
   REPLY_NUMBER,
   REPLY_SESSION,
+  SENDER,
   SESSION,
 } from "./delegated_messages.ts";
 import type { Tenure } from "./tenure.ts";
@@ -79,7 +80,8 @@ export class DelegatedClient {
   readonly #pending: Map<number, Pending> = new Map();
   #inbox = -1;
   #number = 0;
-  #isReceiving = false;
+  /** Ends the loop that receives replies; undefined where none runs. */
+  #loop: AbortController | undefined;
   #lookMs = FIRST_LOOK_MS;
 
   /**
@@ -134,6 +136,7 @@ export class DelegatedClient {
     request[INBOX] = this.#inbox;
     request[SESSION] = this.#session;
     request[GENERATION] = generation;
+    request[SENDER] = this.#me.id;
     const bytes = bytesOf(request);
     this.#lookMs = FIRST_LOOK_MS;
     // Before anybody awaits anything: what cannot be sent is nobody's request.
@@ -170,7 +173,7 @@ export class DelegatedClient {
         reject: end,
       });
       if (!isSent) requests.sendAsync(bytes, options).catch(end);
-      if (!this.#isReceiving) void this.#receive();
+      if (this.#loop === undefined) void this.#receive();
     });
   }
 
@@ -188,6 +191,9 @@ export class DelegatedClient {
     }
     if (this.#inbox >= 0) this.#inboxes[this.#inbox]?.leave();
     this.#inbox = -1;
+    // It would look once more, and be the receiver of what another thread may have then.
+    this.#loop?.abort();
+    this.#loop = undefined;
   }
 
   /** Ends requests that get no reply any more. */
@@ -215,8 +221,9 @@ export class DelegatedClient {
     for (const { reject, partition } of lost) {
       reject(
         new NumaError("EOWNERDEAD", ASK, {
-          why: `the owner of partition ${partition} has died; it was done or never will be`,
-          fix: "Let another thread serve it, look what is there, and ask again.",
+          why:
+            `the owner of partition ${partition} has died, or could not send its reply; it was done or never will be`,
+          fix: "Look whether a thread serves it and what is there, and ask again.",
         }),
       );
     }
@@ -248,12 +255,13 @@ export class DelegatedClient {
 
   /** Receives replies while some are awaited. */
   async #receive(): Promise<void> {
-    this.#isReceiving = true;
+    const loop = this.#loop = new AbortController();
+    const { signal } = loop;
     const inbox = this.#inboxes[this.#inbox] as Channel<Uint8Array>;
     let looked = performance.now();
     try {
-      while (this.#pending.size > 0) {
-        const replies = await inbox.receiveManyAsync(undefined, { timeoutMs: this.#lookMs })
+      while (this.#loop === loop && this.#pending.size > 0) {
+        const replies = await inbox.receiveManyAsync(undefined, { timeoutMs: this.#lookMs, signal })
           .catch((error: unknown) => {
             if (error instanceof NumaError && error.code === "ETIMEDOUT") return [];
             throw error;
@@ -267,9 +275,11 @@ export class DelegatedClient {
         looked = performance.now();
       }
     } catch (error) {
+      // If this one was ended, those that are awaited now are for the next one.
+      if (this.#loop !== loop) return;
       for (const { reject } of [...this.#pending.values()]) reject(error);
     } finally {
-      this.#isReceiving = false;
+      if (this.#loop === loop) this.#loop = undefined;
     }
   }
 
@@ -281,7 +291,7 @@ export class DelegatedClient {
 
 function closedError(): NumaError {
   return new NumaError("ECLOSED", ASK, {
-    why: "the map was closed",
-    fix: "Stop asking, or create another map.",
+    why: "the map was closed; it may be done, or be done later",
+    fix: "Stop asking, or create another map; call close() when what was asked has its reply.",
   });
 }

@@ -62,7 +62,10 @@ export interface ServeOptions {
  * - **A dead owner.** Requests that have no reply fail with `EOWNERDEAD`, at most about 50 ms after it has died: each was
  *   done, or never will be. The partition's data are in its memory, and not the thread's: the next thread that serves it
  *   goes on with them, and requests from then on go to it.
- * - **A timeout** ends waiting for the reply; the request may be done later.
+ * - **An owner that stops** waits until its replies are out, but not longer than 10 s for threads that do not take theirs:
+ *   then these fail with `EOWNERDEAD`, too, and so do requests to the partition that were sent before that.
+ * - **A timeout** ends waiting for the reply; the request may be done later. So does {@linkcode DelegatedMap.close} where
+ *   nobody serves.
  *
  * Properties: each request to a key happens at one moment between the call and its reply. A batch is not one moment.
  *
@@ -133,12 +136,11 @@ export class DelegatedMap<Key, Value> implements Shareable {
       check: () => this.#check("ask"),
     });
     for (const [index, region] of regions.entries()) {
-      const tenure = tenures[index] as Tenure;
       settleIn(
         this,
         region,
         "tenure",
-        holdsTenant(region.words, () => service.owns(index), () => tenure.end()),
+        holdsTenant(region.words, () => service.owns(index), () => service.abandon(index)),
       );
     }
   }
@@ -235,7 +237,7 @@ export class DelegatedMap<Key, Value> implements Shareable {
    * for each.
    *
    * @param options Which partition, and a signal.
-   * @returns A promise that resolves when it is over.
+   * @returns A promise that resolves when it is over, and threads that live have taken their replies, or 10 s later.
    * @throws {NumaError} `EOWNER` if a thread serves it, or each of them; `EINVAL`; `EDESTROYED` if its arena is destroyed,
    * also meanwhile.
    */
@@ -257,9 +259,10 @@ export class DelegatedMap<Key, Value> implements Shareable {
    * @param key The key.
    * @param options The timeout, and a signal that aborts the wait.
    * @returns A promise for the value; undefined if there is none.
-   * @throws {NumaError} `EINVAL` if the key is not of the map's type; `EOWNERDEAD` if the owner of its partition has died
-   * meanwhile; `ECLOSED` if the map is closed; `ETIMEDOUT`; `EAGAIN` if more threads ask than there are clients;
-   * `EDESTROYED` if an arena of it is destroyed. The signal's reason if it aborts.
+   * @throws {NumaError} `EINVAL` if the key is not of the map's type, or its partition was written over; `EOWNERDEAD` if
+   * the owner of its partition has died meanwhile, or could not send its reply; `ECLOSED` if the map is closed;
+   * `ETIMEDOUT`; `EAGAIN` if more threads ask than there are clients; `EDESTROYED` if an arena of it is
+   * destroyed. The signal's reason if it aborts.
    */
   async get(key: Key, options?: AsyncWaitOptions): Promise<Value | undefined> {
     return this.#requests.value(await this.#requests.one(GET, key, [], 0, options)) as
@@ -308,7 +311,8 @@ export class DelegatedMap<Key, Value> implements Shareable {
    * @param value The value.
    * @param options As for {@linkcode DelegatedMap.get}.
    * @returns A promise that resolves when it is done.
-   * @throws {NumaError} As {@linkcode DelegatedMap.get}; `ENOMEM` if its partition has no room for a new key.
+   * @throws {NumaError} As {@linkcode DelegatedMap.get}; `ENOMEM` if its partition has no room for a new key; `EBUSY` if
+   * something else has locked its bucket.
    */
   async set(key: Key, value: Value, options?: AsyncWaitOptions): Promise<void> {
     await this.#requests.one(SET, key, [value], 0, options);
@@ -326,8 +330,8 @@ export class DelegatedMap<Key, Value> implements Shareable {
     entries: Iterable<readonly [Key, Value]>,
     options?: AsyncWaitOptions,
   ): Promise<void> {
-    const list = listOf(entries, "entries");
-    for (const entry of list) listOf(entry, "an entry");
+    // Iterated once: an entry may be what gives its items a single time.
+    const list = listOf(entries, "entries").map((entry) => listOf(entry, "an entry"));
     await this.#requests.many(
       SET,
       list.map(([key]) => key),
@@ -407,7 +411,8 @@ export class DelegatedMap<Key, Value> implements Shareable {
   }
 
   /**
-   * Says that nothing more will be asked. Owners do what was sent before that, and then their `serve` ends.
+   * Says that nothing more will be asked. Owners do what was sent before that, and then their `serve` ends. Requests to a
+   * partition that nobody serves fail with `ECLOSED`; a thread that serves it later does them all the same.
    *
    * @throws {NumaError} `EDESTROYED` if an arena of it is destroyed.
    */

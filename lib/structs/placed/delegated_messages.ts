@@ -2,7 +2,7 @@
  * What a thread asks the owner of a partition, and what that replies, as 32-bit words.
  *
  * ```
- *   request     | number | inbox | session | generation | what | count | flags |   and for each:
+ *   request     | number | inbox | session | generation | what | count | flags | sender |   and for each:
  *                   get, delete    key
  *                   set            key, value
  *                   add, insert    key, value
@@ -13,7 +13,7 @@
  * ```
  *
  * Numbers count the requests of a thread; a session is a random number of the thread's, so that replies to a dead one are
- * not taken for the next one's of the same inbox.
+ * not taken for the next one's of the same inbox. The sender is the thread's id: nobody awaits a reply to a dead one.
  *
  * @module
  */
@@ -29,7 +29,8 @@ export const GENERATION = 3;
 export const WHAT = 4;
 export const COUNT = 5;
 export const FLAGS = 6;
-export const REQUEST_HEAD = 7;
+export const SENDER = 7;
+export const REQUEST_HEAD = 8;
 
 export const REPLY_NUMBER = 0;
 export const REPLY_SESSION = 1;
@@ -48,9 +49,15 @@ export const EXCHANGE = 5;
 export const HAS_EXPECTED = 1;
 export const HAS_REPLACEMENT = 2;
 
-/** Statuses: what the owner could not do. */
+/** Statuses: why the owner could not do it. All else is `EINVAL`. */
 const DONE = 0;
-const FAILURES: readonly NumaErrorCode[] = ["ENOMEM", "ETERMINATED", "EINVAL"];
+const FAILURES: readonly NumaErrorCode[] = [
+  "ENOMEM",
+  "ETERMINATED",
+  "EDESTROYED",
+  "EBUSY",
+  "EINVAL",
+];
 
 /** What is known of a map's keys and values. */
 export interface MessageShape {
@@ -149,15 +156,30 @@ function doOne(
  *
  * @param reply Its words.
  * @param action What was asked, as it follows "Cannot".
- * @throws {NumaError} `ENOMEM` the partition has no room for another key; `EOWNERDEAD` its owner is being terminated.
+ * @throws {NumaError} `ENOMEM` the partition has no room for another key; `EOWNERDEAD` its owner is being terminated, or
+ * has destroyed its memory; `EBUSY` another thread has the key's bucket locked; `EINVAL` memory was written over.
  */
 export function checkReply(reply: Int32Array, action: string): void {
   const status = reply[STATUS] as number;
   if (status === DONE) return;
-  if (FAILURES[status - 1] === "ENOMEM") {
-    throw new NumaError("ENOMEM", action, {
+  const code = FAILURES[status - 1] ?? "EINVAL";
+  if (code === "ENOMEM") {
+    throw new NumaError(code, action, {
       why: "the key's partition has no room for another key",
       fix: "Create it with a greater capacity.",
+    });
+  }
+  if (code === "EBUSY") {
+    throw new NumaError(code, action, {
+      why: "another thread than the owner has the key's bucket locked",
+      fix: "Let nothing but the owner use the partition, and try again.",
+    });
+  }
+  if (code === "EINVAL") {
+    throw new NumaError(code, action, {
+      why:
+        "the owner of the key's partition got another request than was sent, or cannot read its map",
+      fix: "Let nothing else write to the map's memory.",
     });
   }
   throw new NumaError("EOWNERDEAD", action, {

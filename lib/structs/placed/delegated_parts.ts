@@ -8,6 +8,13 @@
  * Requests are read by the owner of the partition, and its map by nobody else. An inbox belongs to a thread that asks: one
  * of those in the memory that is nearest to it.
  *
+ * A handle has those of all of them. A hash of what they refer to is in the control region: so those of other partitions,
+ * or in another order, are not taken for a map.
+ *
+ * ```
+ *   words 8, 9 of the first line    | hash (64 bits) |     written once, before anybody else knows of it
+ * ```
+ *
  * @module
  */
 import { isInt32Array, isSharedArrayBuffer } from "../../base/brand.ts";
@@ -17,12 +24,14 @@ import { type Handle, handleData, type Shareable } from "../../base/handle.ts";
 import { isArena } from "../../memory/arena/identity.ts";
 import { defineKind } from "../../shared/kind.ts";
 import { type Region, regionBytes, type SyncMemory } from "../../shared/region.ts";
+import { LINE_BYTES, LINE_WORDS } from "../../wait/waiter.ts";
 import { Channel } from "../channels/channel.ts";
 import type { ChannelOptions } from "../channels/channel_settings.ts";
 import { HashMap } from "../maps/hash_map.ts";
 import { mapOptionOf } from "../maps/map_settings.ts";
 import type { MapType, PlacedMapOptions } from "../maps/map_types.ts";
-import { attachParts, createParts } from "./parts.ts";
+import { halfSip } from "../half_sip.ts";
+import { attachParts, createParts, seedOf } from "./parts.ts";
 import { TENURE_WORDS } from "./tenure.ts";
 
 /** Options of a `DelegatedMap`. */
@@ -49,6 +58,8 @@ const KIND = /* @__PURE__ */ defineKind<Shareable, DelegatedMapOptions>({
   words: () => TENURE_WORDS,
 });
 
+/** Behind what all placed maps have in that line. */
+const HASH = 8;
 const MAX_PARTS = 64;
 const MAX_CLIENTS = 64;
 /** Bytes of a lane, which has to take at least two messages of the longest keys and values. */
@@ -101,7 +112,7 @@ function sizesOf({ threads, option, map, requests, inbox }: Settings, action: st
   const control = regionBytes(KIND.row, { threads, option }, action);
   const sizes = [control, HashMap.bytes(map), Channel.bytes(requests), Channel.bytes(inbox)];
   // In shared words they are one after the other, each where lines begin.
-  return sizes.map((bytes) => Math.ceil(bytes / 128) * 128);
+  return sizes.map((bytes) => Math.ceil(bytes / LINE_BYTES) * LINE_BYTES);
 }
 
 /**
@@ -146,12 +157,21 @@ export function createDelegated(
   const regions = createParts(KIND.row, rooms.map((room) => room()), { threads, option });
   return regions.map((region, index) => {
     const room = rooms[index] as () => SyncMemory;
-    const map = HashMap.create(room(), settings.map) as HashMap<unknown, unknown>;
-    const requests = Channel.create(room(), settings.requests);
+    const places: unknown[] = [];
+    const make = <Thing extends Shareable>(create: (memory: SyncMemory) => Thing): Thing => {
+      const one = room();
+      const thing = create(one);
+      // Words may be this thread's alone, which have no handle.
+      places.push(isArena(one) ? thing.toHandle().data : { words: one });
+      return thing;
+    };
+    const map = make((one) => HashMap.create(one, settings.map) as HashMap<unknown, unknown>);
+    const requests = make((one) => Channel.create(one, settings.requests));
     const inboxes = Array.from(
       { length: settings.clients },
-      () => Channel.create(room(), settings.inbox),
+      () => make((one) => Channel.create(one, settings.inbox)),
     );
+    region.words.set(hashOf(places, region), HASH);
     return { region, map, requests, inboxes };
   });
 }
@@ -170,8 +190,8 @@ function roomsIn(
       fix: "Give larger arenas, or a smaller capacity.",
     });
   }
-  const words = isSharedArrayBuffer(memory)
-    ? new Int32Array(memory, 0, memory.byteLength >>> 2)
+  const words = isSharedArrayBuffer(memory) && memory.byteLength % 4 === 0
+    ? new Int32Array(memory)
     : memory;
   if (!isInt32Array(words) || words.byteLength < bytes) {
     throw new NumaError("EINVAL", action, {
@@ -206,6 +226,12 @@ export function attachDelegated(handle: Handle): DelegatedPart[] {
     if (!Array.isArray(inboxes) || inboxes.length < 1 || inboxes.length > MAX_CLIENTS) {
       refuse(action);
     }
+    const places = [
+      handleData(map, "HashMap", action),
+      ...Array.from([requests, ...inboxes], (one) => handleData(one, "Channel", action)),
+    ];
+    const [low, high] = hashOf(places, region);
+    if (region.words[HASH] !== low || region.words[HASH + 1] !== high) refuse(action);
     return {
       region,
       map: HashMap.fromHandle<unknown, unknown>(map as Handle),
@@ -213,6 +239,25 @@ export function attachDelegated(handle: Handle): DelegatedPart[] {
       inboxes: Array.from(inboxes, (inbox: Handle) => Channel.fromHandle<Uint8Array>(inbox)),
     };
   });
+}
+
+/** A hash of what a partition is made of, in its order, and how many things there are. */
+function hashOf(places: readonly unknown[], region: Region): [low: number, high: number] {
+  const all = new Int32Array(places.length * LINE_WORDS);
+  for (const [index, place] of places.entries()) all.set(whereIs(place), index * LINE_WORDS);
+  const { length } = all;
+  const seed = seedOf(region);
+  return [halfSip(all, 0, length, length, ...seed), halfSip(all, 0, length, ~length, ...seed)];
+}
+
+/** What tells a thing from others, of what its handle says. */
+function whereIs(place: unknown): ArrayLike<number> {
+  const { words, arena, offset } = (place ?? {}) as Record<string, unknown>;
+  // Its first line, which has a name that was drawn for it. Buffers have none that threads agree on.
+  if (isInt32Array(words)) return words.subarray(0, LINE_WORDS);
+  const { identity } = ((arena as Handle | undefined)?.data ?? {}) as Record<string, unknown>;
+  if (typeof identity !== "number" || typeof offset !== "number") return [];
+  return [identity | 0, (identity / 2 ** 32) | 0, offset / LINE_BYTES];
 }
 
 function refuse(action: string): never {

@@ -2,16 +2,17 @@
  * Which thread serves a partition, and whether a request is lost because it has died.
  *
  * ```
- *   line 1      | generation | owner |     how many owners have died | the id of the thread that serves, 0 for nobody
+ *   line 1      | generation | owner |     how many owners have died, or lost a reply | the id of the thread that serves, 0 for nobody
  * ```
  *
  * A request bears the number of a generation: of the present one while its owner lives or nobody serves, and of the next
  * one when the owner is dead. Only an owner of that generation does it. So when a generation is over, each of its requests
  * was done or never will be, and who has sent it and has no reply can be told so. An owner that stops has replied to all
- * that it has taken; then the generation goes on.
+ * that it has taken; then the generation goes on. One that cannot send a reply ends the generation itself, so that who
+ * awaits it does not wait in vain; requests of that generation that it has not done yet it does not do any more.
  *
  * The owner's word is taken with one compare-exchange, also from a dead thread. Only the owner writes the generation: right
- * after it has taken the word from a dead thread. One that dies in between is a dead owner of the old generation.
+ * after it has taken the word from a dead thread, and when a reply is lost. One that dies in between is a dead owner of the old generation.
  *
  * @module
  */
@@ -44,12 +45,23 @@ export class Tenure {
       const owner = Atomics.load(words, OWNER);
       if (owner !== 0 && me.alive(owner)) return false;
       if (Atomics.compareExchange(words, OWNER, owner, me.id) !== owner) continue;
-      if (owner !== 0) Atomics.store(words, GENERATION, (this.generation() + 1) | 0);
+      if (owner !== 0) this.raise();
       return true;
     }
   }
 
-  /** Stops being the owner, which has replied to all that it has taken. */
+  /**
+   * Begins another generation. For the owner: requests of the old one that have no reply get none.
+   *
+   * @returns Its number.
+   */
+  raise(): number {
+    const generation = (this.generation() + 1) | 0;
+    Atomics.store(this.#words, GENERATION, generation);
+    return generation;
+  }
+
+  /** Stops being the owner, which has replied to all that it has taken, or has begun another generation. */
   end(): void {
     Atomics.store(this.#words, OWNER, 0);
   }
