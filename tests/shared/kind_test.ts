@@ -187,21 +187,26 @@ describe("the classes of lib/sync and lib/structs", () => {
   });
 
   it("refuse words that are not all zero, and leave them as they are", () => {
-    for (const [name, make] of Object.entries(made)) {
+    for (const name of Object.keys(made)) {
       const row = rowOf(name);
       const words = new Int32Array(memory());
-      row?.make(() => words.buffer);
+      // What has several parts gets them for the first one.
+      const make = (): unknown => {
+        let parts = 0;
+        return row?.make(() => parts++ === 0 ? words.buffer : memory());
+      };
+      make();
       // All that it has written is put back, but for one word.
       const size = 1 + words.findLastIndex((word) => word !== 0);
       for (const at of [0, 1, size - 1, 40]) {
         words.fill(0);
         words[at] = 7;
-        throwsCode(() => row?.make(() => words.buffer), "EBUSY", /already in use/);
+        throwsCode(make, "EBUSY", /already in use/);
         assert.equal(words.findIndex((word) => word !== 0), at);
         assert.equal(words.findLastIndex((word) => word !== 0), at);
       }
       words.fill(0);
-      assert.equal(make().constructor, row?.make(() => words.buffer)?.constructor);
+      assert.equal((make() as object).constructor, made[name]?.().constructor);
     }
   });
 

@@ -17,10 +17,11 @@
  *
  * @module
  */
-import { isInt32Array, isSharedArrayBuffer } from "../../base/brand.ts";
-import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { isInt32Array } from "../../base/brand.ts";
+import { checkInteger, checkOptions } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, type Shareable } from "../../base/handle.ts";
+import type { Arena } from "../../memory/arena/arena.ts";
 import { isArena } from "../../memory/arena/identity.ts";
 import { defineKind } from "../../shared/kind.ts";
 import { type Region, regionBytes, type SyncMemory } from "../../shared/region.ts";
@@ -31,6 +32,7 @@ import { HashMap } from "../maps/hash_map.ts";
 import { mapOptionOf } from "../maps/map_settings.ts";
 import type { MapType, PlacedMapOptions } from "../maps/map_types.ts";
 import { halfSip } from "../half_sip.ts";
+import { checkMemories, memoriesOf } from "../memories.ts";
 import { attachParts, createParts, seedOf } from "./parts.ts";
 import { TENURE_WORDS } from "./tenure.ts";
 
@@ -148,11 +150,12 @@ export function createDelegated(
   options: DelegatedMapOptions,
 ): DelegatedPart[] {
   const action = `create ${KIND.row.title}`;
-  const memories: readonly SyncMemory[] = Array.isArray(memory) ? [...memory] : [memory];
+  const memories = memoriesOf(memory, true, action);
   const settings = settingsOf(options, memories.length, action);
   const sizes = sizesOf(settings, action);
   const bytes = sumOf(sizes, settings.clients);
-  const rooms = memories.map((one) => roomsIn(one, bytes, sizes, action));
+  const places = checkMemories(memories, memories.map(() => bytes), action);
+  const rooms = places.map((place) => roomsIn(place, sizes));
   const { threads, option } = settings;
   const regions = createParts(KIND.row, rooms.map((room) => room()), { threads, option });
   return regions.map((region, index) => {
@@ -177,35 +180,15 @@ export function createDelegated(
 }
 
 /** Gives room for one thing after the other: an arena itself, or a part of shared words. */
-function roomsIn(
-  memory: SyncMemory,
-  bytes: number,
-  sizes: readonly number[],
-  action: string,
-): () => SyncMemory {
-  if (isArena(memory)) {
-    if (memory.remaining >= bytes) return () => memory;
-    throw new NumaError("ENOMEM", action, {
-      why: `a partition takes ${bytes} bytes, and an arena has ${memory.remaining} left`,
-      fix: "Give larger arenas, or a smaller capacity.",
-    });
-  }
-  const words = isSharedArrayBuffer(memory) && memory.byteLength % 4 === 0
-    ? new Int32Array(memory)
-    : memory;
-  if (!isInt32Array(words) || words.byteLength < bytes) {
-    throw new NumaError("EINVAL", action, {
-      why: `a memory is ${show(memory)}, and a partition takes ${bytes} bytes`,
-      fix: "Give an Arena, or a SharedArrayBuffer of bytes(options, partitions) bytes.",
-    });
-  }
+function roomsIn(memory: Arena | Int32Array, sizes: readonly number[]): () => SyncMemory {
+  if (isArena(memory)) return () => memory;
   let at = 0;
   let thing = 0;
   return () => {
     const size = sizes[Math.min(thing++, sizes.length - 1)] as number;
     const from = at;
     at += size / 4;
-    return words.subarray(from, at);
+    return memory.subarray(from, at);
   };
 }
 
