@@ -61,6 +61,24 @@ function busyError(action: string, most: number): NumaError {
   });
 }
 
+/**
+ * Does something that found another thread in the way, for as long as the thread spins, and then between {@linkcode LONG}
+ * naps.
+ *
+ * @param step Does it, or returns {@linkcode BUSY}.
+ * @param me The calling thread, which naps even if it is the main thread.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns What `step` returned, which is something else.
+ * @throws {NumaError} As {@linkcode nap}.
+ */
+export function persist(step: () => number, me: ThreadWaiter, action: string): number {
+  for (let round = 0; me.spin(round); round++) {
+    const done = step();
+    if (done !== BUSY) return done;
+  }
+  return nap(step, me, action, LONG);
+}
+
 /** A wait that ends after a number of naps. */
 function* bounded<Result>(wait: Wait<Result>, most: number): Wait<Result> {
   let step = wait.next(false);

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { isList } from "../../base/brand.ts";
 import { checkOptions } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, type Shareable } from "../../base/handle.ts";
@@ -111,7 +112,7 @@ export function createParts(
 export function attachParts(handle: Handle): Region[] {
   const data = handleData(handle, KIND.row.name, ATTACH);
   const handles: unknown = data.parts ?? [handle];
-  if (!Array.isArray(handles) || handles.length < 1 || handles.length > MAX_PARTS) refuse();
+  if (!isList(handles) || handles.length < 1 || handles.length > MAX_PARTS) refuse();
   // Not by map, which would pass over holes.
   const regions = Array.from(
     handles,

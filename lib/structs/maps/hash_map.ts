@@ -350,7 +350,7 @@ export class HashMap<Key, Value> implements Shareable, Iterable<[Key, Value]> {
   setMany(keys: Listed<Key>, values: Listed<Value>): void {
     this.#attached.check("write to");
     const count = checkLists(this.#parts.shape, { keys, values }, WRITE);
-    const [ownKeys, ownValues] = [elementsOf(keys), elementsOf(values)];
+    const [ownKeys, ownValues] = [elementsOf(keys, count), elementsOf(values, count)];
     for (let index = 0; index < count; index++) {
       this.#values.encode(ownValues, index, 1, this.#value, WRITE);
       this.#keys.encode(ownKeys, index, 1, this.#key, WRITE);

@@ -61,11 +61,12 @@ export function checkLists(shape: ListShape, lists: Lists, action: string): numb
  * What is in a list, without getters of the caller's that could use the map.
  *
  * @param list A list that was checked.
+ * @param count How many elements it had then.
  * @returns The same, or a copy of its elements.
  */
-export function elementsOf(list: unknown): unknown {
+export function elementsOf(list: unknown, count: number): unknown {
   if (!isList(list)) return list;
-  const elements = new Array<unknown>(list.length);
+  const elements = new Array<unknown>(count);
   for (let index = 0; index < elements.length; index++) elements[index] = list[index];
   return elements;
 }
@@ -100,7 +101,7 @@ export class ListReader {
     const { keys, values } = this.#shape;
     const { found } = lists;
     const count = checkLists(this.#shape, lists, action);
-    const own = elementsOf(lists.keys);
+    const own = elementsOf(lists.keys, count);
     let all = 0;
     for (let first = 0; first < count; first += BATCH) {
       const batch = Math.min(BATCH, count - first);

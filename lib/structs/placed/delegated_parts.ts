@@ -17,7 +17,7 @@
  *
  * @module
  */
-import { isInt32Array } from "../../base/brand.ts";
+import { isInt32Array, isList } from "../../base/brand.ts";
 import { checkInteger, checkOptions } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, type Shareable } from "../../base/handle.ts";
@@ -203,10 +203,10 @@ export function attachDelegated(handle: Handle): DelegatedPart[] {
   const action = `attach ${KIND.row.title}`;
   const { control, parts } = handleData(handle, KIND.row.name, action);
   const regions = attachParts(KIND.row, control as Handle);
-  if (!Array.isArray(parts) || parts.length !== regions.length) refuse(action);
+  if (!isList(parts) || parts.length !== regions.length) refuse(action);
   return regions.map((region, index) => {
     const { map, requests, inboxes } = (parts[index] ?? {}) as Record<string, unknown>;
-    if (!Array.isArray(inboxes) || inboxes.length < 1 || inboxes.length > MAX_CLIENTS) {
+    if (!isList(inboxes) || inboxes.length < 1 || inboxes.length > MAX_CLIENTS) {
       refuse(action);
     }
     const places = [
@@ -219,7 +219,7 @@ export function attachDelegated(handle: Handle): DelegatedPart[] {
       region,
       map: HashMap.fromHandle<unknown, unknown>(map as Handle),
       requests: Channel.fromHandle<Uint8Array>(requests as Handle),
-      inboxes: Array.from(inboxes, (inbox: Handle) => Channel.fromHandle<Uint8Array>(inbox)),
+      inboxes: Array.from(inboxes, (inbox) => Channel.fromHandle<Uint8Array>(inbox as Handle)),
     };
   });
 }

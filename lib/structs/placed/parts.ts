@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { isList } from "../../base/brand.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData } from "../../base/handle.ts";
 import { isArena } from "../../memory/arena/identity.ts";
@@ -77,7 +78,7 @@ export function attachParts(kind: RegionKind, handle: Handle): Region[] {
   };
   const { parts } = handleData(handle, kind.name, action);
   const handles: unknown = parts ?? [handle];
-  if (!Array.isArray(handles) || handles.length < 1 || handles.length > MAX_PARTS) return refuse();
+  if (!isList(handles) || handles.length < 1 || handles.length > MAX_PARTS) return refuse();
   // Not by map, which would pass over holes.
   const regions = Array.from(
     handles,

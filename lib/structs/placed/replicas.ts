@@ -10,7 +10,7 @@ import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { hasherOf } from "../maps/hashers.ts";
 import type { MapCore } from "../maps/map_core.ts";
 import type { MapShape } from "../maps/map_table.ts";
-import { LONG, nap } from "../naps.ts";
+import { persist } from "../naps.ts";
 import { BUSY } from "../outcomes.ts";
 import { MapReplica } from "./map_replica.ts";
 import { NearPart } from "./near_part.ts";
@@ -125,10 +125,10 @@ export class Replicas {
     const core = this.#core;
     const me = this.#me;
     this.checkWrite();
-    if (!core.tryLock(me)) this.#wait(() => core.tryLock(me) ? CURRENT : BUSY, WRITE);
+    if (!core.tryLock(me)) persist(() => core.tryLock(me) ? CURRENT : BUSY, me, WRITE);
     let isDone = false;
     try {
-      if (core.room(me) === BUSY) this.#wait(() => core.room(me), WRITE);
+      if (core.room(me) === BUSY) persist(() => core.room(me), me, WRITE);
       this.#written = this.#bring(this.#near.index(), core.tail(), WRITE);
       isDone = true;
     } finally {
@@ -208,7 +208,7 @@ export class Replicas {
       const copy = this.#standing(near);
       if (this.#lost[copy] === true) break;
       let outcome = core.bring(me, copy, tail);
-      if (outcome === BUSY) outcome = this.#wait(() => core.bring(me, copy, tail), action);
+      if (outcome === BUSY) outcome = persist(() => core.bring(me, copy, tail), me, action);
       if (outcome !== GONE) return copy;
       this.#lost[copy] = true;
     }
@@ -223,19 +223,6 @@ export class Replicas {
       if (this.#lost[copy] !== true) return copy;
     }
     return near;
-  }
-
-  /**
-   * Does something that found others in the way. It is not for long: the main thread naps, too. One that is still there
-   * after that many naps stands still, or its word was overwritten.
-   */
-  #wait(step: () => number, action: string): number {
-    const me = this.#me;
-    for (let round = 0; me.spin(round); round++) {
-      const done = step();
-      if (done !== BUSY) return done;
-    }
-    return nap(step, me, action, LONG);
   }
 }
 

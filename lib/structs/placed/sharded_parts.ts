@@ -14,7 +14,7 @@
  *
  * @module
  */
-import { isInt32Array } from "../../base/brand.ts";
+import { isInt32Array, isList } from "../../base/brand.ts";
 import { checkInteger, checkOptions } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, type Shareable } from "../../base/handle.ts";
@@ -204,11 +204,11 @@ function nameOf(data: Record<string, unknown>, action: string): number[] {
 export function attachShards(handle: Handle): ShardedParts {
   const { name } = KIND.row;
   const { head: first, parts: handles } = handleData(handle, name, ATTACH);
-  if (!Array.isArray(handles) || handles.length < 1 || handles.length > MAX_PARTS) refuse();
+  if (!isList(handles) || handles.length < 1 || handles.length > MAX_PARTS) refuse();
   const head = attachRegion(KIND.row, handleData(first, name, ATTACH), ATTACH);
   if (head.option !== handles.length) refuse();
   // Not by map, which would pass over holes.
-  const maps = Array.from(handles, (one: Handle, number) => {
+  const maps = Array.from(handles as readonly Handle[], (one, number) => {
     const name = nameOf(handleData(one, PART.name, ATTACH), ATTACH);
     const at = PARTS + number * PART_WORDS + NAME;
     if (name.some((word, index) => head.words[at + index] !== word)) refuse();

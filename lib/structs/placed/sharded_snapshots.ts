@@ -4,14 +4,11 @@
  *
  * @module
  */
-import { inTurns } from "../snapshots/pieces.ts";
+import { inTurns, PIECE_WORDS } from "../snapshots/pieces.ts";
 import type { ListShape } from "../maps/lists.ts";
 import { mapTypeOf } from "../maps/map_settings.ts";
 import { MAP_KIND, type MapHeader } from "../maps/map_snapshots.ts";
 import type { ShardedParts } from "./sharded_parts.ts";
-
-/** Words of a piece, about: 64 KiB. */
-const PIECE_WORDS = 16_384;
 
 /**
  * What a map is, for the header of its snapshot.

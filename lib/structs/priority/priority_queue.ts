@@ -8,7 +8,7 @@ import { defineKind } from "../../shared/kind.ts";
 import type { Region, SyncMemory, SyncOptions } from "../../shared/region.ts";
 import { holdsTenant, settleIn } from "../../shared/tenancy.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
-import { LONG, nap } from "../naps.ts";
+import { persist } from "../naps.ts";
 import { readOrdered, writeOrdered } from "../ordered_doubles.ts";
 import { BUSY } from "../outcomes.ts";
 import { optionOf, settingsOf } from "../rings/ring_settings.ts";
@@ -240,7 +240,7 @@ export class PriorityQueue implements Shareable {
     this.#attached.check("look at");
     const look = (): number => this.#core.peek(this.#me, this.#entry);
     let done = look();
-    if (done === BUSY) done = this.#wait(look, PEEK);
+    if (done === BUSY) done = persist(look, this.#me, PEEK);
     return done === NONE ? undefined : readOrdered(this.#entry, 0);
   }
 
@@ -298,7 +298,7 @@ export class PriorityQueue implements Shareable {
     this.#attached.check("push to");
     const core = this.#core;
     let done = core.push(this.#me, this.#entry);
-    if (done === BUSY) done = this.#wait(() => core.push(this.#me, this.#entry), PUSH);
+    if (done === BUSY) done = persist(() => core.push(this.#me, this.#entry), this.#me, PUSH);
     return done === DONE;
   }
 
@@ -306,18 +306,8 @@ export class PriorityQueue implements Shareable {
     this.#attached.check("pop from");
     const core = this.#core;
     let done = core.pop(this.#me, this.#entry);
-    if (done === BUSY) done = this.#wait(() => core.pop(this.#me, this.#entry), POP);
+    if (done === BUSY) done = persist(() => core.pop(this.#me, this.#entry), this.#me, POP);
     return done !== NONE;
-  }
-
-  /** Does something that found others in the way. It is not for long: the main thread naps, too. */
-  #wait(step: () => number, action: string): number {
-    const me = this.#me;
-    for (let round = 0; me.spin(round); round++) {
-      const done = step();
-      if (done !== BUSY) return done;
-    }
-    return nap(step, me, action, LONG);
   }
 
   /** Checks that an array is as long as a record. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { type ByteSize, parseBytes } from "../../base/bytes.ts";
-import { isUint8Array, lengthOf } from "../../base/brand.ts";
+import { isList, isUint8Array, lengthOf } from "../../base/brand.ts";
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 
@@ -105,7 +105,7 @@ export function refuseLength(length: number, maxBytes: number, action: string): 
  * @throws {NumaError} `EINVAL`.
  */
 export function listOf<Message>(messages: readonly Message[], action: string): Message[] {
-  if (Array.isArray(messages)) return [...messages];
+  if (isList(messages)) return [...messages];
   throw new NumaError("EINVAL", action, {
     why: `the messages are ${show(messages)}`,
     fix: "Give an array of messages.",

@@ -36,7 +36,12 @@ export const TAKE = "take records out of a ring";
  */
 export function countOf(records: Int32Array, size: number, action: string): number {
   const isWords = ArrayBuffer.isView(records) && records instanceof Int32Array;
-  const length = isWords ? lengthOf(records) : -1;
+  let length = isWords ? records.length : -1;
+  // The getter that knows takes 4 ns on Bun: it is asked only where the array cannot be seen to be as long as it says.
+  if (
+    isWords && (typeof length !== "number" || records[length - 1] === undefined ||
+      records[length] !== undefined)
+  ) length = lengthOf(records);
   if (length < 0 || (size !== 1 && length % size !== 0)) refuse(records, size, action);
   return size === 1 ? length : length / size;
 }

@@ -5,7 +5,7 @@
  */
 
 /** Words of a piece, about: 64 KiB. */
-const PIECE_WORDS = 16_384;
+export const PIECE_WORDS = 16_384;
 
 /**
  * Puts words together.

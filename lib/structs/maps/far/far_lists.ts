@@ -36,7 +36,7 @@ export class FarListReader {
     const { keys, values } = this.#shape;
     const { found } = lists;
     const count = checkLists(this.#shape, lists, action);
-    const own = elementsOf(lists.keys);
+    const own = elementsOf(lists.keys, count);
     let all = 0;
     for (let index = 0; index < count; index++) {
       keys.encode(own, index, 1, this.#key, action);

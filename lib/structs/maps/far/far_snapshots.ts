@@ -12,15 +12,13 @@
 import { MAX_FAR_KEY, MAX_FAR_VALUE } from "./far_bytes.ts";
 import { damaged } from "../../snapshots/snapshot.ts";
 import type { Codec } from "../codecs.ts";
+import { PIECE_WORDS } from "../../snapshots/pieces.ts";
 import { type MapParts, nearCodecOf } from "../map_parts.ts";
 import { RecordCodec } from "../record_codec.ts";
 import { type FarBytes, wordsOf } from "./far_bytes.ts";
 import type { FarCore } from "./far_core.ts";
 import { ANY_BYTES, ANY_TEXT, type HashTypeCode } from "./far_settings.ts";
 import { blocksOf, type HeapShape } from "./far_heap.ts";
-
-/** Words of a piece, about: 64 KiB. */
-const PIECE_WORDS = 16_384;
 
 /** Words to which others are added. */
 class Piece {
