@@ -99,6 +99,10 @@ export async function compare(
   pinThread(CpuSet.of(cpu));
   const medians = new Map<Subject, number[]>(subjects.map((subject) => [subject, []]));
   let valid = true;
+  // The first time is for compiling.
+  for (const subject of subjects) {
+    if (subject.batch !== undefined) await sample(subject, effort.minMs);
+  }
   for (let round = 0; round < effort.rounds; round++) {
     for (const subject of shuffled(subjects)) {
       const { median } = summarizeSamples(await sample(subject, effort.minMs));

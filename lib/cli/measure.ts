@@ -39,6 +39,8 @@ export async function timeBatch(
 ): Promise<number[]> {
   // Every sample is one call: a batch is long enough for the clock.
   const { samples } = await measure(batch, {
+    // Bun's throws compiled code away: what takes long to compile would be timed before it is.
+    gc: false,
     batch_threshold: 0,
     min_cpu_time: minMs * 1e6,
     min_samples: 20,
