@@ -34,8 +34,6 @@ const NOTES: Readonly<Record<string, { readonly limit: number; readonly why: str
   "core, minified and gzipped": { limit: 137_000, why: LAYERS },
   "import on bun": { limit: 34, why: LAYERS },
   "import on deno": { limit: 18, why: LAYERS },
-  "import on node22": { limit: 18, why: LAYERS },
-  "import on node20": { limit: 18, why: LAYERS },
 };
 
 const HELPERS = 4;
