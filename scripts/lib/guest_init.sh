@@ -155,6 +155,8 @@ listen() {
     case $word in
       look)
         look
+        # The console takes its time.
+        sleep 3
         echo looked >&3
         ;;
       kill) { read -r leader <"/sessions/$number"; } 2>/dev/null && kill_session "$leader" ;;

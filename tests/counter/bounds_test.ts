@@ -22,8 +22,10 @@ describe("lines between four nodes", () => {
   let told: readonly SectionLine[];
 
   before(() => {
+    // Four times what it takes beside other suites.
+    const limit = ["--timeout", "900"];
     const shape = ["--nodes", "4", "--cpus", "2", "--memory", "1G"];
-    const run = countLines(shape, ["bun", "bench/lines/guest.ts", ...WANTED]);
+    const run = countLines([...shape, ...limit], ["bun", "bench/lines/guest.ts", ...WANTED]);
     counted = run.counted;
     told = run.stdout.trim().split("\n").map((text) => JSON.parse(text) as SectionLine);
   });
