@@ -8,15 +8,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Counted } from "./counts.ts";
-
-/**
- * Now and then a worker of Bun sleeps for good in an emulated machine while its garbage is collected. All threads of the
- * guest are asleep then, and no word of numakit's says that any of them waits. Nothing has been measured, so it is started
- * again.
- */
-const ATTEMPTS = 2;
-/** `numa_vm`'s status at its time limit, and where a command does not get on. */
-const STUCK = 124;
+import { EXIT } from "./guest_run.ts";
 
 /** A command that was counted. */
 export interface CountedCommand {
@@ -28,7 +20,7 @@ export interface CountedCommand {
 /**
  * Runs a command in a guest that counts.
  *
- * @param options numa_vm's. With `--timeout`, a guest that does not get on is started once more.
+ * @param options numa_vm's. A guest that is stopped because it does not get on is started once more.
  * @param command The command and its arguments, in the checkout's folder.
  * @param env More variables for numa_vm itself.
  * @returns What was counted, and the output. What goes to stderr is passed on.
@@ -51,7 +43,8 @@ export function countLines(
         stdio: ["ignore", "pipe", "inherit"],
       });
     let { status, stdout } = run();
-    for (let attempt = 1; status === STUCK && attempt < ATTEMPTS; attempt++) {
+    // Now and then all threads of a Bun program sleep for good in an emulated machine, none of them in a wait of numakit's.
+    if (status === EXIT.stopped) {
       process.stderr.write("count_lines: the guest did not get on, and is started again\n");
       ({ status, stdout } = run());
     }

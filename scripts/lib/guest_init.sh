@@ -155,7 +155,7 @@ listen() {
     case $word in
       look)
         look
-        # The console takes its time.
+        # The console is slow, and the host ends the guest when it hears of this.
         sleep 3
         echo looked >&3
         ;;
