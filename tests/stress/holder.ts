@@ -2,6 +2,7 @@
  * Holds a lock until it is terminated, in one of several ways; or inherits it, over and over.
  */
 import { type Lock, type Mutex, worker } from "../../mod.ts";
+import { monotonicMs } from "../support/clock.ts";
 
 /** What a holder does when it is terminated. */
 export const STATES = ["in our wait", "at the event loop", "busy", "asleep"] as const;
@@ -40,7 +41,7 @@ function inherit(lock: Lock, words: Int32Array): number {
     }
     Atomics.store(words, HOLD.wanted, turn);
     const guard = lock.acquire();
-    times[0] = performance.timeOrigin + performance.now();
+    times[0] = monotonicMs();
     if (guard.ownerDied) heirs++;
     lock.markConsistent();
     lock.release();

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { launch, type Lock, Mutex, type Thread } from "../../mod.ts";
 import { STILL_MS } from "../../scripts/lib/host_progress.ts";
 import { sibling } from "../support/checkout.ts";
+import { monotonicMs } from "../support/clock.ts";
 import { reaches, sharedWords } from "../support/words.ts";
 import { HOLD, type HolderTask, type Holding, STATES } from "./holder.ts";
 
@@ -54,7 +55,7 @@ export async function terminateHolders(lock: Lock, count: number): Promise<Termi
     Atomics.notify(words, HOLD.turn);
     await reaches(words, HOLD.wanted, turn + 1);
     if (!await holder.terminate()) throw new Error(`a holder ${holding} could not be terminated`);
-    const gone = performance.timeOrigin + performance.now();
+    const gone = monotonicMs();
     // The looking itself is a sign of life to those that watch this process, so that it has to end here.
     const end = performance.now() + STILL_MS;
     while (Atomics.load(words, HOLD.inherited) <= turn) {
