@@ -444,6 +444,7 @@ function program(): Command {
     .option("--l3 <n>", "L3 caches per node", "1")
     .option("--threads <n>", "hardware threads per core", "1")
     .option("--hmat", "ACPI HMAT: latencies and bandwidths that go with the distances")
+    .option("--nics <nodes>", "nodes with a network card; one more is on no node")
     .option("--env <name=value>", "a variable for the command (repeatable)", list)
     .option("--out <dir>", "a folder of the host that the command may write to")
     .option("--commands <file>", "the commands, as JSON")

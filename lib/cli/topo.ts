@@ -57,6 +57,25 @@ function domainSection(topology: Topology): string {
   return rows.length === 0 ? "" : section("L3 domains", ["domain", "CPUs", "size"], rows);
 }
 
+/** Machines with virtual functions have hundreds: those without a name are left out when there are many. */
+const MANY_DEVICES = 32;
+
+function deviceSection({ devices }: Topology): string {
+  const shown = devices.length <= MANY_DEVICES
+    ? devices
+    : devices.filter(({ name, address }) => name !== address);
+  const rows = shown.map(({ name, aliases, class: kind, address, node, cpus }) => [
+    [name, ...aliases].join(", "),
+    kind,
+    address,
+    node === undefined ? "unknown" : String(node),
+    cpus.toString(),
+  ]);
+  return rows.length === 0
+    ? ""
+    : section("Devices", ["name", "class", "address", "node", "near CPUs"], rows);
+}
+
 function allowedSection(topology: Topology): string {
   const { allowed } = topology.snapshot;
   const quota = allowed.quota === null
@@ -89,6 +108,7 @@ export function drawTopology(topology: Topology): string {
     section("Packages", ["package", "CPUs", "cores", "model"], packages),
     domainSection(topology),
     distanceSection(topology),
+    deviceSection(topology),
     allowedSection(topology),
   ].filter((part) => part !== "").join("\n");
 }

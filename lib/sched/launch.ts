@@ -16,8 +16,8 @@ import { checkTransfer } from "./transfer.ts";
 
 /** How {@linkcode launch} starts a thread. */
 export interface LaunchOptions {
-  /** Where the thread runs. Default: `Policy.unbound()`, not pinned. */
-  readonly policy?: Policy;
+  /** Where the thread runs; a text such as `"node:0"` is read by `Policy.parse`. Default: `Policy.unbound()`, not pinned. */
+  readonly policy?: Policy | string;
   /** The argument of the worker's function: anything that can be cloned, with numakit's objects in it at any depth. */
   readonly args?: unknown;
   /**
@@ -95,7 +95,8 @@ export function launch<Result = unknown>(
   options: LaunchOptions = {},
 ): Thread<Result> {
   checkOptions(options, OPTIONS, "launch a thread");
-  const { policy = Policy.unbound(), heap = "prefer" } = options;
+  const { policy: given = Policy.unbound(), heap = "prefer" } = options;
+  const policy = typeof given === "string" ? Policy.parse(given) : given;
   const name = options.name ?? `numakit-${++count}`;
   const action = `launch thread "${name}"`;
   const href = checkUrl(url, action);

@@ -14,7 +14,13 @@
  * @module
  */
 export { plan, type ThreadPlacement } from "./plan.ts";
-export { Policy, type PolicyDescription } from "./policy.ts";
+export {
+  explain,
+  type PlacementReason,
+  type PlanExplanation,
+  type ThreadExplanation,
+} from "./explain.ts";
+export { type PlaceKind, Policy, type PolicyDescription } from "./policy.ts";
 export { launch, type LaunchOptions } from "./launch.ts";
 export type { ThreadEvent, ThreadMessageListener } from "./mailbox.ts";
 export { joinAll, type TerminateOptions, Thread, type ThreadState } from "./thread.ts";

@@ -2,16 +2,16 @@ import { checkInteger, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { memoryNodes } from "../memory/arena/memory_nodes.ts";
 import { CpuSet } from "../topology/cpu_set.ts";
+import { deviceNode } from "../topology/devices.ts";
 import { isTopology, type Topology } from "../topology/topology.ts";
+import { ordersOf } from "./orders.ts";
+import { cpusOfPlaces } from "./places.ts";
 import { Policy } from "./policy.ts";
 
-// Where threads go is decided here and nowhere else, by a pure function of the machine, the policy and a number. A
-// machine's CPUs form a tree: nodes, L3 domains in them, cores in those, CPUs (SMT siblings) in those. Compact reads
-// its leaves from left to right; scatter takes turns between the branches, at each level.
+// Where threads go is decided here and nowhere else, by a pure function of the machine, the policy and a number. In which
+// order CPUs are given out is in orders.ts.
 
 const MAX_COUNT = 65_535;
-// Sorts after every id.
-const NONE = 2 ** 32;
 
 /** The place of one thread. */
 export interface ThreadPlacement {
@@ -27,16 +27,18 @@ export interface ThreadPlacement {
  *
  * Only CPUs that the process may use are given out. A CPU that several nodes share counts as part of the node that
  * {@linkcode Topology.nodeOfCpu} names. The memory a thread prefers is that of its CPUs' node; it is `undefined` when
- * they are on several nodes, or when that node has no memory or none that the process may use. Compact and scatter
- * take the CPUs of a core, the cores of a domain and so on by their least CPU; packages, and scatter's nodes, by id.
+ * they are on several nodes, or when that node has no memory or none that the process may use. Compact, perCore and
+ * scatter take the CPUs of a core, the cores of a domain and so on by their least CPU; packages, and scatter's nodes, by
+ * id. {@linkcode explain} says the same in words.
  *
  * Time is linear in `count`, plus once for each topology `n log n` in its allowed CPUs.
  *
  * @param topology The machine.
- * @param policy The policy.
+ * @param policy The policy, or the text of one.
  * @param count The number of threads: 0 to 65535.
  * @returns A placement for each thread.
- * @throws {NumaError} `ENODEV` when the policy names a node or CPUs that do not exist, or a node that has no CPUs;
+ * @throws {NumaError} `ENODEV` when the policy names a node, a place, a device or CPUs that do not exist, a node that
+ * has no CPUs, or more exclusive cores than there are; `EAGAIN` when there are exclusive cores for fewer threads;
  * `EACCES` when the process may not use them; `EINVAL` when `count` is out of range.
  *
  * @example
@@ -48,9 +50,13 @@ export interface ThreadPlacement {
  * console.log(placements.map(({ cpus }) => `${cpus}`));
  * ```
  */
-export function plan(topology: Topology, policy: Policy, count: number): ThreadPlacement[] {
+export function plan(
+  topology: Topology,
+  policy: Policy | string,
+  count: number,
+): ThreadPlacement[] {
   const known = Policy.from(policy);
-  const action = `place threads by ${known}`;
+  const action = `place threads by ${show(`${known}`)}`;
   checkInteger(count, "the number of threads", 0, MAX_COUNT, action);
   if (!isTopology(topology)) {
     throw new NumaError("EINVAL", action, {
@@ -59,9 +65,11 @@ export function plan(topology: Topology, policy: Policy, count: number): ThreadP
     });
   }
   const places = placesOf(topology, known, action);
+  if (known.kind === "exclusive") checkRoom(topology, known, count, places.length, action);
   return Array.from({ length: count }, (_, index) => places[index % places.length]!);
 }
 
+/** The places of the first threads; those that follow get them again. */
 function placesOf(topology: Topology, policy: Policy, action: string): readonly ThreadPlacement[] {
   const allowed = topology.allowedCpus;
   if (allowed.size === 0) {
@@ -73,15 +81,80 @@ function placesOf(topology: Topology, policy: Policy, action: string): readonly 
   switch (policy.kind) {
     case "bindNode":
       return [placeOnNode(topology, policy.node!, action)];
+    case "near":
+      return [placeOnNode(topology, deviceNode(topology, policy.device!, action), action)];
     case "bindCpus":
       return [placeOnCpus(topology, policy.cpus!, action)];
+    case "bindPlaces": {
+      const { place, ids, cores } = policy;
+      return placesOn(topology, [cpusOfPlaces(topology, place!, ids!, cores, action)]);
+    }
     case "compact":
-      return ordersOf(topology).compact;
     case "scatter":
-      return ordersOf(topology).scatter;
+    case "perCore":
+      return placesAlone(topology, policy.kind);
+    case "perPackage":
+      return placesOn(topology, ordersOf(topology).packages);
+    case "perNode":
+      return placesOn(topology, ordersOf(topology).nodes);
+    case "perDomain":
+      return placesOn(topology, ordersOf(topology).domains);
+    case "exclusive":
+      return placesOn(topology, ordersOf(topology).exclusive(policy.cores!));
     case "unbound":
       return [Object.freeze({ cpus: allowed, node: undefined })];
   }
+}
+
+/** Places that are made once for each machine, as there are many of them. */
+const alone = /* @__PURE__ */ new WeakMap<Topology, Map<string, readonly ThreadPlacement[]>>();
+
+function placesAlone(
+  topology: Topology,
+  order: "compact" | "scatter" | "perCore",
+): readonly ThreadPlacement[] {
+  const known = alone.get(topology) ?? new Map<string, readonly ThreadPlacement[]>();
+  alone.set(topology, known);
+  const places = known.get(order) ??
+    placesOn(topology, ordersOf(topology)[order].map((cpu) => CpuSet.of(cpu)));
+  known.set(order, places);
+  return places;
+}
+
+/** Sets of allowed CPUs, with the memory of their nodes. */
+function placesOn(topology: Topology, sets: readonly CpuSet[]): readonly ThreadPlacement[] {
+  const { homeOf } = ordersOf(topology);
+  const memory = new Set(memoryNodes(topology));
+  return sets.map((cpus) => {
+    const [node, ...others] = new Set(Array.from(cpus, homeOf));
+    // The kernel refuses to prefer a node that has no memory or that the cpuset leaves out.
+    const isNear = others.length === 0 && memory.has(node!);
+    return Object.freeze({ cpus, node: isNear ? node : undefined });
+  });
+}
+
+/** Exclusive cores are given out once. */
+function checkRoom(
+  topology: Topology,
+  policy: Policy,
+  count: number,
+  room: number,
+  action: string,
+): void {
+  if (count <= room) return;
+  const cores = ordersOf(topology).exclusive(1).length;
+  const all =
+    new Set(Array.from(topology.allowedCpus, (cpu) => topology.smtSiblings(cpu).text)).size;
+  const parts = all === cores ? "" : `; of ${all - cores} more it may use only a part of the CPUs`;
+  const whole = `${cores} whole ${cores === 1 ? "core" : "cores"}`;
+  throw new NumaError(room === 0 ? "ENODEV" : "EAGAIN", action, {
+    why: room === 0
+      ? `a thread takes ${policy.cores}, and this process may use ${whole}${parts}`
+      : `there are cores for ${room} threads, not for ${count}: this process may use ` +
+        `${whole}${parts}`,
+    fix:
+      "Start fewer threads, or give each fewer cores; Policy.perCore() lets threads share cores.",
+  });
 }
 
 function placeOnNode(topology: Topology, node: number, action: string): ThreadPlacement {
@@ -110,7 +183,8 @@ function placeOnNode(topology: Topology, node: number, action: string): ThreadPl
       node,
     });
   }
-  return Object.freeze({ cpus, node: memoryOf(topology, node) });
+  const hasMemory = memoryNodes(topology).includes(node);
+  return Object.freeze({ cpus, node: hasMemory ? node : undefined });
 }
 
 function placeOnCpus(topology: Topology, cpus: CpuSet, action: string): ThreadPlacement {
@@ -128,89 +202,5 @@ function placeOnCpus(topology: Topology, cpus: CpuSet, action: string): ThreadPl
       fix: "Leave them out, or widen the cpuset (cpuset.cpus) and the affinity (taskset).",
     });
   }
-  const [node, ...others] = new Set(Array.from(cpus, homes(topology)));
-  return Object.freeze({ cpus, node: others.length > 0 ? undefined : memoryOf(topology, node!) });
-}
-
-/** Tells the node a CPU counts as part of, or `NONE`. */
-function homes(topology: Topology): (cpu: number) => number {
-  const described = topology.nodes.reduce((set, node) => set.union(node.cpus), CpuSet.empty);
-  return (cpu) => described.has(cpu) ? topology.nodeOfCpu(cpu) : NONE;
-}
-
-/** The kernel refuses to prefer a node that has no memory or that the cpuset leaves out. */
-function memoryOf(topology: Topology, node: number): number | undefined {
-  return memoryNodes(topology).includes(node) ? node : undefined;
-}
-
-interface Orders {
-  readonly compact: readonly ThreadPlacement[];
-  readonly scatter: readonly ThreadPlacement[];
-}
-
-/** The allowed CPUs of a node: domains, in them cores, in those CPUs. */
-interface Branch {
-  readonly node: number;
-  readonly package: number;
-  readonly domains: readonly (readonly (readonly number[])[])[];
-}
-
-const ordersByTopology = /* @__PURE__ */ new WeakMap<Topology, Orders>();
-
-function ordersOf(topology: Topology): Orders {
-  const known = ordersByTopology.get(topology);
-  if (known !== undefined) return known;
-  const homeOf = homes(topology);
-  const branches = branchesOf(topology, homeOf);
-  const packed = branches.toSorted((a, b) => a.package - b.package).map(({ domains }) => domains);
-  const spread = branches.map(({ domains }) => takeTurns(domains.map(takeTurns)));
-  const memory = new Map(branches.map(({ node }) => [node, memoryOf(topology, node)]));
-  const place = (cpu: number): ThreadPlacement =>
-    Object.freeze({ cpus: CpuSet.of(cpu), node: memory.get(homeOf(cpu)) });
-  const orders = {
-    compact: packed.flat(3).map(place),
-    scatter: takeTurns(spread).map(place),
-  };
-  ordersByTopology.set(topology, orders);
-  return orders;
-}
-
-type Tree<T> = Map<number, T>;
-
-/** The branches by node id. Maps keep the order of insertion, so what is in them is by least CPU. */
-function branchesOf(topology: Topology, homeOf: (cpu: number) => number): Branch[] {
-  const tree: Tree<Tree<Tree<number[]>>> = new Map();
-  for (const cpu of topology.allowedCpus) {
-    const domains = grow(tree, homeOf(cpu), () => new Map());
-    const cores = grow(domains, topology.domainOfCpu(cpu), () => new Map());
-    // A CPU without a described core is a core of its own; indexes of cores are not negative.
-    grow<number[]>(cores, topology.coreOfCpu(cpu) ?? -1 - cpu, () => []).push(cpu);
-  }
-  // Within a node, too, packages stay together: with NUMA switched off in firmware it spans several.
-  const packageOf = (cpu: number): number => topology.packageOfCpu(cpu) ?? NONE;
-  const branches = Array.from(tree, ([node, parts]): Branch => {
-    const domains = Array.from(parts.values(), (domain) => {
-      return [...domain.values()].sort((a, b) => packageOf(a[0]!) - packageOf(b[0]!));
-    });
-    domains.sort((a, b) => packageOf(a[0]![0]!) - packageOf(b[0]![0]!));
-    return { node, package: packageOf(domains[0]![0]![0]!), domains };
-  });
-  return branches.sort((a, b) => a.node - b.node);
-}
-
-function grow<T>(tree: Tree<T>, key: number, make: () => T): T {
-  const branch = tree.get(key) ?? make();
-  tree.set(key, branch);
-  return branch;
-}
-
-/** One element of each list, then the next of each; lists that end are passed over. */
-function takeTurns<T>(lists: readonly (readonly T[])[]): T[] {
-  const taken: T[] = [];
-  let left = lists;
-  for (let turn = 0; left.length > 0; turn++) {
-    left = left.filter((list) => turn < list.length);
-    for (const list of left) taken.push(list[turn]!);
-  }
-  return taken;
+  return placesOn(topology, [cpus])[0]!;
 }

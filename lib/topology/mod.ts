@@ -24,6 +24,7 @@
  */
 export { CpuSet } from "./cpu_set.ts";
 export { currentCpu, currentNode } from "./current.ts";
+export { nodeOf } from "./devices.ts";
 export { syntheticTopology, topology, xmlTopology } from "./load.ts";
 export { parseSnapshot } from "./parse_snapshot.ts";
 export type * from "./snapshot.ts";

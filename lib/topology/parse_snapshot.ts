@@ -1,6 +1,6 @@
 import { NumaError } from "../base/error.ts";
 import { CpuSet } from "./cpu_set.ts";
-import { readSnapshot, type Reject } from "./read_snapshot.ts";
+import { DEVICE_NAME, readSnapshot, type Reject } from "./read_snapshot.ts";
 import type {
   AllowedResources,
   CoreInfo,
@@ -99,6 +99,7 @@ function finish(snapshot: TopologySnapshot): TopologySnapshot {
       a.level - b.level || (a.type < b.type ? -1 : a.type > b.type ? 1 : bySet(a, b))
     ),
     cores: snapshot.cores.toSorted(bySet),
+    devices: snapshot.devices?.toSorted((a, b) => a.address < b.address ? -1 : 1),
   };
   seal(sorted);
   finished.add(sorted);
@@ -149,7 +150,25 @@ function translate(description: unknown, process: ProcessLimits | null): unknown
     cores: machine.cores ?? [],
     distances: distances === undefined || distances === null ? null : square(distances),
     attributes: known(each(machine.attributes ?? [], (a) => ({ ...a, unit: unitOf(a.name) }))),
+    devices: each(machine.devices, (device) => ({
+      ...device,
+      ...named(device),
+      node: has(machine.nodes, device.node) ? device.node : undefined,
+      cpus: device.cpus ?? "",
+    })),
   };
+}
+
+/** Names that are no words come from drivers that nobody has seen; a device without any goes by its address. */
+function named({ names, address }: Loose): Loose {
+  if (!Array.isArray(names)) return { name: names };
+  const [name = address, ...aliases] = names.filter((text) => DEVICE_NAME.test(String(text)));
+  return { name, aliases };
+}
+
+/** A node that is offline, or came after the nodes were listed, is not known. */
+function has(nodes: unknown, id: unknown): boolean {
+  return Array.isArray(nodes) && nodes.some((node) => node?.id === id);
 }
 
 function each(list: unknown, change: (item: Loose) => unknown): unknown {

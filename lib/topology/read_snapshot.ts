@@ -4,6 +4,7 @@ import { CpuSet } from "./cpu_set.ts";
 import type {
   AllowedResources,
   CacheInfo,
+  DeviceInfo,
   DieInfo,
   NodeDistances,
   NodeInfo,
@@ -15,6 +16,8 @@ import type {
 const MAX_CPU = 65_535;
 const MAX_ID = 0xffff_ffff;
 const MAX_BYTES = Number.MAX_SAFE_INTEGER;
+/** The name of a device: one word, so that it can stand in a list. */
+export const DEVICE_NAME: RegExp = /^[^\s,]{1,255}$/;
 
 /** Makes the error of a value that does not fit. */
 export type Reject = (why: string, cause?: unknown) => NumaError;
@@ -49,6 +52,12 @@ class Fields {
     const value = this.#values[key];
     if (typeof value === "string") return value;
     throw this.fail(key, "a string");
+  }
+
+  word(key: string | number): string {
+    const value = this.#values[key];
+    if (typeof value === "string" && DEVICE_NAME.test(value)) return value;
+    throw this.fail(key, "a name without spaces and commas");
   }
 
   set(key: string): string {
@@ -155,6 +164,18 @@ function readMachine(fields: Fields): TopologySnapshot {
       value: item.integer("value", 0, MAX_BYTES),
       unit: item.choice("unit", ["ns", "MiB/s"]),
     })),
+    devices: fields.optional("devices", (key) => fields.list(key, readDevice)),
+  };
+}
+
+function readDevice(fields: Fields): DeviceInfo {
+  return {
+    name: fields.word("name"),
+    aliases: fields.array("aliases", (items, index) => items.word(index)),
+    class: fields.choice("class", ["network", "nvme", "storage", "gpu", "accelerator"]),
+    address: fields.word("address"),
+    node: fields.optional("node", (key) => fields.integer(key, 0, MAX_CPU)),
+    cpus: fields.set("cpus"),
   };
 }
 
@@ -210,11 +231,13 @@ function readDistances(fields: Fields): NodeDistances {
 }
 
 function checkReferences(snapshot: TopologySnapshot, reject: Reject): void {
-  const { allowed, attributes, caches, cores, dies, distances, nodes, packages } = snapshot;
+  const { allowed, attributes, caches, cores, devices = [] } = snapshot;
+  const { dies, distances, nodes, packages } = snapshot;
   if (nodes.length === 0) throw reject("nodes is empty");
   const nodeIds = checkUnique(nodes.map((node) => node.id), "nodes", reject);
   const packageIds = checkUnique(packages.map((item) => item.id), "packages", reject);
   checkUnique(distances?.nodes ?? [], "distances.nodes", reject);
+  checkUnique(devices.map((device) => device.address), "devices", reject);
 
   const known = (path: string, id: number | undefined, ids: ReadonlySet<number>): void => {
     if (id !== undefined && !ids.has(id)) {
@@ -223,6 +246,7 @@ function checkReferences(snapshot: TopologySnapshot, reject: Reject): void {
   };
   distances?.nodes.forEach((id, index) => known(`distances.nodes[${index}]`, id, nodeIds));
   attributes.forEach((item, index) => known(`attributes[${index}].node`, item.node, nodeIds));
+  devices.forEach((device, index) => known(`devices[${index}].node`, device.node, nodeIds));
   dies.forEach((die, index) => known(`dies[${index}].package`, die.package, packageIds));
   cores.forEach((core, index) => known(`cores[${index}].package`, core.package, packageIds));
 
@@ -231,7 +255,7 @@ function checkReferences(snapshot: TopologySnapshot, reject: Reject): void {
     const others = CpuSet.parse(text).difference(all);
     if (others.size > 0) throw reject(`${path} has ${others}, which this machine has not`);
   };
-  for (const [name, items] of Object.entries({ nodes, packages, dies, caches, cores })) {
+  for (const [name, items] of Object.entries({ nodes, packages, dies, caches, cores, devices })) {
     items.forEach((item, index) => within(`${name}[${index}].cpus`, item.cpus, cpus));
   }
   attributes.forEach((item, index) => {
@@ -251,10 +275,14 @@ function checkReferences(snapshot: TopologySnapshot, reject: Reject): void {
   checkDisjoint("caches", caches, (cache) => `L${cache.level} ${side(cache)}`, reject);
 }
 
-function checkUnique(ids: readonly number[], path: string, reject: Reject): ReadonlySet<number> {
-  const seen = new Set<number>();
+function checkUnique<T>(ids: readonly T[], path: string, reject: Reject): ReadonlySet<T> {
+  const seen = new Set<T>();
   ids.forEach((id, index) => {
-    if (seen.has(id)) throw reject(`${path}[${index}] is number ${id} a second time`);
+    if (seen.has(id)) {
+      throw reject(
+        `${path}[${index}] is ${typeof id === "number" ? `number ${id}` : id} a second time`,
+      );
+    }
     seen.add(id);
   });
   return seen;

@@ -119,6 +119,28 @@ export interface MemoryAttribute {
   readonly unit: "ns" | "MiB/s";
 }
 
+/**
+ * What a device is for. `"network"` includes InfiniBand, `"storage"` is every disk controller but NVMe, and
+ * `"accelerator"` what computes and is no GPU.
+ */
+export type DeviceClass = "network" | "nvme" | "storage" | "gpu" | "accelerator";
+
+/** A PCI device that programs want to be near to; of a device with several functions, one of them. */
+export interface DeviceInfo {
+  /** The name that is used most: `"eth0"`, `"nvme0"`, `"card0"`; its address when the kernel has none for it. */
+  readonly name: string;
+  /** Its other names, such as those of an NVMe controller's disks: `"nvme0n1"`. */
+  readonly aliases: readonly string[];
+  /** What it is for. */
+  readonly class: DeviceClass;
+  /** Where it is on the PCI bus: `"0000:00:03.0"`. */
+  readonly address: string;
+  /** The node it is attached to; absent where the kernel does not know it, as in most virtual machines. */
+  readonly node?: number;
+  /** The CPUs that the kernel calls local to it: all of them where it does not know the node. */
+  readonly cpus: string;
+}
+
 /** A cgroup's CPU quota. */
 export interface CpuQuota {
   /** Microseconds of CPU time in each period. */
@@ -178,6 +200,8 @@ export interface TopologySnapshot {
   readonly distances: NodeDistances | null;
   /** The known attributes of the nodes' memory. */
   readonly attributes: readonly MemoryAttribute[];
+  /** The devices, by their address; absent unless the snapshot is live, and where they cannot be listed. */
+  readonly devices?: readonly DeviceInfo[];
 }
 
 /** What {@linkcode parseDescription} adds to a machine: the limits of the process that are not the machine's. */

@@ -6,6 +6,7 @@ import { parseSnapshot } from "./parse_snapshot.ts";
 import type {
   CacheInfo,
   CoreInfo,
+  DeviceInfo,
   DieInfo,
   MemoryKind,
   NodeInfo,
@@ -32,7 +33,7 @@ export type TopologyPart<T extends { readonly cpus: string }> =
 const topologies = /* @__PURE__ */ new WeakSet<object>();
 
 /**
- * A machine: its nodes, packages, caches, cores, CPUs and distances, and what this process may use of it. A topology is
+ * A machine: its nodes, packages, caches, cores, CPUs, distances and devices, and what this process may use of it. A topology is
  * immutable and describes one moment: it does not follow later changes of cpusets or quotas.
  *
  * CPUs, nodes and packages are identified by the OS's numbers. Cores and domains are identified by their index in
@@ -69,6 +70,11 @@ export class Topology {
   readonly domains: readonly CpuSet[];
   /** The cores by their first CPU; empty when the machine describes none. */
   readonly cores: readonly TopologyPart<CoreInfo>[];
+  /**
+   * Network cards, NVMe and other disk controllers, GPUs and accelerators on the PCI bus, by their address; empty when
+   * the machine describes none. {@linkcode nodeOf} and `Policy.near` find one by its name.
+   */
+  readonly devices: readonly TopologyPart<DeviceInfo>[];
   /** Every CPU. */
   readonly cpus: CpuSet;
   /** The CPUs this process may use: those that are both in its cpuset and in its affinity. */
@@ -100,6 +106,7 @@ export class Topology {
     this.dies = withCpus(snapshot.dies);
     this.cores = withCpus(snapshot.cores);
     this.l3Domains = withCpus(snapshot.caches.filter(isL3));
+    this.devices = withCpus(snapshot.devices ?? []);
     this.allowedCpus = CpuSet.parse(allowed.cpus).intersection(CpuSet.parse(allowed.affinity));
     this.allowedNodes = CpuSet.parse(allowed.nodes);
     this.effectiveCpus = allowed.effectiveCpus;

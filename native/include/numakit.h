@@ -62,7 +62,8 @@ NK_API int32_t nk_abi_version(void);
  *     "nodes":    [ { "id": 0, "cpus": "0-3", "bytes": 8589934592, "freeBytes": 4321, "availableBytes": 1234,
  *                     "subtype": "DRAM", "hugepages": [ { "bytes": 2097152, "total": 8, "free": 8 } ] } ],
  *     "distances": { "nodes": [0, 1], "values": [10, 21, 21, 10] },        row-major, absent when unknown
- *     "attributes": [ { "name": "Bandwidth", "node": 0, "initiator": "0-3", "value": 12000 } ] }
+ *     "attributes": [ { "name": "Bandwidth", "node": 0, "initiator": "0-3", "value": 12000 } ],
+ *     "devices":  [ { "address": "0000:00:03.0", "class": "network", "names": ["eth0"], "node": 0, "cpus": "0-3" } ] }
  *
  * Core and die ids repeat from package to package; what has no number of the OS has no "id". A node's CPUs are the
  * kernel's list on a live machine ("" for a node of memory only) and hwloc's locality otherwise, so that there HBM and
@@ -71,7 +72,9 @@ NK_API int32_t nk_abi_version(void);
  *
  * With NK_SOURCE_LIVE the nodes are the union of hwloc's and of /sys/devices/system/node/online (hwloc 2 leaves out
  * nodes without memory), and freeBytes, availableBytes (the lesser of what nk_node_available tells) and hugepages are
- * there. Attributes are hwloc's memory attributes other than capacity and locality (MiB/s and ns), from hwloc 2.3 on.
+ * there. So are devices: the PCI functions of the classes network, nvme, storage, gpu and accelerator, at most 4,096,
+ * with the names that the kernel has for them, perhaps none; without a node where the kernel knows none. Attributes are
+ * hwloc's memory attributes other than capacity and locality (MiB/s and ns), from hwloc 2.3 on.
  *
  * -EINVAL unknown source, text missing or not a topology, or a synthetic machine that hwloc would take minutes for
  * (over 32,768 objects, or 2,048 below one); -ENOENT no such file, or what else stat says of it; -ENOMEM; -EOVERFLOW a

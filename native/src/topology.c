@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The machine as JSON: loading it with hwloc and what is said of the whole; its parts are in topology_cpus.c and
- * topology_memory.c.
+ * The machine as JSON: loading it with hwloc and what is said of the whole; its parts are in topology_cpus.c,
+ * topology_memory.c and devices.c.
  *
  * The whole machine is loaded, with what the cpuset forbids, and what is allowed is said beside it: distances and
  * caches do not change with the cgroup.
  */
 #include "topology.h"
+#include "devices.h"
 #include "numakit.h"
 #include "system.h"
 #include "text.h"
@@ -183,6 +184,8 @@ void nk_topology_describe(struct nk_json *json, hwloc_topology_t topology, const
     nk_topology_nodes(json, topology, root);
     nk_topology_distances(json, topology, root);
     nk_topology_attributes(json, topology);
+    if (root)
+        nk_topology_devices(json, topology, root);
     nk_json_end(json, '}');
 }
 

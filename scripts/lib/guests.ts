@@ -22,7 +22,7 @@ interface Guest {
 
 const GUESTS: Record<string, Guest> = {
   "2 nodes": {
-    shape: ["--nodes", "2", "--hugepages", "0:2m=16"],
+    shape: ["--nodes", "2", "--hugepages", "0:2m=16", "--nics", "0,1"],
     tests: /two_nodes|any/,
     // What depends on the runtime is here. On Bun the tests for any shape run in the guest with four nodes.
     gate: { Bun: /two_nodes/, Deno: /two_nodes|any/, "Node 26": /two_nodes|any/ },

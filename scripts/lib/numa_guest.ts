@@ -29,6 +29,7 @@ export interface ShapeWords {
   readonly l3: string;
   readonly threads: string;
   readonly hmat?: boolean | undefined;
+  readonly nics?: string | undefined;
 }
 
 /** One node. Page counts are of the node's own pools. */
@@ -48,6 +49,8 @@ export interface GuestShape {
   readonly l3PerNode: number;
   readonly threadsPerCore: number;
   readonly hmat: boolean;
+  /** The nodes that have a network card. */
+  readonly nics: readonly number[];
 }
 
 /** QEMU's own limits are wider; emulated, more than this takes minutes to boot. */
@@ -57,6 +60,8 @@ const MAX_CPUS = 64;
 const MIN_TOTAL_MIB = 256;
 /** Linux leaves out nodes that are smaller than 4 MiB; below this, what it keeps per node eats the node. */
 const MIN_NODE_MIB = 32;
+/** Each has a PCI bus of its own. */
+const MAX_NICS = 16;
 
 /**
  * What differs from processor to processor.
@@ -102,6 +107,13 @@ function perNode(list: string, count: number, option: string): string[] {
   throw new ShapeError(
     `${option} "${list}" has ${words.length} values for ${count} nodes: give one for all, or one each`,
   );
+}
+
+function parseNics(words: string | undefined, count: number): number[] {
+  if (words === undefined) return [];
+  const nodes = words.split(",").map((word) => integer(word.trim(), "--nics", 0, count - 1));
+  if (nodes.length <= MAX_NICS && new Set(nodes).size === nodes.length) return nodes;
+  throw new ShapeError(`--nics is "${words}": give up to ${MAX_NICS} nodes, each once`);
 }
 
 function parseDistances(words: string, count: number): number[][] {
@@ -195,11 +207,12 @@ function checkCpus(shape: GuestShape): void {
 }
 
 /** The emulated arm64 machine describes itself by a device tree, without caches; QEMU plugs no CPUs into it. */
-function checkArm64({ nodes, l3PerNode, hmat }: GuestShape): void {
+function checkArm64({ nodes, l3PerNode, hmat, nics }: GuestShape): void {
   const refuse = (what: string): never => {
     throw new ShapeError(`${what} with --arch arm64: QEMU's machine for it has no such thing`);
   };
   if (hmat) refuse("--hmat");
+  if (nics.length > 0) refuse("--nics");
   if (l3PerNode > 1) refuse(`--l3 ${l3PerNode}`);
   const sizes = new Set(nodes.map(({ cpus }) => cpus).filter((cpus) => cpus > 0));
   if (sizes.size > 1) refuse("--cpus with nodes of different sizes");
@@ -242,6 +255,7 @@ export function parseShape(words: ShapeWords): GuestShape {
     l3PerNode: integer(words.l3, "--l3", 1, MAX_CPUS),
     threadsPerCore: integer(words.threads, "--threads", 1, 2),
     hmat: words.hmat ?? false,
+    nics: parseNics(words.nics, nodes.length),
   };
   checkCpus(shape);
   if (shape.arch === "arm64") checkArm64(shape);
@@ -418,6 +432,27 @@ function escaped(path: string): string {
   return path.replaceAll(",", ",,");
 }
 
+/** Bus numbers that neither the common bus nor another node's reaches. */
+const FIRST_BUS = 64;
+const BUSES_PER_NODE = 8;
+
+/**
+ * A PCI bus of its own for each of those nodes, as only such a bus has a node, with a network card on it that is connected
+ * to nothing; and a card on the common bus, whose node nobody knows.
+ */
+function nicArguments({ nics }: GuestShape): string[] {
+  if (nics.length === 0) return [];
+  const card = (bus: string): string[] => ["-device", `virtio-net-pci,bus=${bus},romfile=`];
+  const own = nics.flatMap((node, index) => {
+    const number = FIRST_BUS + BUSES_PER_NODE * index;
+    return [
+      ...["-device", `pxb,id=pci.node${node},bus=pci.0,bus_nr=${number},numa_node=${node}`],
+      ...card(`pci.node${node}`),
+    ];
+  });
+  return [...own, ...card("pci.0")];
+}
+
 function machineOf({ arch, hmat }: GuestShape): string {
   // The older interrupt controller of `virt` serves eight CPUs.
   return arch === "arm64" ? "virt,gic-version=3" : `pc,hmat=${hmat ? "on" : "off"}`;
@@ -453,5 +488,7 @@ export function qemuArguments(shape: GuestShape, parts: GuestParts): string[] {
       const readonly = tag === "out" ? "off" : "on";
       return ["-virtfs", `${share},path=${escaped(path)},mount_tag=${tag},readonly=${readonly}`];
     }),
+    // Behind those that leave their bus to QEMU, which would put them on one of these.
+    ...nicArguments(shape),
   ];
 }

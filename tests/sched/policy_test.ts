@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
-import fc from "fast-check";
 import { NumaError } from "../../lib/base/error.ts";
 import { plan, type ThreadPlacement } from "../../lib/sched/plan.ts";
 import { Policy, type PolicyDescription } from "../../lib/sched/policy.ts";
 import { CpuSet } from "../../lib/topology/cpu_set.ts";
 import { parseDescription } from "../../lib/topology/parse_snapshot.ts";
 import { Topology } from "../../lib/topology/topology.ts";
-import { describeMachine, machine, machines, type Shape } from "../support/machines.ts";
+import { describeMachine, machine, machines } from "../support/machines.ts";
 
 function named(name: string): Topology {
   return machine(machines[name]!);
@@ -35,16 +34,12 @@ function fails(code: string, pattern: RegExp): (error: unknown) => boolean {
   };
 }
 
-/** How often each value occurs. */
-function tally(values: Iterable<unknown>): Map<unknown, number> {
-  const counts = new Map<unknown, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return counts;
-}
-
 const compact = Policy.compact();
 const scatter = Policy.scatter();
-const policies = [compact, scatter, Policy.unbound()];
+const policies = [
+  ...[compact, scatter, Policy.perCore(), Policy.perDomain(), Policy.perNode()],
+  ...[Policy.perPackage(), Policy.unbound()],
+];
 
 describe("Policy.bindNode", () => {
   it("gives every thread the allowed CPUs of the node", () => {
@@ -183,10 +178,146 @@ describe("Policy.scatter", () => {
     assert.deepEqual(nodes(named("CXL expander"), scatter, 4), [0, 1, 0, 1]);
   });
 
+  it("doubles no core while another is idle", () => {
+    // L3 domains of 4 and 8 cores.
+    const ryzen = named("Ryzen AI 9 HX 370");
+    const order = cpus(ryzen, scatter, 24);
+    assert.deepEqual(order.slice(0, 12), [0, 4, 1, 5, 2, 6, 3, 7, 8, 9, 10, 11]);
+    assert.deepEqual(order.slice(12), order.slice(0, 12).map((cpu) => cpu + 12));
+    // Nodes of 2 and 6 cores.
+    const xeon = machines["two-socket Xeon"]!;
+    const uneven = machine({ ...xeon, allowedCpus: "0-1,16-21,32-33,48-53" });
+    assert.deepEqual(cpus(uneven, scatter, 10), [0, 16, 1, 17, 18, 19, 20, 21, 32, 48]);
+  });
+
   it("counts a CPU once where nodes share it", () => {
     const topology = named("Xeon Max, flat HBM");
     assert.deepEqual(nodes(topology, scatter, 9), [0, 1, 2, 3, 4, 5, 6, 7, 0]);
     assert.equal(new Set(cpus(topology, scatter, topology.cpus.size)).size, topology.cpus.size);
+  });
+});
+
+describe("Policy.perCore", () => {
+  it("takes core after core, and siblings last", () => {
+    const xeon = named("two-socket Xeon, adjacent numbering");
+    const order = cpus(xeon, Policy.perCore(), 66);
+    assert.deepEqual(order.slice(0, 4), [0, 2, 4, 6]);
+    assert.deepEqual(order.slice(30, 34), [60, 62, 1, 3]);
+    assert.deepEqual(order.slice(62), [61, 63, 0, 2]);
+    assert.deepEqual(cpus(named("hybrid"), Policy.perCore(), 24).slice(7, 18), [
+      ...[14, 16, 17, 18, 19, 20, 21, 22, 23, 1, 3],
+    ]);
+  });
+});
+
+describe("policies that take turns between places", () => {
+  const sets = (name: string, policy: Policy, count: number): string[] =>
+    plan(named(name), policy, count).map(({ cpus, node }) => `${cpus} of ${node}`);
+
+  it("give all CPUs of one to each thread", () => {
+    const xeon = ["0-15,32-47 of 0", "16-31,48-63 of 1", "0-15,32-47 of 0"];
+    assert.deepEqual(sets("two-socket Xeon", Policy.perPackage(), 3), xeon);
+    assert.deepEqual(sets("two-socket Xeon", Policy.perNode(), 3), xeon);
+    assert.deepEqual(sets("two-socket Xeon", Policy.perDomain(), 3), xeon);
+    assert.deepEqual(sets("EPYC NPS4", Policy.perDomain(), 3), [
+      ...["0-7,128-135 of 0", "8-15,136-143 of 0", "16-23,144-151 of 1"],
+    ]);
+    assert.deepEqual(sets("Ryzen AI 9 HX 370", Policy.perDomain(), 3), [
+      ...["0-3,12-15 of 0", "4-11,16-23 of 0", "0-3,12-15 of 0"],
+    ]);
+  });
+
+  it("prefer no memory where CPUs of several nodes are in one", () => {
+    assert.deepEqual(sets("Xeon 6980P with SNC", Policy.perPackage(), 1), [
+      "0-128,258-386 of undefined",
+    ]);
+    assert.deepEqual(sets("EPYC NPS4", Policy.perPackage(), 1), ["0-63,128-191 of undefined"]);
+  });
+
+  it("pass over what the process may not use", () => {
+    assert.deepEqual(sets("cpuset of half of one node", Policy.perPackage(), 2), [
+      ...["0-7 of 0", "16-31 of 1"],
+    ]);
+    assert.deepEqual(sets("cpuset of one node", Policy.perNode(), 2), [
+      ...["0-15,32-47 of 0", "0-15,32-47 of 0"],
+    ]);
+  });
+
+  it("take what no package is described for as one", () => {
+    assert.deepEqual(sets("VM without caches or cores", Policy.perPackage(), 1), ["0-7 of 0"]);
+  });
+});
+
+describe("Policy.exclusive", () => {
+  const sets = (topology: Topology, cores: number, count: number): string[] =>
+    plan(topology, Policy.exclusive(cores), count).map(({ cpus }) => cpus.text);
+
+  it("gives whole cores, those of one L3 domain together", () => {
+    assert.deepEqual(sets(named("two-socket Xeon"), 1, 3), ["0,32", "16,48", "1,33"]);
+    assert.deepEqual(sets(named("two-socket Xeon"), 4, 3), [
+      "0-3,32-35",
+      "16-19,48-51",
+      "4-7,36-39",
+    ]);
+    // 4 and 8 cores: 3 + 1 and 3 + 3 + 2, and the three that are left
+    assert.deepEqual(sets(named("Ryzen AI 9 HX 370"), 3, 4), [
+      ...["0-2,12-14", "4-6,16-18", "7-9,19-21", "3,10-11,15,22-23"],
+    ]);
+  });
+
+  it("fails when cores have run out, instead of starting again", () => {
+    const xeon = named("two-socket Xeon");
+    assert.equal(sets(xeon, 5, 6).length, 6);
+    assert.throws(
+      () => sets(xeon, 5, 7),
+      fails(
+        "EAGAIN",
+        /cores for 6 threads, not for 7: this process may use 32 whole cores\. Start/,
+      ),
+    );
+    assert.throws(
+      () => sets(xeon, 33, 1),
+      fails("ENODEV", /a thread takes 33, and this process may use 32 whole cores/),
+    );
+    assert.deepEqual(sets(xeon, 33, 0), []);
+  });
+
+  it("uses no core that the process has only a part of", () => {
+    const half = machine({ ...machines["two-socket Xeon"]!, allowedCpus: "0-3,32-33" });
+    assert.deepEqual(sets(half, 1, 2), ["0,32", "1,33"]);
+    assert.throws(
+      () => sets(half, 1, 3),
+      fails("EAGAIN", /2 whole cores; of 2 more it may use only a part of the CPUs/),
+    );
+  });
+});
+
+describe("Policy.near", () => {
+  const topology = named("two-socket Xeon with devices");
+  const of = (device: string, machine = topology): ThreadPlacement =>
+    plan(machine, Policy.near(device), 2)[1]!;
+
+  it("binds to the node of the device, by any of its names", () => {
+    for (const device of ["eth0", "mlx5_0", "0000:98:00.0", "0000:b1:00.0"]) {
+      assert.deepEqual(of(device), plan(topology, Policy.bindNode(1), 1)[0]);
+    }
+    assert.equal(of("nvme0n1").node, 0);
+  });
+
+  it("knows the node where there is only one", () => {
+    assert.deepEqual(of("eth0", named("VM with devices")), { cpus: CpuSet.range(0, 1), node: 0 });
+  });
+
+  it("says which devices there are, and where the kernel knows no node", () => {
+    assert.throws(
+      () => of("eth7"),
+      fails("ENODEV", /near:eth7.*devices of this machine are nvme0/),
+    );
+    assert.throws(
+      () => of("eth1"),
+      fails("ENODEV", /does not know which node eth1 \(0000:98:00\.1/),
+    );
+    assert.throws(() => of("eth0", named("desktop")), fails("ENODEV", /lists no devices/));
   });
 });
 
@@ -226,7 +357,10 @@ describe("a placement's node", () => {
 });
 
 describe("a policy", () => {
-  const all = [Policy.bindNode(1), Policy.bindCpus("0-3,8"), ...policies];
+  const all = [
+    ...[Policy.bindNode(1), Policy.bindCpus("0-3,8"), Policy.exclusive(2), Policy.near("eth0")],
+    ...[Policy.parse("package:1:4"), Policy.parse("l3:2,3"), ...policies],
+  ];
 
   it("survives JSON and structuredClone", () => {
     for (const policy of all) {
@@ -238,21 +372,53 @@ describe("a policy", () => {
   });
 
   it("shows itself", () => {
-    const texts = ["bindNode(1)", "bindCpus(0-3,8)", "compact()", "scatter()", "unbound()"];
-    assert.deepEqual(all.map(String), texts);
-    assert.equal(inspect(Policy.bindNode(1)), "Policy.bindNode(1)");
+    assert.deepEqual(all.map(String), [
+      ...["node:1", "0-3,8", "exclusive:2", "near:eth0", "package:1:4", "l3:2-3"],
+      ...["compact", "scatter", "core", "l3", "node", "package", "unbound"],
+    ]);
+    assert.equal(inspect(Policy.bindNode(1)), "Policy { node:1 }");
   });
 
   it("is not made of anything else", () => {
-    for (const value of [undefined, null, 7, "compact", {}, { kind: "near" }]) {
+    const revoked = Proxy.revocable({}, {});
+    revoked.revoke();
+    const fake = Object.create(Policy.prototype);
+    for (const value of [undefined, null, 7, {}, { kind: "far" }, [], fake, revoked.proxy]) {
       assert.throws(
         () => Policy.from(value as PolicyDescription),
         fails("EINVAL", /read a thread policy/),
       );
     }
-    for (const value of [{ kind: "bindNode" }, { kind: "bindCpus", cpus: "" }]) {
-      assert.throws(() => Policy.from(value as PolicyDescription), fails("EINVAL", /bind threads/));
+    for (
+      const value of [
+        { kind: "bindNode" },
+        { kind: "bindCpus", cpus: "" },
+        { kind: "bindPlaces", place: "l3", ids: "" },
+        { kind: "bindPlaces", place: "drawer", ids: "0" },
+        { kind: "bindPlaces", place: "l3", ids: "0", cores: 0 },
+        { kind: "bindPlaces", place: "core", ids: "0", cores: 1 },
+      ]
+    ) {
+      assert.throws(
+        () => Policy.from(value as PolicyDescription),
+        fails("EINVAL", /bind threads/),
+      );
     }
+    assert.throws(() => Policy.from({ kind: "near", device: "" }), fails("EINVAL", /device is ""/));
+    for (const cores of [undefined, 0, -0, 1.5, NaN, 65_536, 2 ** 53, "1"]) {
+      const value = { kind: "exclusive", cores } as PolicyDescription;
+      assert.throws(() => Policy.from(value), fails("EINVAL", /number of cores is/));
+    }
+  });
+
+  it("is read once, whatever getters say the second time", () => {
+    let looks = 0;
+    const value = {
+      get kind() {
+        return looks++ === 0 ? "compact" : "bindNode";
+      },
+    };
+    assert.equal(Policy.from(value as PolicyDescription).kind, "compact");
   });
 
   it("cannot be changed", () => {
@@ -291,95 +457,5 @@ describe("plan", () => {
       assert.equal(new Set(places.slice(0, 4096)).size, 4096);
       assert.equal(places[9_999], places[9_999 - 2 * 4096]);
     }
-  });
-});
-
-/** What has to hold for every machine. */
-function checkPlans(topology: Topology): void {
-  const size = topology.allowedCpus.size;
-  const count = Math.min(2 * size + 3, 600);
-  for (const policy of policies) {
-    const places = plan(topology, policy, count);
-    assert.equal(places.length, count);
-    for (const { cpus, node } of places) {
-      assert.ok(cpus.size > 0 && cpus.isSubsetOf(topology.allowedCpus));
-      if (node !== undefined) assert.ok(cpus.isSubsetOf(topology.cpusOfNode(node)));
-    }
-    const shorter = Math.floor(count / 3);
-    assert.deepEqual(plan(topology, policy, shorter), places.slice(0, shorter));
-  }
-  checkCompact(topology, cpus(topology, compact, size));
-  checkScatter(topology, cpus(topology, scatter, size));
-}
-
-function checkCompact(topology: Topology, order: readonly number[]): void {
-  assert.equal(CpuSet.from(order).text, topology.allowedCpus.text);
-  const node = (cpu: number): unknown => topology.nodeOfCpu(cpu);
-  const domain = (cpu: number): unknown => `${node(cpu)} ${topology.domainOfCpu(cpu)}`;
-  const core = (cpu: number): unknown => topology.coreOfCpu(cpu) ?? cpu;
-  for (const group of [node, domain, core]) {
-    const runs = order.map(group).filter((value, index, all) => value !== all[index - 1]);
-    assert.equal(runs.length, new Set(runs).size, "a group was left and entered again");
-  }
-}
-
-function checkScatter(topology: Topology, order: readonly number[]): void {
-  assert.equal(CpuSet.from(order).text, topology.allowedCpus.text);
-  const node = (cpu: number): number => topology.nodeOfCpu(cpu);
-  const room = tally(Array.from(topology.allowedCpus, node));
-  const used = tally([]);
-  for (const cpu of order.slice(0, 600)) {
-    used.set(node(cpu), (used.get(node(cpu)) ?? 0) + 1);
-    const most = Math.max(...[...used.values()] as number[]);
-    for (const [id, limit] of room) {
-      const mine = used.get(id) ?? 0;
-      assert.ok(mine >= Math.min(limit, most - 1), `node ${id} has ${mine} of ${most}`);
-    }
-  }
-  // Within a domain of a node no core gets a second thread while another has none.
-  const groups = new Map<string, number[]>();
-  for (const cpu of order) {
-    const key = `${node(cpu)} ${topology.domainOfCpu(cpu)}`;
-    groups.set(key, [...groups.get(key) ?? [], topology.coreOfCpu(cpu) ?? -1 - cpu]);
-  }
-  for (const cores of groups.values()) {
-    const distinct = new Set(cores).size;
-    assert.equal(new Set(cores.slice(0, distinct)).size, distinct);
-  }
-}
-
-describe("plans on known machines", () => {
-  for (const [name, shape] of Object.entries(machines)) {
-    it(`hold for ${name}`, () => checkPlans(machine(shape)));
-  }
-});
-
-describe("plans on any machine", () => {
-  const shapes: fc.Arbitrary<Shape> = fc.record({
-    packages: fc.integer({ min: 1, max: 4 }),
-    nodesPerPackage: fc.integer({ min: 0, max: 4 }),
-    l3PerNode: fc.integer({ min: 0, max: 3 }),
-    l3OfPackage: fc.boolean(),
-    cores: fc.integer({ min: 1, max: 5 }),
-    smt: fc.integer({ min: 1, max: 4 }),
-    numbering: fc.constantFrom("adjacent" as const, "split" as const),
-    stride: fc.integer({ min: 1, max: 3 }),
-    bare: fc.boolean(),
-  });
-  const allowed = fc.array(fc.nat(999), { minLength: 1, maxLength: 60 });
-
-  it("hold with all CPUs", () => {
-    fc.assert(fc.property(shapes, (shape) => checkPlans(machine(shape))), { numRuns: 60 });
-  });
-
-  it("hold with any part of them", () => {
-    fc.assert(
-      fc.property(shapes, allowed, (shape, picks) => {
-        const all = [...machine(shape).cpus];
-        const affinity = CpuSet.from(picks.map((pick) => all[pick % all.length]!));
-        checkPlans(machine(shape, { affinity, quota: null }));
-      }),
-      { numRuns: 120 },
-    );
   });
 });

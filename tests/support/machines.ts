@@ -25,6 +25,8 @@ export interface Shape {
   readonly l3OfPackage?: boolean;
   /** Cores under an L3, or in a node that has none. */
   readonly cores: number;
+  /** Cores under an L3 by its index, for machines where they differ. */
+  readonly coresOf?: (l3: number) => number;
   readonly smt?: number;
   /** Whether siblings are 2i and 2i + 1, or i and i + all cores. */
   readonly numbering?: "adjacent" | "split";
@@ -46,6 +48,7 @@ export interface Shape {
   readonly allowedCpus?: string;
   readonly allowedNodes?: string;
   readonly attributes?: readonly unknown[];
+  readonly devices?: readonly unknown[];
   /** Nothing but nodes and CPUs is described. */
   readonly bare?: boolean;
 }
@@ -71,7 +74,8 @@ function coresOf(shape: Shape): Part[] {
       for (let d = 0; d < domains; d++) {
         const node = nodesPerPackage === 0 ? 0 : p * nodes + n;
         const l3 = shape.l3OfPackage ? p : (p * nodes + n) * domains + d;
-        for (let c = 0; c < shape.cores; c++) places.push({ package: p, node, l3 });
+        const count = shape.coresOf?.((p * nodes + n) * domains + d) ?? shape.cores;
+        for (let c = 0; c < count; c++) places.push({ package: p, node, l3 });
       }
     }
   }
@@ -144,7 +148,7 @@ export function describeMachine(shape: Shape): Record<string, unknown> {
   const nodes = nodesOf(shape, cores);
   const cpus = CpuSet.from(cores.flatMap((core) => core.cpus)).text;
   const { distance } = shape;
-  const perPackage = cores.length / (shape.packages ?? 1);
+  const perPackage = Math.ceil(cores.length / (shape.packages ?? 1));
   return {
     hwloc: "2.9.0",
     source: "live",
@@ -170,6 +174,7 @@ export function describeMachine(shape: Shape): Record<string, unknown> {
       },
     }),
     ...(shape.attributes === undefined ? {} : { attributes: shape.attributes }),
+    ...(shape.devices === undefined ? {} : { devices: shape.devices }),
   };
 }
 
@@ -207,6 +212,14 @@ export const machines: Readonly<Record<string, Shape>> = {
     cores: 16,
     smtOf: (core) => core < 8 ? 2 : 1,
     kind: (core) => core < 8 ? 1 : 0,
+  },
+  "Ryzen AI 9 HX 370": {
+    cores: 8,
+    l3PerNode: 2,
+    coresOf: (l3) => l3 === 0 ? 4 : 8,
+    smt: 2,
+    numbering: "split",
+    kind: (core) => core < 4 ? 1 : 0,
   },
   "one CPU a node": { packages: 2, cores: 1, distance: sockets(1) },
   "two-socket Xeon": XEON,
@@ -277,6 +290,39 @@ export const machines: Readonly<Record<string, Shape>> = {
     smt: 2,
     numbering: "split",
     distance: sockets(4),
+  },
+  "two-socket Xeon with devices": {
+    ...XEON,
+    devices: [
+      {
+        address: "0000:17:00.0",
+        class: "nvme",
+        names: ["nvme0", "nvme0n1"],
+        node: 0,
+        cpus: "0-15,32-47",
+      },
+      {
+        address: "0000:98:00.0",
+        class: "network",
+        names: ["eth0", "mlx5_0"],
+        node: 1,
+        cpus: "16-31,48-63",
+      },
+      { address: "0000:98:00.1", class: "network", names: ["eth1"], cpus: "0-63" },
+      { address: "0000:b1:00.0", class: "gpu", names: [], node: 1, cpus: "16-31,48-63" },
+      {
+        address: "0000:c1:00.0",
+        class: "nvme",
+        names: ["nvme1", "nvme1n1"],
+        node: 0,
+        cpus: "0-15",
+      },
+      { address: "0000:c2:00.0", class: "nvme", names: ["nvme2", "nvme1n1"], node: 1, cpus: "" },
+    ],
+  },
+  "VM with devices": {
+    cores: 2,
+    devices: [{ address: "0000:00:03.0", class: "network", names: ["eth0"], cpus: "0-1" }],
   },
   "machine with HMAT": {
     packages: 2,
