@@ -6,8 +6,7 @@ import { cpus } from "node:os";
 import process from "node:process";
 import { native } from "../lib/runtime/native.ts";
 import { type Cost, summarizeSamples, timeBatch } from "../lib/cli/measure.ts";
-import { pinThread } from "../lib/sched/pin.ts";
-import { CpuSet, currentCpu, topology } from "../mod.ts";
+import { CpuSet, currentCpu, pin, Policy, topology } from "../mod.ts";
 
 /** Something to measure. */
 export interface Subject {
@@ -96,7 +95,7 @@ export async function compare(
 ): Promise<Row[]> {
   const { name, unit = "ns", subjects } = comparison;
   const cpu = topology().allowedCpus.last as number;
-  pinThread(CpuSet.of(cpu));
+  using _pinned = pin(Policy.bindCpus(CpuSet.of(cpu)), { bind: { memory: "off" } });
   const medians = new Map<Subject, number[]>(subjects.map((subject) => [subject, []]));
   let valid = true;
   // The first time is for compiling.

@@ -6,8 +6,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { pinThread } from "../../lib/sched/pin.ts";
-import { CpuSet, launch, Policy, type Thread } from "../../mod.ts";
+import { CpuSet, launch, pin, Policy, type Thread } from "../../mod.ts";
 import { lockScenes } from "./lock_scenes.ts";
 import { range, section } from "./marks.ts";
 import { mapScenes } from "./map_scenes.ts";
@@ -33,9 +32,9 @@ const module = new URL("./works.ts", import.meta.url);
 /** Threads for all works but those that are about a thread's heap, by CPU. */
 const threads = new Map<number, Thread<void>>();
 
-function threadFor({ cpu, heap }: Job): Thread<void> {
+function threadFor({ cpu, memory }: Job): Thread<void> {
   const policy = Policy.bindCpus(CpuSet.of(cpu));
-  if (heap !== undefined) return launch<void>(module, { policy, heap });
+  if (memory !== undefined) return launch<void>(module, { policy, bind: { memory } });
   const known = threads.get(cpu) ?? launch<void>(module, { policy });
   threads.set(cpu, known);
   return known;
@@ -72,7 +71,7 @@ async function countVariant(scene: Scene, variant: Variant, name: string): Promi
     Atomics.notify(control, AT.go);
     await Promise.race([until(control, AT.done, jobs.length), failed]);
   });
-  await Promise.all(running.filter((_, index) => jobs[index]?.heap !== undefined).map(end));
+  await Promise.all(running.filter((_, index) => jobs[index]?.memory !== undefined).map(end));
   destroy();
   const line: SectionLine = {
     ...{ scene: scene.name, operation: scene.operation },
@@ -90,7 +89,7 @@ const { values, positionals } = parseArgs({
   },
 });
 // What the main thread fills is on its node: the first one.
-pinThread(CpuSet.of(cpuOf(nodes()[0] as number)));
+pin(Policy.bindCpus(CpuSet.of(cpuOf(nodes()[0] as number))), { bind: { memory: "off" } });
 let sections = 0;
 for (const scene of [...memoryScenes(), ...lockScenes(), ...mapScenes()]) {
   if (values.everywhere && scene.everywhere !== true) continue;

@@ -307,11 +307,11 @@ function heaps(): Scene {
   return {
     name: "a million small objects of JavaScript, by a thread on the last node",
     operation: "an object",
-    variants: (["prefer", "default"] as const).map((heap): Variant => ({
-      name: `launch, heap: "${heap}"`,
-      ours: heap !== "default",
+    variants: (["prefer", "off"] as const).map((memory): Variant => ({
+      name: `launch, bind: { memory: "${memory}" }`,
+      ours: memory !== "off",
       make: () => ({
-        jobs: [{ cpu: cpuOf(lastNode()), heap, work: { kind: "garbage", times: GARBAGE } }],
+        jobs: [{ cpu: cpuOf(lastNode()), memory, work: { kind: "garbage", times: GARBAGE } }],
         ranges: {},
         counts: "cpus",
         operations: GARBAGE,

@@ -1,7 +1,7 @@
 /**
  * What a scene of the line counts is made of: something that is done in several ways, numakit's and others.
  */
-import { Arena, type HeapPolicy, topology } from "../../mod.ts";
+import { Arena, type BindStrength, topology } from "../../mod.ts";
 import type { Place, Work } from "./works.ts";
 
 /** What one thread does. */
@@ -9,8 +9,8 @@ export interface Job {
   /** The CPU that it is pinned to. */
   readonly cpu: number;
   readonly work: Work;
-  /** Where its own heap is placed. Default: `"prefer"`, as `launch` has it. */
-  readonly heap?: HeapPolicy;
+  /** How hard its own memory is bound. Default: `"prefer"`, as `launch` has it. */
+  readonly memory?: BindStrength;
   /** What of its work goes to the thread. Default: nothing. */
   readonly transfer?: readonly object[];
 }

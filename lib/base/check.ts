@@ -45,6 +45,23 @@ export function checkOptions(options: unknown, example: string, action: string):
 }
 
 /**
+ * Checks that options have no other names than those that are known: what is ignored is not what its author meant.
+ *
+ * @param options The options.
+ * @param names The names.
+ * @param action What was asked, as it follows "Cannot".
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkOptionNames(options: object, names: readonly string[], action: string): void {
+  const other = Object.keys(options).find((name) => !names.includes(name));
+  if (other === undefined) return;
+  throw new NumaError("EINVAL", action, {
+    why: `it has no option ${show(other)}`,
+    fix: `Give { ${names.join(", ")} }.`,
+  });
+}
+
+/**
  * Checks a whole number from a caller before anything else looks at it.
  *
  * @param value What the caller gave.

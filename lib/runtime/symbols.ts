@@ -35,7 +35,7 @@ export type Calls<Table extends SymbolTable> = {
 };
 
 /** The ABI version these signatures belong to: `NK_ABI_VERSION` of the header. */
-export const ABI_VERSION = 5;
+export const ABI_VERSION = 6;
 
 /**
  * What the helper tells of a mapping, as 64-bit words: `NK_MAPPING_FACTS`. It always writes all of them, so the buffer
@@ -47,7 +47,7 @@ export const MAPPING_FACTS = 11;
 export const SYMBOLS = {
   nk_abi_version: { args: [], returns: "i32" },
   nk_affinity_get: { args: ["buffer", "i32"], returns: "i32" },
-  nk_affinity_set: { args: ["buffer", "i32"], returns: "i32" },
+  nk_affinity_set: { args: ["buffer", "i32", "i32"], returns: "i32" },
   nk_binding_abandon: { args: ["u64"], returns: "i32" },
   nk_binding_make: {
     args: ["buffer", "u64", "i32", "buffer", "i32", "buffer"],
@@ -92,11 +92,17 @@ export const SYMBOLS = {
   nk_node_hugepages: { args: ["i32", "u64", "buffer"], returns: "i32" },
   nk_node_memory: { args: ["i32", "buffer"], returns: "i32" },
   nk_node_room: { args: ["i32", "u64", "u64"], returns: "i32" },
+  nk_policy_restore: { args: ["buffer"], returns: "i32" },
+  nk_policy_save: { args: ["buffer"], returns: "i32" },
   nk_policy_set: { args: ["i32", "i32"], returns: "i32" },
   nk_robust_acquire: { args: ["i32", "i32"], returns: "i32" },
   nk_robust_open: { args: ["u64", "u64"], returns: "i32" },
   nk_robust_release: { args: ["i32"], returns: "i32" },
   nk_thread_alive: { args: ["u64"], returns: "i32" },
+  nk_thread_cpu_time: { args: ["u64", "buffer"], returns: "i32" },
+  nk_thread_nice: { args: ["u64", "buffer"], returns: "i32" },
+  nk_thread_rename: { args: ["buffer"], returns: "i32" },
+  nk_thread_renice: { args: ["u64", "i32"], returns: "i32" },
   nk_thread_rseq: { args: ["buffer"], returns: "i32" },
   nk_thread_self: { args: ["buffer"], returns: "i32" },
   nk_thread_yield: { args: [], returns: "i32" },

@@ -9,34 +9,49 @@ import { show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { decode, encode } from "../base/handle.ts";
 import { isPermissionError, permissionError } from "../runtime/permission.ts";
-import { threadSelf } from "../runtime/thread.ts";
+import { nameThread, reniceThread, threadSelf } from "../runtime/thread.ts";
 import { ParkingLot } from "../wait/parking_lot.ts";
 import { joinLot, parkingLot } from "../wait/thread_waiter.ts";
-import { CpuSet } from "../topology/cpu_set.ts";
 import { inheritTopology } from "../topology/load.ts";
 import { Topology } from "../topology/topology.ts";
+import { sampleHeap } from "./heap_sample.ts";
 import { importModule } from "./import_module.ts";
 import {
   type Birth,
   cannotSend,
-  type FlatHeapReport,
   flatten,
+  flattenBinding,
   type FromWorker,
+  type Started,
+  type ToWorker,
+  unflattenWish,
 } from "./message.ts";
-import { takeHeap, takePlace } from "./pin.ts";
+import { takePlace } from "./pin.ts";
 import { transferOf } from "./transfer.ts";
 import type { WorkerFunction } from "./worker.ts";
 
 type Report = (message: FromWorker, transfer?: readonly object[]) => void;
 
 /** Takes the thread's place before anything else allocates in it. */
-function settle(birth: Birth): FlatHeapReport {
+function settle(birth: Birth): Started {
   joinLot(birth.lot, "start a thread", birth.id);
-  parkingLot().setIdentity(birth.id, threadSelf().identity);
-  takePlace(birth.cpus === null ? null : CpuSet.parse(birth.cpus), birth.inherited);
-  const heap = takeHeap(birth.heap, birth.node, birth.inherited);
+  const { identity, tid } = threadSelf();
+  parkingLot().setIdentity(birth.id, identity);
+  const { name, nice, wish, inherited } = birth;
+  const binding = takePlace(unflattenWish(wish), inherited);
+  nameThread(name);
+  if (nice !== undefined) reniceThread(identity, nice, `start thread "${name}" with nice ${nice}`);
   inheritTopology(Topology.from(birth.topology));
-  return { ...heap, refused: heap.refused && flatten(heap.refused) };
+  return { type: "started", tid, identity, binding: flattenBinding(binding) };
+}
+
+/** Samples the heap for somebody who has asked. */
+function sampleFor(request: number): FromWorker {
+  try {
+    return { type: "sampled", request, sample: sampleHeap() };
+  } catch (error) {
+    return { type: "unsampled", request, error: flatten(error) };
+  }
 }
 
 /** Whether an import failed because the module itself is not there, rather than in its code. */
@@ -69,8 +84,7 @@ async function loadBody(url: string): Promise<WorkerFunction<unknown, unknown>> 
 
 async function run(birth: Birth, report: Report): Promise<void> {
   try {
-    const heap = settle(birth);
-    report({ type: "started", tid: threadSelf().tid, heap });
+    report(settle(birth));
     const body = await loadBody(birth.url);
     report({ type: "loaded" });
     // Terminated while it was loading: its body must not begin.
@@ -131,7 +145,8 @@ export function runEntry(all: object): void {
   const post = channel.postMessage.bind(channel) as (value: unknown, list: unknown) => void;
   const unref = channel.unref.bind(channel);
   const userPort = parentPort;
-  channel.on("message", () => {
+  channel.on("message", (message: ToWorker) => {
+    if (message.type === "sample") return post(sampleFor(message.request), []);
     Mapping.releaseAll();
     // Not process.exit: when terminate() comes at the same time, a worker of Deno hangs forever.
     unref();

@@ -1,15 +1,16 @@
 import type { MessagePort, Worker } from "node:worker_threads";
 import { builtin } from "../runtime/builtin.ts";
-import { checkInteger, checkOptions, show } from "../base/check.ts";
+import { checkInteger, checkOptionNames, checkOptions, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { encode } from "../base/handle.ts";
 import { isPermissionError, permissionError } from "../runtime/permission.ts";
 import { topology } from "../topology/load.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
+import { type BindStrengths, checkStrengths } from "./binding.ts";
+import { checkPolicy, choosePlace } from "./chosen.ts";
 import { spareHelpers } from "./helpers.ts";
-import { type Birth, cannotSend } from "./message.ts";
-import { bequeath, type HeapPolicy } from "./pin.ts";
-import { plan, type ThreadPlacement } from "./plan.ts";
+import { type Birth, cannotSend, flattenWish } from "./message.ts";
+import { bequeath } from "./pin.ts";
 import { Policy } from "./policy.ts";
 import { Thread } from "./thread.ts";
 import { checkTransfer } from "./transfer.ts";
@@ -25,36 +26,29 @@ export interface LaunchOptions {
    * `postMessage` can transfer on this runtime. Default: nothing.
    */
   readonly transfer?: readonly object[];
-  /** A name that error messages use. Default: `numakit-` and a number. */
+  /**
+   * Its name in error messages, and for the system: `htop`, `top -H` and `/proc` show the first 15 bytes of it, cut at a
+   * character. Default: `numakit-` and a number.
+   */
   readonly name?: string;
   /**
    * The index of its place in the policy, from 0. Default: the lowest that no live thread of an equal policy has.
    */
   readonly place?: number;
-  /** Where the thread's own heap is placed; {@linkcode Thread.heap} reports the result. Default: `"prefer"`. */
-  readonly heap?: HeapPolicy;
+  /**
+   * How hard the thread is bound to the CPUs and to the memory of its place; {@linkcode Thread.binding} reports what came
+   * of it. Default: `{ cpus: "require", memory: "prefer" }`.
+   */
+  readonly bind?: BindStrengths;
+  /**
+   * How much CPU time it leaves to others: -20 to 19, the higher the more. Less than its launcher's needs CAP_SYS_NICE.
+   * What the thread starts inherits it. Default: that of the thread that launches it.
+   */
+  readonly nice?: number;
 }
 
-/** The names of the options, as errors show them. */
-const OPTIONS = "{ policy, args, transfer, name, place, heap }";
-
-/** Places in use, by policy. */
-const places = /* @__PURE__ */ new Map<string, Set<number>>();
-
-function choosePlace(policy: Policy, asked: number | undefined): { place: number; free(): void } {
-  const key = JSON.stringify(policy);
-  const taken = places.get(key) ?? new Set();
-  places.set(key, taken);
-  let place = asked ?? 0;
-  while (asked === undefined && taken.has(place)) place++;
-  taken.add(place);
-  return {
-    place,
-    free(): void {
-      taken.delete(place);
-    },
-  };
-}
+/** The names of the options. */
+const OPTIONS = ["policy", "args", "transfer", "name", "place", "bind", "nice"] as const;
 
 function checkUrl(url: URL | string, action: string): string {
   const text = String(url);
@@ -69,7 +63,8 @@ let count = 0;
 
 /**
  * Starts a worker thread. Before the first line of its module runs, the thread is pinned, and takes its memory from its
- * node where the system permits that.
+ * node where the system permits that. It is pinned only to CPUs that this thread may use, or might if numakit had not
+ * pinned it.
  *
  * The module's default export has to be the result of `worker(fn)`. The process stays alive until the thread has ended.
  *
@@ -77,9 +72,10 @@ let count = 0;
  * @param url The worker's module: `new URL("./worker.ts", import.meta.url)`.
  * @param options Where the thread runs, and its arguments.
  * @returns The thread.
- * @throws {NumaError} `ENODEV` no such node or CPU, or a node without CPUs; `EACCES` CPUs this process may not use;
- * `EINVAL` a bad argument or one that cannot be cloned; `EPERM` on Node without `--allow-worker`;
- * `EMODULE` in a bundle without `worker_entry`. What goes wrong in the worker rejects `join()`.
+ * @throws {NumaError} `ENODEV` no such node or CPU, or a node without CPUs, or memory is required of a place that has no
+ * node; `EACCES` CPUs this process may not use, where something is required; `EINVAL` a bad argument or one that cannot be
+ * cloned; `EPERM` on Node without `--allow-worker`; `EMODULE` in a bundle without `worker_entry`. What goes wrong in the
+ * worker rejects `join()`, such as what is required and the system refuses.
  *
  * @example
  * ```ts
@@ -94,35 +90,29 @@ export function launch<Result = unknown>(
   url: URL | string,
   options: LaunchOptions = {},
 ): Thread<Result> {
-  checkOptions(options, OPTIONS, "launch a thread");
-  const { policy: given = Policy.unbound(), heap = "prefer" } = options;
-  const policy = typeof given === "string" ? Policy.parse(given) : given;
-  const name = options.name ?? `numakit-${++count}`;
-  const action = `launch thread "${name}"`;
+  checkOptions(options, `{ ${OPTIONS.join(", ")} }`, "launch a thread");
+  checkOptionNames(options, OPTIONS, "launch a thread");
+  const { policy = Policy.unbound(), args, transfer = [], place, bind = {}, nice } = options;
+  const { name = `numakit-${++count}` } = options;
+  const action = `launch thread ${show(name)}`;
   const href = checkUrl(url, action);
-  if (!(policy instanceof Policy) || !["prefer", "bind", "default"].includes(heap)) {
-    throw new NumaError("EINVAL", action, {
-      why: policy instanceof Policy ? `heap is ${show(heap)}` : `policy is ${show(policy)}`,
-      fix: 'Give a Policy such as Policy.bindNode(0), and a heap of "prefer", "bind" or "default".',
-    });
+  if (typeof name !== "string") {
+    throw new NumaError("EINVAL", action, { why: "its name is no text", fix: "Give a text." });
   }
-  if (options.place !== undefined) checkInteger(options.place, "place", 0, 65535, action);
-  const transfer = checkTransfer(options.transfer ?? [], action);
-  const machine = topology();
-  const { place, free } = choosePlace(policy, options.place);
+  const known = checkPolicy(policy, action);
+  const strengths = checkStrengths(bind, action);
+  if (nice !== undefined) checkInteger(nice, "nice", -20, 19, action);
+  const moved = checkTransfer(transfer, action);
+  const { placement, wish, free } = choosePlace(known, strengths, place, action);
   try {
-    const placement = plan(machine, policy, place + 1)[place] as ThreadPlacement;
     const lot = parkingLot();
     const { port1, port2 } = new (builtin("node:worker_threads").MessageChannel)();
     const birth: Birth = {
       channel: port2,
       url: href,
-      args: encode(options.args),
-      cpus: policy.kind === "unbound" ? null : placement.cpus.toString(),
-      node: placement.node ?? null,
-      heap,
-      inherited: bequeath(),
-      topology: machine.snapshot,
+      args: encode(args),
+      ...{ name, nice, wish: flattenWish(wish), inherited: bequeath() },
+      topology: topology().snapshot,
       lot: lot.buffer,
       id: lot.claim(),
     };
@@ -132,8 +122,8 @@ export function launch<Result = unknown>(
       spared();
     };
     try {
-      if (policy.kind !== "unbound") spared = spareHelpers();
-      const worker = startWorker(birth, name, transfer, action);
+      if (wish.cpus !== undefined && strengths.cpus !== "off") spared = spareHelpers();
+      const worker = startWorker(birth, name, moved, action);
       return new Thread<Result>(worker, port1, birth.id, { placement, name, ended });
     } catch (error) {
       spared();

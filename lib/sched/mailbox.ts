@@ -44,7 +44,7 @@ export class Mailbox {
   }
 
   listenersOf(event: ThreadEvent, listener: unknown): Set<ThreadMessageListener> {
-    const known = Object.hasOwn(this.#listeners, event);
+    const known = typeof event === "string" && Object.hasOwn(this.#listeners, event);
     if (known && typeof listener === "function") return this.#listeners[event];
     throw new NumaError("EINVAL", `listen to thread "${this.#thread}"`, {
       why: known ? `the listener is ${show(listener)}` : `the event is ${show(event)}`,

@@ -8,6 +8,8 @@
  *                    ◀─────────────────── loaded           (the module listens to its parentPort, if it wants to)
  *                    ◀─────────────────── done | failed    (its shared objects are still held)
  *   takes hold of the result's objects
+ *   sample ──────────────────────────────▶  as often as somebody asks, when it is at its event loop
+ *                    ◀─────────────────── sampled | unsampled
  *   leave ───────────────────────────────▶  lets go of everything and ends
  * ```
  *
@@ -19,7 +21,10 @@
 import type { MessagePort } from "node:worker_threads";
 import { NumaError, type NumaErrorParts, partsOf } from "../base/error.ts";
 import type { TopologySnapshot } from "../topology/snapshot.ts";
-import type { HeapPolicy, HeapReport, Inherited } from "./pin.ts";
+import { CpuSet } from "../topology/cpu_set.ts";
+import type { CpuBinding, MemoryBinding, ThreadBinding } from "./binding.ts";
+import type { HeapSample } from "./heap_sample.ts";
+import type { Inherited, Wish } from "./pin.ts";
 
 /** What a worker is born with. */
 export interface Birth {
@@ -31,12 +36,12 @@ export interface Birth {
   readonly args: unknown;
   /** What it has from the thread that launches it. */
   readonly inherited: Inherited;
-  /** The CPUs to pin it to, in kernel notation; null for a thread that is not pinned. */
-  readonly cpus: string | null;
-  /** The node of its heap; null for none. */
-  readonly node: number | null;
-  /** How its heap sticks to that node. */
-  readonly heap: HeapPolicy;
+  /** Where it is wanted. */
+  readonly wish: FlatWish;
+  /** The name that tools show. */
+  readonly name: string;
+  /** How nice it is; undefined for as nice as its launcher. */
+  readonly nice: number | undefined;
   /** What the launcher sees of the machine. */
   readonly topology: TopologySnapshot;
   /** The process's parking lot. */
@@ -56,22 +61,45 @@ export interface FlatError {
   readonly thrown: { readonly value: unknown } | undefined;
 }
 
-/** A {@linkcode HeapReport}, flat. */
-export interface FlatHeapReport extends Omit<HeapReport, "refused"> {
+/** A {@linkcode Wish}, flat: CPUs in kernel notation. */
+export interface FlatWish extends Omit<Wish, "asked" | "cpus" | "refused"> {
+  readonly asked: string | undefined;
+  readonly cpus: string | undefined;
   readonly refused: FlatError | undefined;
+}
+
+/** A {@linkcode ThreadBinding}, flat. */
+export interface FlatBinding {
+  readonly cpus: Omit<CpuBinding, "asked" | "got" | "refused"> & {
+    readonly asked: string | undefined;
+    readonly got: string;
+    readonly refused: FlatError | undefined;
+  };
+  readonly memory: Omit<MemoryBinding, "refused"> & { readonly refused: FlatError | undefined };
+}
+
+/** A worker's first message. */
+export interface Started {
+  readonly type: "started";
+  readonly tid: number;
+  /** What the C helper knows it by. */
+  readonly identity: number;
+  readonly binding: FlatBinding;
 }
 
 /** From the worker. */
 export type FromWorker =
-  | { readonly type: "started"; readonly tid: number; readonly heap: FlatHeapReport }
+  | Started
   | { readonly type: "loaded" }
   | { readonly type: "done"; readonly value: unknown }
-  | { readonly type: "failed"; readonly error: FlatError };
+  | { readonly type: "failed"; readonly error: FlatError }
+  | { readonly type: "sampled"; readonly request: number; readonly sample: HeapSample }
+  | { readonly type: "unsampled"; readonly request: number; readonly error: FlatError };
 
-/** To the worker: let go of everything and end. */
-export interface Leave {
-  readonly type: "leave";
-}
+/** To the worker: let go of everything and end; or tell where its heap is. */
+export type ToWorker =
+  | { readonly type: "leave" }
+  | { readonly type: "sample"; readonly request: number };
 
 /**
  * The error of a value that cannot be copied or transferred to another thread.
@@ -140,4 +168,64 @@ export function unflatten(flat: FlatError): unknown {
   error.name = flat.name;
   if (flat.stack !== undefined) error.stack = flat.stack;
   return error;
+}
+
+function flattenNuma(error: NumaError | undefined): FlatError | undefined {
+  return error && flatten(error);
+}
+
+function unflattenNuma(flat: FlatError | undefined): NumaError | undefined {
+  return flat && unflatten(flat) as NumaError;
+}
+
+/**
+ * Makes plain data of what is wanted of a thread.
+ *
+ * @param wish Where it is wanted.
+ * @returns Data that can be cloned.
+ */
+export function flattenWish({ asked, cpus, node, strengths, refused }: Wish): FlatWish {
+  const texts = { asked: asked?.toString(), cpus: cpus?.toString() };
+  return { ...texts, node, strengths, refused: flattenNuma(refused) };
+}
+
+/**
+ * Reads what is wanted of a thread.
+ *
+ * @param flat What {@linkcode flattenWish} made.
+ * @returns Where it is wanted.
+ */
+export function unflattenWish({ asked, cpus, node, strengths, refused }: FlatWish): Wish {
+  const parse = (text: string | undefined) => text === undefined ? undefined : CpuSet.parse(text);
+  const sets = { asked: parse(asked), cpus: parse(cpus) };
+  return { ...sets, node, strengths, refused: unflattenNuma(refused) };
+}
+
+/**
+ * Makes plain data of what came of binding a thread.
+ *
+ * @param binding What came of it.
+ * @returns Data that can be cloned.
+ */
+export function flattenBinding({ cpus, memory }: ThreadBinding): FlatBinding {
+  const texts = { asked: cpus.asked?.toString(), got: cpus.got.toString() };
+  return {
+    cpus: { ...cpus, ...texts, refused: flattenNuma(cpus.refused) },
+    memory: { ...memory, refused: flattenNuma(memory.refused) },
+  };
+}
+
+/**
+ * Reads what came of binding a thread.
+ *
+ * @param flat What {@linkcode flattenBinding} made.
+ * @returns What came of it.
+ */
+export function unflattenBinding({ cpus, memory }: FlatBinding): ThreadBinding {
+  const asked = cpus.asked === undefined ? undefined : CpuSet.parse(cpus.asked);
+  const sets = { asked, got: CpuSet.parse(cpus.got) };
+  return {
+    cpus: { ...cpus, ...sets, refused: unflattenNuma(cpus.refused) },
+    memory: { ...memory, refused: unflattenNuma(memory.refused) },
+  };
 }

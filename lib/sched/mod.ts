@@ -26,5 +26,14 @@ export type { ThreadEvent, ThreadMessageListener } from "./mailbox.ts";
 export { joinAll, type TerminateOptions, Thread, type ThreadState } from "./thread.ts";
 export { transfer } from "./transfer.ts";
 export { decode as fromHandles, encode as toHandles } from "../base/handle.ts";
-export { type HeapPolicy, type HeapReport, unpinned } from "./pin.ts";
+export { unpinned } from "./layers.ts";
 export { worker, type WorkerFunction } from "./worker.ts";
+export type {
+  BindStrength,
+  BindStrengths,
+  CpuBinding,
+  MemoryBinding,
+  ThreadBinding,
+} from "./binding.ts";
+export type { HeapSample } from "./heap_sample.ts";
+export { Pin, pin, type PinOptions } from "./scoped_pin.ts";

@@ -1,170 +1,327 @@
-import { errnoError } from "../base/errno.ts";
+/**
+ * What numakit does to the calling thread's CPUs and memory policy.
+ *
+ * A thread is *home* on the CPUs and with the memory policy that it would have without numakit: its process's, as `taskset`,
+ * a cpuset or the application have made them. numakit narrows that and goes back to it, and never beyond it: it undoes
+ * only what it did itself. A mask or a policy that is not what numakit has set was set by somebody else, and is home.
+ *
+ * @module
+ */
+import { ERRNO, errnoError, SECCOMP_FIX } from "../base/errno.ts";
 import { NumaError } from "../base/error.ts";
 import { native } from "../runtime/native.ts";
 import { CpuSet } from "../topology/cpu_set.ts";
-import { threadAffinity } from "../topology/load.ts";
+import { seeAffinity, threadAffinity } from "../topology/load.ts";
+import type { BindStrengths, CpuBinding, MemoryBinding, ThreadBinding } from "./binding.ts";
 
-/**
- * Where the pages of a worker's own heap come from.
- *
- * - `"prefer"`: its node while there is room, then others. If the system refuses that, as a container's seccomp profile
- *   does, the thread runs anyway, and `Thread.heap` says so.
- * - `"bind"`: its node only, or `join()` rejects. Caution: when the node is full, the kernel kills the process.
- * - `"default"`: wherever the thread runs at first touch. Nothing is asked of the system.
- */
-export type HeapPolicy = "prefer" | "bind" | "default";
+/** The kernel's modes of memory policies. */
+const MODES = { prefer: 1, require: 2 } as const;
+/** What it may say of a mode besides. */
+const MODE_BITS = 0xff;
+/** `NK_POLICY_WORDS`: a mode and a mask of 1,024 nodes. */
+const POLICY_WORDS = 17;
 
-/** The result of the {@linkcode HeapPolicy} that a thread was launched with. */
-export interface HeapReport {
-  /** What was asked for. */
-  readonly asked: HeapPolicy;
-  /** What the thread has: what was asked for, or `"default"` where it was refused or the thread's CPUs have no one node. */
-  readonly got: HeapPolicy;
-  /** The node that its heap comes from; undefined for `"default"`. */
+/** A memory policy as the helper saves it. */
+export type SavedPolicy = BigUint64Array<ArrayBuffer>;
+
+/** What is asked for a thread. */
+export interface Wish {
+  /** The CPUs that its policy names; undefined when it names none. */
+  readonly asked: CpuSet | undefined;
+  /** Those that it is to be pinned to; undefined when there are none. */
+  readonly cpus: CpuSet | undefined;
+  /** The node that its memory is to come from; undefined when there is no such one. */
   readonly node: number | undefined;
-  /** Why it was refused, and what to do about it; undefined when it was not. */
+  /** How hard. */
+  readonly strengths: Required<BindStrengths>;
+  /** Why its policy could not be followed; undefined when it could. */
   readonly refused: NumaError | undefined;
 }
 
-const POLICIES: Readonly<Record<HeapPolicy, number>> = { default: 0, prefer: 1, bind: 2 };
-
-/** What numakit has done to the calling thread. */
-const self: {
-  /** The CPUs that the process began with, as far as numakit knows. */
-  home: CpuSet | undefined;
-  isPinned: boolean;
-  heap: HeapPolicy;
-  node: number;
-} = { home: undefined, isPinned: false, heap: "default", node: -1 };
-
 /** What a thread tells those that it launches about its own place: they inherit from it. */
 export interface Inherited {
-  /** The CPUs that the process began with, in kernel notation. */
+  /** The CPUs where the launching thread is home, in kernel notation. */
   readonly home: string;
-  /** Whether numakit has pinned the launching thread. */
-  readonly isPinned: boolean;
-  /** Whether numakit has given the launching thread a memory policy. */
-  readonly hasPolicy: boolean;
+  /** Those that numakit has pinned it to; null for none. */
+  readonly mask: string | null;
+  /** The memory policy that numakit has given it; null for none. */
+  readonly policy: SavedPolicy | null;
+  /** The one that it had before; null where numakit has given it none. */
+  readonly homePolicy: SavedPolicy | null;
 }
 
-/** The CPUs that the process began with: those of its first thread that launches one. */
+/** What numakit has done to a thread. */
+export interface Own {
+  /** The CPUs that it pinned it to. */
+  readonly mask: CpuSet | undefined;
+  /** The CPUs where the thread is home; only while it is pinned. */
+  readonly home: CpuSet | undefined;
+  /** The memory policy that it gave it. */
+  readonly policy: SavedPolicy | undefined;
+  /** The one that was there before; only while it has given it one. */
+  readonly homePolicy: SavedPolicy | undefined;
+}
+
+/** The calling thread's. */
+let own: Own = { mask: undefined, home: undefined, policy: undefined, homePolicy: undefined };
+
+/** What numakit has done to the calling thread by now. */
+export function ownPlace(): Own {
+  return own;
+}
+
+/**
+ * Takes down that what numakit did to the calling thread is something else by now.
+ *
+ * @param place What it is.
+ */
+export function setOwnPlace(place: Own): void {
+  own = place;
+}
+
+/** The CPUs where the calling thread is home: what it may run on without numakit. */
 export function homeAffinity(): CpuSet {
-  return self.home ??= threadAffinity();
+  const now = threadAffinity();
+  return own.mask !== undefined && own.home !== undefined && now.equals(own.mask) ? own.home : now;
 }
 
 /** Whether numakit has pinned the calling thread. */
 export function isPinned(): boolean {
-  return self.isPinned;
+  return own.mask !== undefined;
 }
 
 /** What threads that this one launches have to know. */
 export function bequeath(): Inherited {
   return {
     home: homeAffinity().toString(),
-    isPinned: self.isPinned,
-    hasPolicy: self.heap !== "default",
+    mask: own.mask?.toString() ?? null,
+    policy: own.policy ?? null,
+    homePolicy: own.homePolicy ?? null,
   };
 }
 
 /**
- * Puts a new thread where it was launched to.
- *
- * @param cpus The CPUs it is pinned to; null for a thread that is not pinned, also where its launcher is.
- * @param inherited What its launcher told.
- * @throws {NumaError} As {@linkcode pinThread}.
- */
-export function takePlace(cpus: CpuSet | null, inherited: Inherited): void {
-  self.home = CpuSet.parse(inherited.home);
-  if (cpus !== null) pinThread(cpus);
-  else if (inherited.isPinned) pinThread(self.home);
-  self.isPinned = cpus !== null;
-}
-
-/**
- * Pins the calling thread, exactly.
+ * Pins the calling thread, without a record of it.
  *
  * @param cpus The CPUs it may run on from now on.
- * @throws {NumaError} `EACCES` when only a part of them can be had; the affinity is then as it was. `EINVAL` empty.
+ * @param part Whether a part of them will do. Default: false.
+ * @returns Whether it has all of them.
+ * @throws {NumaError} `EACCES` when too few of them can be had; the affinity is then as it was. `EINVAL` empty; `EPERM`.
  */
-export function pinThread(cpus: CpuSet): void {
+export function pinThread(cpus: CpuSet, part: boolean = false): boolean {
   const mask = cpus.toMask();
   const action = `pin this thread to CPUs ${cpus}`;
-  const result = mask.length === 0 ? -22 : native().calls.nk_affinity_set(mask, mask.length);
-  if (result < 0) {
-    throw errnoError(result, "sched_setaffinity", action, {
-      fix: "`numakit topo` shows the CPUs this process may use.",
-    });
-  }
-}
-
-function setPolicy(policy: HeapPolicy, node: number): void {
-  const result = native().calls.nk_policy_set(POLICIES[policy], node);
-  if (result >= 0) return;
-  throw errnoError(result, "set_mempolicy", `take this thread's memory from node ${node}`, {
-    node,
+  const { nk_affinity_set } = native().calls;
+  const empty = mask.length === 0;
+  const result = empty ? -ERRNO.EINVAL : nk_affinity_set(mask, mask.length, Number(part));
+  if (result >= 0) return result === 0;
+  throw errnoError(result, "sched_setaffinity", action, {
+    fix: result === -ERRNO.EPERM
+      ? 'Permit sched_setaffinity in the seccomp profile, or bind with { cpus: "prefer" }.'
+      : "`numakit topo` shows the CPUs this process may use.",
   });
 }
 
 /**
- * Sets the memory policy of a new thread's own allocations: its heap, its stacks, its buffers.
+ * The calling thread's memory policy.
  *
- * @param asked The policy.
- * @param node The node it is about; null when the thread's CPUs have no one node.
- * @param inherited What its launcher told.
- * @returns What came of it.
- * @throws {NumaError} Only for `"bind"`: `EPERM` where seccomp forbids it; `EINVAL` a node without memory.
+ * @returns The policy.
+ * @throws {NumaError} `EPERM`, `ENOSYS`.
  */
-export function takeHeap(asked: HeapPolicy, node: number | null, inherited: Inherited): HeapReport {
-  const none = { asked, got: "default", node: undefined, refused: undefined } as const;
-  if (asked === "default" || node === null) {
-    // A thread is born with its launcher's policy.
-    if (inherited.hasPolicy) setPolicy("default", -1);
-    return none;
-  }
-  try {
-    setPolicy(asked, node);
-  } catch (error) {
-    if (asked === "bind" || !(error instanceof NumaError)) throw error;
-    return { ...none, refused: error };
-  }
-  self.heap = asked;
-  self.node = node;
-  return { asked, got: asked, node, refused: undefined };
+export function savePolicy(): SavedPolicy {
+  const saved = new BigUint64Array(POLICY_WORDS);
+  const result = native().calls.nk_policy_save(saved);
+  if (result >= 0) return saved;
+  throw errnoError(result, "get_mempolicy", "ask for this thread's memory policy");
 }
 
 /**
- * Runs a function while the calling thread has all CPUs that the process began with and the system's default memory
- * policy, and restores the thread's own afterwards. Use it to start what inherits them, such as child processes.
+ * Gives the calling thread a memory policy that was saved, without a record of it.
  *
- * Only what happens before the function returns is affected, so start the process in it and wait for it outside. In a
- * thread that numakit has not pinned this just calls the function.
- *
- * @typeParam Result What the function returns.
- * @param call What is to be done, synchronously.
- * @returns What it returned.
- * @throws What it throws. {@linkcode NumaError} `EACCES` when some of those CPUs may not be used any more; the thread is
- * then where it was.
- *
- * @example
- * ```ts
- * import { spawnSync } from "node:child_process";
- * import { unpinned, worker } from "@numakit/numakit";
- *
- * export default worker((file: string) => unpinned(() => spawnSync("gzip", [file]).status));
- * ```
+ * @param saved The policy.
+ * @throws {NumaError} `EINVAL` no node of it may be used any more; `EPERM`, `ENOSYS`.
  */
-export function unpinned<Result>(call: () => Result): Result {
-  const { home, heap, node } = self;
-  const before = self.isPinned && home !== undefined ? threadAffinity() : undefined;
-  if (before !== undefined && home !== undefined) pinThread(home);
-  try {
-    if (heap !== "default") setPolicy("default", -1);
-    return call();
-  } finally {
-    try {
-      if (heap !== "default") setPolicy(heap, node);
-    } finally {
-      if (before !== undefined) pinThread(before);
-    }
+export function restorePolicy(saved: SavedPolicy): void {
+  const result = native().calls.nk_policy_restore(saved);
+  if (result >= 0) return;
+  throw errnoError(result, "set_mempolicy", "restore this thread's memory policy");
+}
+
+/** Whether two memory policies are there, and the same. */
+export function isSame(one: SavedPolicy | undefined, other: SavedPolicy | undefined): boolean {
+  if (one === undefined || other === undefined) return false;
+  return one.every((word, index) => word === other[index]);
+}
+
+/** The node of a policy of one of our modes. */
+function nodeOf(policy: SavedPolicy): number | undefined {
+  const mode = Number(policy[0]) & MODE_BITS;
+  return mode === MODES.prefer || mode === MODES.require
+    ? CpuSet.fromMask(policy.subarray(1)).first
+    : undefined;
+}
+
+/**
+ * Takes the calling thread off the CPUs that numakit pinned it to, unless somebody else has moved it since.
+ *
+ * @param home Where it is home.
+ * @throws {NumaError} `EACCES` none of those CPUs may be used any more.
+ */
+export function goHome(home: CpuSet): void {
+  const { mask } = own;
+  if (mask !== undefined && threadAffinity().equals(mask)) pinThread(home, true);
+  own = { ...own, mask: undefined, home: undefined };
+}
+
+/** The same with its memory policy. */
+export function goHomePolicy(): void {
+  const { policy, homePolicy } = own;
+  if (policy !== undefined && homePolicy !== undefined && isSame(savePolicy(), policy)) {
+    restorePolicy(homePolicy);
   }
+  own = { ...own, policy: undefined, homePolicy: undefined };
+}
+
+/** Only those of the CPUs where the thread is home: whatever narrowed that is not ours to undo. */
+function withinHome(cpus: CpuSet, home: CpuSet): { part: CpuSet; refused: NumaError | undefined } {
+  const part = cpus.intersection(home);
+  if (part.size === cpus.size) return { part, refused: undefined };
+  const refused = new NumaError("EACCES", `pin this thread to CPUs ${cpus}`, {
+    why: `it may run on CPUs ${home} only, as its affinity and its cpuset are now`,
+    fix: "Widen what narrowed them (taskset, cpuset.cpus, sched_setaffinity), plan with " +
+      'topology({ refresh: true }), or bind with { cpus: "prefer" }.',
+  });
+  return { part, refused };
+}
+
+/** Pins the thread, or throws. Returns why it has only a part of the CPUs, or none. */
+function take(cpus: CpuSet, strength: "require" | "prefer", home: CpuSet): NumaError | undefined {
+  const { part, refused } = withinHome(cpus, home);
+  if (strength === "require") {
+    if (refused !== undefined) throw refused;
+    pinThread(cpus);
+  } else if (part.size === 0) {
+    goHome(home);
+    return refused;
+  } else if (!pinThread(part, true)) {
+    own = { ...own, mask: threadAffinity(), home };
+    return withinHome(cpus, threadAffinity()).refused;
+  }
+  own = { ...own, mask: threadAffinity(), home };
+  return refused;
+}
+
+function settleCpus({ asked, cpus, strengths, refused }: Wish, home: CpuSet): CpuBinding {
+  const strength = strengths.cpus;
+  if (strength === "off") {
+    return { strength, asked: undefined, got: threadAffinity(), refused: undefined };
+  }
+  if (cpus === undefined) {
+    const error = tryTo(() => goHome(home));
+    if (error !== undefined && strength === "require") throw error;
+    return { strength, asked, got: threadAffinity(), refused: refused ?? error };
+  }
+  seeAffinity(homeAffinity);
+  let why = refused;
+  try {
+    why = take(cpus, strength, home) ?? refused;
+  } catch (error) {
+    if (strength === "require" || !(error instanceof NumaError)) throw error;
+    why = error;
+    // Not where its launcher was pinned either, where that can be helped.
+    tryTo(() => goHome(home));
+  }
+  return { strength, asked, got: threadAffinity(), refused: why };
+}
+
+/** Makes a call that the system may refuse. Returns its error. */
+export function tryTo(call: () => void): NumaError | undefined {
+  try {
+    call();
+  } catch (error) {
+    if (!(error instanceof NumaError)) throw error;
+    return error;
+  }
+  return undefined;
+}
+
+function takeNode(strength: "require" | "prefer", node: number): SavedPolicy {
+  const before = savePolicy();
+  const result = native().calls.nk_policy_set(MODES[strength], node);
+  if (result < 0) {
+    throw errnoError(result, "set_mempolicy", `take this thread's memory from node ${node}`, {
+      node,
+    });
+  }
+  const policy = savePolicy();
+  const isHome = own.policy === undefined || !isSame(before, own.policy);
+  own = { ...own, policy, homePolicy: isHome ? before : own.homePolicy };
+  return policy;
+}
+
+function settleMemory({ node, strengths, refused }: Wish): MemoryBinding {
+  const strength = strengths.memory;
+  const nothing = { strength, asked: undefined, got: undefined } as const;
+  if (strength === "off") return { ...nothing, refused: undefined };
+  if (node === undefined) {
+    goHomePolicy();
+    return { ...nothing, refused };
+  }
+  try {
+    return { strength, asked: node, got: nodeOf(takeNode(strength, node)), refused: undefined };
+  } catch (error) {
+    if (!(error instanceof NumaError)) throw error;
+    const why = explain(error, node);
+    if (strength === "require") throw why;
+    tryTo(goHomePolicy);
+    return { strength, asked: node, got: undefined, refused: why };
+  }
+}
+
+/** The same error about what was asked, which was to take memory from a node. */
+function explain(error: NumaError, node: number): NumaError {
+  const { code, why, syscall } = error;
+  const fix = code === "EPERM" ? SECCOMP_FIX : error.fix;
+  const details = { why, node, cause: error, ...(syscall === undefined ? {} : { syscall }) };
+  return new NumaError(code, `take this thread's memory from node ${node}`, {
+    ...details,
+    ...(fix === undefined ? {} : { fix }),
+  });
+}
+
+/**
+ * Puts the calling thread where it is wanted.
+ *
+ * @param wish Where.
+ * @param home The CPUs where it is home.
+ * @returns What came of it, read back from the kernel.
+ * @throws {NumaError} What is required and refused: `EACCES`, `EPERM`; `EINVAL` a node without memory.
+ */
+export function settle(wish: Wish, home: CpuSet): ThreadBinding {
+  return { cpus: settleCpus(wish, home), memory: settleMemory(wish) };
+}
+
+/**
+ * Puts a new thread where it was launched to. It is born on the CPUs and with the memory policy of its launcher.
+ *
+ * @param wish Where.
+ * @param inherited What its launcher told.
+ * @returns What came of it.
+ * @throws {NumaError} What is required and refused, as `join()` rejects with it.
+ */
+export function takePlace(wish: Wish, inherited: Inherited): ThreadBinding {
+  const mask = inherited.mask === null ? undefined : CpuSet.parse(inherited.mask);
+  const told = CpuSet.parse(inherited.home);
+  own = {
+    ...{ mask, home: mask && told },
+    policy: inherited.policy ?? undefined,
+    homePolicy: inherited.homePolicy ?? undefined,
+  };
+  const now = threadAffinity();
+  // It is born with its launcher's pin, which is none of its own.
+  if (wish.strengths.cpus === "off") tryTo(() => goHome(homeAffinity()));
+  if (wish.strengths.memory === "off") tryTo(goHomePolicy);
+  // Usually the same: it is born where its launcher is.
+  const both = told.intersection(now);
+  return settle(wish, mask !== undefined ? homeAffinity() : both.size > 0 ? both : now);
 }

@@ -1,13 +1,14 @@
 import type { MessagePort, Worker } from "node:worker_threads";
 import { builtin } from "../runtime/builtin.ts";
-import { checkInteger, checkOptions, show } from "../base/check.ts";
+import { checkInteger, checkOptionNames, checkOptions } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { decode } from "../base/handle.ts";
-import { threadAlive } from "../runtime/thread.ts";
+import { reniceThread, threadAlive, threadCpuMs, threadNice } from "../runtime/thread.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
+import type { ThreadBinding } from "./binding.ts";
+import type { HeapSample } from "./heap_sample.ts";
 import { Mailbox, type ThreadEvent, type ThreadMessageListener } from "./mailbox.ts";
-import { type FromWorker, type Leave, textOf, unflatten } from "./message.ts";
-import type { HeapReport } from "./pin.ts";
+import { type FromWorker, textOf, type ToWorker, unflatten, unflattenBinding } from "./message.ts";
 import type { ThreadPlacement } from "./plan.ts";
 
 /** How {@linkcode Thread.terminate} waits. */
@@ -23,6 +24,12 @@ export type ThreadState = "starting" | "running" | "ended";
 const GRACE_MS = 100;
 const POLL_MS = 1;
 
+/** Somebody who waits for a sample. */
+interface Sampling {
+  readonly resolve: (sample: HeapSample) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** Threads that have not been joined yet. */
 const unjoined = /* @__PURE__ */ new Set<Thread<unknown>>();
 function sleep(ms: number): Promise<void> {
@@ -37,7 +44,7 @@ function sleep(ms: number): Promise<void> {
 export class Thread<Result = unknown> {
   /** Its name. */
   readonly name: string;
-  /** Where it runs. */
+  /** The place that its policy gave it; {@linkcode Thread.binding} says what came of that. */
   readonly placement: ThreadPlacement;
   readonly #worker: Worker;
   readonly #channel: MessagePort;
@@ -46,7 +53,11 @@ export class Thread<Result = unknown> {
   readonly #ended: Promise<Result>;
   #state: ThreadState = "starting";
   #tid: number | undefined;
-  #heap: HeapReport | undefined;
+  #identity = 0;
+  #binding: ThreadBinding | undefined;
+  #cpuMs: number | undefined;
+  readonly #samples: Map<number, Sampling> = new Map();
+  #requests = 0;
   #joined = false;
   #exited = false;
   #stopped = false;
@@ -71,6 +82,8 @@ export class Thread<Result = unknown> {
       this.#mailbox.close();
       this.#channel.close();
       this.#state = "ended";
+      for (const { reject } of this.#samples.values()) reject(this.#noSample());
+      this.#samples.clear();
     });
     this.#ended.catch((error) => {
       if (!this.#joined) {
@@ -93,10 +106,73 @@ export class Thread<Result = unknown> {
   }
 
   /**
-   * Where its own heap is placed and, if that is not where it was asked for, why; undefined before it has started.
+   * How it is bound to CPUs and to memory, and what was refused and why; undefined before it has started.
    */
-  get heap(): HeapReport | undefined {
-    return this.#heap;
+  get binding(): ThreadBinding | undefined {
+    return this.#binding;
+  }
+
+  /**
+   * The CPU time that it has used, in user and in kernel mode, in milliseconds: the kernel's count, asked for now.
+   *
+   * @returns Undefined before it has started. After its end all that it used, or, where another thread has got its place in
+   * numakit's table before the launcher saw its end, what it had used when it was last asked about.
+   */
+  get cpuTimeMs(): number | undefined {
+    if (this.#identity !== 0) this.#cpuMs = threadCpuMs(this.#identity) ?? this.#cpuMs;
+    return this.#cpuMs;
+  }
+
+  /** How nice it is now, -20 to 19; undefined before it has started and after its end. */
+  get nice(): number | undefined {
+    return this.#identity === 0 ? undefined : threadNice(this.#identity);
+  }
+
+  /**
+   * Makes it more or less nice: how much CPU time it leaves to others.
+   *
+   * @param nice -20 to 19, the higher the more. It is a thread's own on Linux; with `sched_autogroup_enabled` the kernel
+   * compares it within the terminal's session only.
+   * @throws {NumaError} `EINVAL` no such number; `EPERM` less than it is needs CAP_SYS_NICE; `ESTALE` it has not started,
+   * or has ended.
+   */
+  setNice(nice: number): void {
+    const action = `set how nice thread "${this.name}" is`;
+    checkInteger(nice, "nice", -20, 19, action);
+    if (this.#identity !== 0) return reniceThread(this.#identity, nice, action);
+    throw new NumaError("ESTALE", action, {
+      why: "it has not started",
+      fix: "Give launch() the option nice.",
+    });
+  }
+
+  /**
+   * Samples where the memory comes from that the runtime gives the thread: buffers of 16 KiB to 1 MiB, 2 MiB together, are
+   * allocated in it as a program would, filled, located by the kernel (`move_pages`) and given up.
+   *
+   * The share is that of the whole pages of these buffers which are on the node that the thread runs on at that moment. Some
+   * of them were in use before and were freed, as the runtime recycles memory; objects on the engine's own heap cannot be
+   * asked about. It takes a few milliseconds of the thread, when it comes to its event loop: nothing is sampled unless
+   * somebody asks.
+   *
+   * @returns Where they are.
+   * @throws {NumaError} `EPERM` the system does not say (a default container); `ENOSYS`; `ENOMEM` there is no memory for it;
+   * `ETERMINATED` the thread has ended before it came to it.
+   */
+  sampleHeap(): Promise<HeapSample> {
+    if (this.#state === "ended") return Promise.reject(this.#noSample());
+    const request = ++this.#requests;
+    return new Promise((resolve, reject) => {
+      this.#samples.set(request, { resolve, reject });
+      this.#send({ type: "sample", request });
+    });
+  }
+
+  #noSample(): NumaError {
+    return new NumaError("ETERMINATED", `sample the heap of thread "${this.name}"`, {
+      why: "it has ended",
+      fix: "Ask while it runs: it answers at its event loop.",
+    });
   }
 
   /**
@@ -182,13 +258,7 @@ export class Thread<Result = unknown> {
   async terminate(options: TerminateOptions = {}): Promise<boolean> {
     const action = `terminate thread "${this.name}"`;
     checkOptions(options, "{ timeoutMs }", action);
-    const other = Object.keys(options).find((name) => name !== "timeoutMs");
-    if (other !== undefined) {
-      throw new NumaError("EINVAL", action, {
-        why: `it has no option ${show(other)}`,
-        fix: "Give { timeoutMs }; it cannot be aborted.",
-      });
-    }
+    checkOptionNames(options, ["timeoutMs"], action);
     const { timeoutMs = 5000 } = options;
     checkInteger(timeoutMs, "timeoutMs", 0, 2 ** 31 - 1, action);
     this.#joined = true;
@@ -202,13 +272,17 @@ export class Thread<Result = unknown> {
     return await this.#gone(timeoutMs);
   }
 
+  #send(message: ToWorker): void {
+    try {
+      this.#channel.postMessage(message);
+    } catch {
+      // A worker that has ended takes no messages.
+    }
+  }
+
   /** Asks the worker to let go and end. Resolves to whether it did in time. */
   async #leave(): Promise<boolean> {
-    try {
-      this.#channel.postMessage({ type: "leave" } satisfies Leave);
-    } catch {
-      // A worker that has ended takes no messages, which is what we want of it.
-    }
+    this.#send({ type: "leave" });
     return await this.#gone(GRACE_MS);
   }
 
@@ -220,6 +294,8 @@ export class Thread<Result = unknown> {
     const identity = lot.identityOf(this.#id);
     // Without an identity it never reached our first line, and the stop word keeps it from going beyond that.
     const gone = identity === 0 ? this.#exited : !threadAlive(identity);
+    // Its slot in the helper's table will be another one's.
+    void this.cpuTimeMs;
     if (gone) lot.bury(this.#id);
     return gone;
   }
@@ -259,13 +335,7 @@ export class Thread<Result = unknown> {
       const hear = (message: FromWorker): void => {
         if (message.type === "done") resolve(message.value);
         else if (message.type === "failed") reject(unflatten(message.error));
-        else if (message.type === "loaded") this.#mailbox.open();
-        else {
-          this.#tid = message.tid;
-          const { refused } = message.heap;
-          this.#heap = { ...message.heap, refused: refused && unflatten(refused) as NumaError };
-          if (this.#state === "starting") this.#state = "running";
-        }
+        else this.#hear(message);
       };
       this.#channel.on("message", hear);
       this.#channel.on("messageerror", reject);
@@ -287,6 +357,22 @@ export class Thread<Result = unknown> {
         this.#close(this.#leftEarly(status));
       });
     });
+  }
+
+  /** What it says before its end. */
+  #hear(message: Exclude<FromWorker, { readonly type: "done" | "failed" }>): void {
+    if (message.type === "loaded") return this.#mailbox.open();
+    if (message.type === "started") {
+      this.#tid = message.tid;
+      this.#identity = message.identity;
+      this.#binding = unflattenBinding(message.binding);
+      if (this.#state === "starting") this.#state = "running";
+      return;
+    }
+    const waiting = this.#samples.get(message.request);
+    this.#samples.delete(message.request);
+    if (message.type === "sampled") waiting?.resolve(message.sample);
+    else waiting?.reject(unflatten(message.error));
   }
 
   #leftEarly(status: number): NumaError {

@@ -62,12 +62,23 @@ function cpuQuota(): { quotaUs: number; periodUs: number } | null {
 }
 
 let current: Topology | undefined;
+let ownAffinity: () => CpuSet = threadAffinity;
+
+/**
+ * Says what the calling thread may use of the machine, where that is more than its own affinity: numakit has pinned it.
+ *
+ * @param read Tells it, when a topology is made.
+ */
+export function seeAffinity(read: () => CpuSet): void {
+  ownAffinity = read;
+}
 
 /**
  * Returns this machine, and what this process may use of it.
  *
  * The first call in a thread asks hwloc and the kernel (a few milliseconds); later calls give the same object. A
- * worker started with `launch` has its parent's, so that its own pinning does not narrow what it sees.
+ * worker started with `launch` has its parent's. What numakit pins a thread to, by `launch` or `pin`, does not narrow
+ * what it sees.
  *
  * @param options `refresh: true` asks again.
  * @returns An immutable topology.
@@ -84,7 +95,7 @@ export function topology(options: { readonly refresh?: boolean } = {}): Topology
   if (current === undefined || options.refresh === true) {
     const action = "see this machine";
     const description = describe(LIVE, cString(""), action);
-    const process = { affinity: threadAffinity(), quota: cpuQuota() };
+    const process = { affinity: ownAffinity(), quota: cpuQuota() };
     current = Topology.from(parseDescription(description, process));
   }
   return current;

@@ -30,7 +30,7 @@ extern "C" {
 #define NK_API __attribute__((visibility("default")))
 
 /* Raised with every incompatible change of this file. */
-#define NK_ABI_VERSION 5
+#define NK_ABI_VERSION 6
 
 /* Affinity and node masks: little-endian arrays of 64-bit words, bit i of word w is CPU (or node) 64 * w + i. */
 #define NK_MAX_MASK_WORDS 1024
@@ -124,7 +124,7 @@ NK_API int32_t nk_cpu_quota(const char *root, uint64_t *out);
  */
 NK_API int32_t nk_memory_limit(const char *root, uint64_t *out);
 
-/* ---- record.c, thread.c, threads.c: threads, pinning, policy ---------------------------------------------------- */
+/* ---- record.c, thread.c, threads.c, vitals.c: threads, pinning, policy ------------------------------------------- */
 
 /*
  * Register the calling thread (idempotent): out[0] its identity (never reused in this process), out[1] its slot
@@ -136,19 +136,39 @@ NK_API int32_t nk_thread_self(uint64_t *out);
 /* 1 while the thread of that identity lives, 0 once its code can no longer run. */
 NK_API int32_t nk_thread_alive(uint64_t thread);
 
+/*
+ * What a thread has used of CPUs, in user and in kernel mode: out[0] nanoseconds. Returns 1; 0 for a thread that is gone,
+ * with all that it used, as long as no other thread has its slot. -ESTALE one has it.
+ */
+NK_API int32_t nk_thread_cpu_time(uint64_t thread, uint64_t *out);
+
+/* The niceness of a thread: out[0], from -20 to 19. Returns 1. -ESTALE it is gone. */
+NK_API int32_t nk_thread_nice(uint64_t thread, int32_t *out);
+
+/*
+ * Make a thread more or less nice. Returns 0. -EINVAL not from -20 to 19; -EACCES less nice than it is, or than
+ * RLIMIT_NICE permits, without CAP_SYS_NICE; -EPERM (seccomp); -ESTALE it is gone.
+ */
+NK_API int32_t nk_thread_renice(uint64_t thread, int32_t nice);
+
+/* Name the calling thread, as tools show it: at most 15 bytes and a NUL. Returns 0. -EINVAL longer. */
+NK_API int32_t nk_thread_rename(const char *name);
+
 /* The calling thread's affinity: fills mask (words of 64 bits), returns the words that matter. -EINVAL too short. */
 NK_API int32_t nk_affinity_get(uint64_t *mask, int32_t words);
 
 /*
  * Pin the calling thread. Returns 0 with the affinity exactly as asked, or fails and leaves it as it was:
- * -EINVAL empty mask or words out of range, -ENXIO when the kernel would only take a part of the mask.
+ * -EINVAL empty mask or words out of range, -ENXIO when the kernel would only take a part of the mask, -EPERM (seccomp).
+ * With part not 0 a part of the mask will do: returns 1, and the thread runs on no CPU outside of the mask.
  */
-NK_API int32_t nk_affinity_set(const uint64_t *mask, int32_t words);
+NK_API int32_t nk_affinity_set(const uint64_t *mask, int32_t words, int32_t part);
 
 /*
  * Let threads of this process run on the CPUs of the mask: those whose names begin with one of the names, each of which
- * ends with a NUL; an empty one ends the list. Returns how many were elsewhere. -EINVAL as above, -errno of reading
- * /proc/self/task. A thread that may not run on all of the mask is left alone.
+ * ends with a NUL; an empty one ends the list. Returns how many had only a part of it. -EINVAL as above, -errno of reading
+ * /proc/self/task. A thread that may not run on all of the mask, one that runs outside of it, and one that is registered,
+ * is left alone.
  */
 NK_API int32_t nk_threads_widen(const uint64_t *mask, int32_t words, const char *names);
 
@@ -158,6 +178,17 @@ NK_API int32_t nk_threads_widen(const uint64_t *mask, int32_t words, const char 
 
 /* The memory policy of the calling thread's future pages. Returns 0. -EINVAL, -EPERM (seccomp), -ENOSYS. */
 NK_API int32_t nk_policy_set(int32_t policy, int32_t node);
+
+#define NK_POLICY_WORDS 17 /* the kernel's mode, and its mask of nodes */
+
+/*
+ * The memory policy of the calling thread: out[0] the kernel's mode with its flags (NK_POLICY_* are modes), out[1] to
+ * out[16] the mask of its nodes. Returns NK_POLICY_WORDS. -EPERM (seccomp), -ENOSYS.
+ */
+NK_API int32_t nk_policy_save(uint64_t *out);
+
+/* Give the calling thread a policy that was saved. Returns 0. -EINVAL no node of it may be used; -EPERM, -ENOSYS. */
+NK_API int32_t nk_policy_restore(const uint64_t *saved);
 
 /* The CPU the calling thread runs on. */
 NK_API int32_t nk_cpu_current(void);

@@ -12,26 +12,79 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+/* What others may know of the last thread that had a slot, by slot. */
+struct card {
+    uint64_t identity;
+    int32_t tid;       /* 0 once it is gone */
+    uint64_t spent_ns; /* all CPU time that it used, once it is gone */
+};
+
 static struct nk_slots threads;
+static struct card *cards;
+static uint32_t card_count;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t record_key;
 static int key_error;
 
+/* The card of a slot that was taken; NULL when there is no memory. With the registry locked. */
+static struct card *card_of(uint32_t slot)
+{
+    struct card *more;
+
+    if (slot < card_count)
+        return &cards[slot];
+    more = realloc(cards, threads.capacity * sizeof *more);
+    if (more == NULL)
+        return NULL;
+    memset(more + card_count, 0, (threads.capacity - card_count) * sizeof *more);
+    cards = more;
+    card_count = threads.capacity;
+    return &cards[slot];
+}
+
+/* Takes a slot, with its card. Returns the identity, or 0. */
+static uint64_t take_slot(int32_t tid)
+{
+    uint64_t identity;
+    struct card *card;
+
+    nk_registry_lock();
+    identity = nk_slot_take(&threads);
+    card = identity == 0 ? NULL : card_of(nk_slot_of(identity));
+    if (card != NULL)
+        *card = (struct card){.identity = identity, .tid = tid};
+    else if (identity != 0)
+        nk_slot_give(&threads, identity);
+    nk_registry_unlock();
+    return card == NULL ? 0 : identity;
+}
+
+static void give_slot(uint64_t identity, uint64_t spent_ns)
+{
+    nk_registry_lock();
+    cards[nk_slot_of(identity)].tid = 0;
+    cards[nk_slot_of(identity)].spent_ns = spent_ns;
+    nk_slot_give(&threads, identity);
+    nk_registry_unlock();
+}
+
 static void end_of_thread(void *data)
 {
     struct nk_thread *thread = data;
+    struct timespec spent = {0};
 
     /* The kernel looks at the list of locks after this: it must not lead into memory that is gone by then. */
     if (thread->end_robust != NULL)
         thread->end_robust(thread);
     if (thread->end_held != NULL)
         thread->end_held(thread);
-    nk_registry_lock();
-    nk_slot_give(&threads, thread->identity);
-    nk_registry_unlock();
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+    give_slot(thread->identity, (uint64_t)spent.tv_sec * 1000000000u + (uint64_t)spent.tv_nsec);
     free(thread->held);
     free(thread);
 }
@@ -55,16 +108,11 @@ struct nk_thread *nk_thread_record(void)
     if (thread == NULL)
         return NULL;
     thread->tid = (int32_t)syscall(SYS_gettid);
-    nk_registry_lock();
-    thread->identity = nk_slot_take(&threads);
-    nk_registry_unlock();
+    thread->identity = take_slot(thread->tid);
     thread->slot = nk_slot_of(thread->identity);
     if (thread->identity == 0 || pthread_setspecific(record_key, thread) != 0) {
-        if (thread->identity != 0) {
-            nk_registry_lock();
-            nk_slot_give(&threads, thread->identity);
-            nk_registry_unlock();
-        }
+        if (thread->identity != 0)
+            give_slot(thread->identity, 0);
         free(thread);
         return NULL;
     }
@@ -91,4 +139,30 @@ int32_t nk_thread_alive(uint64_t thread)
     alive = nk_slot_valid(&threads, thread);
     nk_registry_unlock();
     return alive;
+}
+
+int32_t nk_thread_tid(uint64_t identity)
+{
+    return nk_slot_valid(&threads, identity) ? cards[nk_slot_of(identity)].tid : 0;
+}
+
+int nk_thread_spent(uint64_t identity, uint64_t *out)
+{
+    uint32_t slot = nk_slot_of(identity);
+
+    if (identity == 0 || slot >= card_count || cards[slot].identity != identity || cards[slot].tid != 0)
+        return 0;
+    *out = cards[slot].spent_ns;
+    return 1;
+}
+
+int nk_thread_is_known(int32_t tid)
+{
+    int known = 0;
+
+    nk_registry_lock();
+    for (uint32_t slot = 0; slot < card_count && !known; slot++)
+        known = cards[slot].tid == tid;
+    nk_registry_unlock();
+    return known;
 }

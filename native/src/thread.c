@@ -33,7 +33,16 @@ int32_t nk_affinity_get(uint64_t *mask, int32_t words)
     return words_that_matter(mask, words);
 }
 
-int32_t nk_affinity_set(const uint64_t *mask, int32_t words)
+/* Whether no bit of a mask is outside of another one. */
+static int is_within(const uint64_t *mask, int32_t words, const uint64_t *other, int32_t other_words)
+{
+    for (int32_t word = 0; word < words; word++)
+        if ((mask[word] & ~(word < other_words ? other[word] : 0)) != 0)
+            return 0;
+    return 1;
+}
+
+int32_t nk_affinity_set(const uint64_t *mask, int32_t words, int32_t part)
 {
     uint64_t before[NK_MAX_MASK_WORDS], after[NK_MAX_MASK_WORDS];
     int32_t matter, old, now;
@@ -48,10 +57,13 @@ int32_t nk_affinity_set(const uint64_t *mask, int32_t words)
         return old;
     if (syscall(SYS_sched_setaffinity, 0, (size_t)matter * sizeof *mask, mask) < 0)
         return errno == EINVAL ? -ENXIO : -errno;
-    /* The kernel takes the part of the mask it likes and says nothing; a thread half pinned is not pinned. */
+    /* The kernel takes the part of the mask it likes and says nothing; where the cpuset has just changed, it takes all
+     * of that. A thread half pinned is not pinned, unless the caller says that it is. */
     now = nk_affinity_get(after, NK_MAX_MASK_WORDS);
     if (now == matter && memcmp(after, mask, (size_t)matter * sizeof *mask) == 0)
         return 0;
+    if (part != 0 && now > 0 && is_within(after, now, mask, matter))
+        return 1;
     syscall(SYS_sched_setaffinity, 0, (size_t)old * sizeof *before, before);
     return -ENXIO;
 }
@@ -67,6 +79,30 @@ int32_t nk_policy_set(int32_t policy, int32_t node)
         return -EINVAL;
     nk_mask_add(nodes, node);
     return set_mempolicy(mode, nodes, NK_NODE_BITS) < 0 ? -errno : 0;
+}
+
+int32_t nk_policy_save(uint64_t *out)
+{
+    unsigned long nodes[NK_NODE_WORDS] = {0};
+    int mode = 0;
+
+    if (out == NULL)
+        return -EINVAL;
+    if (get_mempolicy(&mode, nodes, NK_NODE_BITS, NULL, 0) < 0)
+        return -errno;
+    out[0] = (uint64_t)(unsigned)mode;
+    memcpy(out + 1, nodes, sizeof nodes);
+    return NK_POLICY_WORDS;
+}
+
+int32_t nk_policy_restore(const uint64_t *saved)
+{
+    unsigned long nodes[NK_NODE_WORDS];
+
+    if (saved == NULL || saved[0] > INT32_MAX)
+        return -EINVAL;
+    memcpy(nodes, saved + 1, sizeof nodes);
+    return set_mempolicy((int)saved[0], nodes, NK_NODE_BITS) < 0 ? -errno : 0;
 }
 
 int32_t nk_cpu_current(void)

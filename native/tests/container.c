@@ -3,7 +3,7 @@
  * Runs a command as in a default container: what Docker and, with seccompProfile RuntimeDefault, Kubernetes leave of the
  * system calls, capabilities, namespaces and files that concern numakit.
  *
- *   container [--cap-add SYS_NICE] COMMAND [ARGUMENT]...
+ *   container [--cap-add SYS_NICE] [--refuse sched_setaffinity] COMMAND [ARGUMENT]...
  *
  * The real profile lists what is allowed; here stands what it refuses of today's system calls, after moby's
  * seccomp/default.json. Namespaces are made where this process may; without root, in a user namespace.
@@ -159,7 +159,7 @@ static void keep_capabilities(int nice)
 }
 
 /* clone3 is told not to exist, so that C libraries use clone, whose flags a filter can see. */
-static void refuse_calls(int nice)
+static void refuse_calls(int nice, int unpinnable)
 {
     enum { NUMBER = offsetof(struct seccomp_data, nr), ARCH = offsetof(struct seccomp_data, arch) };
     struct sock_filter code[2 * (COUNT(refused_calls) + COUNT(policy_calls)) + 16];
@@ -178,6 +178,10 @@ static void refuse_calls(int nice)
     }
     for (size_t i = 0; !nice && i < COUNT(policy_calls); i++) {
         EMIT(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, policy_calls[i], 0, 1));
+        EMIT(REFUSE(EPERM));
+    }
+    if (unpinnable) {
+        EMIT(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_setaffinity, 0, 1));
         EMIT(REFUSE(EPERM));
     }
     EMIT(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1));
@@ -204,13 +208,20 @@ static int wait_for(pid_t child)
 
 int main(int argc, char **argv)
 {
-    int nice = argc > 2 && strcmp(argv[1], "--cap-add") == 0 && strcmp(argv[2], "SYS_NICE") == 0;
-    char **command = argv + (nice ? 3 : 1);
+    int nice = 0, unpinnable = 0, own;
+    char **command = argv + 1;
     pid_t child;
-    int own;
 
+    for (; argc - (command - argv) > 2; command += 2) {
+        if (strcmp(command[0], "--cap-add") == 0 && strcmp(command[1], "SYS_NICE") == 0)
+            nice = 1;
+        else if (strcmp(command[0], "--refuse") == 0 && strcmp(command[1], "sched_setaffinity") == 0)
+            unpinnable = 1;
+        else
+            break;
+    }
     if (argc < 2 || *command == NULL || command[0][0] == '-') {
-        fprintf(stderr, "container [--cap-add SYS_NICE] COMMAND [ARGUMENT]...\n");
+        fprintf(stderr, "container [--cap-add SYS_NICE] [--refuse sched_setaffinity] COMMAND [ARGUMENT]...\n");
         return 125;
     }
     own = unshare_what_may_be();
@@ -226,7 +237,7 @@ int main(int argc, char **argv)
         hide_files();
     }
     keep_capabilities(nice);
-    refuse_calls(nice);
+    refuse_calls(nice, unpinnable);
     execvp(command[0], command);
     fail(command[0]);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "check.h"
+#include "kernel.h"
+#include "nodes.h"
 #include "numakit.h"
 
 #include <errno.h>
@@ -7,6 +9,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 static void *identify(void *out)
 {
@@ -46,24 +49,43 @@ static void test_affinity_is_set_exactly_or_not_at_all(void)
     while ((before[cpu / 64] >> (cpu % 64) & 1) == 0)
         cpu++;
     mask[cpu / 64] = UINT64_C(1) << (cpu % 64);
-    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS), 0);
+    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS, 0), 0);
     CHECK_EQ(sched_getcpu(), cpu);
     CHECK_EQ(nk_cpu_current(), cpu);
     CHECK_EQ(nk_thread_yield(), 0);
     /* With a CPU that cannot exist the kernel would silently take the rest. */
     mask[NK_MAX_MASK_WORDS - 1] = 1;
-    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS), -ENXIO);
+    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS, 0), -ENXIO);
     CHECK_EQ(nk_affinity_get(after, NK_MAX_MASK_WORDS), cpu / 64 + 1);
     CHECK_EQ(after[cpu / 64], UINT64_C(1) << (cpu % 64));
     memset(mask, 0, sizeof mask);
-    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS), -EINVAL);
-    CHECK_EQ(nk_affinity_set(NULL, 1), -EINVAL);
-    CHECK_EQ(nk_affinity_set(before, 0), -EINVAL);
-    CHECK_EQ(nk_affinity_set(before, NK_MAX_MASK_WORDS + 1), -EINVAL);
+    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS, 0), -EINVAL);
+    CHECK_EQ(nk_affinity_set(NULL, 1, 0), -EINVAL);
+    CHECK_EQ(nk_affinity_set(before, 0, 0), -EINVAL);
+    CHECK_EQ(nk_affinity_set(before, NK_MAX_MASK_WORDS + 1, 0), -EINVAL);
     CHECK_EQ(nk_affinity_get(NULL, 1), -EINVAL);
     mask[NK_MAX_MASK_WORDS - 1] = 1;
-    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS), -ENXIO);
-    CHECK_EQ(nk_affinity_set(before, words), 0);
+    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS, 0), -ENXIO);
+    CHECK_EQ(nk_affinity_set(before, words, 0), 0);
+}
+
+static void test_a_part_of_a_mask_will_do_where_the_caller_says_so(void)
+{
+    uint64_t before[NK_MAX_MASK_WORDS], after[NK_MAX_MASK_WORDS], mask[NK_MAX_MASK_WORDS] = {0};
+    int32_t words = nk_affinity_get(before, NK_MAX_MASK_WORDS);
+
+    CHECK(words > 0);
+    memcpy(mask, before, sizeof mask);
+    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS, 1), 0);
+    mask[NK_MAX_MASK_WORDS - 1] = 1;
+    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS, 1), 1);
+    CHECK_EQ(nk_affinity_get(after, NK_MAX_MASK_WORDS), words);
+    CHECK_EQ(memcmp(after, before, sizeof after), 0);
+    memset(mask, 0, sizeof mask);
+    mask[NK_MAX_MASK_WORDS - 1] = 1;
+    CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS, 1), -ENXIO);
+    CHECK_EQ(nk_affinity_get(after, NK_MAX_MASK_WORDS), words);
+    CHECK_EQ(memcmp(after, before, sizeof after), 0);
 }
 
 static void test_policy(void)
@@ -75,6 +97,35 @@ static void test_policy(void)
     CHECK_EQ(nk_policy_set(NK_POLICY_PREFER, 1024), -EINVAL);
     CHECK_EQ(nk_policy_set(NK_POLICY_BIND, 1023), -EINVAL);
     CHECK_EQ(nk_policy_set(3, 0), -EINVAL);
+}
+
+static void test_a_policy_is_saved_and_restored(void)
+{
+    uint64_t first[NK_POLICY_WORDS], saved[NK_POLICY_WORDS], again[NK_POLICY_WORDS];
+    unsigned long nodes[NK_NODE_WORDS] = {1};
+
+    CHECK_EQ(nk_policy_save(first), NK_POLICY_WORDS);
+    CHECK_EQ(nk_policy_set(NK_POLICY_PREFER, 0), 0);
+    CHECK_EQ(nk_policy_save(saved), NK_POLICY_WORDS);
+    CHECK_EQ(saved[0], NK_POLICY_PREFER);
+    CHECK_EQ(saved[1], 1);
+    /* One of a kind that is never set here, with a flag. */
+    CHECK_EQ(set_mempolicy(MPOL_INTERLEAVE | MPOL_F_STATIC_NODES, nodes, NK_NODE_BITS), 0);
+    CHECK_EQ(nk_policy_save(saved), NK_POLICY_WORDS);
+    CHECK_EQ(saved[0], MPOL_INTERLEAVE | MPOL_F_STATIC_NODES);
+    CHECK_EQ(nk_policy_set(NK_POLICY_BIND, 0), 0);
+    CHECK_EQ(nk_policy_restore(saved), 0);
+    CHECK_EQ(nk_policy_save(again), NK_POLICY_WORDS);
+    CHECK_EQ(memcmp(saved, again, sizeof saved), 0);
+    CHECK_EQ(nk_policy_restore(first), 0);
+    CHECK_EQ(nk_policy_save(again), NK_POLICY_WORDS);
+    CHECK_EQ(memcmp(first, again, sizeof first), 0);
+    saved[0] = UINT64_MAX;
+    CHECK_EQ(nk_policy_restore(saved), -EINVAL);
+    saved[0] = 99;
+    CHECK_EQ(nk_policy_restore(saved), -EINVAL);
+    CHECK_EQ(nk_policy_restore(NULL), -EINVAL);
+    CHECK_EQ(nk_policy_save(NULL), -EINVAL);
 }
 
 static void test_rseq_follows_the_cpu(void)
@@ -93,25 +144,29 @@ static void test_rseq_follows_the_cpu(void)
             continue;
         memset(mask, 0, sizeof mask);
         mask[cpu / 64] = UINT64_C(1) << (cpu % 64);
-        CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS), 0);
+        CHECK_EQ(nk_affinity_set(mask, NK_MAX_MASK_WORDS, 0), 0);
         CHECK_EQ(((volatile uint32_t *)(uintptr_t)address)[1], cpu);
     }
-    CHECK_EQ(nk_affinity_set(before, words), 0);
+    CHECK_EQ(nk_affinity_set(before, words, 0), 0);
 }
 
 /* A helper thread, pinned by itself, that waits to be told to end. */
 struct helper {
     pthread_barrier_t ready, over;
     const uint64_t *mask;
+    int known;
     uint64_t after[NK_MAX_MASK_WORDS];
 };
 
 static void *help(void *data)
 {
     struct helper *helper = data;
+    uint64_t self[3];
 
     CHECK_EQ(prctl(PR_SET_NAME, "nk-helper 7"), 0);
-    CHECK_EQ(nk_affinity_set(helper->mask, NK_MAX_MASK_WORDS), 0);
+    if (helper->known)
+        CHECK_EQ(nk_thread_self(self), 3);
+    CHECK_EQ(nk_affinity_set(helper->mask, NK_MAX_MASK_WORDS, 0), 0);
     pthread_barrier_wait(&helper->ready);
     pthread_barrier_wait(&helper->over);
     CHECK(nk_affinity_get(helper->after, NK_MAX_MASK_WORDS) > 0);
@@ -139,6 +194,11 @@ static void test_helpers_are_widened_by_name(void)
     /* What cannot be, leaves it where it is. */
     none[NK_MAX_MASK_WORDS - 1] = UINT64_C(1) << 63;
     CHECK_EQ(nk_threads_widen(none, NK_MAX_MASK_WORDS, "nk-helper\0"), 0);
+    /* Nothing is taken from CPUs that it has. */
+    none[NK_MAX_MASK_WORDS - 1] = 0;
+    for (int32_t word = 0; word < words; word++)
+        none[word] = all[word] & ~one[word];
+    CHECK_EQ(nk_threads_widen(none, words, "nk-helper\0"), 0);
     CHECK_EQ(nk_threads_widen(all, words, "another\0nk-helper\0"), elsewhere);
     CHECK_EQ(nk_threads_widen(all, words, "another\0nk-helper\0"), 0);
     CHECK_EQ(nk_threads_widen(NULL, words, "\0"), -EINVAL);
@@ -150,12 +210,103 @@ static void test_helpers_are_widened_by_name(void)
     CHECK_EQ(memcmp(helper.after, all, sizeof all), 0);
 }
 
+static void test_registered_threads_are_left_alone_whatever_their_names(void)
+{
+    uint64_t all[NK_MAX_MASK_WORDS], one[NK_MAX_MASK_WORDS] = {0};
+    int32_t words = nk_affinity_get(all, NK_MAX_MASK_WORDS);
+    struct helper helper = {.mask = one, .known = 1};
+    pthread_t thread;
+    int cpu = 0;
+
+    while ((all[cpu / 64] >> (cpu % 64) & 1) == 0)
+        cpu++;
+    one[cpu / 64] = UINT64_C(1) << (cpu % 64);
+    CHECK_EQ(pthread_barrier_init(&helper.ready, NULL, 2), 0);
+    CHECK_EQ(pthread_barrier_init(&helper.over, NULL, 2), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, help, &helper), 0);
+    pthread_barrier_wait(&helper.ready);
+    CHECK_EQ(nk_threads_widen(all, words, "nk-helper\0"), 0);
+    pthread_barrier_wait(&helper.over);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(memcmp(helper.after, one, sizeof one), 0);
+}
+
+/* A thread that works for a while, with others watching. */
+struct worker {
+    pthread_barrier_t ready, over;
+    uint64_t self[3];
+    char name[16];
+    int nice;
+};
+
+static void *work(void *data)
+{
+    struct worker *worker = data;
+
+    CHECK_EQ(nk_thread_self(worker->self), 3);
+    CHECK_EQ(nk_thread_rename("fifteen bytes.."), 0);
+    CHECK_EQ(nk_thread_rename("sixteen bytes..."), -EINVAL);
+    CHECK_EQ(nk_thread_rename(NULL), -EINVAL);
+    for (double end = now_ms() + 30; now_ms() < end;)
+        ;
+    pthread_barrier_wait(&worker->ready);
+    pthread_barrier_wait(&worker->over);
+    CHECK_EQ(prctl(PR_GET_NAME, worker->name), 0);
+    worker->nice = getpriority(PRIO_PROCESS, 0);
+    return NULL;
+}
+
+static void test_vitals_of_another_thread(void)
+{
+    int own = getpriority(PRIO_PROCESS, 0), nicer = own < 15 ? own + 3 : 19;
+    struct worker worker;
+    uint64_t ns = 0, later = 0, other[3];
+    pthread_t thread;
+    int32_t nice;
+
+    CHECK_EQ(pthread_barrier_init(&worker.ready, NULL, 2), 0);
+    CHECK_EQ(pthread_barrier_init(&worker.over, NULL, 2), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, work, &worker), 0);
+    pthread_barrier_wait(&worker.ready);
+    CHECK_EQ(nk_thread_cpu_time(worker.self[0], &ns), 1);
+    CHECK(ns > 1000000 && ns < UINT64_C(60000000000));
+    CHECK_EQ(nk_thread_cpu_time(worker.self[0], NULL), -EINVAL);
+    CHECK_EQ(nk_thread_nice(worker.self[0], &nice), 1);
+    CHECK_EQ(nice, own);
+    CHECK_EQ(nk_thread_renice(worker.self[0], nicer), 0);
+    CHECK_EQ(nk_thread_nice(worker.self[0], &nice), 1);
+    CHECK_EQ(nice, nicer);
+    CHECK_EQ(nk_thread_nice(worker.self[0], NULL), -EINVAL);
+    CHECK_EQ(nk_thread_renice(worker.self[0], 20), -EINVAL);
+    CHECK_EQ(nk_thread_renice(worker.self[0], -21), -EINVAL);
+    pthread_barrier_wait(&worker.over);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(strcmp(worker.name, "fifteen bytes.."), 0);
+    CHECK_EQ(worker.nice, nicer);
+    CHECK_EQ(getpriority(PRIO_PROCESS, 0), own);
+    /* It is gone: all that it used is known until another thread has its slot. */
+    CHECK_EQ(nk_thread_cpu_time(worker.self[0], &later), 0);
+    CHECK(later >= ns);
+    CHECK_EQ(nk_thread_nice(worker.self[0], &nice), -ESTALE);
+    CHECK_EQ(nk_thread_renice(worker.self[0], 5), -ESTALE);
+    CHECK_EQ(pthread_create(&thread, NULL, identify, other), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(other[1], worker.self[1]);
+    CHECK_EQ(nk_thread_cpu_time(worker.self[0], &later), -ESTALE);
+    CHECK_EQ(nk_thread_cpu_time(0, &later), -ESTALE);
+    CHECK_EQ(nk_thread_cpu_time(UINT64_MAX, &later), -ESTALE);
+}
+
 int main(void)
 {
     RUN(test_identity_is_stable_and_ends_with_the_thread);
     RUN(test_affinity_is_set_exactly_or_not_at_all);
+    RUN(test_a_part_of_a_mask_will_do_where_the_caller_says_so);
     RUN(test_policy);
+    RUN(test_a_policy_is_saved_and_restored);
     RUN(test_rseq_follows_the_cpu);
     RUN(test_helpers_are_widened_by_name);
+    RUN(test_registered_threads_are_left_alone_whatever_their_names);
+    RUN(test_vitals_of_another_thread);
     return 0;
 }

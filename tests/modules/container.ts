@@ -2,12 +2,14 @@
 import process from "node:process";
 import {
   Arena,
-  type HeapPolicy,
+  type BindStrength,
   launch,
   NumaError,
+  pin,
   placement,
   Policy,
   sharedBuffer,
+  type ThreadBinding,
 } from "../../mod.ts";
 
 const body = "data:text/javascript,export default () => 1;";
@@ -17,15 +19,49 @@ function tell(error: unknown): string {
   return `${error.code}: ${error.message}`;
 }
 
-async function heap(policy: HeapPolicy): Promise<unknown> {
-  const thread = launch(body, { policy: Policy.bindNode(0), heap: policy });
+/** What a thread reports of its place, with one strength for CPUs and for memory. */
+async function bound(strength: BindStrength): Promise<unknown> {
+  const bind = { cpus: strength, memory: strength };
+  const thread = launch(body, { policy: Policy.bindNode(0), bind });
   try {
     await thread.join();
   } catch (error) {
     return tell(error);
   }
-  const { asked, got, node, refused } = thread.heap ?? {};
-  return { asked, got, node, refused: refused && tell(refused) };
+  return flat(thread.binding as ThreadBinding);
+}
+
+function flat({ cpus, memory }: ThreadBinding): unknown {
+  return {
+    cpus: { ...cpus, asked: `${cpus.asked}`, got: `${cpus.got}`, ...refusal(cpus) },
+    memory: { ...memory, ...refusal(memory) },
+  };
+}
+
+function refusal({ refused }: { refused: NumaError | undefined }): { refused?: string } {
+  return refused === undefined ? {} : { refused: tell(refused) };
+}
+
+/** The same of a pin of this thread, which cannot be nicer than it is afterwards. */
+function pinned(strength: BindStrength): unknown {
+  using made = pin(Policy.bindNode(0), { bind: { cpus: strength, memory: strength } });
+  return flat(made.binding);
+}
+
+/** A thread that is to take less of its niceness back. */
+async function nicer(): Promise<unknown> {
+  const thread = launch("data:text/javascript,export default () => new Promise(() => {})", {
+    nice: 5,
+  });
+  while (thread.nice === undefined) await new Promise((resolve) => setTimeout(resolve, 1));
+  const told = [
+    thread.nice,
+    attempt(() => thread.setNice(0)),
+    thread.nice,
+    await thread.sampleHeap().then(String, tell),
+  ];
+  await thread.terminate();
+  return [...told, await launch(body, { nice: -5 }).join().catch(tell)];
 }
 
 function attempt(call: () => unknown): string {
@@ -55,6 +91,12 @@ for (const task of process.argv.slice(2)) {
       using shared = sharedBuffer({ node: 0, size: "1 MiB" });
       return shared.boundBytes >= 2 ** 19;
     });
-  } else told[task] = await heap(task as HeapPolicy);
+  } else if (task === "pin") {
+    told[task] = pinned("prefer");
+  } else if (task === "pin required") {
+    told[task] = attempt(() => pinned("require"));
+  } else if (task === "nice") {
+    told[task] = await nicer();
+  } else told[task] = await bound(task as BindStrength);
 }
 process.stdout.write(JSON.stringify(told));

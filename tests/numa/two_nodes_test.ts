@@ -6,21 +6,24 @@ import { describe, it } from "node:test";
 import {
   Arena,
   bind,
+  currentNode,
   interleave,
   launch,
   migrate,
+  pin,
   placement,
   Policy,
   sharedBuffer,
   topology,
 } from "../../mod.ts";
 import { runModule, sibling } from "../support/checkout.ts";
+import { cpusNow, policyNow } from "../support/pins.ts";
 import { notInGate } from "../support/extent.ts";
 import { throwsCode } from "../support/errors.ts";
 import { MemoryLimit, oomKills } from "../support/memory_limit.ts";
 import { bytesByNode, readNumaMaps } from "../support/numa_maps.ts";
 import { liveMappings } from "../support/mappings.ts";
-import type { HeapReport } from "../workers/heap.ts";
+import type { HeapGrowth } from "../workers/heap.ts";
 
 const bound = (node: number) =>
   readNumaMaps().filter(({ policy }) => new RegExp(`^bind(=static)?:${node}$`).test(policy));
@@ -66,7 +69,7 @@ describe("a machine with two nodes", () => {
 
   it("runs a thread bound to node 1 there, and grows its heap there", async () => {
     const megabytes = 96;
-    const thread = launch<HeapReport>(sibling(import.meta.url, "../workers/heap"), {
+    const thread = launch<HeapGrowth>(sibling(import.meta.url, "../workers/heap"), {
       policy: Policy.bindNode(1),
       args: { bytes: megabytes * 2 ** 20 },
     });
@@ -78,6 +81,34 @@ describe("a machine with two nodes", () => {
     // megabytes at times, wherever they run. As much of what the thread had before may have been collected meanwhile.
     const here = new Map(report.grown).get(1) ?? 0;
     assert.ok(here > megabytes * 2 ** 20 / 2, `its heap grew by ${here} bytes on node 1`);
+    const { cpus, memory } = thread.binding ?? {};
+    assert.equal(`${cpus?.got}`, topology().cpusOfNode(1).toString());
+    assert.deepEqual([memory?.asked, memory?.got, memory?.refused], [1, 1, undefined]);
+  });
+
+  it("has new memory of a thread on its node, as a sample says", () => {
+    for (const node of [0, 1]) {
+      // In a process of its own: here the runtime has memory to reuse, from wherever that was used first.
+      const ran = runModule(sibling(import.meta.url, "../modules/sample"), { args: [`${node}`] });
+      assert.equal(ran.status, 0, ran.stderr);
+      const { share, ...told } = JSON.parse(ran.stdout);
+      assert.deepEqual(told, { node, got: node, refused: null });
+      assert.ok(share >= 0.5, `${share} of new buffers are local to node ${node}`);
+    }
+  });
+
+  it("moves the main thread there and back with pin()", () => {
+    const home = cpusNow();
+    const policy = policyNow();
+    for (const node of [1, 0]) {
+      using pinned = pin(Policy.bindNode(node), { bind: { memory: "require" } });
+      assert.equal(currentNode(), node);
+      assert.equal(policyNow(), `mode 2 of nodes ${node}`);
+      const { nodes, bytes, share, node: local } = pinned.sampleHeap();
+      assert.equal(local, node);
+      assert.equal(share, (nodes.get(node) ?? 0) / bytes);
+    }
+    assert.deepEqual([cpusNow(), policyNow()], [home, policy]);
   });
 
   it("has hugepages where its pool is, and tells where it is not", () => {

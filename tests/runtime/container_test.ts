@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { topology } from "../../mod.ts";
 import {
@@ -15,6 +17,9 @@ import { noPolicies } from "../support/policies.ts";
 const DEFAULT = [checkoutFile("native/build/container")];
 /** With the line that numakit's errors name. */
 const GRANTED = [...DEFAULT, "--cap-add", "SYS_NICE"];
+
+/** With a profile that also keeps threads from being pinned. */
+const UNPINNABLE = [...DEFAULT, "--refuse", "sched_setaffinity"];
 
 const LINE = /`docker run --cap-add SYS_NICE` \(Kubernetes: securityContext\.capabilities\.add/;
 const REFUSED = /^EPERM: Cannot .* the system forbids it \(EPERM\)/;
@@ -37,21 +42,39 @@ function tell(within: readonly string[], ...args: string[]): { told: Told; trace
   return { told: JSON.parse(ran.stdout) as Told, trace: ran.stderr };
 }
 
-interface Heap {
-  readonly asked: string;
-  readonly got: string;
-  readonly node?: number;
+interface Side<Asked> {
+  readonly strength: string;
+  readonly asked?: Asked;
+  readonly got?: Asked;
   readonly refused?: string;
 }
 
+interface Bound {
+  readonly cpus: Side<string>;
+  readonly memory: Side<number>;
+}
+
 interface Told {
-  readonly prefer: Heap;
-  readonly bind: string | Heap;
-  readonly default: Heap;
+  readonly prefer: Bound;
+  readonly require: string | Bound;
+  readonly off: Bound;
+  readonly pin: Bound;
+  readonly "pin required": string;
+  readonly nice: readonly unknown[];
   readonly arena: string;
   readonly placement: string;
   readonly buffer: string;
 }
+
+/** Whether this process has CAP_SYS_NICE to give away, and not only in a namespace of users. */
+function mayBeLessNice(): boolean {
+  const [, capabilities] = /^CapEff:\t(.*)$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return process.getuid?.() === 0 && (BigInt(`0x${capabilities}`) >> 23n & 1n) === 1n;
+}
+
+/** The CPUs of node 0 that tests may use. */
+const cpus = String(topology().cpusOfNode(0).intersection(topology().allowedCpus));
+const home = String(topology().allowedCpus);
 
 describe("in a default container", { skip }, () => {
   it("the demo shows what can be shown, and names the line that allows the rest", () => {
@@ -84,21 +107,52 @@ describe("in a default container", { skip }, () => {
     assert.match(granted.stdout, /^1024$/m);
   });
 
-  it("a heap policy is a wish unless it is required, and none asks for nothing", () => {
-    const { told } = tell(DEFAULT, "prefer", "bind");
-    assert.match(told.prefer.refused ?? "", REFUSED);
-    assert.match(told.prefer.refused ?? "", LINE);
-    assert.deepEqual({ ...told.prefer, refused: "" }, {
-      asked: "prefer",
-      got: "default",
-      refused: "",
+  it("threads run pinned, and say what was refused unless it is required", () => {
+    const { told } = tell(DEFAULT, "prefer", "require", "pin", "pin required");
+    for (const { cpus: onCpus, memory } of [told.prefer, told.pin]) {
+      assert.deepEqual(onCpus, { strength: "prefer", asked: cpus, got: cpus });
+      assert.match(memory.refused ?? "", REFUSED);
+      assert.match(memory.refused ?? "", LINE);
+      assert.deepEqual({ ...memory, refused: "" }, { strength: "prefer", asked: 0, refused: "" });
+    }
+    for (const text of [told.require, told["pin required"]]) {
+      assert.match(String(text), REFUSED);
+      assert.match(String(text), LINE);
+    }
+    const { told: { off }, trace } = tell(DEFAULT, "off");
+    assert.deepEqual(off, {
+      cpus: { strength: "off", asked: "undefined", got: home },
+      memory: { strength: "off" },
     });
-    assert.match(String(told.bind), REFUSED);
-    assert.match(String(told.bind), LINE);
-    const { told: { default: none }, trace } = tell(DEFAULT, "default");
-    assert.deepEqual(none, { asked: "default", got: "default" });
-    assert.match(trace, /nk_affinity_set/);
-    assert.doesNotMatch(trace, /nk_policy_set/);
+    assert.doesNotMatch(trace, /nk_policy_|nk_affinity_set/);
+  });
+
+  it("threads run where they cannot be pinned, and say so unless it is required", () => {
+    const { told } = tell(UNPINNABLE, "prefer", "require", "off", "pin", "pin required");
+    for (const { cpus: onCpus } of [told.prefer, told.pin]) {
+      assert.match(onCpus.refused ?? "", REFUSED);
+      assert.match(onCpus.refused ?? "", /sched_setaffinity/);
+      assert.deepEqual({ ...onCpus, refused: "" }, {
+        strength: "prefer",
+        asked: cpus,
+        got: home,
+        refused: "",
+      });
+    }
+    for (const text of [told.require, told["pin required"]]) {
+      assert.match(String(text), /^EPERM: Cannot pin this thread to CPUs/);
+    }
+    assert.equal(told.off.cpus.got, home);
+  });
+
+  it("threads get nicer, not less nice, and their heaps cannot be sampled", () => {
+    const [nice, refused, still, sample, less] = tell(DEFAULT, "nice").told.nice;
+    assert.deepEqual([nice, still], [5, 5]);
+    for (const text of [refused, less]) assert.match(String(text), /^EPERM: Cannot .*SYS_NICE/);
+    assert.match(String(sample), REFUSED);
+    const granted = tell(GRANTED, "nice").told.nice;
+    assert.equal(granted[3], "[object Object]");
+    if (mayBeLessNice()) assert.deepEqual(granted, [5, "undefined", 0, "[object Object]", 1]);
   });
 
   it("memory is refused, and cannot be asked about, with the line that allows it", () => {
@@ -110,11 +164,17 @@ describe("in a default container", { skip }, () => {
   });
 
   it("memory is placed and proven with that line, although move_pages stays refused", () => {
-    const { told } = tell(GRANTED, "prefer", "bind", "arena", "placement", "buffer");
+    const { told } = tell(GRANTED, "prefer", "require", "arena", "placement", "buffer");
     const pages = 2 ** 20 / 4096;
     assert.deepEqual(told, {
-      prefer: { asked: "prefer", got: "prefer", node: 0 },
-      bind: { asked: "bind", got: "bind", node: 0 },
+      prefer: {
+        cpus: { strength: "prefer", asked: cpus, got: cpus },
+        memory: { strength: "prefer", asked: 0, got: 0 },
+      },
+      require: {
+        cpus: { strength: "require", asked: cpus, got: cpus },
+        memory: { strength: "require", asked: 0, got: 0 },
+      },
       arena: String(pages),
       placement: String(topology().nodes.length === 1),
       buffer: "true",

@@ -153,7 +153,7 @@ describe("launch", () => {
       throwsCode(() => launch(basic, options as never), "EINVAL", /Give \{ policy, args, /);
     }
     throwsCode(() => launch(basic, { policy: "compact" as never }), "EINVAL");
-    throwsCode(() => launch(basic, { heap: "here" as never }), "EINVAL");
+    throwsCode(() => launch(basic, { heap: "prefer" } as never), "EINVAL", /no option "heap"/);
     throwsCode(() => launch(basic, { place: -1 }), "EINVAL");
     throwsCode(() => launch(basic, { args: () => {} }), "EINVAL", /cannot be sent/);
     let deep: unknown = 0;

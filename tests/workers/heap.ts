@@ -5,7 +5,7 @@ import { threadAffinity } from "../../lib/topology/load.ts";
 import { bytesByNode, readNumaMaps } from "../support/numa_maps.ts";
 
 /** What the thread saw. */
-export interface HeapReport {
+export interface HeapGrowth {
   readonly affinity: string;
   readonly node: number;
   /** Bytes of the process's anonymous memory by node that came while it allocated. */
@@ -17,7 +17,7 @@ export interface HeapReport {
 const anonymous = (): Map<number, number> =>
   bytesByNode(readNumaMaps().filter((map) => map.anonymous));
 
-const body: (args: { bytes: number }) => HeapReport = ({ bytes }) => {
+const body: (args: { bytes: number }) => HeapGrowth = ({ bytes }) => {
   const before = anonymous();
   const objects: unknown[] = [];
   const buffers: Buffer<ArrayBuffer>[] = [];

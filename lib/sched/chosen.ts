@@ -1,0 +1,130 @@
+/**
+ * The place that a thread takes: one of its policy's that no other thread of this one's has.
+ *
+ * @module
+ */
+import { checkInteger, show } from "../base/check.ts";
+import { NumaError } from "../base/error.ts";
+import type { CpuSet } from "../topology/cpu_set.ts";
+import { topology } from "../topology/load.ts";
+import type { Topology } from "../topology/topology.ts";
+import type { BindStrengths } from "./binding.ts";
+import type { Wish } from "./pin.ts";
+import { plan, type ThreadPlacement } from "./plan.ts";
+import { Policy } from "./policy.ts";
+
+/** A place that was chosen. */
+export interface Chosen {
+  /** Where the thread goes. */
+  readonly placement: ThreadPlacement;
+  /** What is asked of the system for that. */
+  readonly wish: Wish;
+  /** To be called when the thread has left it. */
+  free(): void;
+}
+
+/** Places in use, by policy. */
+const places = /* @__PURE__ */ new Map<string, Set<number>>();
+
+function takeIndex(policy: Policy, asked: number | undefined): { place: number; free(): void } {
+  const key = JSON.stringify(policy);
+  const taken = places.get(key) ?? new Set();
+  places.set(key, taken);
+  let place = asked ?? 0;
+  while (asked === undefined && taken.has(place)) place++;
+  taken.add(place);
+  return {
+    place,
+    free(): void {
+      taken.delete(place);
+    },
+  };
+}
+
+/**
+ * Checks the policy that a caller gave.
+ *
+ * @param policy What it gave.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The policy.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkPolicy(policy: unknown, action: string): Policy {
+  if (policy instanceof Policy || typeof policy === "string") return Policy.from(policy);
+  throw new NumaError("EINVAL", action, {
+    why: `policy is ${show(policy)}`,
+    fix: 'Give a Policy such as Policy.bindNode(0), or its text: "node:0".',
+  });
+}
+
+/** The CPUs that a policy names by itself, whatever the process may use. */
+function namedBy(machine: Topology, { cpus, node }: Policy): CpuSet | undefined {
+  return cpus ?? (node === undefined ? undefined : machine.cpusOfNode(node));
+}
+
+/** The place of a thread whose policy's own place is refused: on what is left of that, or on all CPUs. */
+function secondBest(machine: Topology, policy: Policy): { place: ThreadPlacement; part: boolean } {
+  const part = namedBy(machine, policy)?.intersection(machine.allowedCpus);
+  const isPart = part !== undefined && part.size > 0;
+  const next = isPart ? Policy.bindCpus(part) : Policy.unbound();
+  return { place: plan(machine, next, 1)[0] as ThreadPlacement, part: isPart };
+}
+
+function wishFor(
+  machine: Topology,
+  policy: Policy,
+  index: number,
+  strengths: Required<BindStrengths>,
+): { placement: ThreadPlacement; wish: Wish } {
+  const isUnbound = policy.kind === "unbound";
+  try {
+    const placement = plan(machine, policy, index + 1)[index] as ThreadPlacement;
+    const { cpus, node } = placement;
+    const own = isUnbound ? undefined : cpus;
+    return { placement, wish: { asked: own, cpus: own, node, strengths, refused: undefined } };
+  } catch (error) {
+    const isRefused = error instanceof NumaError && error.code === "EACCES";
+    if (!isRefused || strengths.cpus === "require" || strengths.memory === "require") throw error;
+    // Without any CPU of its own there is nothing to fall back to: this throws again.
+    const { place, part } = secondBest(machine, policy);
+    const wish: Wish = {
+      ...{ asked: namedBy(machine, policy), strengths, refused: error },
+      ...{ cpus: part ? place.cpus : undefined, node: place.node },
+    };
+    return { placement: place, wish };
+  }
+}
+
+/**
+ * Chooses a place.
+ *
+ * @param policy The policy.
+ * @param strengths How hard the thread is bound there.
+ * @param index The index of the place in the policy, from 0; undefined for the lowest that is free.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The place, which is taken until it is freed.
+ * @throws {NumaError} As `plan`; `ENODEV` when memory is required of a place that has no one node with memory.
+ */
+export function choosePlace(
+  policy: Policy,
+  strengths: Required<BindStrengths>,
+  index: number | undefined,
+  action: string,
+): Chosen {
+  if (index !== undefined) checkInteger(index, "place", 0, 65535, action);
+  const machine = topology();
+  const { place, free } = takeIndex(policy, index);
+  try {
+    const { placement, wish } = wishFor(machine, policy, place, strengths);
+    if (strengths.memory === "require" && wish.node === undefined) {
+      throw new NumaError("ENODEV", action, {
+        why: `memory is required, and its CPUs ${placement.cpus} have no one node with memory`,
+        fix: 'Give Policy.bindNode(n), or bind: { memory: "prefer" }.',
+      });
+    }
+    return { placement, wish, free };
+  } catch (error) {
+    free();
+    throw error;
+  }
+}
