@@ -8,7 +8,9 @@ import type { Calls, SymbolTable } from "./symbols.ts";
 export interface SharedHelpers {
   /** Starts them now, from the calling thread, as far as that can be done in a moment. */
   start(): void;
-  /** The kernel's names of those that may still be started later, or again: how they begin. */
+  /** The kernel's names of all that have names of their own: how they begin. */
+  readonly names: readonly string[];
+  /** Those of them that may still be started later, or again. */
   readonly late: readonly string[];
 }
 

@@ -9,6 +9,7 @@ interface Builtins {
   "node:path": typeof import("node:path");
   "node:process": NodeJS.Process;
   "node:stream/web": typeof import("node:stream/web");
+  "node:timers": typeof import("node:timers");
   "node:url": typeof import("node:url");
   "node:v8": typeof import("node:v8");
   "node:worker_threads": typeof import("node:worker_threads");

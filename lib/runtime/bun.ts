@@ -38,6 +38,7 @@ const TINY_WASM = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 1
  * them; the name of the one for WebAssembly is cut off at its beginning.
  */
 function sharedHelpers(): SharedHelpers {
+  const late = ["HeapHelper", "JITWorker", "t Helper Thread", "Bun Pool", "HTTP Client"];
   return {
     start(): void {
       // A collection in the background: it needs its helpers, the caller does not wait for it.
@@ -45,7 +46,8 @@ function sharedHelpers(): SharedHelpers {
       Bun.gc(false);
       void WebAssembly.compile(new Uint8Array(TINY_WASM));
     },
-    late: ["HeapHelper", "JITWorker", "t Helper Thread", "Bun Pool", "HTTP Client"],
+    names: [...late, "JSCWarmUp", "mi-scavenger"],
+    late,
   };
 }
 

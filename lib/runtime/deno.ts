@@ -24,7 +24,7 @@ export function denoBackend(namespace: unknown): Backend {
     name: "deno",
     maxBufferBytes: Number.MAX_SAFE_INTEGER,
     // V8's are there from the process's start, and each worker has blocking threads of its own.
-    helpers: { start() {}, late: [] },
+    helpers: { start() {}, names: ["V8 DefaultWorke", "tokio-runtime-w"], late: [] },
     open<Table extends SymbolTable>(path: string, table: Table): Calls<Table> {
       const symbols = translate(table, (parameters) => ({ parameters, result: "i32" }));
       return deno.dlopen(path, symbols).symbols as Calls<Table>;

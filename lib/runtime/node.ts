@@ -39,6 +39,8 @@ export const NODE_HELPERS: SharedHelpers = {
     // Whether standard input is open does not matter, and no permission is asked for.
     builtin("node:fs").fstat(0, () => {});
   },
+  // Node 20 calls all threads as the process is called, Node 22 those of V8.
+  names: ["libuv-worker", "V8Worker", "node-V8Worker", "DelayedTaskSche", "SignalInspector"],
   late: [],
 };
 

@@ -43,6 +43,9 @@ export const ABI_VERSION = 6;
  */
 export const MAPPING_FACTS = 11;
 
+/** What the helper tells of a thread that it has placed, as 64-bit words: `NK_PLACED_WORDS`. */
+export const PLACED_WORDS = 4;
+
 /** The functions of the C helper. */
 export const SYMBOLS = {
   nk_abi_version: { args: [], returns: "i32" },
@@ -68,6 +71,7 @@ export const SYMBOLS = {
   nk_cpu_quota: { args: ["buffer", "buffer"], returns: "i32" },
   nk_futex_wait: { args: ["u64", "u64", "i32", "i32"], returns: "i32" },
   nk_futex_wake: { args: ["u64", "u64", "i32"], returns: "i32" },
+  nk_machine_look: { args: ["buffer", "buffer", "u64"], returns: "i32" },
   nk_mapping_attach: { args: ["u64", "buffer"], returns: "i32" },
   nk_mapping_claim: { args: ["u64", "i32"], returns: "i32" },
   nk_mapping_commit: { args: ["u64", "u64"], returns: "i32" },
@@ -100,12 +104,16 @@ export const SYMBOLS = {
   nk_robust_release: { args: ["i32"], returns: "i32" },
   nk_thread_alive: { args: ["u64"], returns: "i32" },
   nk_thread_cpu_time: { args: ["u64", "buffer"], returns: "i32" },
+  nk_thread_move: { args: ["u64", "buffer", "i32", "i32", "buffer"], returns: "i32" },
   nk_thread_nice: { args: ["u64", "buffer"], returns: "i32" },
   nk_thread_rename: { args: ["buffer"], returns: "i32" },
   nk_thread_renice: { args: ["u64", "i32"], returns: "i32" },
   nk_thread_rseq: { args: ["buffer"], returns: "i32" },
   nk_thread_self: { args: ["buffer"], returns: "i32" },
   nk_thread_yield: { args: [], returns: "i32" },
-  nk_threads_widen: { args: ["buffer", "i32", "buffer"], returns: "i32" },
+  nk_threads_place: {
+    args: ["buffer", "i32", "buffer", "i32", "buffer", "u64"],
+    returns: "i32",
+  },
   nk_topology_export: { args: ["i32", "buffer", "buffer", "u64"], returns: "i32" },
 } as const;

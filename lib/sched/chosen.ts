@@ -15,6 +15,8 @@ import { Policy } from "./policy.ts";
 
 /** A place that was chosen. */
 export interface Chosen {
+  /** Its index in the policy's places, from 0. */
+  readonly place: number;
   /** Where the thread goes. */
   readonly placement: ThreadPlacement;
   /** What is asked of the system for that. */
@@ -23,20 +25,22 @@ export interface Chosen {
   free(): void;
 }
 
-/** Places in use, by policy. */
-const places = /* @__PURE__ */ new Map<string, Set<number>>();
+/** How many threads have each place, by policy. */
+const places = /* @__PURE__ */ new Map<string, Map<number, number>>();
 
 function takeIndex(policy: Policy, asked: number | undefined): { place: number; free(): void } {
   const key = JSON.stringify(policy);
-  const taken = places.get(key) ?? new Set();
+  const taken = places.get(key) ?? new Map<number, number>();
   places.set(key, taken);
   let place = asked ?? 0;
   while (asked === undefined && taken.has(place)) place++;
-  taken.add(place);
+  taken.set(place, (taken.get(place) ?? 0) + 1);
   return {
     place,
     free(): void {
-      taken.delete(place);
+      const left = (taken.get(place) ?? 0) - 1;
+      if (left > 0) taken.set(place, left);
+      else taken.delete(place);
     },
   };
 }
@@ -122,7 +126,7 @@ export function choosePlace(
         fix: 'Give Policy.bindNode(n), or bind: { memory: "prefer" }.',
       });
     }
-    return { placement, wish, free };
+    return { place, placement, wish, free };
   } catch (error) {
     free();
     throw error;

@@ -26,6 +26,7 @@ import {
   type ToWorker,
   unflattenWish,
 } from "./message.ts";
+import { obey } from "./move/obey.ts";
 import { takePlace } from "./pin.ts";
 import { transferOf } from "./transfer.ts";
 import type { WorkerFunction } from "./worker.ts";
@@ -147,6 +148,11 @@ export function runEntry(all: object): void {
   const userPort = parentPort;
   channel.on("message", (message: ToWorker) => {
     if (message.type === "sample") return post(sampleFor(message.request), []);
+    if (message.type !== "leave") {
+      const answer = obey(message, birth);
+      if (answer !== undefined) post(answer, []);
+      return;
+    }
     Mapping.releaseAll();
     // Not process.exit: when terminate() comes at the same time, a worker of Deno hangs forever.
     unref();

@@ -7,9 +7,9 @@ import { isPermissionError, permissionError } from "../runtime/permission.ts";
 import { topology } from "../topology/load.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
 import { type BindStrengths, checkStrengths } from "./binding.ts";
-import { checkPolicy, choosePlace } from "./chosen.ts";
-import { spareHelpers } from "./helpers.ts";
+import { checkPolicy } from "./chosen.ts";
 import { type Birth, cannotSend, flattenWish } from "./message.ts";
+import { takeSeat } from "./move/seats.ts";
 import { bequeath } from "./pin.ts";
 import { Policy } from "./policy.ts";
 import { Thread } from "./thread.ts";
@@ -103,7 +103,7 @@ export function launch<Result = unknown>(
   const strengths = checkStrengths(bind, action);
   if (nice !== undefined) checkInteger(nice, "nice", -20, 19, action);
   const moved = checkTransfer(transfer, action);
-  const { placement, wish, free } = choosePlace(known, strengths, place, action);
+  const seat = takeSeat(known, strengths, place, action);
   try {
     const lot = parkingLot();
     const { port1, port2 } = new (builtin("node:worker_threads").MessageChannel)();
@@ -111,28 +111,22 @@ export function launch<Result = unknown>(
       channel: port2,
       url: href,
       args: encode(args),
-      ...{ name, nice, wish: flattenWish(wish), inherited: bequeath() },
+      ...{ name, nice, wish: flattenWish(seat.wish), inherited: bequeath() },
       topology: topology().snapshot,
+      moves: new Int32Array(new SharedArrayBuffer(4)),
       lot: lot.buffer,
       id: lot.claim(),
     };
-    let spared = (): void => {};
-    const ended = (): void => {
-      free();
-      spared();
-    };
     try {
-      if (wish.cpus !== undefined && strengths.cpus !== "off") spared = spareHelpers();
       const worker = startWorker(birth, name, moved, action);
-      return new Thread<Result>(worker, port1, birth.id, { placement, name, ended });
+      return new Thread<Result>(worker, port1, birth, { seat, name });
     } catch (error) {
-      spared();
       port1.close();
       lot.release(birth.id);
       throw error;
     }
   } catch (error) {
-    free();
+    seat.free();
     throw error;
   }
 }

@@ -1,8 +1,7 @@
 import type { MessageChannel, Worker } from "node:worker_threads";
 import { builtin } from "../runtime/builtin.ts";
-import { show } from "../base/check.ts";
-import { NumaError } from "../base/error.ts";
 import { decode, encode } from "../base/handle.ts";
+import { Listeners } from "../base/listeners.ts";
 import { cannotSend } from "./message.ts";
 import { checkTransfer } from "./transfer.ts";
 
@@ -29,27 +28,21 @@ interface Held {
 export class Mailbox {
   readonly #worker: Worker;
   readonly #thread: string;
-  readonly #listeners: Readonly<Record<ThreadEvent, Set<ThreadMessageListener>>> = {
-    message: new Set(),
-    messageerror: new Set(),
-  };
+  readonly #listeners: Listeners<Record<ThreadEvent, unknown>>;
   #held: MessageChannel | undefined;
   #isOpen = false;
 
   constructor(worker: Worker, thread: string) {
     this.#worker = worker;
     this.#thread = thread;
+    this.#listeners = new Listeners(["message", "messageerror"], `listen to thread "${thread}"`);
     worker.on("message", (value) => this.#receive(value));
     worker.on("messageerror", (error) => this.#tell("messageerror", error));
   }
 
-  listenersOf(event: ThreadEvent, listener: unknown): Set<ThreadMessageListener> {
-    const known = typeof event === "string" && Object.hasOwn(this.#listeners, event);
-    if (known && typeof listener === "function") return this.#listeners[event];
-    throw new NumaError("EINVAL", `listen to thread "${this.#thread}"`, {
-      why: known ? `the listener is ${show(listener)}` : `the event is ${show(event)}`,
-      fix: 'Give "message" or "messageerror", and a function.',
-    });
+  /** The listeners of the thread. */
+  get listeners(): Listeners<Record<ThreadEvent, unknown>> {
+    return this.#listeners;
   }
 
   post(value: unknown, transfer: unknown): void {
@@ -97,7 +90,7 @@ export class Mailbox {
   }
 
   #receive(value: unknown): void {
-    if (this.#listeners.message.size === 0) return;
+    if (!this.#listeners.has("message")) return;
     let live: unknown;
     try {
       live = decode(value);
@@ -109,11 +102,11 @@ export class Mailbox {
   }
 
   #tell(event: ThreadEvent, value: unknown): void {
-    if (event === "messageerror" && this.#listeners.messageerror.size === 0) {
+    if (event === "messageerror" && !this.#listeners.has(event)) {
       builtin("node:process").emitWarning(
         `a message of thread "${this.#thread}" could not be received: ${value}`,
       );
     }
-    for (const listener of [...this.#listeners[event]]) listener(value);
+    this.#listeners.tell(event, value);
   }
 }

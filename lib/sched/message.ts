@@ -6,6 +6,8 @@
  *   workerData: Birth ───────────────────▶  pins itself, then imports the user's module
  *                    ◀─────────────────── started
  *                    ◀─────────────────── loaded           (the module listens to its parentPort, if it wants to)
+ *   move | machine ──────────────────────▶  (at its event loop) goes to another place; sees another machine
+ *                    ◀─────────────────── moved
  *                    ◀─────────────────── done | failed    (its shared objects are still held)
  *   takes hold of the result's objects
  *   sample ──────────────────────────────▶  as often as somebody asks, when it is at its event loop
@@ -44,6 +46,8 @@ export interface Birth {
   readonly nice: number | undefined;
   /** What the launcher sees of the machine. */
   readonly topology: TopologySnapshot;
+  /** The number of its last move, in one word: an earlier one that it comes to late is none of its affairs any more. */
+  readonly moves: Int32Array;
   /** The process's parking lot. */
   readonly lot: SharedArrayBuffer;
   /** The id that was claimed for it there: launcher and worker share what the lot says of it. */
@@ -87,19 +91,52 @@ export interface Started {
   readonly binding: FlatBinding;
 }
 
+/** The answer to a {@linkcode Move}. */
+export interface Moved {
+  readonly type: "moved";
+  readonly serial: number;
+  /** What came of it; undefined when something that is required was refused. */
+  readonly binding: FlatBinding | undefined;
+  /** Why it was refused. */
+  readonly error: FlatError | undefined;
+}
+
 /** From the worker. */
 export type FromWorker =
   | Started
   | { readonly type: "loaded" }
+  | Moved
   | { readonly type: "done"; readonly value: unknown }
   | { readonly type: "failed"; readonly error: FlatError }
   | { readonly type: "sampled"; readonly request: number; readonly sample: HeapSample }
   | { readonly type: "unsampled"; readonly request: number; readonly error: FlatError };
 
-/** To the worker: let go of everything and end; or tell where its heap is. */
+/** To the worker: it has been moved, and does itself what only it can. */
+export interface Move {
+  readonly type: "move";
+  /** The number of the move, which comes back with the answer. */
+  readonly serial: number;
+  /** Where it is wanted now. */
+  readonly wish: FlatWish;
+  /** The CPUs that it would have without numakit, in kernel notation. */
+  readonly home: string;
+}
+
+/** To the worker: the machine has changed. */
+export interface Machine {
+  readonly type: "machine";
+  /** What the launcher sees now. */
+  readonly topology: TopologySnapshot;
+  /** The CPUs that the process may use now, in kernel notation. */
+  readonly home: string;
+}
+
+/** To the worker: let go of everything and end; tell where its heap is; and what is above. */
 export type ToWorker =
   | { readonly type: "leave" }
-  | { readonly type: "sample"; readonly request: number };
+  | { readonly type: "sample"; readonly request: number }
+  | Move
+  | Machine;
 
 /**
  * The error of a value that cannot be copied or transferred to another thread.

@@ -37,3 +37,26 @@ export type {
 } from "./binding.ts";
 export type { HeapSample } from "./heap_sample.ts";
 export { Pin, pin, type PinOptions } from "./scoped_pin.ts";
+export type { MigrateOptions, MigrationReport } from "./move/mover.ts";
+export type { MigrateProgress } from "./move/move_memory.ts";
+export { launchAll, type LaunchAllOptions, ThreadGroup } from "./groups/group.ts";
+export { type RestartOptions } from "./groups/restarts.ts";
+export {
+  type RestartEvent,
+  supervise,
+  SupervisedThread,
+  type SuperviseOptions,
+} from "./groups/supervisor.ts";
+export {
+  type MachineChange,
+  MachineWatch,
+  type ReplannedThread,
+  watchMachine,
+  type WatchOptions,
+} from "./watch/watch.ts";
+export {
+  type PlacedHelper,
+  type PlacedHelpers,
+  placeHelpers,
+  type PlaceHelpersOptions,
+} from "./helpers.ts";

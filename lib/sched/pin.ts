@@ -183,7 +183,10 @@ export function goHomePolicy(): void {
 }
 
 /** Only those of the CPUs where the thread is home: whatever narrowed that is not ours to undo. */
-function withinHome(cpus: CpuSet, home: CpuSet): { part: CpuSet; refused: NumaError | undefined } {
+export function withinHome(
+  cpus: CpuSet,
+  home: CpuSet,
+): { part: CpuSet; refused: NumaError | undefined } {
   const part = cpus.intersection(home);
   if (part.size === cpus.size) return { part, refused: undefined };
   const refused = new NumaError("EACCES", `pin this thread to CPUs ${cpus}`, {

@@ -69,6 +69,19 @@ export function plan(
   return Array.from({ length: count }, (_, index) => places[index % places.length]!);
 }
 
+/**
+ * How many places a policy has on a machine before it starts again.
+ *
+ * @param topology The machine.
+ * @param policy The policy.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The number of places.
+ * @throws {NumaError} As {@linkcode plan}.
+ */
+export function countPlaces(topology: Topology, policy: Policy, action: string): number {
+  return placesOf(topology, policy, action).length;
+}
+
 /** The places of the first threads; those that follow get them again. */
 function placesOf(topology: Topology, policy: Policy, action: string): readonly ThreadPlacement[] {
   const allowed = topology.allowedCpus;

@@ -125,7 +125,7 @@ export class Pin {
  * } // where it was
  * ```
  */
-export function pin(policy: Policy, options: PinOptions = {}): Pin {
+export function pin(policy: Policy | string, options: PinOptions = {}): Pin {
   const action = "pin this thread";
   const known = checkPolicy(policy, action);
   checkOptions(options, "{ place, bind }", action);

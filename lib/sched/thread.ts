@@ -9,7 +9,10 @@ import type { ThreadBinding } from "./binding.ts";
 import type { HeapSample } from "./heap_sample.ts";
 import { Mailbox, type ThreadEvent, type ThreadMessageListener } from "./mailbox.ts";
 import { type FromWorker, textOf, type ToWorker, unflatten, unflattenBinding } from "./message.ts";
+import { type MigrateOptions, type MigrationReport, Mover } from "./move/mover.ts";
+import type { Seat } from "./move/seats.ts";
 import type { ThreadPlacement } from "./plan.ts";
+import type { Policy } from "./policy.ts";
 
 /** How {@linkcode Thread.terminate} waits. */
 export interface TerminateOptions {
@@ -32,6 +35,17 @@ interface Sampling {
 
 /** Threads that have not been joined yet. */
 const unjoined = /* @__PURE__ */ new Set<Thread<unknown>>();
+
+/** A thread that lives, and how to tell it something, which is lost when it has ended. */
+export interface LiveThread {
+  readonly thread: Thread<unknown>;
+  readonly mover: Mover;
+  send(message: ToWorker): void;
+}
+
+/** All threads of this one that have not ended. */
+export const liveThreads: Set<LiveThread> = /* @__PURE__ */ new Set();
+
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -44,13 +58,14 @@ function sleep(ms: number): Promise<void> {
 export class Thread<Result = unknown> {
   /** Its name. */
   readonly name: string;
-  /** The place that its policy gave it; {@linkcode Thread.binding} says what came of that. */
-  readonly placement: ThreadPlacement;
+  readonly #mover: Mover;
   readonly #worker: Worker;
   readonly #channel: MessagePort;
   readonly #mailbox: Mailbox;
   readonly #id: number;
   readonly #ended: Promise<Result>;
+  readonly #ready: Promise<void>;
+  #loaded: () => void = () => {};
   #state: ThreadState = "starting";
   #tid: number | undefined;
   #identity = 0;
@@ -68,23 +83,33 @@ export class Thread<Result = unknown> {
   constructor(
     worker: Worker,
     channel: MessagePort,
-    id: number,
-    { placement, name, ended }: { placement: ThreadPlacement; name: string; ended: () => void },
+    { id, moves }: { readonly id: number; readonly moves: Int32Array },
+    { seat, name }: { readonly seat: Seat; readonly name: string },
   ) {
     this.name = name;
-    this.placement = placement;
+    const send = (message: ToWorker): void => this.#send(message);
+    this.#mover = new Mover({ name, id, moves, send }, seat);
+    const live = { thread: this, mover: this.#mover, send };
+    liveThreads.add(live);
     this.#worker = worker;
     this.#channel = channel;
     this.#mailbox = new Mailbox(worker, name);
     this.#id = id;
+    const loaded = new Promise<void>((resolve) => {
+      this.#loaded = resolve;
+    });
     this.#ended = this.#run().finally(() => {
-      ended();
+      liveThreads.delete(live);
+      this.#mover.ended();
       this.#mailbox.close();
       this.#channel.close();
       this.#state = "ended";
       for (const { reject } of this.#samples.values()) reject(this.#noSample());
       this.#samples.clear();
     });
+    this.#ready = Promise.race([loaded, this.#ended.then(() => {})]);
+    // Whoever asks gets the error, too.
+    this.#ready.catch(() => {});
     this.#ended.catch((error) => {
       if (!this.#joined) {
         builtin("node:process").emitWarning(
@@ -93,6 +118,37 @@ export class Thread<Result = unknown> {
       }
     });
     unjoined.add(this);
+  }
+
+  /**
+   * The place that its policy gave it, when it was launched or last migrated; {@linkcode Thread.binding} says what came of
+   * that.
+   */
+  get placement(): ThreadPlacement {
+    return this.#mover.seat.placement;
+  }
+
+  /** The policy of that placement. */
+  get policy(): Policy {
+    return this.#mover.seat.policy;
+  }
+
+  /** The index of its place in that policy, from 0. */
+  get place(): number {
+    return this.#mover.seat.place;
+  }
+
+  /**
+   * Resolves when its module has been loaded and its function is about to begin. Rejects with the error of
+   * {@linkcode Thread.join} when it ends before.
+   */
+  get ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  /** @ignore What {@linkcode Thread.join} gives, without asking for it: a failure still counts as one that nobody has seen. */
+  get outcome(): Promise<Result> {
+    return this.#ended;
   }
 
   /** What the thread is doing, as far as this thread has been told. */
@@ -215,7 +271,7 @@ export class Thread<Result = unknown> {
    * ```
    */
   on(event: ThreadEvent, listener: ThreadMessageListener): this {
-    this.#mailbox.listenersOf(event, listener).add(listener);
+    this.#mailbox.listeners.add(event, listener);
     return this;
   }
 
@@ -228,8 +284,41 @@ export class Thread<Result = unknown> {
    * @throws {NumaError} `EINVAL` no such event, or no function.
    */
   off(event: ThreadEvent, listener: ThreadMessageListener): this {
-    this.#mailbox.listenersOf(event, listener).delete(listener);
+    this.#mailbox.listeners.remove(event, listener);
     return this;
+  }
+
+  /**
+   * Moves the thread to a place of a policy, while it runs.
+   *
+   * Its CPUs change at once, whatever it is doing; a thread that has not started yet is moved when it has. Its memory
+   * policy is changed by the thread itself when it comes to its event loop, and concerns pages that it takes from then on.
+   * Only of `buffers` do pages move that are there already. Locks that group threads by L3
+   * domain go on to count it as part of the domain in which it first waited. Calls are carried out one after the other.
+   *
+   * Costs three system calls, some microseconds to get a thread off a CPU, and what {@linkcode migrate} costs for
+   * `buffers`.
+   *
+   * @param policy The policy.
+   * @param options Its place, how hard it is bound, and memory that moves with it.
+   * @returns What has happened. {@linkcode Thread.placement} is the new one by then.
+   * @throws {NumaError} What `plan` throws; `EACCES` when the process may not use those CPUs; `ETERMINATED` when
+   * the thread has ended, or ends before its turn: no other thread is ever moved instead; `EINVAL`. The thread is where
+   * it was then. And, when it has been moved already, what `migrate` throws of buffers; the signal's reason.
+   *
+   * @example
+   * ```ts
+   * import { launch, Policy } from "@numakit/numakit";
+   *
+   * const module = "data:text/javascript,export default () => new Promise((end) => setTimeout(end, 99))";
+   * const thread = launch(module);
+   * const { cpus, to, memory } = await thread.migrate(Policy.bindNode(0));
+   * console.log(cpus, `${to.cpus}`, memory); // moved 0-7 moved
+   * await thread.join();
+   * ```
+   */
+  migrate(policy: Policy | string, options: MigrateOptions = {}): Promise<MigrationReport> {
+    return this.#mover.migrate(policy, options);
   }
 
   /**
@@ -361,13 +450,21 @@ export class Thread<Result = unknown> {
 
   /** What it says before its end. */
   #hear(message: Exclude<FromWorker, { readonly type: "done" | "failed" }>): void {
-    if (message.type === "loaded") return this.#mailbox.open();
+    if (message.type === "loaded") {
+      this.#mailbox.open();
+      return this.#loaded();
+    }
+    if (message.type === "moved") {
+      if (message.binding !== undefined) this.#binding = unflattenBinding(message.binding);
+      const error = message.error && unflatten(message.error) as NumaError;
+      return this.#mover.moved(message.serial, { binding: this.#binding, error });
+    }
     if (message.type === "started") {
       this.#tid = message.tid;
       this.#identity = message.identity;
       this.#binding = unflattenBinding(message.binding);
       if (this.#state === "starting") this.#state = "running";
-      return;
+      return this.#mover.started();
     }
     const waiting = this.#samples.get(message.request);
     this.#samples.delete(message.request);

@@ -9,7 +9,8 @@ import { Topology } from "./topology.ts";
 const LIVE = 0;
 const SYNTHETIC = 1;
 const XML = 2;
-const MASK_WORDS = 1024;
+/** The longest mask of CPUs, in words of 64 bits: `NK_MAX_MASK_WORDS`. */
+export const MASK_WORDS = 1024;
 const FIRST_CAPACITY = 1 << 16;
 
 /** A text as C wants it: UTF-8 with a NUL at its end. */

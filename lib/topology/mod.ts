@@ -26,6 +26,7 @@ export { CpuSet } from "./cpu_set.ts";
 export { currentCpu, currentNode } from "./current.ts";
 export { nodeOf } from "./devices.ts";
 export { syntheticTopology, topology, xmlTopology } from "./load.ts";
+export type { MachineAspect } from "./look.ts";
 export { parseSnapshot } from "./parse_snapshot.ts";
 export type * from "./snapshot.ts";
 export { Topology, type TopologyPart } from "./topology.ts";

@@ -82,7 +82,7 @@ NK_API int32_t nk_abi_version(void);
  */
 NK_API int32_t nk_topology_export(int32_t source, const char *text, char *out, uint64_t capacity);
 
-/* ---- system.c, room.c, cgroup.c: what the process may use right now ---------------------------------------------- */
+/* ---- system.c, room.c, cgroup.c, look.c: what the process may use right now ---------------------------------------------- */
 
 /*
  * Memory of a node: out[0] total bytes, out[1] free bytes, out[2] bytes of clean page cache the kernel can take back.
@@ -124,7 +124,23 @@ NK_API int32_t nk_cpu_quota(const char *root, uint64_t *out);
  */
 NK_API int32_t nk_memory_limit(const char *root, uint64_t *out);
 
-/* ---- record.c, thread.c, threads.c, vitals.c: threads, pinning, policy ------------------------------------------- */
+/*
+ * What may change of the machine while the process runs, as lines of a name, a space and a value, to be compared with
+ * an earlier look; a line whose file is not there is left out:
+ *
+ *   affinity 0-3        the CPUs that the process's first thread may run on
+ *   memory 0-1          the nodes whose memory it may use
+ *   cpus 0-7            the CPUs that are online
+ *   nodes 0-1           the nodes that are
+ *   cpuset 0-3          the CPUs of its cpuset
+ *   quota 50000 100000  as nk_cpu_quota; no line without a limit
+ *
+ * Returns the bytes that it needs, not NUL-terminated; what fits was written (out may be NULL when capacity is 0). root as
+ * for nk_cpu_quota. Costs the reading of about ten small files. -errno of reading them.
+ */
+NK_API int32_t nk_machine_look(const char *root, char *out, uint64_t capacity);
+
+/* ---- record.c, thread.c, others.c, vitals.c: threads, pinning, policy -------------------------------------------- */
 
 /*
  * Register the calling thread (idempotent): out[0] its identity (never reused in this process), out[1] its slot
@@ -165,12 +181,24 @@ NK_API int32_t nk_affinity_get(uint64_t *mask, int32_t words);
 NK_API int32_t nk_affinity_set(const uint64_t *mask, int32_t words, int32_t part);
 
 /*
- * Let threads of this process run on the CPUs of the mask: those whose names begin with one of the names, each of which
- * ends with a NUL; an empty one ends the list. Returns how many had only a part of it. -EINVAL as above, -errno of reading
- * /proc/self/task. A thread that may not run on all of the mask, one that runs outside of it, and one that is registered,
- * is left alone.
+ * Pin another thread of this process, or the calling one, by its identity; at once, whatever it is doing. As
+ * nk_affinity_set, but before (NK_MAX_MASK_WORDS words) gets what it was, and the words of that which matter are
+ * returned. -ESTALE the thread is gone: no other thread is ever touched.
  */
-NK_API int32_t nk_threads_widen(const uint64_t *mask, int32_t words, const char *names);
+NK_API int32_t nk_thread_move(uint64_t thread, const uint64_t *mask, int32_t words, int32_t part, uint64_t *before);
+
+#define NK_PLACED_WORDS 4 /* what nk_threads_place tells of a thread */
+
+/*
+ * Pin threads of this process that neither are registered (nk_thread_self) nor are its first one: those whose names begin
+ * with one of the names, each of which ends with a NUL; an empty one ends the list. With grow not 0, only those are pinned
+ * that run on a part of the mask. Returns how many there are, and tells of as many as out (NK_PLACED_WORDS times capacity
+ * words) has room for: the OS thread id; 1 moved, 0 not, or -errno; the name, NUL-terminated, in two words. A thread that
+ * may not run on all of the mask stays where it is (-ENXIO); one that ends meanwhile is told as -ESTALE. -EINVAL as
+ * nk_affinity_set, -errno of reading /proc/self/task.
+ */
+NK_API int32_t nk_threads_place(const uint64_t *mask, int32_t words, const char *names, int32_t grow, uint64_t *out,
+                                uint64_t capacity);
 
 #define NK_POLICY_DEFAULT 0 /* first touch on the node the thread runs on */
 #define NK_POLICY_PREFER 1  /* that node first, others when it is full */

@@ -365,3 +365,34 @@ int nk_memory_room_below(const char *root, uint64_t *out)
 {
     return tightest(root, "memory", visit_room, out);
 }
+
+/* A file of the group, or of the nearest one around it that has the file. As nk_cgroup_cpus. */
+static int nearest(const char *root, const char *controller, const char *file, char *text, size_t capacity)
+{
+    char group[PATH_MAX], path[PATH_MAX];
+    struct place place = { .found = false };
+    int got = find_group(root, controller, group, sizeof group);
+
+    if (got <= 0)
+        return got;
+    got = find_place(root, controller, group, &place);
+    if (got < 0 || !place.found)
+        return got;
+    for (;;) {
+        got = nk_path(path, sizeof path, "%s/%s", place.start, file);
+        if (got >= 0)
+            got = nk_read_text(path, text, capacity);
+        if (!is_absent(got))
+            return got;
+        if (strlen(place.start) <= strlen(place.top))
+            return 0;
+        *strrchr(place.start, '/') = '\0';
+    }
+}
+
+int nk_cgroup_cpus(const char *root, char *text, size_t capacity)
+{
+    int got = nearest(root, NULL, "cpuset.cpus.effective", text, capacity);
+
+    return got == 0 ? nearest(root, "cpuset", "cpuset.effective_cpus", text, capacity) : got;
+}

@@ -3,6 +3,7 @@
 #ifndef NK_CGROUP_H
 #define NK_CGROUP_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -10,5 +11,8 @@
  * that limit. Returns 2, or 0 when there is no limit.
  */
 int nk_memory_room_below(const char *root, uint64_t *out);
+
+/* The CPUs of the process's cpuset, as the kernel writes them. Returns the bytes read, 0 when there is none, or -errno. */
+int nk_cgroup_cpus(const char *root, char *text, size_t capacity);
 
 #endif

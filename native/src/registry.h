@@ -5,7 +5,8 @@
  * Vocabulary: an *identity* is serial * 65536 + slot, so that it finds its table entry at once and is never reused; a
  * *thread record* belongs to its thread and is only touched by it, so the list of held mappings needs no lock; the
  * tables do, and one mutex guards them all. It is held for a few instructions at a time, never across a system call
- * that can take long, and a thread cannot be stopped inside it: runtimes stop threads only in JavaScript.
+ * that can take long (to pin a thread takes microseconds), and a thread cannot be stopped
+ * inside it: runtimes stop threads only in JavaScript.
  */
 #ifndef NK_REGISTRY_H
 #define NK_REGISTRY_H

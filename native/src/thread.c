@@ -3,6 +3,8 @@
 #include "kernel.h"
 #include "nodes.h"
 #include "numakit.h"
+#include "registry.h"
+#include "thread.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,18 +21,26 @@ static int32_t words_that_matter(const uint64_t *mask, int32_t words)
     return words;
 }
 
-int32_t nk_affinity_get(uint64_t *mask, int32_t words)
+static int32_t read_cpus(int32_t tid, uint64_t *mask, int32_t words)
 {
     long bytes;
 
-    if (mask == NULL || words <= 0 || words > NK_MAX_MASK_WORDS)
-        return -EINVAL;
     memset(mask, 0, (size_t)words * sizeof *mask);
     /* The system call, not glibc's wrapper: it tells nothing less, and takes masks of any size. */
-    bytes = syscall(SYS_sched_getaffinity, 0, (size_t)words * sizeof *mask, mask);
+    bytes = syscall(SYS_sched_getaffinity, tid, (size_t)words * sizeof *mask, mask);
     if (bytes < 0)
         return -errno;
     return words_that_matter(mask, words);
+}
+
+int32_t nk_tid_cpus(int32_t tid, uint64_t *mask)
+{
+    return read_cpus(tid, mask, NK_MAX_MASK_WORDS);
+}
+
+int32_t nk_affinity_get(uint64_t *mask, int32_t words)
+{
+    return mask == NULL || words <= 0 || words > NK_MAX_MASK_WORDS ? -EINVAL : read_cpus(0, mask, words);
 }
 
 /* Whether no bit of a mask is outside of another one. */
@@ -42,30 +52,44 @@ static int is_within(const uint64_t *mask, int32_t words, const uint64_t *other,
     return 1;
 }
 
-int32_t nk_affinity_set(const uint64_t *mask, int32_t words, int32_t part)
+int32_t nk_tid_pin(int32_t tid, const uint64_t *mask, int32_t words, int32_t *part, uint64_t *before)
 {
-    uint64_t before[NK_MAX_MASK_WORDS], after[NK_MAX_MASK_WORDS];
-    int32_t matter, old, now;
+    uint64_t after[NK_MAX_MASK_WORDS];
+    int32_t will_do = *part, matter, old, now;
 
+    *part = 0;
     if (mask == NULL || words <= 0 || words > NK_MAX_MASK_WORDS)
         return -EINVAL;
     matter = words_that_matter(mask, words);
     if (matter == 0)
         return -EINVAL;
-    old = nk_affinity_get(before, NK_MAX_MASK_WORDS);
+    old = nk_tid_cpus(tid, before);
     if (old < 0)
         return old;
-    if (syscall(SYS_sched_setaffinity, 0, (size_t)matter * sizeof *mask, mask) < 0)
+    if (syscall(SYS_sched_setaffinity, tid, (size_t)matter * sizeof *mask, mask) < 0)
         return errno == EINVAL ? -ENXIO : -errno;
     /* The kernel takes the part of the mask it likes and says nothing; where the cpuset has just changed, it takes all
      * of that. A thread half pinned is not pinned, unless the caller says that it is. */
-    now = nk_affinity_get(after, NK_MAX_MASK_WORDS);
+    now = nk_tid_cpus(tid, after);
     if (now == matter && memcmp(after, mask, (size_t)matter * sizeof *mask) == 0)
-        return 0;
-    if (part != 0 && now > 0 && is_within(after, now, mask, matter))
-        return 1;
-    syscall(SYS_sched_setaffinity, 0, (size_t)old * sizeof *before, before);
+        return old;
+    *part = will_do != 0 && now > 0 && is_within(after, now, mask, matter);
+    if (*part)
+        return old;
+    syscall(SYS_sched_setaffinity, tid, (size_t)old * sizeof *before, before);
     return -ENXIO;
+}
+
+int32_t nk_affinity_set(const uint64_t *mask, int32_t words, int32_t part)
+{
+    uint64_t before[NK_MAX_MASK_WORDS];
+    int32_t result;
+
+    /* Another thread may be about to move this one: each has to see what it has set itself. */
+    nk_registry_lock();
+    result = nk_tid_pin(0, mask, words, &part, before);
+    nk_registry_unlock();
+    return result < 0 ? result : part;
 }
 
 int32_t nk_policy_set(int32_t policy, int32_t node)

@@ -114,6 +114,36 @@ static void test_limits_leave_a_margin_for_the_runtime(void)
     CHECK_EQ(nk_memory_room_below(fixture("cgroup_v2_unlimited"), out), 0);
 }
 
+static void expect_look(const char *root, const char *expected)
+{
+    char out[4096];
+    int32_t length = nk_machine_look(root, out, sizeof out);
+
+    printf("   look at %s\n", root);
+    CHECK_EQ(length, strlen(expected));
+    CHECK_EQ(memcmp(out, expected, strlen(expected)), 0);
+}
+
+static void test_looks(void)
+{
+    char out[4096], long_root[PATH_MAX + 1];
+    int32_t length = nk_machine_look("", out, sizeof out);
+
+    CHECK(length > 0 && strncmp(out, "affinity ", 9) == 0);
+    CHECK_EQ(nk_machine_look("", NULL, 0), length);
+    memset(out, '#', sizeof out);
+    CHECK_EQ(nk_machine_look("", out, 4), length);
+    CHECK(memcmp(out, "aff", 3) == 0 && out[4] == '#');
+    expect_look(fixture("look"), "affinity 2-3\nmemory 0\ncpus 0-7\nnodes 0-1\ncpuset 2-3\nquota 150000 100000\n");
+    expect_look(fixture("cgroup_v1"), "cpuset 1-2\nquota 50000 100000\n");
+    expect_look("/nonexistent", "");
+    CHECK_EQ(nk_machine_look(NULL, out, sizeof out), -EINVAL);
+    CHECK_EQ(nk_machine_look("", NULL, 1), -EINVAL);
+    memset(long_root, 'x', PATH_MAX);
+    long_root[PATH_MAX] = '\0';
+    CHECK_EQ(nk_machine_look(long_root, out, sizeof out), -ENAMETOOLONG);
+}
+
 static void test_no_cgroups_is_no_limit(void)
 {
     expect_no_limit(nk_cpu_quota, fixture("nodes"));
@@ -313,6 +343,7 @@ int main(int argc, char **argv)
     RUN(test_a_container_sees_its_own_part_of_v1);
     RUN(test_a_group_that_is_not_mounted_counts_from_the_mount);
     RUN(test_limits_leave_a_margin_for_the_runtime);
+    RUN(test_looks);
     RUN(test_no_cgroups_is_no_limit);
     RUN(test_limits_check_their_arguments);
     RUN(test_limits_of_this_process);

@@ -150,85 +150,161 @@ static void test_rseq_follows_the_cpu(void)
     CHECK_EQ(nk_affinity_set(before, words, 0), 0);
 }
 
-/* A helper thread, pinned by itself, that waits to be told to end. */
-struct helper {
+/* A thread that waits to be told to end, registered or not. */
+struct other {
     pthread_barrier_t ready, over;
-    const uint64_t *mask;
-    int known;
+    int registers;
+    uint64_t self[3];
     uint64_t after[NK_MAX_MASK_WORDS];
 };
 
-static void *help(void *data)
+static void *wait_over(void *data)
 {
-    struct helper *helper = data;
-    uint64_t self[3];
+    struct other *other = data;
 
     CHECK_EQ(prctl(PR_SET_NAME, "nk-helper 7"), 0);
-    if (helper->known)
-        CHECK_EQ(nk_thread_self(self), 3);
-    CHECK_EQ(nk_affinity_set(helper->mask, NK_MAX_MASK_WORDS, 0), 0);
-    pthread_barrier_wait(&helper->ready);
-    pthread_barrier_wait(&helper->over);
-    CHECK(nk_affinity_get(helper->after, NK_MAX_MASK_WORDS) > 0);
+    if (other->registers)
+        CHECK_EQ(nk_thread_self(other->self), 3);
+    pthread_barrier_wait(&other->ready);
+    pthread_barrier_wait(&other->over);
+    CHECK(nk_affinity_get(other->after, NK_MAX_MASK_WORDS) > 0);
     return NULL;
 }
 
-static void test_helpers_are_widened_by_name(void)
+static pthread_t start(struct other *other)
 {
-    uint64_t all[NK_MAX_MASK_WORDS], one[NK_MAX_MASK_WORDS] = {0}, none[NK_MAX_MASK_WORDS] = {0};
-    int32_t words = nk_affinity_get(all, NK_MAX_MASK_WORDS), elsewhere;
-    struct helper helper = {.mask = one};
     pthread_t thread;
-    int cpu = 0;
 
-    while ((all[cpu / 64] >> (cpu % 64) & 1) == 0)
-        cpu++;
-    one[cpu / 64] = UINT64_C(1) << (cpu % 64);
-    elsewhere = memcmp(one, all, sizeof one) != 0;
-    CHECK_EQ(pthread_barrier_init(&helper.ready, NULL, 2), 0);
-    CHECK_EQ(pthread_barrier_init(&helper.over, NULL, 2), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, help, &helper), 0);
-    pthread_barrier_wait(&helper.ready);
-    CHECK_EQ(nk_threads_widen(all, words, "another\0"), 0);
-    CHECK_EQ(nk_threads_widen(all, words, "\0"), 0);
-    /* What cannot be, leaves it where it is. */
-    none[NK_MAX_MASK_WORDS - 1] = UINT64_C(1) << 63;
-    CHECK_EQ(nk_threads_widen(none, NK_MAX_MASK_WORDS, "nk-helper\0"), 0);
-    /* Nothing is taken from CPUs that it has. */
-    none[NK_MAX_MASK_WORDS - 1] = 0;
-    for (int32_t word = 0; word < words; word++)
-        none[word] = all[word] & ~one[word];
-    CHECK_EQ(nk_threads_widen(none, words, "nk-helper\0"), 0);
-    CHECK_EQ(nk_threads_widen(all, words, "another\0nk-helper\0"), elsewhere);
-    CHECK_EQ(nk_threads_widen(all, words, "another\0nk-helper\0"), 0);
-    CHECK_EQ(nk_threads_widen(NULL, words, "\0"), -EINVAL);
-    CHECK_EQ(nk_threads_widen(all, 0, "\0"), -EINVAL);
-    CHECK_EQ(nk_threads_widen(all, NK_MAX_MASK_WORDS + 1, "\0"), -EINVAL);
-    CHECK_EQ(nk_threads_widen(all, words, NULL), -EINVAL);
-    pthread_barrier_wait(&helper.over);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
-    CHECK_EQ(memcmp(helper.after, all, sizeof all), 0);
+    CHECK_EQ(pthread_barrier_init(&other->ready, NULL, 2), 0);
+    CHECK_EQ(pthread_barrier_init(&other->over, NULL, 2), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, wait_over, other), 0);
+    pthread_barrier_wait(&other->ready);
+    return thread;
 }
 
-static void test_registered_threads_are_left_alone_whatever_their_names(void)
+static void end(struct other *other, pthread_t thread)
 {
-    uint64_t all[NK_MAX_MASK_WORDS], one[NK_MAX_MASK_WORDS] = {0};
-    int32_t words = nk_affinity_get(all, NK_MAX_MASK_WORDS);
-    struct helper helper = {.mask = one, .known = 1};
-    pthread_t thread;
+    pthread_barrier_wait(&other->over);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+/* The first CPU of a mask alone. Returns whether it has others. */
+static int first_of(const uint64_t *all, uint64_t *one)
+{
     int cpu = 0;
 
     while ((all[cpu / 64] >> (cpu % 64) & 1) == 0)
         cpu++;
+    memset(one, 0, NK_MAX_MASK_WORDS * sizeof *one);
     one[cpu / 64] = UINT64_C(1) << (cpu % 64);
-    CHECK_EQ(pthread_barrier_init(&helper.ready, NULL, 2), 0);
-    CHECK_EQ(pthread_barrier_init(&helper.over, NULL, 2), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, help, &helper), 0);
-    pthread_barrier_wait(&helper.ready);
-    CHECK_EQ(nk_threads_widen(all, words, "nk-helper\0"), 0);
-    pthread_barrier_wait(&helper.over);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
-    CHECK_EQ(memcmp(helper.after, one, sizeof one), 0);
+    return memcmp(one, all, NK_MAX_MASK_WORDS * sizeof *one) != 0;
+}
+
+static void test_another_thread_is_moved_by_its_identity(void)
+{
+    uint64_t all[NK_MAX_MASK_WORDS], one[NK_MAX_MASK_WORDS], before[NK_MAX_MASK_WORDS], none[NK_MAX_MASK_WORDS] = {0};
+    int32_t words = nk_affinity_get(all, NK_MAX_MASK_WORDS);
+    struct other other = {.registers = 1};
+    pthread_t thread = start(&other);
+
+    first_of(all, one);
+    CHECK_EQ(nk_thread_move(other.self[0], one, NK_MAX_MASK_WORDS, 0, before), words);
+    CHECK_EQ(memcmp(before, all, sizeof all), 0);
+    /* What cannot be, leaves it where it is. */
+    none[NK_MAX_MASK_WORDS - 1] = UINT64_C(1) << 63;
+    CHECK_EQ(nk_thread_move(other.self[0], none, NK_MAX_MASK_WORDS, 0, before), -ENXIO);
+    CHECK_EQ(nk_thread_move(other.self[0], one, 0, 0, before), -EINVAL);
+    CHECK_EQ(nk_thread_move(other.self[0], NULL, words, 0, before), -EINVAL);
+    CHECK_EQ(nk_thread_move(other.self[0], one, words, 0, NULL), -EINVAL);
+    CHECK_EQ(nk_thread_move(0, one, words, 0, before), -ESTALE);
+    CHECK_EQ(nk_thread_move(UINT64_MAX, one, words, 0, before), -ESTALE);
+    CHECK_EQ(nk_affinity_get(before, NK_MAX_MASK_WORDS), words);
+    CHECK_EQ(memcmp(before, all, sizeof all), 0); /* the caller stayed */
+    end(&other, thread);
+    CHECK_EQ(memcmp(other.after, one, sizeof one), 0);
+    CHECK_EQ(nk_thread_move(other.self[0], all, words, 0, before), -ESTALE);
+    /* The calling thread is a thread like others. */
+    CHECK_EQ(nk_thread_self(other.self), 3);
+    CHECK_EQ(nk_thread_move(other.self[0], all, words, 0, before), words);
+}
+
+/* Threads that end while somebody moves them, as fast as they come. */
+static void *move_others(void *data)
+{
+    uint64_t all[NK_MAX_MASK_WORDS], before[NK_MAX_MASK_WORDS], *next = data, identity;
+    int32_t words = nk_affinity_get(all, NK_MAX_MASK_WORDS), result;
+
+    while ((identity = __atomic_load_n(next, __ATOMIC_ACQUIRE)) != 1) {
+        result = nk_thread_move(identity, all, words, 0, before);
+        CHECK(result == words || result == -ESTALE);
+    }
+    return NULL;
+}
+
+static void *publish(void *data)
+{
+    uint64_t self[3];
+
+    CHECK_EQ(nk_thread_self(self), 3);
+    __atomic_store_n((uint64_t *)data, self[0], __ATOMIC_RELEASE);
+    return NULL;
+}
+
+static void test_threads_that_end_are_moved_or_gone(void)
+{
+    uint64_t next = 0;
+    pthread_t mover, thread;
+
+    CHECK_EQ(pthread_create(&mover, NULL, move_others, &next), 0);
+    for (int round = 0; round < 300; round++) {
+        CHECK_EQ(pthread_create(&thread, NULL, publish, &next), 0);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+    }
+    __atomic_store_n(&next, 1, __ATOMIC_RELEASE);
+    CHECK_EQ(pthread_join(mover, NULL), 0);
+}
+
+static void test_helpers_are_placed_by_name(void)
+{
+    uint64_t all[NK_MAX_MASK_WORDS], one[NK_MAX_MASK_WORDS], none[NK_MAX_MASK_WORDS] = {0};
+    uint64_t out[2 * NK_PLACED_WORDS] = {0}, self[3];
+    int32_t words = nk_affinity_get(all, NK_MAX_MASK_WORDS), elsewhere = first_of(all, one);
+    struct other helper = {.registers = 0}, worker = {.registers = 1};
+    pthread_t thread = start(&helper), registered = start(&worker);
+
+    CHECK_EQ(nk_thread_self(self), 3);
+    CHECK_EQ(prctl(PR_SET_NAME, "nk-helper 1"), 0); /* the first thread is never one of them */
+    CHECK_EQ(nk_threads_place(one, words, "another\0", 0, out, 2), 0);
+    CHECK_EQ(nk_threads_place(one, words, "\0", 0, out, 2), 0);
+    CHECK_EQ(nk_threads_place(one, NK_MAX_MASK_WORDS, "another\0nk-helper\0", 0, out, 2), 1);
+    CHECK(out[0] != self[2] && out[0] != worker.self[2]);
+    CHECK_EQ(out[1], elsewhere);
+    CHECK_EQ(strcmp((char *)&out[2], "nk-helper 7"), 0);
+    CHECK_EQ(nk_threads_place(one, words, "nk-helper\0", 0, out, 2), 1);
+    CHECK_EQ(out[1], 0);
+    /* One that is to grow is not robbed. */
+    for (int32_t word = 0; word < words; word++)
+        none[word] = all[word] & ~one[word];
+    CHECK_EQ(nk_threads_place(elsewhere ? none : one, words, "nk-helper\0", 1, out, 2), 1);
+    CHECK_EQ(out[1], 0);
+    none[0] = 0;
+    CHECK_EQ(nk_threads_place(all, words, "nk-helper\0", 1, out, 2), 1);
+    CHECK_EQ(out[1], elsewhere);
+    CHECK_EQ(nk_threads_place(all, words, "nk-helper\0", 0, NULL, 0), 1);
+    memset(none, 0, sizeof none);
+    /* What cannot be, leaves it where it is. */
+    none[NK_MAX_MASK_WORDS - 1] = UINT64_C(1) << 63;
+    CHECK_EQ(nk_threads_place(none, NK_MAX_MASK_WORDS, "nk-helper\0", 0, out, 2), 1);
+    CHECK_EQ((int64_t)out[1], -ENXIO);
+    CHECK_EQ(nk_threads_place(NULL, words, "\0", 0, out, 2), -EINVAL);
+    CHECK_EQ(nk_threads_place(all, 0, "\0", 0, out, 2), -EINVAL);
+    CHECK_EQ(nk_threads_place(all, NK_MAX_MASK_WORDS + 1, "\0", 0, out, 2), -EINVAL);
+    CHECK_EQ(nk_threads_place(all, words, NULL, 0, out, 2), -EINVAL);
+    CHECK_EQ(nk_threads_place(all, words, "\0", 0, NULL, 2), -EINVAL);
+    end(&helper, thread);
+    end(&worker, registered);
+    CHECK_EQ(memcmp(helper.after, all, sizeof all), 0);
+    CHECK_EQ(memcmp(worker.after, all, sizeof all), 0);
 }
 
 /* A thread that works for a while, with others watching. */
@@ -305,8 +381,9 @@ int main(void)
     RUN(test_policy);
     RUN(test_a_policy_is_saved_and_restored);
     RUN(test_rseq_follows_the_cpu);
-    RUN(test_helpers_are_widened_by_name);
-    RUN(test_registered_threads_are_left_alone_whatever_their_names);
+    RUN(test_another_thread_is_moved_by_its_identity);
+    RUN(test_threads_that_end_are_moved_or_gone);
+    RUN(test_helpers_are_placed_by_name);
     RUN(test_vitals_of_another_thread);
     return 0;
 }

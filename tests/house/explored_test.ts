@@ -13,6 +13,8 @@ const UNEXPLORED: Readonly<Record<string, string>> = {
   "lib/memory/mapping/mapping.ts": "looks at an arena's bump pointer, for reports",
   "lib/runtime/library/cached_library.ts":
     "a worker that fetches a file says once that it is there",
+  "lib/sched/move/mover.ts": "counts the moves of a thread in a word that nobody else writes",
+  "lib/sched/move/obey.ts": "looks once at that word, whether a move is the last one",
   "lib/shared/region.ts": "memory is taken by one compare-exchange, and announced by one store",
   "lib/structs/placed/tenure.ts":
     "an owner's word is taken by one compare-exchange; requests and replies go through channels",

@@ -9,12 +9,14 @@ import {
   currentNode,
   interleave,
   launch,
+  launchAll,
   migrate,
   pin,
   placement,
   Policy,
   sharedBuffer,
   topology,
+  watchMachine,
 } from "../../mod.ts";
 import { runModule, sibling } from "../support/checkout.ts";
 import { cpusNow, policyNow } from "../support/pins.ts";
@@ -23,7 +25,9 @@ import { throwsCode } from "../support/errors.ts";
 import { MemoryLimit, oomKills } from "../support/memory_limit.ts";
 import { bytesByNode, readNumaMaps } from "../support/numa_maps.ts";
 import { liveMappings } from "../support/mappings.ts";
+import { sharedWords } from "../support/words.ts";
 import type { HeapGrowth } from "../workers/heap.ts";
+import { WORD } from "../workers/movable.ts";
 
 const bound = (node: number) =>
   readNumaMaps().filter(({ policy }) => new RegExp(`^bind(=static)?:${node}$`).test(policy));
@@ -109,6 +113,52 @@ describe("a machine with two nodes", () => {
       assert.equal(share, (nodes.get(node) ?? 0) / bytes);
     }
     assert.deepEqual([cpusNow(), policyNow()], [home, policy]);
+  });
+
+  it("moves a thread to the other node, with its memory policy and its buffers", async () => {
+    const words = sharedWords(4);
+    const thread = launch(sibling(import.meta.url, "../workers/movable"), {
+      policy: Policy.bindNode(0),
+      args: { task: "idle", words },
+    });
+    const buffer = new Uint8Array(new SharedArrayBuffer(2 ** 20)).fill(1);
+    const pages = migrate(buffer, 0).pageNodes.length;
+    for (const node of [1, 0]) {
+      const report = await thread.migrate(Policy.bindNode(node), { buffers: [buffer] });
+      assert.deepEqual([report.cpus, report.memory, report.movedPages], ["moved", "moved", pages]);
+      assert.deepEqual([...placement(buffer).nodes], [[node, pages]]);
+      assert.equal(thread.binding?.memory.got, node);
+      const sample = await thread.sampleHeap();
+      assert.equal(sample.node, node);
+    }
+    Atomics.store(words, WORD.stop, 1);
+    await thread.join();
+  });
+
+  it("notices a CPU that goes offline, and puts threads in their places", async () => {
+    const last = topology().allowedCpus.last as number;
+    const file = `/sys/devices/system/cpu/cpu${last}/online`;
+    const words = sharedWords(4);
+    using watch = watchMachine({ intervalMs: 2 ** 31 - 1, replan: true });
+    await using group = launchAll(sibling(import.meta.url, "../workers/movable"), {
+      policy: Policy.compact(),
+      args: () => ({ task: "idle", words }),
+    });
+    await group.ready;
+    const cpus = (): string[] => [...group].map(({ placement }) => `${placement.cpus}`);
+    const before = cpus();
+    writeFileSync(file, "0");
+    try {
+      const change = await watch.check();
+      assert.ok(change !== undefined && change.what.includes("cpus"), `${change?.what}`);
+      assert.equal(change.after.allowedCpus.has(last), false);
+      assert.deepEqual(change.threads.map(({ error }) => error), before.map(() => undefined));
+      assert.deepEqual(cpus(), before.map((text) => text === `${last}` ? before[0] : text));
+    } finally {
+      writeFileSync(file, "1");
+    }
+    assert.ok((await watch.check())?.what.includes("cpus"));
+    assert.deepEqual(cpus(), before);
   });
 
   it("has hugepages where its pool is, and tells where it is not", () => {

@@ -34,7 +34,7 @@ export interface Cgroup {
  * @returns The group, with no process in it; or why the system does not allow it.
  */
 export function makeCgroup(
-  controller: "cpu" | "memory",
+  controller: "cpu" | "cpuset" | "memory",
   name: string,
   limits: (version: CgroupVersion) => Readonly<Record<string, string>>,
 ): Cgroup | string {
