@@ -2,8 +2,8 @@
  * numakit: a NUMA toolkit for TypeScript on Bun, Deno and Node.
  *
  * It shows which memory is close to which CPUs, puts data on the NUMA node you name, and pins threads next to their
- * data. This module exports everything; `./topology`, `./memory`, `./sync`, `./sched` and `./structs` export
- * one layer each.
+ * data. This module exports everything; `./topology`, `./memory`, `./sync`, `./sched`, `./structs` and
+ * `./tasks` export one layer each.
  *
  * Importing it has no effect and works on every system. The C helper is opened on first use, which needs Linux.
  *
@@ -24,3 +24,4 @@ export * from "./lib/memory/mod.ts";
 export * from "./lib/sync/mod.ts";
 export * from "./lib/sched/mod.ts";
 export * from "./lib/structs/mod.ts";
+export * from "./lib/tasks/mod.ts";

@@ -16,8 +16,10 @@ import type { Waiter } from "./waiter.ts";
 /** Spinning threads look at their stop word this often. */
 const STOP_MASK = 15;
 
+/** Lets the CPU do something else for some cycles. */
 // Not every runtime's types have it yet, and Node 20 has not got it.
-const pause: () => void = (Atomics as { pause?: () => void }).pause?.bind(Atomics) ?? (() => {});
+export const pause: () => void = (Atomics as { pause?: () => void }).pause?.bind(Atomics) ??
+  (() => {});
 
 /** A thread, or one of its waits that do not block, in a process's parking lot. */
 export class ThreadWaiter implements Waiter {

@@ -1,0 +1,70 @@
+import { show } from "../base/check.ts";
+import { NumaError } from "../base/error.ts";
+import { encode } from "../base/handle.ts";
+import { turn } from "./event_loop.ts";
+import type { PoolHost } from "./pool_host.ts";
+import type { Settle } from "./pool_places.ts";
+import { NORMAL, NOTHING } from "./task_checks.ts";
+import { fits } from "./task_records.ts";
+
+/**
+ * Finds a task, and makes what is posted of its arguments if they do not fit into words.
+ *
+ * @param host The pool's thread.
+ * @param task The task's name.
+ * @param args Its arguments.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The index of the function, and the arguments, encoded, or undefined.
+ * @throws {NumaError} `EINVAL` there is no such task, or the arguments are no array; the errors of objects in them.
+ */
+export function lookUp(
+  host: PoolHost,
+  task: unknown,
+  args: unknown,
+  action: string,
+): { index: number; message: readonly unknown[] | undefined } {
+  const index = host.indices.get(task as string);
+  if (index === undefined || !Array.isArray(args)) {
+    throw new NumaError("EINVAL", action, {
+      why: index === undefined
+        ? `the module exports ${host.names.join(", ") || "no functions"}`
+        : `the arguments are ${show(args)}`,
+      fix: index === undefined ? "Choose one of them." : "Give an array.",
+    });
+  }
+  return { index, message: fits(args) ? undefined : encode(args) as readonly unknown[] };
+}
+
+/**
+ * Runs a task once on each of some workers.
+ *
+ * @param host The pool's thread.
+ * @param index The task's function.
+ * @param args Its arguments.
+ * @param workers The workers.
+ * @returns The results in their order.
+ * @throws What the first of them threw, once all have ended.
+ */
+export async function runOnEach(
+  host: PoolHost,
+  index: number,
+  args: readonly unknown[],
+  workers: readonly number[],
+): Promise<unknown[]> {
+  const message = fits(args) ? undefined : encode(args) as readonly unknown[];
+  while (host.places.left < workers.length && host.failure === undefined) await turn();
+  const outcomes = await Promise.allSettled(
+    workers.map((worker) =>
+      new Promise<unknown>((resolve, reject) => {
+        host.startOn({
+          ...{ index, args, message, transfer: NOTHING, level: NORMAL, node: -1 },
+          ...{ resolve: resolve as Settle, reject: reject as Settle },
+        }, worker);
+      })
+    ),
+  );
+  return outcomes.map((outcome) => {
+    if (outcome.status === "rejected") throw outcome.reason;
+    return outcome.value;
+  });
+}

@@ -1,0 +1,40 @@
+/**
+ * Pools of workers that do tasks near their data.
+ *
+ * @example Two workers
+ * ```ts
+ * import { TaskPool } from "@numakit/numakit/tasks";
+ *
+ * // Usually new URL("./tasks.ts", import.meta.url), and typeof import("./tasks.ts").
+ * const tasks = "data:text/javascript,export const square = (x) => x * x";
+ * await using pool = await TaskPool.create<{ square(x: number): number }>(tasks, { threads: 2 });
+ * console.log(await pool.map("square", [1, 2, 3])); // [1, 4, 9]
+ * ```
+ *
+ * @module
+ */
+export { TaskPool } from "./task_pool.ts";
+export type { MemoryOnNode } from "./near.ts";
+export type { TimeClass } from "./pool_counts.ts";
+export type { PoolEvent, PoolEventName } from "./pool_events.ts";
+export type { PoolWait } from "./pool_messages.ts";
+export type { PoolThreads, PoolUnit, TaskPoolOptions, WhenFull } from "./pool_settings.ts";
+export type {
+  NodeStatistics,
+  PoolStatistics,
+  StealCounts,
+  TaskCounts,
+  WorkerStatistics,
+} from "./pool_statistics.ts";
+export type {
+  MapOptions,
+  MapProgress,
+  RunOptions,
+  RunSyncOptions,
+  TaskArgs,
+  TaskModule,
+  TaskName,
+  TaskOptions,
+  TaskPriority,
+  TaskResult,
+} from "./task_types.ts";

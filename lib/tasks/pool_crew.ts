@@ -1,0 +1,288 @@
+/**
+ * The workers of a pool, as the thread sees them that has it: started, replaced when they end, and let go.
+ *
+ * @module
+ */
+import type { MessagePort } from "node:worker_threads";
+import { NumaError } from "../base/error.ts";
+import { builtin } from "../runtime/builtin.ts";
+import { threadAlive } from "../runtime/thread.ts";
+import { launch } from "../sched/launch.ts";
+import { textOf } from "../sched/message.ts";
+import type { Thread } from "../sched/thread.ts";
+import type { FromPoolWorker, PoolBirth } from "./pool_messages.ts";
+import type { PoolSettings } from "./pool_settings.ts";
+import { poolWorkerUrl } from "./pool_worker.ts";
+import type { TaskShape } from "./task_names.ts";
+
+/** So many threads in a row may end before they have loaded the tasks. */
+const MOST_STRIKES = 3;
+
+/** What happens to workers. */
+export interface CrewEvents {
+  /** One has loaded the tasks. */
+  ready(worker: number, names: readonly string[]): void;
+  /** One has posted something else. */
+  heard(worker: number, message: FromPoolWorker): void;
+  /** One's thread is gone. What it has left has to be looked at. */
+  ended(worker: number, error: unknown, isAsked: boolean): void;
+  /** No thread can be started any more. */
+  failed(error: unknown): void;
+}
+
+type State = "none" | "starting" | "ready" | "leaving";
+
+interface Slot {
+  state: State;
+  thread: Thread<void> | undefined;
+  port: MessagePort | undefined;
+  /** Resolves when its thread is gone. */
+  gone: Promise<void>;
+  strikes: number;
+  /** How the C helper names its thread; 0 before it has said. */
+  identity: number;
+}
+
+/** The workers. */
+export class PoolCrew {
+  readonly #settings: PoolSettings;
+  readonly #url: string;
+  readonly #buffer: SharedArrayBuffer;
+  readonly #shape: TaskShape;
+  readonly #events: CrewEvents;
+  readonly #slots: readonly Slot[];
+  /** Those that have loaded the tasks, and are not about to leave. */
+  readonly live: number[] = [];
+  /** How many workers are there in any case. */
+  least: number;
+  #starting = 0;
+  #isOver = false;
+  #wasReady = false;
+
+  constructor(
+    settings: PoolSettings,
+    { url, buffer, shape }: { url: string; buffer: SharedArrayBuffer; shape: TaskShape },
+    events: CrewEvents,
+  ) {
+    this.#settings = settings;
+    this.least = settings.min;
+    this.#url = url;
+    this.#buffer = buffer;
+    this.#shape = shape;
+    this.#events = events;
+    this.#slots = Array.from({ length: settings.max }, (): Slot => ({
+      ...{ state: "none", thread: undefined, port: undefined, strikes: 0, identity: 0 },
+      gone: Promise.resolve(),
+    }));
+  }
+
+  /** How many workers there are or will be. */
+  get size(): number {
+    return this.live.length + this.#starting;
+  }
+
+  /** Whether a worker is about to be there. */
+  get isStarting(): boolean {
+    return this.#starting > 0;
+  }
+
+  /**
+   * The thread of a worker.
+   *
+   * @param worker The worker.
+   * @returns It; undefined when it has none.
+   */
+  thread(worker: number): Thread<void> | undefined {
+    return this.#slots[worker]?.thread;
+  }
+
+  /**
+   * Whether the thread of a worker can still do anything; also where this thread does not come to its event loop.
+   *
+   * @param worker The worker.
+   */
+  isAlive(worker: number): boolean {
+    const slot = this.#slots[worker];
+    return slot !== undefined && slot.identity !== 0 && threadAlive(slot.identity);
+  }
+
+  /**
+   * Starts a worker that is not there.
+   *
+   * @param worker Which one.
+   */
+  ensure(worker: number): void {
+    if (this.#isOver || this.#slots[worker]?.state !== "none") return;
+    void this.start(worker).catch(() => {});
+  }
+
+  /** Starts one more. */
+  grow(): void {
+    this.ensure(this.#slots.findIndex(({ state }) => state === "none"));
+  }
+
+  /**
+   * Starts a worker.
+   *
+   * @param worker Which one.
+   * @returns Resolves when it has loaded the tasks.
+   * @throws {NumaError} The errors of `launch`, and what its module throws.
+   */
+  async start(worker: number): Promise<void> {
+    const slot = this.#slots[worker] as Slot;
+    const { port1, port2 } = new (builtin("node:worker_threads").MessageChannel)();
+    const thread = this.#launch(worker, port2);
+    slot.state = "starting";
+    this.#starting++;
+    slot.identity = 0;
+    slot.thread = thread;
+    slot.port = port1;
+    let isOver = false;
+    const ready = new Promise<void>((resolve, reject) => {
+      port1.on("message", (message: FromPoolWorker) => {
+        if (message.type !== "ready") return this.#events.heard(worker, message);
+        if (slot.state !== "starting") return;
+        slot.state = "ready";
+        this.#starting--;
+        this.#wasReady = true;
+        slot.strikes = 0;
+        slot.identity = message.identity;
+        this.live.push(worker);
+        try {
+          this.#events.ready(worker, message.names);
+          resolve();
+        } catch (error) {
+          reject(error);
+          this.kill(worker);
+        }
+      });
+      port1.unref();
+      const end = (error: unknown): void => {
+        if (isOver) return;
+        isOver = true;
+        reject(error);
+        this.#end(worker, error);
+      };
+      slot.gone = thread.join().then(() => end(undefined), end);
+    });
+    await ready;
+  }
+
+  #launch(worker: number, port: MessagePort): Thread<void> {
+    const { name, wait, spins, times, placements, policies } = this.#settings;
+    const { policy, place } = policies[worker] as PoolSettings["policies"][number];
+    const { cpus, node } = placements[worker] as PoolSettings["placements"][number];
+    const birth: PoolBirth = {
+      ...{ index: worker, url: this.#url, buffer: this.#buffer, shape: this.#shape, port },
+      ...{ cpus: cpus.toString(), node: node ?? null, wait, spins, times },
+    };
+    return launch<void>(poolWorkerUrl(`start a worker of task pool "${name}"`), {
+      ...{ policy, args: birth, transfer: [port], name: `${name}/${worker}` },
+      ...(place !== undefined && { place }),
+    });
+  }
+
+  /** A worker's thread is gone. */
+  #end(worker: number, error: unknown): void {
+    const slot = this.#slots[worker] as Slot;
+    const { state } = slot;
+    if (state === "starting") this.#starting--;
+    const at = this.live.indexOf(worker);
+    if (at >= 0) this.live.splice(at, 1);
+    this.#events.ended(worker, error, state === "leaving");
+    slot.port?.close();
+    slot.port = undefined;
+    slot.thread = undefined;
+    slot.state = "none";
+    if (this.#isOver || (state === "leaving" && this.size >= this.least)) return;
+    if (state === "starting" && (++slot.strikes >= MOST_STRIKES || !this.#wasReady)) {
+      return this.#events.failed(error);
+    }
+    void this.start(worker).catch((cause) => {
+      // What launch itself refuses is no thread that ends.
+      if (slot.thread === undefined) this.#events.failed(cause);
+    });
+  }
+
+  /**
+   * Posts to a worker.
+   *
+   * @param worker The worker.
+   * @param message The message.
+   * @param transfer What of it is moved.
+   */
+  post(worker: number, message: unknown, transfer: readonly object[]): void {
+    this.#slots[worker]?.port?.postMessage(message, transfer as never);
+  }
+
+  /**
+   * Hears at once what a worker has posted, as far as it is here.
+   *
+   * @param worker The worker.
+   */
+  pump(worker: number): void {
+    const port = this.#slots[worker]?.port;
+    if (port === undefined) return;
+    const { receiveMessageOnPort } = builtin("node:worker_threads");
+    for (;;) {
+      const next = receiveMessageOnPort(port) as { message: FromPoolWorker } | undefined;
+      if (next === undefined) return;
+      if (next.message.type !== "ready") this.#events.heard(worker, next.message);
+    }
+  }
+
+  /**
+   * Ends a worker, whatever it does. Another one takes its place.
+   *
+   * @param worker The worker.
+   */
+  kill(worker: number): void {
+    void this.#slots[worker]?.thread?.terminate().catch(() => {});
+  }
+
+  /**
+   * Gives a worker no more tasks; it has been told to leave.
+   *
+   * @param worker The worker.
+   */
+  dismiss(worker: number): void {
+    const slot = this.#slots[worker] as Slot;
+    if (slot.state !== "ready") return;
+    slot.state = "leaving";
+    this.live.splice(this.live.indexOf(worker), 1);
+  }
+
+  /** Starts and replaces no more workers. */
+  stop(): void {
+    this.#isOver = true;
+  }
+
+  /** Resolves when all threads are gone. */
+  async allGone(): Promise<void> {
+    await Promise.all(this.#slots.map(({ gone }) => gone));
+  }
+
+  /** Ends all workers, whatever they do. */
+  async terminate(): Promise<void> {
+    this.stop();
+    await Promise.all(this.#slots.map(({ thread }) => thread?.terminate()));
+  }
+}
+
+/**
+ * The error of a task whose worker has ended.
+ *
+ * @param action What was asked, as it follows "Cannot".
+ * @param cause What ended it.
+ * @returns `ETERMINATED`.
+ */
+export function workerEndedError(action: string, cause: unknown): NumaError {
+  const why = cause === undefined
+    ? ""
+    : ` (${cause instanceof Error ? cause.message : textOf(cause)})`;
+  return new NumaError("ETERMINATED", action, {
+    why: `its worker ended in the middle of it${why}`,
+    fix: "Find out what ends the thread; another worker has taken its place.",
+    cause,
+  });
+}

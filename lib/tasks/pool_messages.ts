@@ -1,0 +1,84 @@
+/**
+ * What a pool and its workers tell each other beside the words of `task_core.ts`. Plain data only.
+ *
+ * Messages of a kind arrive in the order in which they were posted. Arguments are posted before their task is submitted, to
+ * the worker that it is bound to; a result before its task is handed in.
+ *
+ * @module
+ */
+import type { MessagePort } from "node:worker_threads";
+import { type FlatError, flatten, unflatten } from "../sched/message.ts";
+import type { TaskShape } from "./task_names.ts";
+
+/** How a worker of a pool waits for tasks. */
+export type PoolWait = "block" | "await";
+
+/** What a worker begins with. */
+export interface PoolBirth {
+  /** Which worker it is. */
+  readonly index: number;
+  /** The module of the tasks. */
+  readonly url: string;
+  /** Memory of the tasks, and of what is counted. */
+  readonly buffer: SharedArrayBuffer;
+  readonly shape: TaskShape;
+  readonly port: MessagePort;
+  /** Where it runs: CPUs in kernel notation, and a node. */
+  readonly cpus: string;
+  readonly node: number | null;
+  /** How it waits, and how often it looks before. */
+  readonly wait: PoolWait;
+  readonly spins: number;
+  /** Whether times are measured. */
+  readonly times: boolean;
+}
+
+/** To a worker: the arguments of a task. */
+export interface TaskArguments {
+  readonly name: number;
+  readonly args: readonly unknown[];
+}
+
+/** An error with what a clone of it would lose. */
+export interface FlatTaskError {
+  readonly flat: FlatError;
+  readonly code: string | number | undefined;
+}
+
+/** From a worker. */
+export type FromPoolWorker =
+  /** Its module was loaded; its functions in the order of their indices; how the C helper names its thread. */
+  | { readonly type: "ready"; readonly names: readonly string[]; readonly identity: number }
+  | { readonly type: "done"; readonly name: number; readonly value: unknown }
+  | { readonly type: "failed"; readonly name: number; readonly error: FlatTaskError };
+
+/**
+ * Makes plain data of what a task threw.
+ *
+ * @param error What was thrown.
+ * @returns Data that can be cloned, unless what was thrown is no Error and cannot.
+ */
+export function flattenTaskError(error: unknown): FlatTaskError {
+  let code: unknown;
+  if (error instanceof Error) code = (error as { code?: unknown }).code;
+  return {
+    flat: flatten(error),
+    code: typeof code === "string" || typeof code === "number" ? code : undefined,
+  };
+}
+
+/**
+ * Makes an error of plain data again.
+ *
+ * @param error What {@linkcode flattenTaskError} made.
+ * @returns An error with the task's own stack, name and code; or the very value that was thrown.
+ */
+export function unflattenTaskError({ flat, code }: FlatTaskError): unknown {
+  const error = unflatten(flat);
+  if (code !== undefined && error instanceof Error && !("code" in error)) {
+    Object.defineProperty(error, "code", {
+      ...{ value: code, configurable: true, enumerable: true, writable: true },
+    });
+  }
+  return error;
+}

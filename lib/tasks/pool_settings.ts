@@ -1,0 +1,292 @@
+/**
+ * What a pool is asked to be, checked; and which worker goes where.
+ *
+ * @module
+ */
+import { checkInteger, checkOptions, show } from "../base/check.ts";
+import { NumaError } from "../base/error.ts";
+import { plan, type ThreadPlacement } from "../sched/plan.ts";
+import { Policy } from "../sched/policy.ts";
+import { CpuSet } from "../topology/cpu_set.ts";
+import type { Topology } from "../topology/topology.ts";
+import type { PoolWait } from "./pool_messages.ts";
+import { MAX_TASKS, MAX_WORKERS, REMOTE, type Victim } from "./task_names.ts";
+
+/** How many workers a pool has at least and at the most. */
+export interface PoolThreads {
+  /** They are there from the beginning, and stay: 1 to 256. */
+  readonly min: number;
+  /** Up to so many are there while there is more to do than there are workers: `min` to 256. */
+  readonly max: number;
+}
+
+/** What each worker is bound to. */
+export type PoolUnit = "node" | "domain" | "core" | "cpu";
+
+/** What `run` does when as many tasks wait as may. */
+export type WhenFull = "wait" | "reject";
+
+/** Options of {@linkcode TaskPool.create}. */
+export interface TaskPoolOptions {
+  /**
+   * The number of workers, 1 to 256, or the least and the greatest number. Default: one for each CPU's worth of time that
+   * the process may use.
+   */
+  readonly threads?: number | PoolThreads;
+  /**
+   * What a worker is bound to: it runs on all CPUs of a node, of an L3 domain, of a core, or on one CPU. Workers take turns
+   * between the units, and between nodes first. Default: `"node"`.
+   */
+  readonly per?: PoolUnit;
+  /** Where workers go, instead of `per`: worker `i` has place `i` of the policy. */
+  readonly policy?: Policy;
+  /**
+   * How many tasks may wait, beyond one for each worker: 0 to 2^31 - 1. Default: no limit. Up to 16,384 tasks are handed to
+   * workers at a time, the others wait in the thread that has the pool.
+   */
+  readonly maxQueued?: number;
+  /** What {@linkcode TaskPool.run} does when so many wait: the task waits for room, or `EAGAIN`. Default: `"wait"`. */
+  readonly whenFull?: WhenFull;
+  /** A worker beyond the least number ends when it has had nothing to do for so many milliseconds. Default: 10,000. */
+  readonly idleMs?: number;
+  /**
+   * How a worker waits for tasks: it blocks its thread, and looks at its event loop every 40 ms; or it awaits, which is
+   * slower, for modules with connections and timers of their own. Default: `"block"`.
+   */
+  readonly wait?: PoolWait;
+  /**
+   * How often a worker, and {@linkcode TaskPool.runSync}, look for what they wait for before they sleep: 0 to 10,000,000; a
+   * look takes 0.05 µs or more. Default: 2,000 if there are more CPUs than workers, and 100 otherwise.
+   */
+  readonly spins?: number;
+  /**
+   * How many tasks near a node may wait for a worker of that node before workers of other nodes take some: 0 to 16,384.
+   * Default: 4.
+   */
+  readonly remoteSteals?: number;
+  /**
+   * A worker that still does a task so long after that was aborted, or its time had passed, is ended and replaced: 0 to
+   * 2^31 - 1 milliseconds. Default: it never is, and goes on until the task is done.
+   */
+  readonly graceMs?: number;
+  /** Whether times are measured, for {@linkcode TaskPool.statistics}: 0.1 µs a task. Default: false. */
+  readonly times?: boolean;
+  /** A name that error messages use, and the workers' names begin with. Default: `tasks-` and a number. */
+  readonly name?: string;
+}
+
+/** The names of the options, as errors show them. */
+const NAMES = [
+  ...["threads", "per", "policy", "maxQueued", "whenFull", "idleMs", "wait", "spins"],
+  ...["remoteSteals", "graceMs", "times", "name"],
+];
+const OPTIONS = /* @__PURE__ */ `{ ${/* @__PURE__ */ NAMES.join(", ")} }`;
+const UNITS: readonly unknown[] = ["node", "domain", "core", "cpu"];
+const MAX_INT = 2 ** 31 - 1;
+const MAX_SPINS = 10_000_000;
+const LEAST_TASKS = 64;
+
+/** What a pool is. */
+export interface PoolSettings {
+  readonly name: string;
+  readonly min: number;
+  readonly max: number;
+  /** Of each worker. */
+  readonly policies: readonly { readonly policy: Policy; readonly place: number | undefined }[];
+  readonly placements: readonly ThreadPlacement[];
+  /** The node of each worker's CPUs; -1 if they are on several. */
+  readonly nodes: readonly number[];
+  readonly victims: readonly (readonly Victim[])[];
+  /** Most tasks that have not ended. */
+  readonly most: number;
+  /** Places for tasks. */
+  readonly tasks: number;
+  readonly whenFull: WhenFull;
+  readonly idleMs: number;
+  readonly wait: PoolWait;
+  readonly spins: number;
+  readonly budget: number;
+  readonly graceMs: number | undefined;
+  readonly times: boolean;
+}
+
+function oneOf<Value>(
+  value: Value,
+  name: string,
+  values: readonly unknown[],
+  action: string,
+): Value {
+  if (values.includes(value)) return value;
+  throw new NumaError("EINVAL", action, {
+    why: `${name} is ${show(value)}`,
+    fix: `Give ${values.map((one) => show(one)).join(" or ")}.`,
+  });
+}
+
+function checkThreads(threads: unknown, cpus: number, action: string): PoolThreads {
+  if (threads === undefined) {
+    const count = Math.max(1, Math.min(MAX_WORKERS, cpus));
+    return { min: count, max: count };
+  }
+  if (typeof threads !== "object" || threads === null) {
+    const count = checkInteger(threads, "threads", 1, MAX_WORKERS, action);
+    return { min: count, max: count };
+  }
+  const { min, max } = threads as PoolThreads;
+  checkInteger(min, "threads.min", 1, MAX_WORKERS, action);
+  return { min, max: checkInteger(max, "threads.max", min, MAX_WORKERS, action) };
+}
+
+/**
+ * The units that workers are bound to.
+ *
+ * @param machine The machine.
+ * @param per Their kind.
+ * @returns The CPUs of each that the process may use, in turns between nodes and then between L3 domains.
+ */
+export function unitsOf(machine: Topology, per: PoolUnit): CpuSet[] {
+  // Scatter's order of CPUs takes turns as the units are to.
+  const cpus = plan(machine, Policy.scatter(), machine.allowedCpus.size)
+    .map((placement) => placement.cpus.first as number);
+  const keyOf = (cpu: number): number => {
+    if (per === "node") return machine.nodeOfCpu(cpu);
+    if (per === "domain") return machine.domainOfCpu(cpu);
+    return per === "core" ? machine.coreOfCpu(cpu) ?? -1 - cpu : cpu;
+  };
+  const units = new Map<number, number[]>();
+  for (const cpu of cpus) {
+    const unit = units.get(keyOf(cpu)) ?? [];
+    unit.push(cpu);
+    units.set(keyOf(cpu), unit);
+  }
+  return Array.from(units.values(), (unit) => CpuSet.from(unit));
+}
+
+/** The node that all CPUs are on; -1 if there is none. */
+function nodeOf(machine: Topology, cpus: CpuSet): number {
+  const [node, ...others] = new Set(Array.from(cpus, (cpu) => machine.nodeOfCpu(cpu)));
+  return others.length > 0 ? -1 : node ?? -1;
+}
+
+/** How far apart two workers are. */
+function distanceOf(machine: Topology, a: CpuSet, b: CpuSet): number {
+  const shares = (keyOf: (cpu: number) => number): boolean => {
+    const keys = new Set(Array.from(a, keyOf));
+    return Array.from(b, keyOf).some((key) => keys.has(key));
+  };
+  if (a.size === 1 && b.size === 1) {
+    if (shares((cpu) => machine.coreOfCpu(cpu) ?? -1 - cpu)) return 0;
+  }
+  // An L3 may be one for several nodes: what is near a node is its memory.
+  if (!shares((cpu) => machine.nodeOfCpu(cpu))) return REMOTE;
+  return shares((cpu) => machine.domainOfCpu(cpu)) ? 1 : 2;
+}
+
+/**
+ * Of each worker all others, the nearest first.
+ *
+ * @param machine The machine.
+ * @param cpus The CPUs of each worker.
+ * @returns The victims; of those that are as far away each worker begins with another one.
+ */
+export function victimsOf(machine: Topology, cpus: readonly CpuSet[]): Victim[][] {
+  const farness = (me: number, worker: number): number => {
+    const [from, to] = [cpus[me], cpus[worker]].map((set) => nodeOf(machine, set as CpuSet));
+    return from === -1 || to === -1 ? 0 : machine.distance(from as number, to as number) ?? 0;
+  };
+  return cpus.map((mine, me) => {
+    const others = [...cpus.keys()].filter((worker) => worker !== me);
+    return others.map((worker) => ({
+      victim: { worker, distance: distanceOf(machine, mine, cpus[worker] as CpuSet) },
+      far: farness(me, worker),
+      turn: (worker - me + cpus.length) % cpus.length,
+    })).sort((a, b) => a.victim.distance - b.victim.distance || a.far - b.far || a.turn - b.turn)
+      .map(({ victim }) => victim);
+  });
+}
+
+/** A power of two. */
+function placesFor(most: number): number {
+  let places = LEAST_TASKS;
+  while (places < most && places < MAX_TASKS) places *= 2;
+  return places;
+}
+
+/**
+ * Checks the module of the tasks.
+ *
+ * @param url What the caller gave.
+ * @returns Its URL.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkModule(url: unknown): string {
+  if ((url instanceof URL || typeof url === "string") && URL.canParse(String(url))) {
+    return String(url);
+  }
+  throw new NumaError("EINVAL", "create a task pool", {
+    why: `the module is ${show(url)}`,
+    fix: 'Give a URL: new URL("./tasks.ts", import.meta.url).',
+  });
+}
+
+let count = 0;
+
+/**
+ * Checks what a caller gave, and places the workers.
+ *
+ * @param options The options; looked at once.
+ * @param machine The machine.
+ * @returns What the pool is.
+ * @throws {NumaError} `EINVAL`; the errors of `plan`.
+ */
+export function poolSettings(options: TaskPoolOptions, machine: Topology): PoolSettings {
+  checkOptions(options, OPTIONS, "create a task pool");
+  const given = { ...options };
+  const other = Object.keys(given).find((name) => !NAMES.includes(name));
+  const { name = `tasks-${++count}` } = given;
+  const action = `create task pool ${show(name)}`;
+  if (other !== undefined || typeof name !== "string") {
+    throw new NumaError("EINVAL", action, {
+      why: other === undefined ? `name is ${show(name)}` : `there is no option ${show(other)}`,
+      fix: `Give ${OPTIONS}.`,
+    });
+  }
+  const { per = "node", policy, whenFull = "wait", wait = "block", times = false } = given;
+  const { maxQueued, idleMs = 10_000, spins, remoteSteals = 4, graceMs } = given;
+  const cpuCount = machine.effectiveCpus;
+  const { min, max } = checkThreads(given.threads, cpuCount, action);
+  oneOf(per, "per", UNITS, action);
+  if (policy !== undefined && (!(policy instanceof Policy) || given.per !== undefined)) {
+    throw new NumaError("EINVAL", action, {
+      why: policy instanceof Policy
+        ? "both per and a policy are given"
+        : `policy is ${show(policy)}`,
+      fix: "Give either per or a Policy.",
+    });
+  }
+  if (maxQueued !== undefined) checkInteger(maxQueued, "maxQueued", 0, MAX_INT, action);
+  if (graceMs !== undefined) checkInteger(graceMs, "graceMs", 0, MAX_INT, action);
+  const units = policy === undefined ? unitsOf(machine, per) : [];
+  const policies = Array.from({ length: max }, (_, index) => {
+    if (policy !== undefined) return { policy, place: index };
+    return { policy: Policy.bindCpus(units[index % units.length] as CpuSet), place: undefined };
+  });
+  const placements = policies.map(({ policy, place = 0 }) =>
+    plan(machine, policy, place + 1)[place] as ThreadPlacement
+  );
+  const cpus = placements.map((placement) => placement.cpus);
+  const most = maxQueued === undefined ? Infinity : maxQueued + max;
+  return {
+    ...{ name, min, max, policies, placements, most },
+    nodes: cpus.map((set) => nodeOf(machine, set)),
+    victims: victimsOf(machine, cpus),
+    tasks: placesFor(most),
+    whenFull: oneOf(whenFull, "whenFull", ["wait", "reject"], action),
+    idleMs: checkInteger(idleMs, "idleMs", 1, MAX_INT, action),
+    wait: oneOf(wait, "wait", ["block", "await"], action),
+    spins: checkInteger(spins ?? (cpuCount > max ? 2000 : 100), "spins", 0, MAX_SPINS, action),
+    budget: checkInteger(remoteSteals, "remoteSteals", 0, MAX_TASKS, action),
+    graceMs,
+    times: oneOf(times, "times", [true, false], action),
+  };
+}

@@ -1,0 +1,274 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import { TaskPool, type TaskPoolOptions } from "../../mod.ts";
+import { onDeno, sibling } from "../support/checkout.ts";
+import { rejectsCode, throwsCode } from "../support/errors.ts";
+import { inExtent } from "../support/extent.ts";
+
+type Tasks = typeof import("../workers/tasks.ts");
+
+const tasks = sibling(import.meta.url, "../workers/tasks");
+const open = (options: TaskPoolOptions = {}): Promise<TaskPool<Tasks>> =>
+  TaskPool.create<Tasks>(tasks, { threads: 2, ...options });
+
+async function begun(words: Int32Array, count: number): Promise<void> {
+  while (Atomics.load(words, 1) < count) await sleep(1);
+}
+
+const gate = (): Int32Array => new Int32Array(new SharedArrayBuffer(8));
+
+describe("a task that is aborted", () => {
+  it("is taken out of its queue", async () => {
+    await using pool = await open({ threads: 1 });
+    const words = gate();
+    const held = pool.run("hold", [words]);
+    await begun(words, 1);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const numbers = pool.run("count", [], { signal });
+    const objects = pool.run("echo", [{}], { signal });
+    const last = pool.run("count");
+    controller.abort("enough");
+    for (const run of [numbers, objects]) await assert.rejects(run, (why) => why === "enough");
+    assert.equal(pool.pending, 2);
+    Atomics.store(words, 0, 1);
+    await held;
+    assert.equal(await last, 1, "the other one has not run");
+    await assert.rejects(pool.run("count", [], { signal }), (why) => why === "enough");
+  });
+
+  it("goes on if it has begun, and nobody is told how it ends", async () => {
+    await using pool = await open({ threads: 1 });
+    const words = gate();
+    const controller = new AbortController();
+    const held = pool.run("hold", [words], { signal: controller.signal });
+    await begun(words, 1);
+    controller.abort();
+    await assert.rejects(held, { name: "AbortError" });
+    assert.equal(pool.pending, 1);
+    Atomics.store(words, 0, 1);
+    assert.equal(await pool.run("count"), 1, "in the same thread");
+    assert.equal(pool.pending, 0);
+  });
+
+  it("loses its worker after the grace time", async () => {
+    await using pool = await open({ threads: 1, graceMs: 5 });
+    const words = gate();
+    await rejectsCode(pool.run("hold", [words], { timeoutMs: 20 }), "ETIMEDOUT");
+    assert.equal(await pool.run("count"), 1);
+    Atomics.store(words, 0, 1);
+  });
+
+  it("has had its time", async () => {
+    await using pool = await open({ threads: 1 });
+    const words = gate();
+    const held = pool.run("hold", [words]);
+    await begun(words, 1);
+    await rejectsCode(pool.run("count", [], { timeoutMs: 2 }), "ETIMEDOUT");
+    await rejectsCode(pool.run("echo", [{}], { timeoutMs: 0 }), "ETIMEDOUT");
+    Atomics.store(words, 0, 1);
+    await held;
+    assert.equal(await pool.run("count", [], { timeoutMs: 60_000 }), 1);
+  });
+
+  it("does not fill a queue with its name", async () => {
+    await using pool = await open({ threads: 1, maxQueued: 10 });
+    const words = gate();
+    const held = pool.run("hold", [words]);
+    await begun(words, 1);
+    for (let round = 0; round < 500; round++) {
+      const controller = new AbortController();
+      const run = pool.run("count", [], { signal: controller.signal });
+      controller.abort(round);
+      await assert.rejects(run, (why) => why === round);
+    }
+    const last = pool.run("count");
+    Atomics.store(words, 0, 1);
+    await held;
+    assert.equal(await last, 1);
+  });
+});
+
+describe("a pool that is full", () => {
+  it("lets tasks wait", async () => {
+    await using pool = await open({ threads: 1, maxQueued: 2 });
+    const words = gate();
+    const held = pool.run("hold", [words]);
+    await begun(words, 1);
+    const controller = new AbortController();
+    const runs = Array.from({ length: 20 }, (_, index) => pool.run("square", [index]));
+    const aborted = pool.run("count", [], { signal: controller.signal });
+    const late = pool.run("count", [], { timeoutMs: 1 });
+    controller.abort("enough");
+    await assert.rejects(aborted, (why) => why === "enough");
+    await rejectsCode(late, "ETIMEDOUT");
+    throwsCode(() => pool.runSync("count"), "EAGAIN");
+    Atomics.store(words, 0, 1);
+    await held;
+    assert.deepEqual(await Promise.all(runs), runs.map((_, index) => index * index));
+    assert.equal(await pool.run("count"), 1);
+  });
+
+  it("rejects tasks if it is to", async () => {
+    await using pool = await open({ threads: 1, maxQueued: 2, whenFull: "reject" });
+    const words = gate();
+    const held = pool.run("hold", [words]);
+    await begun(words, 1);
+    const runs = [1, 2].map((index) => pool.run("square", [index]));
+    await rejectsCode(pool.run("square", [3]), "EAGAIN");
+    Atomics.store(words, 0, 1);
+    await held;
+    assert.deepEqual(await Promise.all(runs), [1, 4]);
+    assert.equal(await pool.run("square", [3]), 9);
+  });
+});
+
+describe("a worker that ends in the middle of a task", () => {
+  it("rejects that task, and no other", async () => {
+    await using pool = await open();
+    const count = 30;
+    const runs = Array.from(
+      { length: count },
+      (_, index) => pool.run("crashSometimes", [index, 10]),
+    );
+    const clones = Array.from({ length: 10 }, (_, index) => pool.run("echo", [{ index }]));
+    const outcomes = await Promise.allSettled(runs);
+    for (const [index, outcome] of outcomes.entries()) {
+      if (index % 10 === 0) {
+        assert.equal(outcome.status, "rejected", `task ${index}`);
+        await rejectsCode(Promise.reject((outcome as PromiseRejectedResult).reason), "ETERMINATED");
+      } else assert.deepEqual(outcome, { status: "fulfilled", value: index });
+    }
+    for (const [index, run] of clones.entries()) assert.deepEqual(await run, { index });
+    assert.equal(pool.pending, 0);
+    while (pool.size < 2) await sleep(1);
+    assert.equal(new Set(await pool.broadcast("thread")).size >= 1, true);
+  });
+
+  it("is noticed by a thread that blocks", async () => {
+    await using pool = await open({ threads: 1 });
+    throwsCode(() => pool.runSync("crash", [1]), "ETERMINATED");
+    assert.equal(await pool.run("add", [1, 2]), 3);
+  });
+
+  it("cannot be replaced if its module does not load any more", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "numakit-tasks-"));
+    const file = join(folder, "tasks.mjs");
+    const text = 'import process from "node:process";\n' +
+      "export const die = () => new Promise(() => process.exit(1));\nexport const one = () => 1;\n";
+    writeFileSync(file, text);
+    const pool = await TaskPool.create<{ die(): Promise<void>; one(): number }>(
+      pathToFileURL(file),
+      { threads: 1 },
+    );
+    assert.equal(await pool.run("one"), 1);
+    rmSync(folder, { recursive: true });
+    const died = pool.run("die");
+    const waits = pool.run("one");
+    await rejectsCode(died, "ETERMINATED");
+    await rejectsCode(waits, "EMODULE");
+    await rejectsCode(pool.run("one"), "ECLOSED", /cannot be started/);
+    await pool.close();
+  });
+
+  it("costs one task each", { timeout: 900_000 }, async () => {
+    const count = inExtent(500, 1_000_000);
+    const every = 100;
+    await using pool = await open({ threads: inExtent(2, 8) });
+    let fulfilled = 0;
+    let rejected = 0;
+    await Promise.all(Array.from({ length: count }, async (_, index) => {
+      try {
+        assert.equal(await pool.run("crashSometimes", [index, every]), index);
+        fulfilled++;
+      } catch (error) {
+        assert.equal((error as { code?: string }).code, "ETERMINATED");
+        assert.equal(index % every, 0);
+        rejected++;
+      }
+    }));
+    assert.deepEqual({ fulfilled, rejected }, {
+      fulfilled: count - count / every,
+      rejected: count / every,
+    });
+    assert.equal(pool.pending, 0);
+  });
+});
+
+describe("a pool that is closed", () => {
+  it("does what it has, and takes no more", async () => {
+    const pool = await open();
+    const runs = Array.from({ length: 100 }, (_, index) => pool.run("square", [index]));
+    const clone = pool.run("echo", [{ a: 1 }]);
+    const closing = pool.close();
+    assert.equal(pool.close(), closing);
+    await rejectsCode(pool.run("square", [1]), "ECLOSED");
+    throwsCode(() => pool.runSync("square", [1]), "ECLOSED");
+    throwsCode(() => pool.resize(1), "ECLOSED");
+    await rejectsCode(pool.broadcast("thread"), "ECLOSED");
+    await closing;
+    assert.deepEqual(await Promise.all(runs), runs.map((_, index) => index * index));
+    assert.deepEqual(await clone, { a: 1 });
+    assert.equal(pool.size, 0);
+    await pool.terminate();
+  });
+
+  it("rejects what it has when it is terminated", async () => {
+    const pool = await open({ threads: 1 });
+    const words = gate();
+    const runs = [pool.run("hold", [words]), pool.run("count"), pool.run("echo", [{}])];
+    const outcomes = Promise.allSettled(runs);
+    await begun(words, 1);
+    await pool.terminate();
+    for (const outcome of await outcomes) {
+      assert.equal(outcome.status, "rejected");
+      await rejectsCode(Promise.reject((outcome as PromiseRejectedResult).reason), "ETERMINATED");
+    }
+    Atomics.store(words, 0, 1);
+    await rejectsCode(pool.run("count"), "ECLOSED");
+    await pool.close();
+  });
+});
+
+describe("the number of workers", () => {
+  it("grows while there is more to do, and falls again", async () => {
+    await using pool = await open({ threads: { min: 1, max: 3 }, idleMs: 20 });
+    assert.equal(pool.size, 1);
+    const words = gate();
+    const runs = [1, 2, 3].map(() => pool.run("hold", [words]));
+    await begun(words, 3);
+    Atomics.store(words, 0, 1);
+    assert.equal(new Set(await Promise.all(runs)).size, 3);
+    while (pool.size > 1) await sleep(5);
+    assert.equal(await pool.run("add", [1, 2]), 3);
+  });
+
+  it("can be changed", async () => {
+    await using pool = await open({ threads: { min: 1, max: 3 }, idleMs: 60_000 });
+    pool.resize(3);
+    assert.equal(pool.size, 3);
+    const words = gate();
+    const runs = [1, 2, 3].map(() => pool.run("hold", [words]));
+    await begun(words, 3);
+    pool.resize(1);
+    assert.equal(pool.size, 1);
+    Atomics.store(words, 0, 1);
+    await Promise.all(runs);
+    assert.equal(await pool.run("add", [1, 2]), 3);
+  });
+});
+
+describe("on Deno", { skip: onDeno ? false : "elsewhere busy threads can be ended" }, () => {
+  it("a busy task ends its thread once it comes to the event loop", async () => {
+    const pool = await open({ threads: 1 });
+    const run = pool.run("busy", [50]);
+    const outcome = Promise.allSettled([run]);
+    await pool.terminate();
+    assert.equal((await outcome)[0]?.status, "rejected");
+  });
+});
