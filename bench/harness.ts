@@ -20,6 +20,8 @@ export interface Subject {
   readonly self?: () => number | Promise<number>;
   /** How often `self` is asked a round. Default: 10; fewer for what takes long. */
   readonly repeats?: number;
+  /** Says why it cannot be measured on this runtime; undefined when it can. Asked once, before anything is measured. */
+  readonly whyNot?: () => string | undefined;
 }
 
 /**
@@ -43,6 +45,8 @@ export interface Row extends Cost {
   readonly raw: readonly number[];
   /** False when the thread was not where it was pinned. */
   readonly valid: boolean;
+  /** Why nothing was measured. */
+  readonly missing?: string;
   /** Whom `ratio` compares with: numakit's subject has a row for each of its opponents, who have a row each. */
   readonly opponent?: string;
   /** The opponent's cost over this subject's: above 1, numakit is ahead. */
@@ -96,14 +100,16 @@ export async function compare(
   const { name, unit = "ns", subjects } = comparison;
   const cpu = topology().allowedCpus.last as number;
   using _pinned = pin(Policy.bindCpus(CpuSet.of(cpu)), { bind: { memory: "off" } });
-  const medians = new Map<Subject, number[]>(subjects.map((subject) => [subject, []]));
+  const reasons = new Map(subjects.map((subject) => [subject, subject.whyNot?.()]));
+  const measured = subjects.filter((subject) => reasons.get(subject) === undefined);
+  const medians = new Map<Subject, number[]>(measured.map((subject) => [subject, []]));
   let valid = true;
   // The first time is for compiling.
-  for (const subject of subjects) {
+  for (const subject of measured) {
     if (subject.batch !== undefined) await sample(subject, effort.minMs);
   }
   for (let round = 0; round < effort.rounds; round++) {
-    for (const subject of shuffled(subjects)) {
+    for (const subject of shuffled(measured)) {
       const { median } = summarizeSamples(await sample(subject, effort.minMs));
       valid &&= !Number.isNaN(median);
       (medians.get(subject) as number[]).push(median);
@@ -113,15 +119,17 @@ export async function compare(
   const inThread = subjects.some(({ batch }) => batch !== undefined);
   if (inThread && sink.value === undefined) throw new Error(`nothing was kept of ${name}`);
   const rows = subjects.map((subject): Row => {
-    const raw = medians.get(subject) as number[];
-    const cost = summarizeSamples(raw);
-    return { suite, name, subject: subject.name, unit, ...cost, raw, valid };
+    const described = { suite, name, subject: subject.name, unit };
+    const raw = medians.get(subject);
+    if (raw !== undefined) return { ...described, ...summarizeSamples(raw), raw, valid };
+    const nothing = { median: NaN, p10: NaN, p90: NaN, samples: 0, raw: [], valid: false };
+    return { ...described, ...nothing, missing: reasons.get(subject) as string };
   });
   const [ours, ...opponents] = rows as [Row, ...Row[]];
-  const ratios = opponents.map(({ subject, median }): Row => ({
+  const ratios = opponents.map(({ subject, median, missing }): Row => ({
     ...ours,
     opponent: subject,
-    ratio: median / ours.median,
+    ...(missing === undefined && { ratio: median / ours.median }),
   }));
   return [...ratios, ...opponents];
 }

@@ -38,7 +38,7 @@ const GUESTS: readonly Guest[] = [
   {
     name: "4 nodes, 8 CPUs",
     shape: ["--nodes", "4", "--cpus", "2", "--memory", "1G"],
-    scenes: { bun: ["a table", "8 threads", "a map of", "a cache of"] },
+    scenes: { bun: ["a table", "8 threads", "a map of", "a cache of", "tasks of"] },
   },
   {
     name: "4 nodes, 16 CPUs",

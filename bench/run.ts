@@ -23,6 +23,7 @@ import { comparisons as rings } from "./rings.ts";
 import { comparisons as slab } from "./slab.ts";
 import { comparisons as start } from "./start.ts";
 import { comparisons as sync, summary as syncSummary } from "./sync.ts";
+import { comparisons as tasks } from "./tasks.ts";
 
 /** What each suite compares. */
 const COMPARISONS = {
@@ -39,6 +40,7 @@ const COMPARISONS = {
     slab,
     start,
     sync,
+    tasks,
   },
 };
 /** What some of them say in the end. */
@@ -68,7 +70,8 @@ function shown(value: number, unit: Row["unit"]): string {
 }
 
 /** Why a row's figure is not to be relied on; "" when it is. */
-function doubt({ valid, p10, p90 }: Row): string {
+function doubt({ valid, p10, p90, missing }: Row): string {
+  if (missing !== undefined) return missing;
   if (!valid) return "a thread was not where it was pinned";
   return p90 > MAX_SPREAD * p10 ? "noisy" : "";
 }
@@ -89,8 +92,8 @@ function table(name: string, rows: readonly Row[]): string {
     ],
     all.map((row) => [
       row.subject,
-      shown(row.median, row.unit),
-      `${shown(row.p10, row.unit)} to ${shown(row.p90, row.unit)}`,
+      row.missing === undefined ? shown(row.median, row.unit) : "",
+      row.missing === undefined ? `${shown(row.p10, row.unit)} to ${shown(row.p90, row.unit)}` : "",
       row === ours || isNoisy(row) ? "" : `${ratios.get(row.subject)?.toFixed(2)} times`,
       doubt(row),
     ]),

@@ -2,7 +2,7 @@
  * How several threads are measured: started, pinned one after the other on the CPUs, let go together, stopped together.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { CpuSet, launch, Policy, topology } from "../mod.ts";
+import { CpuSet, launch, plan, Policy, topology } from "../mod.ts";
 import type { Row, Subject } from "./harness.ts";
 import { benchLibrary } from "./native.ts";
 import type { LoopResult } from "./workers/loop.ts";
@@ -12,6 +12,18 @@ import { PHASE, type ThreadResult, type ThreadTask, WORDS, type Work } from "./w
 export function cpusFor(threads: number): number[] {
   const cpus = [...topology().allowedCpus];
   return Array.from({ length: threads }, (_, index) => cpus[index % cpus.length] as number);
+}
+
+/** Where the workers of a pool go. One has the first CPU: the benchmark's own thread is on the last. */
+export function workersPolicy(workers: number): Policy {
+  return workers === 1
+    ? Policy.bindCpus(CpuSet.of(topology().allowedCpus.first as number))
+    : Policy.compact();
+}
+
+/** The CPUs that these are. */
+export function workerCpus(workers: number): number[] {
+  return plan(topology(), workersPolicy(workers), workers).map(({ cpus }) => cpus.first as number);
 }
 
 /** What is done under a lock, in steps of arithmetic. */

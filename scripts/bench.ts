@@ -8,7 +8,7 @@ const USAGE =
               [--docs]
 
   SUITE      ancestor, caches, channels, growth, maps, memory, ordered, queues, readers, rings, slab,
-             sync, start or fairness; or lines alone, which counts lines in emulated machines (it needs scripts/bootstrap --test, and
+             sync, start, tasks or fairness; or lines alone, which counts lines in emulated machines (it needs scripts/bootstrap --test, and
              takes long)
   --runtime  what it runs on. Default: bun
   --quick    shorter, for a look; its figures are not to be quoted

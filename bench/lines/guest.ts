@@ -12,6 +12,7 @@ import { range, section } from "./marks.ts";
 import { mapScenes } from "./map_scenes.ts";
 import { memoryScenes } from "./memory_scenes.ts";
 import { cpuOf, type Job, nodes, type Scene, type Variant } from "./scene.ts";
+import { taskScenes } from "./task_scenes.ts";
 import { AT, ENOUGH, type LinesTask } from "./works.ts";
 
 /** What is printed of a section. */
@@ -50,7 +51,7 @@ async function until(control: Int32Array, at: number, count: number): Promise<vo
 }
 
 async function countVariant(scene: Scene, variant: Variant, name: string): Promise<void> {
-  const { jobs, ranges, counts, operations, end: destroy } = variant.make();
+  const { jobs, run, ranges, counts, operations, end: destroy } = await variant.make();
   const control = new Int32Array(new SharedArrayBuffer(AT.words * 4));
   const running = jobs.map((job) => {
     const thread = threadFor(job);
@@ -69,10 +70,11 @@ async function countVariant(scene: Scene, variant: Variant, name: string): Promi
   await section(name, async () => {
     Atomics.store(control, AT.go, 1);
     Atomics.notify(control, AT.go);
+    await run?.();
     await Promise.race([until(control, AT.done, jobs.length), failed]);
   });
   await Promise.all(running.filter((_, index) => jobs[index]?.memory !== undefined).map(end));
-  destroy();
+  await destroy();
   const line: SectionLine = {
     ...{ scene: scene.name, operation: scene.operation },
     ...{ variant: variant.name, ours: variant.ours, section: name, operations },
@@ -91,7 +93,7 @@ const { values, positionals } = parseArgs({
 // What the main thread fills is on its node: the first one.
 pin(Policy.bindCpus(CpuSet.of(cpuOf(nodes()[0] as number))), { bind: { memory: "off" } });
 let sections = 0;
-for (const scene of [...memoryScenes(), ...lockScenes(), ...mapScenes()]) {
+for (const scene of [...memoryScenes(), ...lockScenes(), ...mapScenes(), ...taskScenes()]) {
   if (values.everywhere && scene.everywhere !== true) continue;
   for (const variant of scene.variants) {
     const name = `${scene.name}: ${variant.name}`;

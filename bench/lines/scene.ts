@@ -19,13 +19,15 @@ export interface Job {
 export interface Prepared {
   /** At most one for each CPU. */
   readonly jobs: readonly Job[];
+  /** What else is done, by threads of its own. Default: nothing. */
+  readonly run?: () => Promise<unknown>;
   /** Memory to count apart, besides what the jobs name themselves. */
   readonly ranges: Readonly<Record<string, Uint8Array<ArrayBuffer>>>;
   /** What counts: accesses to the named memory, or all of the jobs' CPUs. Default: the memory. */
   readonly counts?: "memory" | "cpus";
   /** How many operations all of them do. */
   readonly operations: number;
-  readonly end: () => void;
+  readonly end: () => void | Promise<void>;
 }
 
 /** One way to do it. */
@@ -35,7 +37,7 @@ export interface Variant {
   /** Whether it is numakit's. */
   readonly ours: boolean;
   /** Prepares it, with memory that no cache has a line of. */
-  readonly make: () => Prepared;
+  readonly make: () => Prepared | Promise<Prepared>;
 }
 
 /** Something that is counted in several ways. */

@@ -31,6 +31,12 @@ import { takePlace } from "./pin.ts";
 import { transferOf } from "./transfer.ts";
 import type { WorkerFunction } from "./worker.ts";
 
+/**
+ * The workers' modules that are numakit's own, by the URLs that `launch` is given for them. They are loaded with the entry,
+ * because a bundle has no file for them.
+ */
+export type OwnModules = Readonly<Record<string, WorkerFunction<never, unknown>>>;
+
 type Report = (message: FromWorker, transfer?: readonly object[]) => void;
 
 /** Takes the thread's place before anything else allocates in it. */
@@ -62,7 +68,8 @@ function isMissing(error: unknown): boolean {
     /^(Module not found|Cannot find module)/.test(String(message));
 }
 
-async function loadBody(url: string): Promise<WorkerFunction<unknown, unknown>> {
+async function loadBody(url: string, own: OwnModules): Promise<WorkerFunction<unknown, unknown>> {
+  if (Object.hasOwn(own, url)) return own[url] as WorkerFunction<unknown, unknown>;
   const action = `load the worker module ${url}`;
   let module: { default?: unknown };
   try {
@@ -83,10 +90,10 @@ async function loadBody(url: string): Promise<WorkerFunction<unknown, unknown>> 
   });
 }
 
-async function run(birth: Birth, report: Report): Promise<void> {
+async function run(birth: Birth, own: OwnModules, report: Report): Promise<void> {
   try {
     report(settle(birth));
-    const body = await loadBody(birth.url);
+    const body = await loadBody(birth.url, own);
     report({ type: "loaded" });
     // Terminated while it was loading: its body must not begin.
     if (parkingLot().stopped(birth.id)) return;
@@ -130,9 +137,10 @@ function takeBirth(): Birth {
  * Runs the thread that this worker was started for.
  *
  * @param all The main module, so that a bundler keeps every class whose objects may come here.
+ * @param own Workers' modules that are numakit's own.
  * @throws {NumaError} `EINVAL` when the module is not the first one of a worker that `launch` started.
  */
-export function runEntry(all: object): void {
+export function runEntry(all: object, own: OwnModules): void {
   const birth = takeBirth();
   if (Object.keys(all).length === 0) {
     throw new NumaError("EMODULE", "run worker_entry", {
@@ -158,5 +166,5 @@ export function runEntry(all: object): void {
     unref();
     userPort?.unref();
   });
-  void run(birth, (message, transfer = []) => post(message, transfer));
+  void run(birth, own, (message, transfer = []) => post(message, transfer));
 }

@@ -55,7 +55,8 @@ function checkUrl(url: URL | string, action: string): string {
   if ((url instanceof URL || typeof url === "string") && URL.canParse(text)) return text;
   throw new NumaError("EINVAL", action, {
     why: `the module is ${show(url)}`,
-    fix: 'Give a URL: new URL("./worker.ts", import.meta.url).',
+    fix: 'Give a URL: new URL("./worker.ts", import.meta.url); ' +
+      'in CommonJS pathToFileURL(require.resolve("./worker.cjs")).',
   });
 }
 

@@ -4,6 +4,8 @@
  * @module
  */
 import type { ThreadPlacement } from "../sched/plan.ts";
+import { forkBuiltin } from "./forks/fork_job.ts";
+import { loopBuiltin, partsBuiltin } from "./loops/loop_job.ts";
 
 /** What a function of numakit's own knows of the worker that does it. */
 export interface WorkerContext {
@@ -28,6 +30,9 @@ export type Builtin = (context: WorkerContext, ...args: never[]) => unknown;
 
 /** The functions, by their names: the same in all threads. */
 export const BUILTINS: Readonly<Record<string, Builtin>> = {
+  fork: forkBuiltin,
+  loop: loopBuiltin,
+  parts: partsBuiltin,
   /** Says which worker does it. */
   whoami: ({ index }: WorkerContext): number => index,
 };

@@ -1,11 +1,13 @@
 import { show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { encode } from "../base/handle.ts";
+import type { ThreadPlacement } from "../sched/plan.ts";
+import { BUILTIN_NAMES } from "./builtins.ts";
 import { turn } from "./event_loop.ts";
 import type { PoolHost } from "./pool_host.ts";
 import type { Settle } from "./pool_places.ts";
 import { NORMAL, NOTHING } from "./task_checks.ts";
-import { fits } from "./task_records.ts";
+import { BUILTIN, fits } from "./task_records.ts";
 
 /**
  * Finds a task, and makes what is posted of its arguments if they do not fit into words.
@@ -66,5 +68,42 @@ export async function runOnEach(
   return outcomes.map((outcome) => {
     if (outcome.status === "rejected") throw outcome.reason;
     return outcome.value;
+  });
+}
+
+/**
+ * Where workers run.
+ *
+ * @param host The pool's thread.
+ * @returns The place of each, by index; undefined for one that is not there.
+ */
+export function placementsOf({ crew, settings }: PoolHost): (ThreadPlacement | undefined)[] {
+  return settings.placements.map((placement, worker) =>
+    crew.live.includes(worker) ? placement : undefined
+  );
+}
+
+/**
+ * Runs one of numakit's own functions once on each worker.
+ *
+ * @param host The pool's thread.
+ * @param builtin The function's name in `builtins.ts`.
+ * @param args Its arguments.
+ * @returns A promise for each of {@linkcode placementsOf}; it rejects when there is no such worker.
+ */
+export function runOnAll(
+  host: PoolHost,
+  builtin: string,
+  args: readonly unknown[],
+): Promise<unknown>[] {
+  const index = BUILTIN + BUILTIN_NAMES.indexOf(builtin);
+  return placementsOf(host).map(async (placement, worker) => {
+    if (placement === undefined) {
+      throw new NumaError("ETERMINATED", `run ${builtin} on worker ${worker}`, {
+        why: "there is no such worker now",
+      });
+    }
+    const [result] = await runOnEach(host, index, args, [worker]);
+    return result;
   });
 }

@@ -38,3 +38,13 @@ export type {
   TaskPriority,
   TaskResult,
 } from "./task_types.ts";
+export { PiscinaPool } from "./piscina/piscina_pool.ts";
+export type { PiscinaOptions, PiscinaRunOptions } from "./piscina/piscina_options.ts";
+export type { Crew } from "./crew/crew.ts";
+export { parallelFor } from "./loops/parallel_for.ts";
+export { reduce, type ReduceOptions } from "./loops/reduce.ts";
+export { forEachPartition, type PartitionOptions } from "./loops/for_each_partition.ts";
+export type { AnyNodeArray, LoopOptions, LoopRange } from "./loops/range.ts";
+export type { LoopProgress } from "./loops/loop.ts";
+export { fork, join } from "./forks/fork.ts";
+export { forkJoin, type ForkJoinOptions } from "./forks/fork_join.ts";

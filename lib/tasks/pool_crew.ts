@@ -10,9 +10,9 @@ import { threadAlive } from "../runtime/thread.ts";
 import { launch } from "../sched/launch.ts";
 import { textOf } from "../sched/message.ts";
 import type { Thread } from "../sched/thread.ts";
-import type { FromPoolWorker, PoolBirth } from "./pool_messages.ts";
+import { workerDataOf } from "./piscina/worker_data.ts";
+import { type FromPoolWorker, POOL_WORKER, type PoolBirth } from "./pool_messages.ts";
 import type { PoolSettings } from "./pool_settings.ts";
-import { poolWorkerUrl } from "./pool_worker.ts";
 import type { TaskShape } from "./task_names.ts";
 
 /** So many threads in a row may end before they have loaded the tasks. */
@@ -175,8 +175,9 @@ export class PoolCrew {
     const birth: PoolBirth = {
       ...{ index: worker, url: this.#url, buffer: this.#buffer, shape: this.#shape, port },
       ...{ cpus: cpus.toString(), node: node ?? null, wait, spins, times },
+      data: workerDataOf(this.#url),
     };
-    return launch<void>(poolWorkerUrl(`start a worker of task pool "${name}"`), {
+    return launch<void>(POOL_WORKER, {
       ...{ policy, args: birth, transfer: [port], name: `${name}/${worker}` },
       ...(place !== undefined && { place }),
     });

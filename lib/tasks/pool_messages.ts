@@ -10,6 +10,9 @@ import type { MessagePort } from "node:worker_threads";
 import { type FlatError, flatten, unflatten } from "../sched/message.ts";
 import type { TaskShape } from "./task_names.ts";
 
+/** What `launch` is given for a worker of a pool: `worker_entry.ts` knows it. */
+export const POOL_WORKER = "numakit:pool";
+
 /** How a worker of a pool waits for tasks. */
 export type PoolWait = "block" | "await";
 
@@ -19,6 +22,8 @@ export interface PoolBirth {
   readonly index: number;
   /** The module of the tasks. */
   readonly url: string;
+  /** What the module is given, if it is one of numakit's own. */
+  readonly data?: unknown;
   /** Memory of the tasks, and of what is counted. */
   readonly buffer: SharedArrayBuffer;
   readonly shape: TaskShape;

@@ -1,6 +1,5 @@
 /**
- * A worker of a pool, from the inside. `TaskPool` launches it; programs do not import it, except for a bundle's
- * `pool_worker.js`.
+ * A worker of a pool, from the inside. `TaskPool` launches it.
  *
  * It looks for tasks and does them, one after the other. A task that returns a promise lets the event loop turn until that
  * is settled; so does a worker that has found nothing for a while, and one that has not turned it for {@linkcode TURN_MS}.
@@ -20,6 +19,8 @@ import { CpuSet } from "../topology/cpu_set.ts";
 import { claimWaiter, currentWaiter, pause, type ThreadWaiter } from "../wait/thread_waiter.ts";
 import { BUILTIN_NAMES, BUILTINS, type WorkerContext } from "./builtins.ts";
 import { turn } from "./event_loop.ts";
+import { piscinaTasks } from "./piscina/piscina_file.ts";
+import { isPiscinaModule } from "./piscina/worker_data.ts";
 import {
   flattenTaskError,
   type FromPoolWorker,
@@ -81,15 +82,20 @@ class PoolWorker {
     });
   }
 
-  async load(): Promise<void> {
-    const { url } = this.#birth;
-    const module = await importModule(url).catch((cause) => {
+  async #import(): Promise<Record<string, unknown>> {
+    const { url, data } = this.#birth;
+    if (isPiscinaModule(url)) return { ...piscinaTasks(data) };
+    return await importModule(url).catch((cause) => {
       throw new NumaError("EMODULE", `load the tasks ${url}`, {
         why: cause instanceof Error ? `${cause.name}: ${cause.message}` : textOf(cause),
         fix: 'Check the path: new URL("./tasks.ts", import.meta.url) is relative to the caller.',
         cause,
       });
     }) as Record<string, unknown>;
+  }
+
+  async load(): Promise<void> {
+    const module = await this.#import();
     this.#names = Object.keys(module).filter((name) => typeof module[name] === "function").sort();
     for (const name of this.#names) this.#functions.push(module[name] as TaskFunction);
     this.#post({ type: "ready", names: this.#names, identity: threadSelf().identity });
@@ -331,30 +337,12 @@ class PoolWorker {
   }
 }
 
-/**
- * Where this module is.
- *
- * @param action What was asked, as it follows "Cannot".
- * @returns Its URL.
- * @throws {NumaError} `EMODULE` in a bundle that has no module `pool_worker` beside it.
- */
-export function poolWorkerUrl(action: string): URL {
-  const here = new URL(import.meta.url);
-  if (/\/lib\/tasks\/pool_worker\.[jt]s$/.test(here.pathname)) return here;
-  const beside = new URL("./pool_worker.js", here);
-  if (here.protocol !== "file:" || builtin("node:fs").existsSync(beside)) return beside;
-  throw new NumaError("EMODULE", action, {
-    why: `numakit is in a bundle, and ${beside.href} is not there`,
-    fix: 'Make a module pool_worker with `export { default } from "numakit/pool_worker"` another ' +
-      "entry point of the bundle.",
-  });
-}
-
-const body: WorkerFunction<PoolBirth, void> = /* @__PURE__ */ worker(async (birth: PoolBirth) => {
-  const self = new PoolWorker(birth);
-  await self.load();
-  await self.run();
-  birth.port.close();
-});
-
-export default body;
+/** A worker of a pool. */
+export const poolWorker: WorkerFunction<PoolBirth, void> = /* @__PURE__ */ worker(
+  async (birth: PoolBirth) => {
+    const self = new PoolWorker(birth);
+    await self.load();
+    await self.run();
+    birth.port.close();
+  },
+);

@@ -1,12 +1,13 @@
 import { checkInteger, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
+import type { ThreadPlacement } from "../sched/plan.ts";
+import type { Crew } from "./crew/crew.ts";
 import { encode } from "../base/handle.ts";
 import { showAs } from "../base/inspect.ts";
 import { cannotSend } from "../sched/message.ts";
 import { topology } from "../topology/load.ts";
 import { giveUpError } from "../wait/block.ts";
-import { BUILTIN_NAMES } from "./builtins.ts";
-import { lookUp, runOnEach } from "./each_worker.ts";
+import { lookUp, placementsOf, runOnAll, runOnEach } from "./each_worker.ts";
 import { watchIdle } from "./idle_watch.ts";
 import { Line } from "./line.ts";
 import { PoolHost } from "./pool_host.ts";
@@ -17,7 +18,7 @@ import { isStatistics, type PoolStatistics, poolStatistics } from "./pool_statis
 import { checkTaskOptions, NORMAL, NOTHING, RUN_OPTIONS, RUN_SYNC_OPTIONS } from "./task_checks.ts";
 import { NO_TASK } from "./task_names.ts";
 import { TaskLimit } from "./task_limit.ts";
-import { BUILTIN, fits } from "./task_records.ts";
+import { fits } from "./task_records.ts";
 import type {
   MapOptions,
   RunOptions,
@@ -68,7 +69,8 @@ interface Waiting {
  * console.log(await pool.map("add", [])); // []
  * ```
  */
-export class TaskPool<Module extends TaskModule = Record<string, (...args: unknown[]) => unknown>> {
+export class TaskPool<Module extends TaskModule = Record<string, (...args: unknown[]) => unknown>>
+  implements Crew {
   static readonly #shown = /* @__PURE__ */ showAs(TaskPool, (pool) => String(pool));
   readonly #host: PoolHost;
   readonly #createdAt = Date.now();
@@ -292,22 +294,20 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     return results as TaskResult<Module, Name>[];
   }
 
+  /** For parallel loops: where each of its workers runs, by index; undefined for one that is not there. */
+  get placements(): readonly (ThreadPlacement | undefined)[] {
+    return placementsOf(this.#host);
+  }
+
   /**
-   * For internal use: runs one of numakit's own functions once on each worker, or on some.
+   * For parallel loops: runs one of numakit's own functions once on each worker.
    *
-   * @param name Its name in `builtins.ts`.
+   * @param builtin Its name in `builtins.ts`.
    * @param args Its arguments.
-   * @param workers The workers. Default: all that are there.
-   * @returns The results.
+   * @returns A promise for each of {@linkcode TaskPool.placements}; it rejects when there is no such worker.
    */
-  async builtin(
-    name: string,
-    args: readonly unknown[],
-    workers: readonly number[] = this.#host.crew.live,
-  ): Promise<unknown[]> {
-    const index = BUILTIN + BUILTIN_NAMES.indexOf(name);
-    this.#checkOpen(`run ${name} on workers`);
-    return await runOnEach(this.#host, index, args, [...workers]);
+  runOnAll(builtin: string, args: readonly unknown[]): readonly Promise<unknown>[] {
+    return runOnAll(this.#host, builtin, args);
   }
 
   /**

@@ -12,6 +12,7 @@ const WANTED = [
   ...["8 threads write four lines: Mutex", "8 threads write four lines: McsLock"],
   ...["ShardedMap, each key on its home", "ReplicatedMap"],
   ...["Cache with a part on each node", "Channel, 32 at once"],
+  ...["TaskPool, near", "TaskPool without near"],
 ];
 
 const fetched = ({ l3, domain, node, farCache, memory, farMemory }: Counts): number =>
@@ -74,6 +75,11 @@ describe("lines between four nodes", () => {
     assert.ok(nearShare("ShardedMap, each key on its home", 0.1) >= 0.95);
     assert.ok(nearShare("ReplicatedMap", 0.1) >= 0.99);
     assert.ok(nearShare("Cache with a part on each node, each key on its home") >= 0.95);
+  });
+
+  it("a task near a node reads from that node, and one without near reads from others", () => {
+    assert.ok(nearShare("TaskPool, near", 0.9) >= 0.95);
+    assert.ok(nearShare("TaskPool without near", 0.9) <= 0.6);
   });
 
   it("a message of 60 bytes crosses nodes in hardly more than one line", () => {

@@ -75,6 +75,44 @@ describe("a bundle made with esbuild", () => {
     });
   }
 
+  for (const tool of RUNTIMES) {
+    it(`runs tasks of a pool on ${tool}`, async () => {
+      writeFileSync(
+        join(folder, "tasks.ts"),
+        "export const add = (a: number, b: number): number => a + b;\n",
+      );
+      writeFileSync(
+        join(folder, "pool_main.ts"),
+        `import { TaskPool } from "numakit";
+const url = new URL("./tasks.js", import.meta.url);
+const pool = await TaskPool.create<typeof import("./tasks.ts")>(url, { threads: 2 });
+console.log(await pool.run("add", [1, 2]), pool.runSync("add", [3, 4]));
+await pool.close();
+`,
+      );
+      await bundle(["pool_main.ts", "tasks.ts", "worker_entry.ts"], "pool");
+      assert.match(await step(tool, runArguments(tool, "pool/pool_main.js")), /^3 7$/m);
+    });
+
+    it(`runs tasks of a CommonJS module for a CommonJS program on ${tool}`, async () => {
+      writeFileSync(join(folder, "tasks.cjs"), "exports.add = (a, b) => a + b;\n");
+      writeFileSync(
+        join(folder, "pool_main.cjs"),
+        `const { pathToFileURL } = require("node:url");
+async function main() {
+  const { TaskPool } = await import("numakit");
+  const url = pathToFileURL(require.resolve("./tasks.cjs"));
+  const pool = await TaskPool.create(url, { threads: 2 });
+  console.log(await pool.run("add", [1, 2]));
+  await pool.close();
+}
+main();
+`,
+      );
+      assert.match(await step(tool, runArguments(tool, "pool_main.cjs")), /^3$/m);
+    });
+  }
+
   it("says what is missing when worker_entry was left out", async () => {
     await bundle(["main.ts", "worker.ts"], "without");
     const ran = await contract.sandbox.run("node", ["without/main.js"], { cwd: folder });

@@ -1,0 +1,105 @@
+/**
+ * What parallel loops and fork/join need of a pool, and nothing else.
+ *
+ * @module
+ */
+import type { ThreadPlacement } from "../../sched/plan.ts";
+import { show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+
+/** Workers that run functions of a module, and builtins of their own. */
+export interface Crew {
+  /** Where each of its workers runs, by index; undefined for one that does not at this moment. */
+  readonly placements: readonly (ThreadPlacement | undefined)[];
+  /**
+   * Runs a builtin of `builtins.ts` in each worker, once.
+   *
+   * @param builtin Its name.
+   * @param args Its arguments; numakit's objects among them arrive alive.
+   * @returns A promise for each of {@linkcode Crew.placements}, for what the worker returned or threw. It rejects when there
+   * is no such worker, or it ends before that; it may stay pending for as long as the worker is busy.
+   */
+  runOnAll(builtin: string, args: readonly unknown[]): readonly Promise<unknown>[];
+}
+
+/**
+ * Checks that something is a pool, before anything looks into it.
+ *
+ * @param crew What the caller gave.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns It.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkCrew(crew: unknown, action: string): Crew {
+  const { placements, runOnAll } = Object(crew) as Partial<Crew>;
+  if (Array.isArray(placements) && typeof runOnAll === "function") return crew as Crew;
+  throw new NumaError("EINVAL", action, {
+    why: `the pool is ${show(crew)}`,
+    fix: "Give a TaskPool.",
+  });
+}
+
+/**
+ * Checks the name of a function before any worker looks for it.
+ *
+ * @param name What the caller gave.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The name.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkName(name: unknown, action: string): string {
+  if (typeof name === "string" && name !== "") return name;
+  throw new NumaError("EINVAL", action, {
+    why: `the task is ${show(name)}`,
+    fix: "Give the name of a function that the pool's module exports.",
+  });
+}
+
+/**
+ * Checks that options have no other names than known ones.
+ *
+ * @param options The options, an object.
+ * @param names The names.
+ * @param action What was asked, as it follows "Cannot".
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkNames(options: object, names: readonly string[], action: string): void {
+  const other = Object.keys(options).find((name) => !names.includes(name));
+  if (other === undefined) return;
+  throw new NumaError("EINVAL", action, {
+    why: `it has no option ${show(other)}`,
+    fix: `Give { ${names.join(", ")} }.`,
+  });
+}
+
+/**
+ * Checks a list of arguments.
+ *
+ * @param args What the caller gave.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The list.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkArgs(args: unknown, action: string): readonly unknown[] {
+  if (Array.isArray(args)) return args;
+  throw new NumaError("EINVAL", action, {
+    why: `args is ${show(args)}`,
+    fix: "Give an array of the arguments that follow the range.",
+  });
+}
+
+/**
+ * Checks a signal.
+ *
+ * @param signal What the caller gave.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The signal.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkSignal(signal: unknown, action: string): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  throw new NumaError("EINVAL", action, {
+    why: `signal is ${show(signal)}`,
+    fix: "Give an AbortSignal.",
+  });
+}
