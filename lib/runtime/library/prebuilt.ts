@@ -12,22 +12,22 @@
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
     bytes: 329816,
-    sha256: "94f646cbac6179bad0ce9c8579e5598ea7244216fbc49845bda6f9e415308b16",
+    sha256: "f840ef3aafeca11dfea14c296171ccd11676ff29c00ea12f7fec4c8493d8ced0",
   },
   "linux-arm64-musl": {
     bytes: 329656,
-    sha256: "19dee810b2791313571de22d35e65286735632db590174c1540405c5f99708d0",
+    sha256: "f55c4fb1f5b40c5ac964bd16e4d9013d11daf0e51d8d8eefe1cea62e0f8091fa",
   },
   "linux-x64-gnu": {
-    bytes: 342320,
-    sha256: "d12c3d014a5b35b07c9cada2ec41dc2f7cee131a4bf021c721af0f891143e10c",
+    bytes: 358704,
+    sha256: "32ee832e3eb3ab9bc1b172fd0a934b1589d38f79ba8ef38f1b7604b113ec74ab",
   },
   "linux-x64-musl": {
-    bytes: 338072,
-    sha256: "9442a9c554e6a3478b70a74167e920dc4faaf7596c5d51cdf738acc2a1b58349",
+    bytes: 354456,
+    sha256: "23456a091e9eef89ec141ac92ae1ef4ad4877fca080e0548d14a2eb427313caa",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "e412b24277371289d22f4d061ecece4354d779916d0b999f25f3f84bfcb23550";
+  "bbef8655940ef70787b83ea74f6e324a3b767f2cb37fe2d017a9b4e66ec9e0d5";
