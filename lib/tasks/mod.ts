@@ -13,19 +13,19 @@
  *
  * @module
  */
-export { TaskPool } from "./task_pool.ts";
-export type { MemoryOnNode } from "./near.ts";
-export type { TimeClass } from "./pool_counts.ts";
-export type { PoolEvent, PoolEventName } from "./pool_events.ts";
-export type { PoolWait } from "./pool_messages.ts";
-export type { PoolThreads, PoolUnit, TaskPoolOptions, WhenFull } from "./pool_settings.ts";
+export { TaskPool } from "./pool/task_pool.ts";
+export type { MemoryOnNode } from "./places/near.ts";
+export type { TimeClass } from "./pool/pool_counts.ts";
+export type { PoolEvent, PoolEventName } from "./pool/pool_events.ts";
+export type { PoolWait } from "./pool/pool_messages.ts";
+export type { PoolThreads, PoolUnit, TaskPoolOptions, WhenFull } from "./pool/pool_settings.ts";
 export type {
   NodeStatistics,
   PoolStatistics,
   StealCounts,
   TaskCounts,
   WorkerStatistics,
-} from "./pool_statistics.ts";
+} from "./pool/pool_statistics.ts";
 export type {
   MapOptions,
   MapProgress,
@@ -37,7 +37,7 @@ export type {
   TaskOptions,
   TaskPriority,
   TaskResult,
-} from "./task_types.ts";
+} from "./pool/task_types.ts";
 export { PiscinaPool } from "./piscina/piscina_pool.ts";
 export type { PiscinaOptions, PiscinaRunOptions } from "./piscina/piscina_options.ts";
 export type { Crew } from "./crew/crew.ts";

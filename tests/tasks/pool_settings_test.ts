@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Policy } from "../../mod.ts";
-import { poolSettings, unitsOf, victimsOf } from "../../lib/tasks/pool_settings.ts";
-import { MAX_TASKS } from "../../lib/tasks/task_names.ts";
+import { poolSettings, unitsOf, victimsOf } from "../../lib/tasks/pool/pool_settings.ts";
+import { MAX_TASKS } from "../../lib/tasks/core/task_names.ts";
 import { machine, machines } from "../support/machines.ts";
 
 const UNITS = ["node", "domain", "core", "cpu"] as const;

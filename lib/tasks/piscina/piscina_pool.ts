@@ -2,7 +2,7 @@ import { encode } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";
 import { NumaError } from "../../base/error.ts";
 import { cannotSend } from "../../sched/message.ts";
-import { TaskPool } from "../task_pool.ts";
+import { TaskPool } from "../pool/task_pool.ts";
 import { movedBy } from "./movable.ts";
 import type { PiscinaTasks } from "./piscina_file.ts";
 import {

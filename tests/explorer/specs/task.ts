@@ -1,4 +1,4 @@
-import { TaskCore } from "../../../lib/tasks/task_core.ts";
+import { TaskCore } from "../../../lib/tasks/core/task_core.ts";
 import {
   BOUND,
   freeQueue,
@@ -9,12 +9,12 @@ import {
   placeOf,
   REMOTE,
   type TaskShape,
-} from "../../../lib/tasks/task_names.ts";
+} from "../../../lib/tasks/core/task_names.ts";
 import { FOREVER, LINE_WORDS, type Wait, type Waiter } from "../../../lib/wait/waiter.ts";
 import type { Case, Mutant, Program, Spec, Thread, World } from "../spec.ts";
 
-const FILE = "lib/tasks/task_core.ts";
-const NAMES = "lib/tasks/task_names.ts";
+const FILE = "lib/tasks/core/task_core.ts";
+const NAMES = "lib/tasks/core/task_names.ts";
 const DEQUE = "lib/structs/deques/deque_core.ts";
 
 /** What the host does: submits a task to a worker's queue, calls one off, or waits until one has begun or ended. */

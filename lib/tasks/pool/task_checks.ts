@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { checkInteger, checkOptions, show } from "../base/check.ts";
-import { NumaError } from "../base/error.ts";
-import { topology } from "../topology/load.ts";
-import { checkTransfer } from "../sched/transfer.ts";
-import { nodeNear } from "./near.ts";
+import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { topology } from "../../topology/load.ts";
+import { checkTransfer } from "../../sched/transfer.ts";
+import { nodeNear } from "../places/near.ts";
 import type { RunOptions } from "./task_types.ts";
 
 /** The normal priority. */

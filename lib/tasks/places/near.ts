@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { show } from "../base/check.ts";
-import { NumaError } from "../base/error.ts";
-import { type OwnedMemory, placement } from "../memory/owned/owned.ts";
+import { show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { type OwnedMemory, placement } from "../../memory/owned/owned.ts";
 
 /** Something on a node, such as an arena; or memory, of which most is on some node. */
 export type MemoryOnNode = { readonly node: number } | OwnedMemory;

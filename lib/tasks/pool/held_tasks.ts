@@ -5,7 +5,7 @@
  * @module
  */
 import { Line } from "./line.ts";
-import { LEVELS } from "./task_names.ts";
+import { LEVELS } from "../core/task_names.ts";
 
 /** The tasks that are held, by level and node. */
 export class HeldTasks {

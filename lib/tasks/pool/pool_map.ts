@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { checkInteger, checkOptions, show } from "../base/check.ts";
-import { NumaError } from "../base/error.ts";
+import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
 import type { MapOptions, RunOptions } from "./task_types.ts";
 
 const NAMES = ["near", "priority", "concurrency", "signal", "onProgress"];

@@ -1,4 +1,4 @@
-import { builtin } from "../runtime/builtin.ts";
+import { builtin } from "../../runtime/builtin.ts";
 
 /** The kinds of events about pools. */
 export type PoolEventName = "run" | "end" | "worker";

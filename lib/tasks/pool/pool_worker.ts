@@ -6,21 +6,21 @@
  *
  * @module
  */
-import { builtin } from "../runtime/builtin.ts";
-import { decode, encode } from "../base/handle.ts";
-import { show } from "../base/check.ts";
-import { NumaError } from "../base/error.ts";
-import { importModule } from "../sched/import_module.ts";
-import { threadSelf } from "../runtime/thread.ts";
-import { cannotSend, textOf } from "../sched/message.ts";
-import { transferOf } from "../sched/transfer.ts";
-import { worker, type WorkerFunction } from "../sched/worker.ts";
-import { CpuSet } from "../topology/cpu_set.ts";
-import { claimWaiter, currentWaiter, pause, type ThreadWaiter } from "../wait/thread_waiter.ts";
-import { BUILTIN_NAMES, BUILTINS, type WorkerContext } from "./builtins.ts";
+import { builtin } from "../../runtime/builtin.ts";
+import { decode, encode } from "../../base/handle.ts";
+import { show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { importModule } from "../../sched/import_module.ts";
+import { threadSelf } from "../../runtime/thread.ts";
+import { cannotSend, textOf } from "../../sched/message.ts";
+import { transferOf } from "../../sched/transfer.ts";
+import { worker, type WorkerFunction } from "../../sched/worker.ts";
+import { CpuSet } from "../../topology/cpu_set.ts";
+import { claimWaiter, currentWaiter, pause, type ThreadWaiter } from "../../wait/thread_waiter.ts";
+import { BUILTIN_NAMES, BUILTINS, type WorkerContext } from "../builtins.ts";
 import { turn } from "./event_loop.ts";
-import { piscinaTasks } from "./piscina/piscina_file.ts";
-import { isPiscinaModule } from "./piscina/worker_data.ts";
+import { piscinaTasks } from "../piscina/piscina_file.ts";
+import { isPiscinaModule } from "../piscina/worker_data.ts";
 import {
   flattenTaskError,
   type FromPoolWorker,
@@ -28,9 +28,9 @@ import {
   type TaskArguments,
 } from "./pool_messages.ts";
 import { PoolCounts } from "./pool_counts.ts";
-import { TaskCore } from "./task_core.ts";
-import { LEAVE, NO_TASK, placeOf } from "./task_names.ts";
-import { BUILTIN, TaskRecords } from "./task_records.ts";
+import { TaskCore } from "../core/task_core.ts";
+import { LEAVE, NO_TASK, placeOf } from "../core/task_names.ts";
+import { BUILTIN, TaskRecords } from "../core/task_records.ts";
 
 type TaskFunction = (...args: unknown[]) => unknown;
 
@@ -88,7 +88,7 @@ class PoolWorker {
     return await importModule(url).catch((cause) => {
       throw new NumaError("EMODULE", `load the tasks ${url}`, {
         why: cause instanceof Error ? `${cause.name}: ${cause.message}` : textOf(cause),
-        fix: 'Check the path: new URL("./tasks.ts", import.meta.url) is relative to the caller.',
+        fix: 'Check the path: new URL("../tasks.ts", import.meta.url) is relative to the caller.',
         cause,
       });
     }) as Record<string, unknown>;

@@ -4,16 +4,16 @@
  * @module
  */
 import type { MessagePort } from "node:worker_threads";
-import { NumaError } from "../base/error.ts";
-import { builtin } from "../runtime/builtin.ts";
-import { threadAlive } from "../runtime/thread.ts";
-import { launch } from "../sched/launch.ts";
-import { textOf } from "../sched/message.ts";
-import type { Thread } from "../sched/thread.ts";
-import { workerDataOf } from "./piscina/worker_data.ts";
+import { NumaError } from "../../base/error.ts";
+import { builtin } from "../../runtime/builtin.ts";
+import { threadAlive } from "../../runtime/thread.ts";
+import { launch } from "../../sched/launch.ts";
+import { textOf } from "../../sched/message.ts";
+import type { Thread } from "../../sched/thread.ts";
+import { workerDataOf } from "../piscina/worker_data.ts";
 import { type FromPoolWorker, POOL_WORKER, type PoolBirth } from "./pool_messages.ts";
 import type { PoolSettings } from "./pool_settings.ts";
-import type { TaskShape } from "./task_names.ts";
+import type { TaskShape } from "../core/task_names.ts";
 
 /** So many threads in a row may end before they have loaded the tasks. */
 const MOST_STRIKES = 3;

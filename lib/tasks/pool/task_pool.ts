@@ -1,24 +1,24 @@
-import { checkInteger, show } from "../base/check.ts";
-import { NumaError } from "../base/error.ts";
-import type { ThreadPlacement } from "../sched/plan.ts";
-import type { Crew } from "./crew/crew.ts";
-import { encode } from "../base/handle.ts";
-import { showAs } from "../base/inspect.ts";
-import { cannotSend } from "../sched/message.ts";
-import { topology } from "../topology/load.ts";
-import { giveUpError } from "../wait/block.ts";
+import { checkInteger, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import type { ThreadPlacement } from "../../sched/plan.ts";
+import type { Crew } from "../crew/crew.ts";
+import { encode } from "../../base/handle.ts";
+import { showAs } from "../../base/inspect.ts";
+import { cannotSend } from "../../sched/message.ts";
+import { topology } from "../../topology/load.ts";
+import { giveUpError } from "../../wait/block.ts";
 import { lookUp, placementsOf, runOnAll, runOnEach } from "./each_worker.ts";
 import { watchIdle } from "./idle_watch.ts";
 import { Line } from "./line.ts";
 import { PoolHost } from "./pool_host.ts";
 import { mapItems } from "./pool_map.ts";
-import type { Settle, TaskRequest } from "./pool_places.ts";
+import type { Settle, TaskRequest } from "../places/pool_places.ts";
 import { checkModule, poolSettings, type TaskPoolOptions } from "./pool_settings.ts";
 import { isStatistics, type PoolStatistics, poolStatistics } from "./pool_statistics.ts";
 import { checkTaskOptions, NORMAL, NOTHING, RUN_OPTIONS, RUN_SYNC_OPTIONS } from "./task_checks.ts";
-import { NO_TASK } from "./task_names.ts";
-import { TaskLimit } from "./task_limit.ts";
-import { fits } from "./task_records.ts";
+import { NO_TASK } from "../core/task_names.ts";
+import { TaskLimit } from "../core/task_limit.ts";
+import { fits } from "../core/task_records.ts";
 import type {
   MapOptions,
   RunOptions,
@@ -54,13 +54,13 @@ interface Waiting {
  *
  * A pool belongs to the thread that has created it, and keeps the process alive until it is closed.
  *
- * @typeParam Module The type of the module: `typeof import("./tasks.ts")`.
+ * @typeParam Module The type of the module: `typeof import("../tasks.ts")`.
  *
  * @example
  * ```ts
  * import { TaskPool } from "@numakit/numakit";
  *
- * // Usually new URL("./tasks.ts", import.meta.url), and typeof import("./tasks.ts").
+ * // Usually new URL("../tasks.ts", import.meta.url), and typeof import("../tasks.ts").
  * const tasks = "data:text/javascript,export const add = (a, b) => a + b";
  * await using pool = await TaskPool.create<{ add(a: number, b: number): number }>(tasks, {
  *   threads: 2,
@@ -108,7 +108,7 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
    * Starts a pool. All its least workers have loaded the module when it is there.
    *
    * @typeParam Module The type of the module.
-   * @param url The module of the tasks: `new URL("./tasks.ts", import.meta.url)`.
+   * @param url The module of the tasks: `new URL("../tasks.ts", import.meta.url)`.
    * @param options The number of workers, where they run, and how they wait.
    * @returns The pool.
    * @throws {NumaError} `EINVAL`; `EMODULE` when the module cannot be loaded; the errors of `launch`.

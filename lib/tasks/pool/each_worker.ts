@@ -1,13 +1,13 @@
-import { show } from "../base/check.ts";
-import { NumaError } from "../base/error.ts";
-import { encode } from "../base/handle.ts";
-import type { ThreadPlacement } from "../sched/plan.ts";
-import { BUILTIN_NAMES } from "./builtins.ts";
+import { show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { encode } from "../../base/handle.ts";
+import type { ThreadPlacement } from "../../sched/plan.ts";
+import { BUILTIN_NAMES } from "../builtins.ts";
 import { turn } from "./event_loop.ts";
 import type { PoolHost } from "./pool_host.ts";
-import type { Settle } from "./pool_places.ts";
+import type { Settle } from "../places/pool_places.ts";
 import { NORMAL, NOTHING } from "./task_checks.ts";
-import { BUILTIN, fits } from "./task_records.ts";
+import { BUILTIN, fits } from "../core/task_records.ts";
 
 /**
  * Finds a task, and makes what is posted of its arguments if they do not fit into words.

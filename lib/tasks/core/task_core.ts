@@ -53,10 +53,10 @@
  *
  * @module
  */
-import { glance, loadFollowing, loadShared, storeLeading } from "../wait/loads.ts";
-import { slotWords } from "../wait/slot_words.ts";
-import { LINE_WORDS, type Wait, type Waiter } from "../wait/waiter.ts";
-import { DequeCore, DONE, LOST } from "../structs/deques/deque_core.ts";
+import { glance, loadFollowing, loadShared, storeLeading } from "../../wait/loads.ts";
+import { slotWords } from "../../wait/slot_words.ts";
+import { LINE_WORDS, type Wait, type Waiter } from "../../wait/waiter.ts";
+import { DequeCore, DONE, LOST } from "../../structs/deques/deque_core.ts";
 import {
   BOUND,
   LEVELS,

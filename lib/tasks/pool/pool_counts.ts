@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { LINE_WORDS } from "../wait/waiter.ts";
+import { LINE_WORDS } from "../../wait/waiter.ts";
 
 const FAILED = 0;
 const STOLEN = 1;

@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { checkInteger, checkOptions, show } from "../base/check.ts";
-import { NumaError } from "../base/error.ts";
-import { plan, type ThreadPlacement } from "../sched/plan.ts";
-import { Policy } from "../sched/policy.ts";
-import { CpuSet } from "../topology/cpu_set.ts";
-import type { Topology } from "../topology/topology.ts";
+import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { plan, type ThreadPlacement } from "../../sched/plan.ts";
+import { Policy } from "../../sched/policy.ts";
+import { CpuSet } from "../../topology/cpu_set.ts";
+import type { Topology } from "../../topology/topology.ts";
 import type { PoolWait } from "./pool_messages.ts";
-import { MAX_TASKS, MAX_WORKERS, REMOTE, type Victim } from "./task_names.ts";
+import { MAX_TASKS, MAX_WORKERS, REMOTE, type Victim } from "../core/task_names.ts";
 
 /** How many workers a pool has at least and at the most. */
 export interface PoolThreads {
@@ -225,7 +225,7 @@ export function checkModule(url: unknown): string {
   }
   throw new NumaError("EINVAL", "create a task pool", {
     why: `the module is ${show(url)}`,
-    fix: 'Give a URL: new URL("./tasks.ts", import.meta.url); ' +
+    fix: 'Give a URL: new URL("../tasks.ts", import.meta.url); ' +
       'in CommonJS pathToFileURL(require.resolve("./tasks.cjs")).',
   });
 }

@@ -1,7 +1,7 @@
-import type { PoolCrew } from "./pool_crew.ts";
+import type { PoolCrew } from "../pool/pool_crew.ts";
 import type { PoolPlaces } from "./pool_places.ts";
-import type { TaskCore } from "./task_core.ts";
-import { QUEUES } from "./task_names.ts";
+import type { TaskCore } from "../core/task_core.ts";
+import { QUEUES } from "../core/task_names.ts";
 
 /** How many workers are looked at for one that has nothing to do. */
 const LOOKS = 4;

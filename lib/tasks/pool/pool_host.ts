@@ -10,17 +10,17 @@
  *
  * @module
  */
-import { decode } from "../base/handle.ts";
-import { NumaError } from "../base/error.ts";
-import { cannotSend } from "../sched/message.ts";
-import { currentWaiter, pause, type ThreadWaiter } from "../wait/thread_waiter.ts";
+import { decode } from "../../base/handle.ts";
+import { NumaError } from "../../base/error.ts";
+import { cannotSend } from "../../sched/message.ts";
+import { currentWaiter, pause, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { HeldTasks } from "./held_tasks.ts";
 import { PoolCounts } from "./pool_counts.ts";
 import { PoolCrew, workerEndedError } from "./pool_crew.ts";
 import { type FromPoolWorker, unflattenTaskError } from "./pool_messages.ts";
-import { PoolPlaces, type Settle, type TaskRequest } from "./pool_places.ts";
+import { PoolPlaces, type Settle, type TaskRequest } from "../places/pool_places.ts";
 import type { PoolSettings } from "./pool_settings.ts";
-import { TaskCore } from "./task_core.ts";
+import { TaskCore } from "../core/task_core.ts";
 import {
   BOUND,
   freeQueue,
@@ -30,11 +30,11 @@ import {
   placeOf,
   type TaskShape,
   WAIT,
-} from "./task_names.ts";
+} from "../core/task_names.ts";
 import { ResultLoop } from "./result_loop.ts";
 import { NORMAL } from "./task_checks.ts";
-import { WorkerChoice } from "./worker_choice.ts";
-import { BY_MESSAGE, TaskRecords } from "./task_records.ts";
+import { WorkerChoice } from "../places/worker_choice.ts";
+import { BY_MESSAGE, TaskRecords } from "../core/task_records.ts";
 
 const NORMAL_QUEUE = /* @__PURE__ */ freeQueue(NORMAL);
 /** A thread that blocks looks for dead workers this often. */

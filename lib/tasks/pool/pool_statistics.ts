@@ -5,7 +5,7 @@
  */
 import { DISTANCES, namedClasses, type TimeClass } from "./pool_counts.ts";
 import type { PoolHost } from "./pool_host.ts";
-import { LEVELS } from "./task_names.ts";
+import { LEVELS } from "../core/task_names.ts";
 
 /** From where tasks were taken, by how far that is. */
 export type StealCounts = Readonly<Record<typeof DISTANCES[number], number>>;

@@ -1,5 +1,5 @@
-import { giveUpError } from "../wait/block.ts";
-import type { Settle } from "./pool_places.ts";
+import { giveUpError } from "../../wait/block.ts";
+import type { Settle } from "../places/pool_places.ts";
 
 /** What aborts a task: a signal, or its time. */
 export class TaskLimit {

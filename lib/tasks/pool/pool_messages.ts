@@ -7,8 +7,8 @@
  * @module
  */
 import type { MessagePort } from "node:worker_threads";
-import { type FlatError, flatten, unflatten } from "../sched/message.ts";
-import type { TaskShape } from "./task_names.ts";
+import { type FlatError, flatten, unflatten } from "../../sched/message.ts";
+import type { TaskShape } from "../core/task_names.ts";
 
 /** What `launch` is given for a worker of a pool: `worker_entry.ts` knows it. */
 export const POOL_WORKER = "numakit:pool";

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { type PoolChannel, poolChannel, type PoolEvent } from "./pool_events.ts";
-import { LAST_GENERATION, nameOf, placeOf } from "./task_names.ts";
+import { type PoolChannel, poolChannel, type PoolEvent } from "../pool/pool_events.ts";
+import { LAST_GENERATION, nameOf, placeOf } from "../core/task_names.ts";
 
 /** Settles a promise. */
 export type Settle = (value: never) => void;
