@@ -4,7 +4,7 @@
  */
 import process from "node:process";
 import { threadId } from "node:worker_threads";
-import { pinThread } from "../../lib/sched/pin.ts";
+import { pinThread } from "../../lib/sched/binding/pin.ts";
 import { CpuSet } from "../../mod.ts";
 
 /** The variable with the CPUs, separated by commas. */

@@ -14,7 +14,7 @@ import { ParkingLot } from "../wait/parking_lot.ts";
 import { joinLot, parkingLot } from "../wait/thread_waiter.ts";
 import { inheritTopology } from "../topology/load.ts";
 import { Topology } from "../topology/topology.ts";
-import { sampleHeap } from "./heap_sample.ts";
+import { sampleHeap } from "./binding/heap_sample.ts";
 import { importModule } from "./import_module.ts";
 import {
   type Birth,
@@ -27,7 +27,7 @@ import {
   unflattenWish,
 } from "./message.ts";
 import { obey } from "./move/obey.ts";
-import { takePlace } from "./pin.ts";
+import { takePlace } from "./binding/pin.ts";
 import { transferOf } from "./transfer.ts";
 import type { WorkerFunction } from "./worker.ts";
 

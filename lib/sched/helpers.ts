@@ -13,9 +13,9 @@ import { threadSelf } from "../runtime/thread.ts";
 import type { CpuSet } from "../topology/cpu_set.ts";
 import { topology } from "../topology/load.ts";
 import { readOptions } from "../base/options.ts";
-import { homeAffinity, isPinned } from "./pin.ts";
-import { plan, type ThreadPlacement } from "./plan.ts";
-import { Policy } from "./policy.ts";
+import { homeAffinity, isPinned } from "./binding/pin.ts";
+import { plan, type ThreadPlacement } from "./policies/plan.ts";
+import { Policy } from "./policies/policy.ts";
 
 /** Which threads of the runtime are put where. */
 export interface PlaceHelpersOptions {

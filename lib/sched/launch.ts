@@ -6,12 +6,12 @@ import { encode } from "../base/handle.ts";
 import { isPermissionError, permissionError } from "../runtime/permission.ts";
 import { topology } from "../topology/load.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
-import { type BindStrengths, checkStrengths } from "./binding.ts";
-import { checkPolicy } from "./chosen.ts";
+import { type BindStrengths, checkStrengths } from "./binding/binding.ts";
+import { checkPolicy } from "./policies/chosen.ts";
 import { type Birth, cannotSend, flattenWish } from "./message.ts";
 import { takeSeat } from "./move/seats.ts";
-import { bequeath } from "./pin.ts";
-import { Policy } from "./policy.ts";
+import { bequeath } from "./binding/pin.ts";
+import { Policy } from "./policies/policy.ts";
 import { Thread } from "./thread.ts";
 import { checkTransfer } from "./transfer.ts";
 

@@ -24,9 +24,9 @@ import type { MessagePort } from "node:worker_threads";
 import { NumaError, type NumaErrorParts, partsOf } from "../base/error.ts";
 import type { TopologySnapshot } from "../topology/snapshot.ts";
 import { CpuSet } from "../topology/cpu_set.ts";
-import type { CpuBinding, MemoryBinding, ThreadBinding } from "./binding.ts";
-import type { HeapSample } from "./heap_sample.ts";
-import type { Inherited, Wish } from "./pin.ts";
+import type { CpuBinding, MemoryBinding, ThreadBinding } from "./binding/binding.ts";
+import type { HeapSample } from "./binding/heap_sample.ts";
+import type { Inherited, Wish } from "./binding/pin.ts";
 
 /** What a worker is born with. */
 export interface Birth {

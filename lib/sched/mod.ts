@@ -13,20 +13,20 @@
  *
  * @module
  */
-export { plan, type ThreadPlacement } from "./plan.ts";
+export { plan, type ThreadPlacement } from "./policies/plan.ts";
 export {
   explain,
   type PlacementReason,
   type PlanExplanation,
   type ThreadExplanation,
-} from "./explain.ts";
-export { type PlaceKind, Policy, type PolicyDescription } from "./policy.ts";
+} from "./policies/explain.ts";
+export { type PlaceKind, Policy, type PolicyDescription } from "./policies/policy.ts";
 export { launch, type LaunchOptions } from "./launch.ts";
 export type { ThreadEvent, ThreadMessageListener } from "./mailbox.ts";
 export { joinAll, type TerminateOptions, Thread, type ThreadState } from "./thread.ts";
 export { transfer } from "./transfer.ts";
 export { decode as fromHandles, encode as toHandles } from "../base/handle.ts";
-export { unpinned } from "./layers.ts";
+export { unpinned } from "./binding/layers.ts";
 export { worker, type WorkerFunction } from "./worker.ts";
 export type {
   BindStrength,
@@ -34,9 +34,9 @@ export type {
   CpuBinding,
   MemoryBinding,
   ThreadBinding,
-} from "./binding.ts";
-export type { HeapSample } from "./heap_sample.ts";
-export { Pin, pin, type PinOptions } from "./scoped_pin.ts";
+} from "./binding/binding.ts";
+export type { HeapSample } from "./binding/heap_sample.ts";
+export { Pin, pin, type PinOptions } from "./binding/scoped_pin.ts";
 export type { MigrateOptions, MigrationReport } from "./move/mover.ts";
 export type { MigrateProgress } from "./move/move_memory.ts";
 export { launchAll, type LaunchAllOptions, ThreadGroup } from "./groups/group.ts";

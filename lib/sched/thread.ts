@@ -5,14 +5,14 @@ import { NumaError } from "../base/error.ts";
 import { decode } from "../base/handle.ts";
 import { reniceThread, threadAlive, threadCpuMs, threadNice } from "../runtime/thread.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
-import type { ThreadBinding } from "./binding.ts";
-import type { HeapSample } from "./heap_sample.ts";
+import type { ThreadBinding } from "./binding/binding.ts";
+import type { HeapSample } from "./binding/heap_sample.ts";
 import { Mailbox, type ThreadEvent, type ThreadMessageListener } from "./mailbox.ts";
 import { type FromWorker, textOf, type ToWorker, unflatten, unflattenBinding } from "./message.ts";
 import { type MigrateOptions, type MigrationReport, Mover } from "./move/mover.ts";
 import type { Seat } from "./move/seats.ts";
-import type { ThreadPlacement } from "./plan.ts";
-import type { Policy } from "./policy.ts";
+import type { ThreadPlacement } from "./policies/plan.ts";
+import type { Policy } from "./policies/policy.ts";
 
 /** How {@linkcode Thread.terminate} waits. */
 export interface TerminateOptions {

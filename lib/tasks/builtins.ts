@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ThreadPlacement } from "../sched/plan.ts";
+import type { ThreadPlacement } from "../sched/policies/plan.ts";
 import { forkBuiltin } from "./forks/fork_job.ts";
 import { loopBuiltin, partsBuiltin } from "./loops/loop_job.ts";
 

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { Arena, type ArenaOptions, currentNode, launch, NumaError, topology } from "../../mod.ts";
 import { native } from "../../lib/runtime/native.ts";
 import { memoryNodes, nearestNode } from "../../lib/memory/arena/memory_nodes.ts";
-import { pinThread } from "../../lib/sched/pin.ts";
+import { pinThread } from "../../lib/sched/binding/pin.ts";
 import { threadAffinity } from "../../lib/topology/load.ts";
 import { sibling } from "../support/checkout.ts";
 import { throwsCode } from "../support/errors.ts";

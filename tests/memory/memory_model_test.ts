@@ -3,7 +3,7 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Arena, currentNode, NodeArray, NodePool, Slab, topology } from "../../mod.ts";
-import { pinThread } from "../../lib/sched/pin.ts";
+import { pinThread } from "../../lib/sched/binding/pin.ts";
 import { threadAffinity } from "../../lib/topology/load.ts";
 import { ArenaModel, arenaStep } from "../support/arena_model.ts";
 import { ArrayModel, arrayShape, arrayStep } from "../support/array_model.ts";

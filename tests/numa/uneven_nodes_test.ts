@@ -14,7 +14,7 @@ import {
   Slab,
   topology,
 } from "../../mod.ts";
-import { pinThread } from "../../lib/sched/pin.ts";
+import { pinThread } from "../../lib/sched/binding/pin.ts";
 import { threadAffinity } from "../../lib/topology/load.ts";
 import { ArrayModel, arrayShape, arrayStep } from "../support/array_model.ts";
 import { sibling } from "../support/checkout.ts";

@@ -9,7 +9,7 @@ import {
   type Thread,
   topology,
 } from "../../mod.ts";
-import { pinThread } from "../../lib/sched/pin.ts";
+import { pinThread } from "../../lib/sched/binding/pin.ts";
 import { threadAffinity } from "../../lib/topology/load.ts";
 import { runModule, sibling } from "../support/checkout.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { explain } from "../../lib/sched/explain.ts";
-import { Policy } from "../../lib/sched/policy.ts";
+import { explain } from "../../lib/sched/policies/explain.ts";
+import { Policy } from "../../lib/sched/policies/policy.ts";
 import { CpuSet } from "../../lib/topology/cpu_set.ts";
 import type { Topology } from "../../lib/topology/topology.ts";
 import { throwsCode } from "../support/errors.ts";

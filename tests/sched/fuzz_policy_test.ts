@@ -3,9 +3,9 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { inExtent } from "../support/extent.ts";
 import { NumaError } from "../../lib/base/error.ts";
-import { explain } from "../../lib/sched/explain.ts";
-import { plan } from "../../lib/sched/plan.ts";
-import { Policy, type PolicyDescription } from "../../lib/sched/policy.ts";
+import { explain } from "../../lib/sched/policies/explain.ts";
+import { plan } from "../../lib/sched/policies/plan.ts";
+import { Policy, type PolicyDescription } from "../../lib/sched/policies/policy.ts";
 import type { Topology } from "../../lib/topology/topology.ts";
 import { machine, machines } from "../support/machines.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { CpuSet, launch, Pin, pin, Policy, topology, unpinned } from "../../mod.ts";
-import { pinThread } from "../../lib/sched/pin.ts";
+import { pinThread } from "../../lib/sched/binding/pin.ts";
 import { threadAffinity } from "../../lib/topology/load.ts";
 import { sibling } from "../support/checkout.ts";
 import { throwsCode } from "../support/errors.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { plan } from "../../lib/sched/plan.ts";
-import { Policy } from "../../lib/sched/policy.ts";
+import { plan } from "../../lib/sched/policies/plan.ts";
+import { Policy } from "../../lib/sched/policies/policy.ts";
 import type { Topology } from "../../lib/topology/topology.ts";
 import { throwsCode } from "../support/errors.ts";
 import { machine, machines } from "../support/machines.ts";

@@ -3,7 +3,7 @@
  * terminated.
  */
 import { type Lock, Mutex, NumaError, worker } from "../../mod.ts";
-import { pinThread } from "../../lib/sched/pin.ts";
+import { pinThread } from "../../lib/sched/binding/pin.ts";
 import { CpuSet } from "../../mod.ts";
 
 /** Words that all threads share; `progress` has one a thread. */

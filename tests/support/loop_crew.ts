@@ -5,7 +5,7 @@
  * @module
  */
 import { launch, type LaunchOptions, type Thread } from "../../mod.ts";
-import type { ThreadPlacement } from "../../lib/sched/plan.ts";
+import type { ThreadPlacement } from "../../lib/sched/policies/plan.ts";
 import { type FlatError, unflatten } from "../../lib/sched/message.ts";
 import type { Crew } from "../../lib/tasks/crew/crew.ts";
 import { sibling } from "./checkout.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { pinThread } from "../../lib/sched/pin.ts";
+import { pinThread } from "../../lib/sched/binding/pin.ts";
 import { threadAffinity } from "../../lib/topology/load.ts";
 import { CpuSet, currentCpu, currentNode, topology } from "../../mod.ts";
 import { throwsCode } from "../support/errors.ts";

@@ -3,7 +3,7 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort } from "node:worker_threads";
 import { CpuSet, launch, NumaError, pin, Policy, topology, unpinned, worker } from "../../mod.ts";
-import { pinThread } from "../../lib/sched/pin.ts";
+import { pinThread } from "../../lib/sched/binding/pin.ts";
 import { sibling } from "../support/checkout.ts";
 import { cpusNow } from "../support/pins.ts";
 

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { currentNode, type Handle, NumaError, worker } from "../../mod.ts";
 import { Replicated } from "../../lib/memory/spread/replicated.ts";
-import { pinThread } from "../../lib/sched/pin.ts";
+import { pinThread } from "../../lib/sched/binding/pin.ts";
 import { threadAffinity, topology } from "../../lib/topology/load.ts";
 import { nodesOfCopies } from "../support/copies.ts";
 

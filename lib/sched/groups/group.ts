@@ -2,11 +2,11 @@ import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { showAs } from "../../base/inspect.ts";
 import { topology } from "../../topology/load.ts";
-import { checkPolicy } from "../chosen.ts";
+import { checkPolicy } from "../policies/chosen.ts";
 import { launch, type LaunchOptions } from "../launch.ts";
 import { checkBoolean, checkFunction, readOptions } from "../../base/options.ts";
-import { countPlaces, plan, type ThreadPlacement } from "../plan.ts";
-import { Policy } from "../policy.ts";
+import { countPlaces, plan, type ThreadPlacement } from "../policies/plan.ts";
+import { Policy } from "../policies/policy.ts";
 import type { TerminateOptions, Thread } from "../thread.ts";
 import type { MigrateOptions, MigrationReport } from "../move/mover.ts";
 

@@ -14,13 +14,13 @@ import { checkInteger } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { showAs } from "../../base/inspect.ts";
 import { builtin } from "../../runtime/builtin.ts";
-import { checkPolicy } from "../chosen.ts";
+import { checkPolicy } from "../policies/chosen.ts";
 import { launch, type LaunchOptions } from "../launch.ts";
 import { Listeners } from "../../base/listeners.ts";
 import type { ThreadEvent, ThreadMessageListener } from "../mailbox.ts";
 import { readOptions } from "../../base/options.ts";
-import type { ThreadPlacement } from "../plan.ts";
-import { Policy } from "../policy.ts";
+import type { ThreadPlacement } from "../policies/plan.ts";
+import { Policy } from "../policies/policy.ts";
 import type { TerminateOptions, Thread } from "../thread.ts";
 import { type RestartOptions, Restarts } from "./restarts.ts";
 

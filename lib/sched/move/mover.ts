@@ -23,13 +23,13 @@ import { native } from "../../runtime/native.ts";
 import { CpuSet } from "../../topology/cpu_set.ts";
 import { MASK_WORDS } from "../../topology/load.ts";
 import { parkingLot } from "../../wait/thread_waiter.ts";
-import { type BindStrengths, checkStrengths, type ThreadBinding } from "../binding.ts";
-import { checkPolicy } from "../chosen.ts";
+import { type BindStrengths, checkStrengths, type ThreadBinding } from "../binding/binding.ts";
+import { checkPolicy } from "../policies/chosen.ts";
 import { flattenWish, type Move, type ToWorker } from "../message.ts";
 import { checkFunction, readOptions } from "../../base/options.ts";
-import { homeAffinity, type Wish, withinHome } from "../pin.ts";
-import type { ThreadPlacement } from "../plan.ts";
-import type { Policy } from "../policy.ts";
+import { homeAffinity, type Wish, withinHome } from "../binding/pin.ts";
+import type { ThreadPlacement } from "../policies/plan.ts";
+import type { Policy } from "../policies/policy.ts";
 import { type MigrateProgress, moveMemory, stepsOf } from "./move_memory.ts";
 import { isSamePolicy, type Seat, takeSeat } from "./seats.ts";
 

@@ -11,7 +11,7 @@ import {
   type Moved,
   unflattenWish,
 } from "../message.ts";
-import { ownPlace, setOwnPlace, settle } from "../pin.ts";
+import { ownPlace, setOwnPlace, settle } from "../binding/pin.ts";
 
 /** The launcher sees another machine. */
 function look({ topology, home }: Machine): void {

@@ -1,7 +1,7 @@
-import type { BindStrengths } from "../binding.ts";
-import { choosePlace, type Chosen } from "../chosen.ts";
+import type { BindStrengths } from "../binding/binding.ts";
+import { choosePlace, type Chosen } from "../policies/chosen.ts";
 import { spareHelpers } from "../helpers.ts";
-import type { Policy } from "../policy.ts";
+import type { Policy } from "../policies/policy.ts";
 
 /** A thread's place in its policy, taken until it is freed. */
 export interface Seat extends Chosen {

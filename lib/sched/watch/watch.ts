@@ -18,7 +18,7 @@ import type { Topology } from "../../topology/topology.ts";
 import { Listeners } from "../../base/listeners.ts";
 import type { MigrationReport } from "../move/mover.ts";
 import { checkBoolean, readOptions } from "../../base/options.ts";
-import { homeAffinity, isPinned } from "../pin.ts";
+import { homeAffinity, isPinned } from "../binding/pin.ts";
 import { type LiveThread, liveThreads, type Thread } from "../thread.ts";
 
 /** How {@linkcode watchMachine} watches. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ThreadPlacement } from "../../sched/plan.ts";
+import type { ThreadPlacement } from "../../sched/policies/plan.ts";
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 

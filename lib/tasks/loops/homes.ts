@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { ThreadPlacement } from "../../sched/plan.ts";
+import type { ThreadPlacement } from "../../sched/policies/plan.ts";
 import type { Topology } from "../../topology/topology.ts";
 
 /** Where a worker is, as far as its CPUs agree about it. */

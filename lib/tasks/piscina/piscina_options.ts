@@ -6,7 +6,7 @@
 import { builtin } from "../../runtime/builtin.ts";
 import { checkInteger, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import type { Policy } from "../../sched/policy.ts";
+import type { Policy } from "../../sched/policies/policy.ts";
 import { topology } from "../../topology/load.ts";
 
 /** Options of {@linkcode PiscinaPool}: those of piscina that it has, and where its workers run. */

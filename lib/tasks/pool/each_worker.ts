@@ -1,7 +1,7 @@
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { encode } from "../../base/handle.ts";
-import type { ThreadPlacement } from "../../sched/plan.ts";
+import type { ThreadPlacement } from "../../sched/policies/plan.ts";
 import { BUILTIN_NAMES } from "../builtins.ts";
 import { turn } from "./event_loop.ts";
 import type { PoolHost } from "./pool_host.ts";

@@ -5,8 +5,8 @@
  */
 import { checkInteger, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import { plan, type ThreadPlacement } from "../../sched/plan.ts";
-import { Policy } from "../../sched/policy.ts";
+import { plan, type ThreadPlacement } from "../../sched/policies/plan.ts";
+import { Policy } from "../../sched/policies/policy.ts";
 import { CpuSet } from "../../topology/cpu_set.ts";
 import type { Topology } from "../../topology/topology.ts";
 import type { PoolWait } from "./pool_messages.ts";

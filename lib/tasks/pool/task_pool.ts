@@ -1,6 +1,6 @@
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import type { ThreadPlacement } from "../../sched/plan.ts";
+import type { ThreadPlacement } from "../../sched/policies/plan.ts";
 import type { Crew } from "../crew/crew.ts";
 import { encode } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";

@@ -1,9 +1,9 @@
-import { checkInteger, show } from "../base/check.ts";
-import { NumaError } from "../base/error.ts";
-import { memoryNodes } from "../memory/arena/memory_nodes.ts";
-import { CpuSet } from "../topology/cpu_set.ts";
-import { deviceNode } from "../topology/devices.ts";
-import { isTopology, type Topology } from "../topology/topology.ts";
+import { checkInteger, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { memoryNodes } from "../../memory/arena/memory_nodes.ts";
+import { CpuSet } from "../../topology/cpu_set.ts";
+import { deviceNode } from "../../topology/devices.ts";
+import { isTopology, type Topology } from "../../topology/topology.ts";
 import { ordersOf } from "./orders.ts";
 import { cpusOfPlaces } from "./places.ts";
 import { Policy } from "./policy.ts";

@@ -7,9 +7,9 @@
  *
  * @module
  */
-import type { NumaError } from "../base/error.ts";
-import type { CpuSet } from "../topology/cpu_set.ts";
-import { threadAffinity } from "../topology/load.ts";
+import type { NumaError } from "../../base/error.ts";
+import type { CpuSet } from "../../topology/cpu_set.ts";
+import { threadAffinity } from "../../topology/load.ts";
 import type { ThreadBinding } from "./binding.ts";
 import {
   goHome,

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { checkInteger, show } from "../base/check.ts";
-import { NumaError } from "../base/error.ts";
-import type { CpuSet } from "../topology/cpu_set.ts";
-import { topology } from "../topology/load.ts";
-import type { Topology } from "../topology/topology.ts";
-import type { BindStrengths } from "./binding.ts";
-import type { Wish } from "./pin.ts";
+import { checkInteger, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import type { CpuSet } from "../../topology/cpu_set.ts";
+import { topology } from "../../topology/load.ts";
+import type { Topology } from "../../topology/topology.ts";
+import type { BindStrengths } from "../binding/binding.ts";
+import type { Wish } from "../binding/pin.ts";
 import { plan, type ThreadPlacement } from "./plan.ts";
 import { Policy } from "./policy.ts";
 

@@ -1,6 +1,6 @@
-import { NumaError } from "../base/error.ts";
-import { CpuSet } from "../topology/cpu_set.ts";
-import type { Topology } from "../topology/topology.ts";
+import { NumaError } from "../../base/error.ts";
+import { CpuSet } from "../../topology/cpu_set.ts";
+import type { Topology } from "../../topology/topology.ts";
 import type { PlaceKind } from "./policy.ts";
 
 /** What each kind of place is called, one and several. */

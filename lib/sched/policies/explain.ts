@@ -1,5 +1,5 @@
-import { CpuSet } from "../topology/cpu_set.ts";
-import type { Topology } from "../topology/topology.ts";
+import { CpuSet } from "../../topology/cpu_set.ts";
+import type { Topology } from "../../topology/topology.ts";
 import { ordersOf } from "./orders.ts";
 import { plan, type ThreadPlacement } from "./plan.ts";
 import { Policy } from "./policy.ts";

@@ -1,12 +1,12 @@
-import { checkOptionNames, checkOptions } from "../base/check.ts";
-import { showAs } from "../base/inspect.ts";
+import { checkOptionNames, checkOptions } from "../../base/check.ts";
+import { showAs } from "../../base/inspect.ts";
 import { type BindStrengths, checkStrengths, type ThreadBinding } from "./binding.ts";
-import { checkPolicy, choosePlace } from "./chosen.ts";
+import { checkPolicy, choosePlace } from "../policies/chosen.ts";
 import { type HeapSample, sampleHeap } from "./heap_sample.ts";
-import { spareHelpers } from "./helpers.ts";
+import { spareHelpers } from "../helpers.ts";
 import { takeAnotherPlace } from "./layers.ts";
-import type { ThreadPlacement } from "./plan.ts";
-import type { Policy } from "./policy.ts";
+import type { ThreadPlacement } from "../policies/plan.ts";
+import type { Policy } from "../policies/policy.ts";
 
 /** How {@linkcode pin} pins. */
 export interface PinOptions {

@@ -15,9 +15,9 @@
  *
  * @module
  */
-import { show } from "../base/check.ts";
-import { NumaError } from "../base/error.ts";
-import { CpuSet } from "../topology/cpu_set.ts";
+import { show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { CpuSet } from "../../topology/cpu_set.ts";
 import type { PlaceKind, PolicyDescription } from "./policy.ts";
 
 type Word = Exclude<PolicyDescription["kind"], "bindNode" | "bindCpus" | "bindPlaces" | "near">;

@@ -1,6 +1,6 @@
-import { NumaError } from "../base/error.ts";
-import { locate, type WholePages, wholePages } from "../memory/owned/owned.ts";
-import { currentNode } from "../topology/current.ts";
+import { NumaError } from "../../base/error.ts";
+import { locate, type WholePages, wholePages } from "../../memory/owned/owned.ts";
+import { currentNode } from "../../topology/current.ts";
 
 /** Where the memory is that the runtime gives a thread for new buffers. */
 export interface HeapSample {

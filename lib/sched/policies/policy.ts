@@ -1,8 +1,8 @@
-import { showAs } from "../base/inspect.ts";
-import { checkInteger, show } from "../base/check.ts";
-import { NumaError } from "../base/error.ts";
-import { CpuSet } from "../topology/cpu_set.ts";
-import { checkDevice } from "../topology/devices.ts";
+import { showAs } from "../../base/inspect.ts";
+import { checkInteger, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import { CpuSet } from "../../topology/cpu_set.ts";
+import { checkDevice } from "../../topology/devices.ts";
 import { readPolicy, writePolicy } from "./policy_text.ts";
 
 const MAX_NODE = 65_535;

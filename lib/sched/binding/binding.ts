@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { checkOptionNames, checkOptions, show } from "../base/check.ts";
-import { NumaError } from "../base/error.ts";
-import type { CpuSet } from "../topology/cpu_set.ts";
+import { checkOptionNames, checkOptions, show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
+import type { CpuSet } from "../../topology/cpu_set.ts";
 
 /**
  * How hard a thread is bound.

@@ -14,8 +14,8 @@
  *
  * @module
  */
-import { CpuSet } from "../topology/cpu_set.ts";
-import type { Topology } from "../topology/topology.ts";
+import { CpuSet } from "../../topology/cpu_set.ts";
+import type { Topology } from "../../topology/topology.ts";
 
 // Sorts after every id.
 const NONE = 2 ** 32;

@@ -7,11 +7,11 @@
  *
  * @module
  */
-import { ERRNO, errnoError, SECCOMP_FIX } from "../base/errno.ts";
-import { NumaError } from "../base/error.ts";
-import { native } from "../runtime/native.ts";
-import { CpuSet } from "../topology/cpu_set.ts";
-import { seeAffinity, threadAffinity } from "../topology/load.ts";
+import { ERRNO, errnoError, SECCOMP_FIX } from "../../base/errno.ts";
+import { NumaError } from "../../base/error.ts";
+import { native } from "../../runtime/native.ts";
+import { CpuSet } from "../../topology/cpu_set.ts";
+import { seeAffinity, threadAffinity } from "../../topology/load.ts";
 import type { BindStrengths, CpuBinding, MemoryBinding, ThreadBinding } from "./binding.ts";
 
 /** The kernel's modes of memory policies. */
