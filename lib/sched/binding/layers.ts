@@ -49,23 +49,43 @@ function look(memory: boolean): State {
   return { own: ownPlace(), cpus: threadAffinity(), policy };
 }
 
-/** Undoes what made one state of another, and nothing that others did meanwhile. */
+/** The CPUs of one, the memory policy of the other. */
+function join({ mask, home }: Own, { policy, homePolicy }: Own): Own {
+  return { mask, home, policy, homePolicy };
+}
+
+/** Undoes what made one state of another, and nothing that others did meanwhile, such as `Thread.migrate`. */
 function putBack(before: State, after: State): void {
   const errors: (NumaError | undefined)[] = [];
-  if (!before.cpus.equals(after.cpus)) {
+  const now = ownPlace();
+  const hasCpus = now.mask === after.own.mask;
+  const hasPolicy = now.policy === after.own.policy;
+  if (hasCpus && !before.cpus.equals(after.cpus)) {
     errors.push(tryTo(() => {
       if (threadAffinity().equals(after.cpus)) pinThread(before.cpus, true);
     }));
   }
   const { policy } = before;
-  if (policy !== undefined && after.policy !== undefined && !isSame(policy, after.policy)) {
+  if (
+    hasPolicy && policy !== undefined && after.policy !== undefined &&
+    !isSame(policy, after.policy)
+  ) {
     errors.push(tryTo(() => {
       if (isSame(savePolicy(), after.policy)) restorePolicy(policy);
     }));
   }
   const error = errors.find((one) => one !== undefined);
   if (error !== undefined) throw error;
-  setOwnPlace(before.own);
+  setOwnPlace(join(hasCpus ? before.own : now, hasPolicy ? before.own : now));
+}
+
+/** What the newer of two layers has to remember when the older one is undone first. */
+function beneath(newer: State, { before, after }: Layer): State {
+  const cpus = newer.own.mask === after.own.mask ? before : newer;
+  // A layer that leaves the memory policy alone does not know it.
+  const hasPolicy = newer.own.policy === after.own.policy && before.policy !== undefined;
+  const memory = hasPolicy ? before : newer;
+  return { own: join(cpus.own, memory.own), cpus: cpus.cpus, policy: memory.policy };
 }
 
 /**
@@ -95,7 +115,7 @@ function addLayer<Made>(memory: boolean, change: () => Made): { made: Made; undo
       if (at < 0) return;
       const newer = layers[at + 1];
       if (newer === undefined) putBack(layer.before, layer.after);
-      else newer.before = layer.before;
+      else newer.before = beneath(newer.before, layer);
       layers.splice(at, 1);
     },
   };
