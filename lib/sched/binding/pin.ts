@@ -267,8 +267,9 @@ function settleMemory({ node, strengths, refused }: Wish): MemoryBinding {
   const nothing = { strength, asked: undefined, got: undefined } as const;
   if (strength === "off") return { ...nothing, refused: undefined };
   if (node === undefined) {
-    goHomePolicy();
-    return { ...nothing, refused };
+    const error = tryTo(goHomePolicy);
+    if (error !== undefined && strength === "require") throw error;
+    return { ...nothing, refused: refused ?? error };
   }
   try {
     return { strength, asked: node, got: nodeOf(takeNode(strength, node)), refused: undefined };
