@@ -41,6 +41,7 @@ function takeIndex(policy: Policy, asked: number | undefined): { place: number; 
       const left = (taken.get(place) ?? 0) - 1;
       if (left > 0) taken.set(place, left);
       else taken.delete(place);
+      if (taken.size === 0) places.delete(key);
     },
   };
 }
