@@ -71,6 +71,6 @@ export class Restarts {
     const count = this.#recent.length;
     if (count >= this.#times) return undefined;
     this.#recent = [...this.#recent, nowMs];
-    return Math.min(this.#delayMs * 2 ** count, this.#maxDelayMs);
+    return Math.min(this.#delayMs * 2 ** Math.min(count, 31), this.#maxDelayMs);
   }
 }
