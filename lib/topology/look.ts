@@ -43,7 +43,8 @@ export function lookAtMachine(root = ""): Look {
   for (;;) {
     const needed = native().calls.nk_machine_look(path, out, out.length);
     if (needed < 0) throw errnoError(needed, "nk_machine_look", "look at this machine");
-    if (needed <= out.length) return new TextDecoder().decode(out.subarray(0, needed));
+    // Where it just fits, a NUL has taken its last byte.
+    if (needed < out.length) return new TextDecoder().decode(out.subarray(0, needed));
     out = new Uint8Array(needed * 2);
   }
 }
