@@ -83,11 +83,15 @@ export class ThreadGroup<Result = unknown> implements AsyncDisposable, Iterable<
   readonly #ended: Promise<Result[]>;
 
   /** For internal use: call `launchAll` instead. */
-  constructor(threads: readonly Thread<Result>[], stopsOnFailure: boolean, refused?: unknown) {
+  constructor(
+    threads: readonly Thread<Result>[],
+    stopsOnFailure: boolean,
+    refused?: { readonly error: unknown },
+  ) {
     void ThreadGroup.#shown;
     this.threads = Object.freeze([...threads]);
     this.#stopsOnFailure = stopsOnFailure;
-    if (refused !== undefined) this.#fail(refused);
+    if (refused !== undefined) this.#fail(refused.error);
     this.#ended = this.#follow();
     this.#ready = this.#begin();
     // Whoever asks gets the error, too.
@@ -164,7 +168,7 @@ export class ThreadGroup<Result = unknown> implements AsyncDisposable, Iterable<
    * @throws {NumaError} As `Thread.migrate`: the error of the least index. All others have been moved, or could not be.
    */
   async migrate(
-    policy: Policy,
+    policy: Policy | string,
     options: Pick<MigrateOptions, "bind" | "timeoutMs" | "signal"> = {},
   ): Promise<MigrationReport[]> {
     const read = readOptions(
@@ -278,7 +282,7 @@ export function launchAll<Result = unknown>(
   const { policy, args, transfers, options: read } = order(options);
   const { name, bind, nice } = read;
   const threads: Thread<Result>[] = [];
-  let refused: unknown;
+  let refused: { readonly error: unknown } | undefined;
   for (const [place, value] of args.entries()) {
     try {
       threads.push(launch<Result>(url, {
@@ -290,7 +294,7 @@ export function launchAll<Result = unknown>(
     } catch (error) {
       // The first one is thrown: nothing has been started.
       if (place === 0) throw error;
-      refused = error;
+      refused = { error };
       break;
     }
   }
