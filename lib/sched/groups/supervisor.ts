@@ -224,6 +224,7 @@ export class SupervisedThread<Result = unknown> implements AsyncDisposable {
 
   #launch(): void {
     const args = typeof this.#args === "function" ? this.#args(this.#run) : this.#args;
+    if (this.#isStopped) throw this.#terminated();
     const thread = launch<Result>(this.#url, {
       ...{ ...this.#options, policy: this.#policy, args },
       ...(this.#place !== undefined && { place: this.#place }),
