@@ -14,6 +14,7 @@ import type { CpuSet } from "../topology/cpu_set.ts";
 import { topology } from "../topology/load.ts";
 import { readOptions } from "../base/options.ts";
 import { homeAffinity, isPinned } from "./binding/pin.ts";
+import { checkPolicy } from "./policies/chosen.ts";
 import { plan, type ThreadPlacement } from "./policies/plan.ts";
 import { Policy } from "./policies/policy.ts";
 
@@ -144,7 +145,7 @@ function cpusFor({ cpus, policy }: PlaceHelpersOptions, action: string): CpuSet 
       fix: "Give { cpus } or { policy }.",
     });
   }
-  const where = cpus === undefined ? Policy.from(policy as Policy) : Policy.bindCpus(cpus);
+  const where = cpus === undefined ? checkPolicy(policy, action) : Policy.bindCpus(cpus);
   return (plan(topology(), where, 1)[0] as ThreadPlacement).cpus;
 }
 
@@ -195,10 +196,10 @@ export function placeHelpers(options: PlaceHelpersOptions): PlacedHelpers {
   startHelpers();
   // Registered, so that it is none of them, whatever the runtime calls it.
   threadSelf();
-  for (const name of helpers.late) if (names.includes(name)) homes.set(name, cpus);
   const out = new BigUint64Array(CAPACITY * PLACED_WORDS);
   const count = place(cpus, names, false, out);
   if (count < 0) throw errnoError(count, "nk_threads_place", action);
+  for (const name of helpers.late) if (names.includes(name)) homes.set(name, cpus);
   const threads = Array.from({ length: Math.min(count, CAPACITY) }, (_, index) => {
     return describe(out.slice(index * PLACED_WORDS, (index + 1) * PLACED_WORDS), action);
   });

@@ -1,8 +1,9 @@
 import type { MessagePort, Worker } from "node:worker_threads";
 import { builtin } from "../runtime/builtin.ts";
-import { checkInteger, checkOptionNames, checkOptions, show } from "../base/check.ts";
+import { checkInteger, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { encode } from "../base/handle.ts";
+import { readOptions } from "../base/options.ts";
 import { isPermissionError, permissionError } from "../runtime/permission.ts";
 import { topology } from "../topology/load.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
@@ -91,10 +92,9 @@ export function launch<Result = unknown>(
   url: URL | string,
   options: LaunchOptions = {},
 ): Thread<Result> {
-  checkOptions(options, `{ ${OPTIONS.join(", ")} }`, "launch a thread");
-  checkOptionNames(options, OPTIONS, "launch a thread");
-  const { policy = Policy.unbound(), args, transfer = [], place, bind = {}, nice } = options;
-  const { name = `numakit-${++count}` } = options;
+  const read = readOptions(options, OPTIONS, "launch a thread");
+  const { policy = Policy.unbound(), args, transfer = [], place, bind = {}, nice } = read;
+  const { name = `numakit-${++count}` } = read;
   const action = `launch thread ${show(name)}`;
   const href = checkUrl(url, action);
   if (typeof name !== "string") {

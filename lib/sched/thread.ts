@@ -1,8 +1,9 @@
 import type { MessagePort, Worker } from "node:worker_threads";
 import { builtin } from "../runtime/builtin.ts";
-import { checkInteger, checkOptionNames, checkOptions } from "../base/check.ts";
+import { checkInteger } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { decode } from "../base/handle.ts";
+import { readOptions } from "../base/options.ts";
 import { reniceThread, threadAlive, threadCpuMs, threadNice } from "../runtime/thread.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
 import type { ThreadBinding } from "./binding/binding.ts";
@@ -346,9 +347,7 @@ export class Thread<Result = unknown> {
    */
   async terminate(options: TerminateOptions = {}): Promise<boolean> {
     const action = `terminate thread "${this.name}"`;
-    checkOptions(options, "{ timeoutMs }", action);
-    checkOptionNames(options, ["timeoutMs"], action);
-    const { timeoutMs = 5000 } = options;
+    const { timeoutMs = 5000 } = readOptions(options, ["timeoutMs"], action);
     checkInteger(timeoutMs, "timeoutMs", 0, 2 ** 31 - 1, action);
     this.#joined = true;
     unjoined.delete(this);

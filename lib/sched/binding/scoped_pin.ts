@@ -1,5 +1,5 @@
-import { checkOptionNames, checkOptions } from "../../base/check.ts";
 import { showAs } from "../../base/inspect.ts";
+import { readOptions } from "../../base/options.ts";
 import { type BindStrengths, checkStrengths, type ThreadBinding } from "./binding.ts";
 import { checkPolicy, choosePlace } from "../policies/chosen.ts";
 import { type HeapSample, sampleHeap } from "./heap_sample.ts";
@@ -128,9 +128,7 @@ export class Pin {
 export function pin(policy: Policy | string, options: PinOptions = {}): Pin {
   const action = "pin this thread";
   const known = checkPolicy(policy, action);
-  checkOptions(options, "{ place, bind }", action);
-  checkOptionNames(options, ["place", "bind"], action);
-  const { place, bind = {} } = options;
+  const { place, bind = {} } = readOptions(options, ["place", "bind"], action);
   const strengths = checkStrengths(bind, action);
   const { placement, wish, free } = choosePlace(known, strengths, place, action);
   // Those are born where the thread is now.
