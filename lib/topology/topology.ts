@@ -33,8 +33,8 @@ export type TopologyPart<T extends { readonly cpus: string }> =
 const topologies = /* @__PURE__ */ new WeakSet<object>();
 
 /**
- * A machine: its nodes, packages, caches, cores, CPUs, distances and devices, and what this process may use of it. A topology is
- * immutable and describes one moment: it does not follow later changes of cpusets or quotas.
+ * A machine: its nodes, packages, caches, cores, CPUs, distances and devices, and what this process may use of it. A
+ * topology is immutable and describes one moment: it does not follow later changes of cpusets or quotas.
  *
  * CPUs, nodes and packages are identified by the OS's numbers. Cores and domains are identified by their index in
  * {@linkcode Topology.cores} and {@linkcode Topology.domains}, because the OS's numbers of these repeat.

@@ -72,7 +72,7 @@ export interface MigrationReport {
   /**
    * What has become of its memory policy: `"moved"`, new pages come from the new node; `"none"`, from wherever it runs, as
    * was asked for or because its CPUs have no one node; `"refused"`; `"pending"`, it has not come to its event loop, and
-   * will change it when it does.
+   * will change it when it does, unless it ends before.
    */
   readonly memory: "moved" | "none" | "refused" | "pending";
   /** Why it has not all that was asked for, as far as is known by now; undefined when it has. */

@@ -235,10 +235,10 @@ export class MachineWatch implements Disposable {
  * Kubernetes), CPUs and nodes that go offline or come online, CPU quotas that are resized, an affinity that somebody sets
  * from outside (`taskset`).
  *
- * At the start and after a change, `topology()` is the machine as it is then, in this thread at once, and in those that it has launched when
- * they come to their event loops. With `replan`, those that it has launched with a policy go to their places in the new
- * plan: each keeps its policy and the index of its place. Where the kernel has taken all CPUs of a thread away, it has let
- * it run anywhere; this puts it where it belongs.
+ * At the start and after a change, `topology()` is the machine as it is then: in this thread at once, and in those that
+ * it has launched when they come to their event loops. With `replan`, those that it has launched with a policy go to
+ * their places in the new plan: each keeps its policy and the index of its place. Where the kernel has taken all CPUs of
+ * a thread away, it has let it run anywhere; this puts it where it belongs.
  *
  * The affinity is that of the process's first thread: watch in that one. What `pin` does there is no change of the machine.
  *
