@@ -1,11 +1,11 @@
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { showAs } from "../../base/inspect.ts";
-import { topology } from "../../topology/load.ts";
-import { checkPolicy } from "../policies/chosen.ts";
+import { checkStrengths } from "../binding/binding.ts";
+import { checkPolicy, placementsOf } from "../policies/chosen.ts";
 import { launch, type LaunchOptions } from "../launch.ts";
 import { checkBoolean, checkFunction, readOptions } from "../../base/options.ts";
-import { countPlaces, plan, type ThreadPlacement } from "../policies/plan.ts";
+import type { ThreadPlacement } from "../policies/plan.ts";
 import { Policy } from "../policies/policy.ts";
 import type { TerminateOptions, Thread } from "../thread.ts";
 import type { MigrateOptions, MigrationReport } from "../move/mover.ts";
@@ -238,11 +238,10 @@ function order(options: LaunchAllOptions): Order {
     });
   }
   const policy = read.policy === undefined ? Policy.unbound() : checkPolicy(read.policy, action);
-  const machine = topology();
-  const count = read.count === undefined
-    ? countPlaces(machine, policy, action)
-    : checkInteger(read.count, "count", 0, 65_535, action);
-  const placements = plan(machine, policy, count);
+  const { bind = {}, count } = read;
+  const strengths = checkStrengths(bind, action);
+  if (count !== undefined) checkInteger(count, "count", 0, 65_535, action);
+  const placements = placementsOf(policy, strengths, count, action);
   const made = placements.map((placement, index) => args?.(index, placement));
   const transfers = made.map((value, index) => transfer?.(index, value) ?? []);
   return { options: read, policy, args: made, transfers };

@@ -10,7 +10,7 @@ import { topology } from "../../topology/load.ts";
 import type { Topology } from "../../topology/topology.ts";
 import type { BindStrengths } from "../binding/binding.ts";
 import type { Wish } from "../binding/pin.ts";
-import { plan, type ThreadPlacement } from "./plan.ts";
+import { countPlaces, plan, type ThreadPlacement } from "./plan.ts";
 import { Policy } from "./policy.ts";
 
 /** A place that was chosen. */
@@ -75,6 +75,12 @@ function secondBest(machine: Topology, policy: Policy): { place: ThreadPlacement
   return { place: plan(machine, next, 1)[0] as ThreadPlacement, part: isPart };
 }
 
+/** Whether a thread runs where it may when its policy's own place is refused. */
+function willDoWithout(error: unknown, strengths: Required<BindStrengths>): error is NumaError {
+  return error instanceof NumaError && error.code === "EACCES" &&
+    strengths.cpus !== "require" && strengths.memory !== "require";
+}
+
 function wishFor(
   machine: Topology,
   policy: Policy,
@@ -88,8 +94,7 @@ function wishFor(
     const own = isUnbound ? undefined : cpus;
     return { placement, wish: { asked: own, cpus: own, node, strengths, refused: undefined } };
   } catch (error) {
-    const isRefused = error instanceof NumaError && error.code === "EACCES";
-    if (!isRefused || strengths.cpus === "require" || strengths.memory === "require") throw error;
+    if (!willDoWithout(error, strengths)) throw error;
     // Without any CPU of its own there is nothing to fall back to: this throws again.
     const { place, part } = secondBest(machine, policy);
     const wish: Wish = {
@@ -131,5 +136,32 @@ export function choosePlace(
   } catch (error) {
     free();
     throw error;
+  }
+}
+
+/**
+ * Where the first threads of a policy go that take their places one after the other. No place is taken.
+ *
+ * @param policy The policy.
+ * @param strengths How hard the threads are bound there.
+ * @param count How many threads; undefined for one for each place.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns Their placements.
+ * @throws {NumaError} As `plan`.
+ */
+export function placementsOf(
+  policy: Policy,
+  strengths: Required<BindStrengths>,
+  count: number | undefined,
+  action: string,
+): readonly ThreadPlacement[] {
+  const machine = topology();
+  try {
+    return plan(machine, policy, count ?? countPlaces(machine, policy, action));
+  } catch (error) {
+    if (!willDoWithout(error, strengths)) throw error;
+    // What can be refused has one place.
+    const { place } = secondBest(machine, policy);
+    return Array.from({ length: count ?? 1 }, () => place);
   }
 }
