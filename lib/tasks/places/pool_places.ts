@@ -129,23 +129,32 @@ export class PoolPlaces {
 
   /** Rejects a task that keeps its place, as a worker has it: nobody is told how it really ends. */
   silence(name: number, error: unknown): void {
-    this.#tell(name, error, -1);
     const place = placeOf(name);
+    const reject = this.#rejecters[place] as Settle;
     this.#resolvers[place] = this.#rejecters[place] = nobody;
+    this.#tell(name, error, -1, reject, this.#details[place]);
   }
 
   /** Rejects a task, and frees its place. */
   reject(name: number, error: unknown, worker: number): void {
-    const isTold = this.#rejecters[placeOf(name)] !== nobody;
-    if (isTold) this.#tell(name, error, worker);
-    this.#forget(placeOf(name));
+    const place = placeOf(name);
+    const reject = this.#rejecters[place] as Settle;
+    const detail = this.#details[place];
+    // Before anybody is told: whoever listens to events may end all tasks in the middle of this.
+    this.#forget(place);
+    if (reject !== nobody) this.#tell(name, error, worker, reject, detail);
   }
 
-  #tell(name: number, error: unknown, worker: number): void {
-    const place = placeOf(name);
-    this.#details[place]?.disarm?.();
+  #tell(
+    name: number,
+    error: unknown,
+    worker: number,
+    reject: Settle,
+    detail: TaskDetail | undefined,
+  ): void {
+    detail?.disarm?.();
     if (this.#end.hasSubscribers) this.#publish(this.#end, name, worker, "rejected", error);
-    (this.#rejecters[place] as Settle)(error as never);
+    reject(error as never);
   }
 
   /** Resolves a task, and frees its place. */

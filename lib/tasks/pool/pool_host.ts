@@ -414,6 +414,7 @@ export class PoolHost {
     this.failure ??= error;
     this.crew.stop();
     for (const name of [...this.places.names()]) {
+      if (!this.places.has(name)) continue;
       this.core.callOff(name);
       this.places.reject(name, error, -1);
     }
