@@ -6,10 +6,12 @@
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { CpuSet } from "../../topology/cpu_set.ts";
+import { deviceNode } from "../../topology/devices.ts";
 import { topology } from "../../topology/load.ts";
 import type { Topology } from "../../topology/topology.ts";
 import type { BindStrengths } from "../binding/binding.ts";
 import type { Wish } from "../binding/pin.ts";
+import { allCpusOf } from "./places.ts";
 import { countPlaces, plan, type ThreadPlacement } from "./plan.ts";
 import { Policy } from "./policy.ts";
 
@@ -63,7 +65,15 @@ export function checkPolicy(policy: unknown, action: string): Policy {
 }
 
 /** The CPUs that a policy names by itself, whatever the process may use. */
-function namedBy(machine: Topology, { cpus, node }: Policy): CpuSet | undefined {
+function namedBy(machine: Topology, policy: Policy): CpuSet | undefined {
+  const { cores, cpus, device, ids, node, place } = policy;
+  if (device !== undefined) {
+    return machine.cpusOfNode(deviceNode(machine, device, "place threads near a device"));
+  }
+  // Which cores the first ones of a place are depends on what the process may use.
+  if (place !== undefined && ids !== undefined) {
+    return cores === undefined ? allCpusOf(machine, place, ids) : undefined;
+  }
   return cpus ?? (node === undefined ? undefined : machine.cpusOfNode(node));
 }
 

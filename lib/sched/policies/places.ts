@@ -26,6 +26,19 @@ function placesOfKind(topology: Topology, kind: PlaceKind): ReadonlyMap<number, 
 }
 
 /**
+ * The CPUs of several places, whatever the process may use.
+ *
+ * @param topology The machine.
+ * @param kind What the ids are of.
+ * @param ids The ids; a place that does not exist has no CPUs.
+ * @returns The CPUs.
+ */
+export function allCpusOf(topology: Topology, kind: PlaceKind, ids: CpuSet): CpuSet {
+  const places = placesOfKind(topology, kind);
+  return [...ids].reduce((all, id) => all.union(places.get(id) ?? CpuSet.empty), CpuSet.empty);
+}
+
+/**
  * The CPUs of several places that the process may use.
  *
  * @param topology The machine.
