@@ -68,8 +68,18 @@ export class WorkerChoice {
       best = worker;
       least = load;
     }
-    if (best >= 0) return best;
-    // Until there is one, its queue is there.
+    return best >= 0 ? best : this.staff(node);
+  }
+
+  /**
+   * Sees to it that there is a worker on a node, now or soon.
+   *
+   * @param node The node, which some worker of the pool is on.
+   * @returns One of its workers. Until it is there, its queue is.
+   */
+  staff(node: number): number {
+    const there = this.#crew.live.find((worker) => this.#nodes[worker] === node);
+    if (there !== undefined) return there;
     const next = Math.max(0, this.#nodes.indexOf(node));
     this.#crew.ensure(next);
     return next;

@@ -51,6 +51,13 @@ export class HeldTasks {
     return 0;
   }
 
+  /** The nodes that tasks wait near, some of which may have been called off. */
+  *nodes(): Generator<number> {
+    for (const lines of this.#lines) {
+      for (const [node, line] of lines) if (node >= 0 && line.length > 0) yield node;
+    }
+  }
+
   #from(line: Line<number> | undefined): number {
     for (;;) {
       const name = line?.shift();

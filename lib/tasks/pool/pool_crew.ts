@@ -41,6 +41,10 @@ interface Slot {
   strikes: number;
   /** How the C helper names its thread; 0 before it has said. */
   identity: number;
+  /** Takes what its thread posts. */
+  hear: (message: FromPoolWorker) => void;
+  /** Whether one is to be there again, as there are tasks that only it will do. */
+  isWanted: boolean;
 }
 
 /** The workers. */
@@ -72,7 +76,7 @@ export class PoolCrew {
     this.#events = events;
     this.#slots = Array.from({ length: settings.max }, (): Slot => ({
       ...{ state: "none", thread: undefined, port: undefined, strikes: 0, identity: 0 },
-      gone: Promise.resolve(),
+      ...{ gone: Promise.resolve(), hear: () => {}, isWanted: false },
     }));
   }
 
@@ -103,17 +107,21 @@ export class PoolCrew {
    */
   isAlive(worker: number): boolean {
     const slot = this.#slots[worker];
+    // It says who it is before it takes a task, and this thread may not have heard that yet.
+    if (slot?.identity === 0) this.pump(worker);
     return slot !== undefined && slot.identity !== 0 && threadAlive(slot.identity);
   }
 
   /**
-   * Starts a worker that is not there.
+   * Starts a worker that is not there, or, if it is about to leave, when it has left.
    *
    * @param worker Which one.
    */
   ensure(worker: number): void {
-    if (this.#isOver || this.#slots[worker]?.state !== "none") return;
-    void this.start(worker).catch(() => {});
+    const slot = this.#slots[worker];
+    if (this.#isOver || slot === undefined) return;
+    if (slot.state === "leaving") slot.isWanted = true;
+    else if (slot.state === "none") void this.start(worker).catch(() => {});
   }
 
   /** Starts one more. */
@@ -139,7 +147,7 @@ export class PoolCrew {
     slot.port = port1;
     let isOver = false;
     const ready = new Promise<void>((resolve, reject) => {
-      port1.on("message", (message: FromPoolWorker) => {
+      slot.hear = (message) => {
         if (message.type !== "ready") return this.#events.heard(worker, message);
         if (slot.state !== "starting") return;
         slot.state = "ready";
@@ -155,7 +163,8 @@ export class PoolCrew {
           reject(error);
           this.kill(worker);
         }
-      });
+      };
+      port1.on("message", slot.hear);
       port1.unref();
       const end = (error: unknown): void => {
         if (isOver) return;
@@ -190,12 +199,16 @@ export class PoolCrew {
     if (state === "starting") this.#starting--;
     const at = this.live.indexOf(worker);
     if (at >= 0) this.live.splice(at, 1);
+    // Nothing that it has posted makes it live again.
+    slot.state = "leaving";
     this.#events.ended(worker, error, state === "leaving");
+    const { isWanted } = slot;
     slot.port?.close();
     slot.port = undefined;
     slot.thread = undefined;
     slot.state = "none";
-    if (this.#isOver || (state === "leaving" && this.size >= this.least)) return;
+    slot.isWanted = false;
+    if (this.#isOver || (state === "leaving" && !isWanted && this.size >= this.least)) return;
     if (state === "starting" && (++slot.strikes >= MOST_STRIKES || !this.#wasReady)) {
       return this.#events.failed(error);
     }
@@ -222,13 +235,14 @@ export class PoolCrew {
    * @param worker The worker.
    */
   pump(worker: number): void {
-    const port = this.#slots[worker]?.port;
-    if (port === undefined) return;
+    const slot = this.#slots[worker];
+    const port = slot?.port;
+    if (slot === undefined || port === undefined) return;
     const { receiveMessageOnPort } = builtin("node:worker_threads");
     for (;;) {
       const next = receiveMessageOnPort(port) as { message: FromPoolWorker } | undefined;
       if (next === undefined) return;
-      if (next.message.type !== "ready") this.#events.heard(worker, next.message);
+      slot.hear(next.message);
     }
   }
 

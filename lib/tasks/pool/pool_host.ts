@@ -142,6 +142,7 @@ export class PoolHost {
       return name;
     }
     this.#held.push(name, level, node);
+    if (node >= 0) this.#choice.staff(node);
     this.#serveAll();
     this.#loop.drive();
     return places.has(name) ? name : NO_TASK;
@@ -378,6 +379,7 @@ export class PoolHost {
       }
     }
     for (const name of left) if (places.has(name)) this.#again(name, error);
+    for (const node of [...this.#held.nodes()]) this.#choice.staff(node);
     core.order(this.#me, worker, WAIT);
     core.wakeAll(this.#me);
     this.onFree();
@@ -477,11 +479,13 @@ export class PoolHost {
     const { core, places } = this;
     const isAlive = (worker: number): boolean => this.crew.isAlive(worker);
     const runner = core.runner(name);
-    const isLost = runner >= 0 ? !isAlive(runner) : !this.crew.live.some(isAlive);
+    const only = runner >= 0 ? runner : this.#assigned.indexOf(name);
+    const isLost = only >= 0 ? !isAlive(only) : !this.crew.live.some(isAlive);
     this.drain();
     if (!isLost || !places.has(name)) return;
-    core.callOff(name);
-    core.release(name);
+    if (runner >= 0) core.release(name);
+    // A worker that is new may have it by now.
+    else if (places.detail(name)?.isHeld !== true && !core.callOff(name)) return;
     this.places.reject(name, workerEndedError(this.actionOf(name), undefined), -1);
     this.onFree();
   }
