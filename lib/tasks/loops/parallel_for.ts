@@ -24,7 +24,7 @@ import { checkLoop, checkRange, LOOP_OPTIONS, type LoopOptions, type LoopRange }
  * @param options Arguments, places, chunks, signal, progress.
  * @throws What a call threw first. The signal's reason. {@linkcode NumaError} `EINVAL`; `ENODEV` if there is no node of
  * `near`; `EDESTROYED` if the array in `near` is; `ETERMINATED` if a worker ended in the middle of a chunk, which the
- * message names; `EAGAIN` if too many threads and loops wait.
+ * message names; `EAGAIN` if too many threads and loops wait; `ECLOSED` if the pool is closed.
  */
 export async function parallelFor(
   pool: Crew,

@@ -37,6 +37,12 @@ export function lookUp(
   return { index, message: fits(args) ? undefined : encode(args) as readonly unknown[] };
 }
 
+function noWorker(what: string, worker: number): NumaError {
+  return new NumaError("ETERMINATED", `run ${what} on worker ${worker}`, {
+    why: "there is no such worker now",
+  });
+}
+
 /**
  * Runs a task once on each of some workers.
  *
@@ -55,9 +61,12 @@ export async function runOnEach(
 ): Promise<unknown[]> {
   const message = fits(args) ? undefined : encode(args) as readonly unknown[];
   while (host.places.left < workers.length && host.failure === undefined) await turn();
+  if (host.failure !== undefined) throw host.failure;
   const outcomes = await Promise.allSettled(
     workers.map((worker) =>
       new Promise<unknown>((resolve, reject) => {
+        // It may have ended while this has waited for places.
+        if (!host.crew.live.includes(worker)) return reject(noWorker("a task", worker));
         host.startOn({
           ...{ index, args, message, transfer: NOTHING, level: NORMAL, node: -1 },
           ...{ resolve: resolve as Settle, reject: reject as Settle },
@@ -98,11 +107,7 @@ export function runOnAll(
 ): Promise<unknown>[] {
   const index = BUILTIN + BUILTIN_NAMES.indexOf(builtin);
   return placementsOf(host).map(async (placement, worker) => {
-    if (placement === undefined) {
-      throw new NumaError("ETERMINATED", `run ${builtin} on worker ${worker}`, {
-        why: "there is no such worker now",
-      });
-    }
+    if (placement === undefined) throw noWorker(builtin, worker);
     const [result] = await runOnEach(host, index, args, [worker]);
     return result;
   });

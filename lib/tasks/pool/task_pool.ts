@@ -305,8 +305,10 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
    * @param builtin Its name in `builtins.ts`.
    * @param args Its arguments.
    * @returns A promise for each of {@linkcode TaskPool.placements}; it rejects when there is no such worker.
+   * @throws {NumaError} `ECLOSED`.
    */
   runOnAll(builtin: string, args: readonly unknown[]): readonly Promise<unknown>[] {
+    this.#checkOpen(`run a function on the workers of "${this.name}"`);
     return runOnAll(this.#host, builtin, args);
   }
 
