@@ -76,8 +76,9 @@ let count = 0;
  * @returns The thread.
  * @throws {NumaError} `ENODEV` no such node or CPU, or a node without CPUs, or memory is required of a place that has no
  * node; `EACCES` CPUs this process may not use, where something is required; `EINVAL` a bad argument or one that cannot be
- * cloned; `EPERM` on Node without `--allow-worker`; `EMODULE` in a bundle without `worker_entry`. What goes wrong in the
- * worker rejects `join()`, such as what is required and the system refuses.
+ * cloned; `EAGAIN` no exclusive cores, or no threads, are left; `EPERM` on Node without `--allow-worker`; `EMODULE` in a
+ * bundle without `worker_entry`. What goes wrong in the worker rejects `join()`, such as what is required and the system
+ * refuses.
  *
  * @example
  * ```ts

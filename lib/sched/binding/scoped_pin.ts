@@ -113,7 +113,8 @@ export class Pin {
  * @param options Which place, and how hard.
  * @returns The pin, with a report of what came of it.
  * @throws {NumaError} `EINVAL` a bad argument; `ENODEV` no such node or CPU, or memory is required of a place that has no
- * node; `EACCES` CPUs that may not be used; `EPERM` the system refuses what is required. The thread is then where it was.
+ * node; `EACCES` CPUs that may not be used; `EAGAIN` no exclusive cores are left; `EPERM` the system refuses what is
+ * required. The thread is then where it was.
  *
  * @example
  * ```ts
