@@ -71,6 +71,10 @@ export class TaskRecords {
   readonly #core: TaskCore;
   readonly #words: Int32Array;
   readonly #numbers: Float64Array;
+  /** Arguments that are numbers, until all have been looked at. */
+  readonly #kept = new Float64Array(MOST);
+  /** How many tasks have been looked at. */
+  #looks = 0;
 
   /**
    * @param core Where they are.
@@ -89,20 +93,27 @@ export class TaskRecords {
    * @param place The task's place.
    * @param index Its function.
    * @param args Its arguments.
-   * @returns False when they do not fit: they have to come by a message.
+   * @returns False, and nothing is written, when they do not fit and have to come by a message, or when to look at them was
+   * to submit another task, perhaps in this place.
    */
   write(place: number, index: number, args: readonly unknown[]): boolean {
-    const at = this.#core.taskAt(place);
+    const looks = this.#looks = (this.#looks + 1) | 0;
+    const kept = this.#kept;
     const count = args.length;
     if (count > MOST) return false;
     let kinds = count;
-    const numbers = (at >> 1) + FIRST;
     for (let which = 0; which < count; which++) {
       const value = args[which];
       const kind = kindOf(value);
       if (kind === NOTHING) return false;
-      if (kind === NUMBER) this.#numbers[numbers + which] = value as number;
+      if (kind === NUMBER) kept[which] = value as number;
       kinds |= kind << (KIND_BITS * (which + 1));
+    }
+    if (looks !== this.#looks) return false;
+    const at = this.#core.taskAt(place);
+    const numbers = (at >> 1) + FIRST;
+    for (let which = 0; which < count; which++) {
+      this.#numbers[numbers + which] = kept[which] as number;
     }
     this.#words[at + FUNCTION] = index;
     this.#words[at + ARGUMENTS] = kinds;

@@ -30,6 +30,13 @@ import type {
 } from "./task_types.ts";
 
 const NO_ARGS: readonly unknown[] = [];
+
+/** Arguments as they are now: those with a getter are looked at once. What is no array is refused by whoever gets it. */
+function copyOf(args: readonly unknown[] | undefined): readonly unknown[] {
+  if (args === undefined) return NO_ARGS;
+  return Array.isArray(args) ? [...args] : args;
+}
+
 /** Results are taken once for so many tasks that wait. */
 const DRAIN_MASK = 255;
 
@@ -170,20 +177,20 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     const host = this.#host;
     const index = options === undefined ? host.indices.get(task) : undefined;
     const list = args === undefined ? NO_ARGS : args;
-    if (index !== undefined && Array.isArray(list)) {
-      const promise = new Promise<TaskResult<Module, Name>>(this.#executor as never);
-      // Whoever listens to events may run others in the middle of this.
-      const resolve = this.#resolve;
-      const reject = this.#reject;
-      const isBegun = this.#hasRoom()
-        ? host.begin(index, list, resolve, reject) !== NO_TASK
-        : this.#postpone(index, list, resolve, reject);
-      if (isBegun) {
-        if (host.places.taken > host.crew.live.length) this.#grow();
-        return promise;
-      }
-    }
     try {
+      if (index !== undefined && Array.isArray(list)) {
+        const promise = new Promise<TaskResult<Module, Name>>(this.#executor as never);
+        // Whoever listens to events may run others in the middle of this.
+        const resolve = this.#resolve;
+        const reject = this.#reject;
+        const isBegun = this.#hasRoom()
+          ? host.begin(index, list, resolve, reject) !== NO_TASK
+          : this.#postpone(index, list, resolve, reject);
+        if (isBegun) {
+          if (host.places.taken > host.crew.live.length) this.#grow();
+          return promise;
+        }
+      }
       return this.#run(task, list, options === undefined ? {} : options) as Promise<
         TaskResult<Module, Name>
       >;
@@ -221,7 +228,8 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     const { level, node, timeoutMs = Infinity } = options === undefined
       ? { level: NORMAL, node: -1, timeoutMs: undefined }
       : checkTaskOptions(options as RunOptions, RUN_SYNC_OPTIONS, host.settings.nodes, action);
-    const { index, message } = this.#look(task, args === undefined ? NO_ARGS : args, action);
+    const list = copyOf(args);
+    const { index, message } = this.#look(task, list, action);
     if (!this.#hasRoom()) {
       throw new NumaError("EAGAIN", action, {
         why: `${this.pending} tasks have not ended`,
@@ -229,7 +237,7 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
       });
     }
     const request: TaskRequest = {
-      ...{ index, args: args ?? NO_ARGS, message, transfer: NOTHING, level, node },
+      ...{ index, args: list, message, transfer: NOTHING, level, node },
       ...{ resolve: this.#syncResolve, reject: this.#syncReject },
     };
     const name = host.start(request, undefined);
@@ -288,9 +296,10 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     args?: TaskArgs<Module, Name>,
   ): Promise<TaskResult<Module, Name>[]> {
     const action = `broadcast task ${show(task)}`;
-    const { index } = this.#look(task, args === undefined ? NO_ARGS : args, action);
+    const list = copyOf(args);
+    const { index } = this.#look(task, list, action);
     const workers = [...this.#host.crew.live];
-    const results = await runOnEach(this.#host, index, args ?? NO_ARGS, workers);
+    const results = await runOnEach(this.#host, index, list, workers);
     return results as TaskResult<Module, Name>[];
   }
 
@@ -406,10 +415,12 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
   /** Lets a task wait that needs nothing else; false when that has to be done the long way. */
   #postpone(index: number, args: readonly unknown[], resolve: Settle, reject: Settle): boolean {
     const { settings: { whenFull }, failure } = this.#host;
-    if (this.#isClosed || failure !== undefined || whenFull !== "wait" || !fits(args)) return false;
+    if (this.#isClosed || failure !== undefined || whenFull !== "wait") return false;
+    const own = copyOf(args);
+    if (!fits(own)) return false;
     this.#waiting.push({
       request: {
-        ...{ index, args: [...args], message: undefined, transfer: NOTHING, level: NORMAL },
+        ...{ index, args: own, message: undefined, transfer: NOTHING, level: NORMAL },
         ...{ node: -1, resolve, reject },
       },
       limit: undefined,
@@ -453,10 +464,11 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
       this.#host.settings.nodes,
       action,
     );
-    const looked = this.#look(task, args, action);
+    const list = copyOf(args);
+    const looked = this.#look(task, list, action);
     const { index } = looked;
     let { message } = looked;
-    if (transfer.length > 0) message ??= encode(args) as readonly unknown[];
+    if (transfer.length > 0) message ??= encode(list) as readonly unknown[];
     signal?.throwIfAborted();
     const { settings, crew } = this.#host;
     if (!this.#hasRoom() && settings.whenFull === "reject" && this.pending >= settings.most) {
@@ -476,8 +488,7 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     }
     const promise = new Promise<unknown>(this.#executor as never);
     const [resolve, reject] = [this.#resolve, this.#reject];
-    const own = message === undefined ? [...args] : args;
-    const request = { index, args: own, message, transfer, level, node, resolve, reject };
+    const request = { index, args: list, message, transfer, level, node, resolve, reject };
     const isLimited = signal !== undefined || timeoutMs !== undefined;
     const limit = isLimited
       ? new TaskLimit(this.#abort, reject, { signal, timeoutMs }, action)
