@@ -7,7 +7,7 @@
  * @module
  */
 import type { MessagePort } from "node:worker_threads";
-import { type FlatError, flatten, unflatten } from "../../sched/message.ts";
+import { type FlatError, flatten, textOf, unflatten } from "../../sched/message.ts";
 import type { TaskShape } from "../core/task_names.ts";
 
 /** What `launch` is given for a worker of a pool: `worker_entry.ts` knows it. */
@@ -64,12 +64,37 @@ export type FromPoolWorker =
  * @returns Data that can be cloned, unless what was thrown is no Error and cannot.
  */
 export function flattenTaskError(error: unknown): FlatTaskError {
-  let code: unknown;
-  if (error instanceof Error) code = (error as { code?: unknown }).code;
-  return {
-    flat: flatten(error),
-    code: typeof code === "string" || typeof code === "number" ? code : undefined,
+  return { flat: flatten(error), code: codeOf(error) };
+}
+
+function codeOf(error: unknown): string | number | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" || typeof code === "number" ? code : undefined;
+}
+
+/**
+ * Makes texts of what a task threw, where that cannot be cloned or not even be looked at.
+ *
+ * @param error What was thrown.
+ * @returns Data that can be cloned.
+ */
+export function taskErrorTexts(error: unknown): FlatTaskError {
+  const tryTo = <Value>(read: () => Value): Value | undefined => {
+    try {
+      return read();
+    } catch {
+      return undefined;
+    }
   };
+  const textIn = (key: "name" | "message" | "stack"): string | undefined => {
+    const value = tryTo((): unknown => error instanceof Error ? error[key] : undefined);
+    return value === undefined ? undefined : textOf(value);
+  };
+  const message = textIn("message") ?? textOf(error);
+  const texts = { name: textIn("name") ?? "Error", message, stack: textIn("stack") };
+  const code = tryTo(() => codeOf(error));
+  return { flat: { ...texts, numa: undefined, thrown: undefined }, code };
 }
 
 /**

@@ -26,6 +26,7 @@ import {
   type FromPoolWorker,
   type PoolBirth,
   type TaskArguments,
+  taskErrorTexts,
 } from "./pool_messages.ts";
 import { PoolCounts } from "./pool_counts.ts";
 import { TaskCore } from "../core/task_core.ts";
@@ -42,6 +43,8 @@ const SLICE_MS = 40;
 const BURST = 64;
 /** A thread that spins looks this often whether it is to end. */
 const STOP_MASK = 15;
+/** What a failed task has for a result: an object, so that its error comes by a message. */
+const FAILURE = {};
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null &&
@@ -295,16 +298,13 @@ class PoolWorker {
     const place = placeOf(name);
     if (this.#birth.times && !isTimed) this.#time(place);
     this.#counts.fail(this.#index);
-    const error = flattenTaskError(thrown);
     try {
-      this.#post({ type: "failed", name, error });
+      this.#post({ type: "failed", name, error: flattenTaskError(thrown) });
     } catch {
-      // What was thrown cannot be cloned; its text can.
-      const flat = { ...error.flat, thrown: undefined };
-      this.#post({ type: "failed", name, error: { ...error, flat } });
+      // A function; an error whose stack is no text; a getter that throws.
+      this.#post({ type: "failed", name, error: taskErrorTexts(thrown) });
     }
-    // An object: it comes by a message.
-    this.#records.finish(place, error);
+    this.#records.finish(place, FAILURE);
     this.#core.finish(this.#me, this.#index, name);
   }
 
