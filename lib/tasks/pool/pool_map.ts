@@ -5,6 +5,7 @@
  */
 import { checkInteger, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
+import { MAX_TASKS } from "../core/task_names.ts";
 import type { MapOptions, RunOptions } from "./task_types.ts";
 
 const NAMES = ["near", "priority", "concurrency", "signal", "onProgress"];
@@ -51,7 +52,7 @@ export async function mapItems<Item, Result>(
     });
   }
   const { length = source.size } = source;
-  const of = typeof length === "number" ? length : undefined;
+  const of = Number.isSafeInteger(length) ? length as number : undefined;
   const some: RunOptions = { ...rest, ...(signal !== undefined && { signal }) };
   const options = Object.keys(some).length === 0 ? undefined : some;
   const results: Result[] = [];
@@ -72,13 +73,17 @@ export async function mapItems<Item, Result>(
       onProgress?.({ done: ++done, of });
     }
   };
-  const lanes = Array.from({ length: of === undefined ? concurrency : Math.min(concurrency, of) });
+  // One at least, as a length may be about something else; and no more than workers are handed.
+  const count = Math.max(1, Math.min(concurrency, of ?? MAX_TASKS, MAX_TASKS));
+  const lanes = Array.from({ length: count });
   const outcomes = await Promise.allSettled(lanes.map(async () => {
     try {
       await lane();
     } catch (error) {
-      if (!isOver) void iterator.return?.();
+      const isFirst = !isOver;
       isOver = true;
+      // What it says to that is not what has failed.
+      if (isFirst) void Promise.resolve().then(() => iterator.return?.()).catch(() => {});
       throw error;
     }
   }));

@@ -65,7 +65,10 @@ export interface MapProgress {
 
 /** Options of {@linkcode TaskPool.map}. */
 export interface MapOptions extends TaskOptions {
-  /** How many items are on their way at a time: 1 to 2^31 - 1. Default: 16 for each worker. */
+  /**
+   * How many items are on their way at a time: 1 to 2^31 - 1. More than 16,384 count as that many. Default: 16 for each
+   * worker.
+   */
   readonly concurrency?: number;
   /** Aborts the map: no more items are taken, and those in queues are taken out. */
   readonly signal?: AbortSignal;
