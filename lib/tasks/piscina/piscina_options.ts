@@ -85,11 +85,14 @@ function checkNames(given: object, names: readonly string[], action: string): vo
  */
 function checkFilename(filename: unknown, action: string): string | undefined {
   if (filename === undefined || filename === null) return undefined;
-  const isText = typeof filename === "string";
-  if (isText && filename.startsWith("file:") && URL.canParse(filename)) {
-    return builtin("node:url").fileURLToPath(filename);
+  if (typeof filename === "string") {
+    try {
+      if (filename.startsWith("file:")) return builtin("node:url").fileURLToPath(filename);
+    } catch {
+      // A URL with a host, or with a path that no file can have.
+    }
+    if (builtin("node:path").isAbsolute(filename)) return filename;
   }
-  if (isText && builtin("node:path").isAbsolute(filename)) return filename;
   const fix = 'Give an absolute path, or new URL("./worker.cjs", import.meta.url).href.';
   return refuse("filename", filename, fix, action);
 }
