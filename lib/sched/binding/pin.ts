@@ -101,6 +101,21 @@ export function bequeath(): Inherited {
 }
 
 /**
+ * The error of CPUs that the kernel did not give.
+ *
+ * @param result What the helper gave.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The error.
+ */
+export function pinError(result: number, action: string): NumaError {
+  return errnoError(result, "sched_setaffinity", action, {
+    fix: result === -ERRNO.EPERM
+      ? 'Permit sched_setaffinity in the seccomp profile, or bind with { cpus: "prefer" }.'
+      : "`numakit topo` shows the CPUs this process may use; topology({ refresh: true }) looks.",
+  });
+}
+
+/**
  * Pins the calling thread, without a record of it.
  *
  * @param cpus The CPUs it may run on from now on.
@@ -115,11 +130,7 @@ export function pinThread(cpus: CpuSet, part: boolean = false): boolean {
   const empty = mask.length === 0;
   const result = empty ? -ERRNO.EINVAL : nk_affinity_set(mask, mask.length, Number(part));
   if (result >= 0) return result === 0;
-  throw errnoError(result, "sched_setaffinity", action, {
-    fix: result === -ERRNO.EPERM
-      ? 'Permit sched_setaffinity in the seccomp profile, or bind with { cpus: "prefer" }.'
-      : "`numakit topo` shows the CPUs this process may use.",
-  });
+  throw pinError(result, action);
 }
 
 /**

@@ -16,7 +16,7 @@
  * @module
  */
 import { checkInteger, show } from "../../base/check.ts";
-import { ERRNO, errnoError } from "../../base/errno.ts";
+import { ERRNO } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
 import type { OwnedMemory } from "../../memory/owned/owned.ts";
 import { native } from "../../runtime/native.ts";
@@ -27,7 +27,7 @@ import { type BindStrengths, checkStrengths, type ThreadBinding } from "../bindi
 import { checkPolicy } from "../policies/chosen.ts";
 import { flattenWish, type Move, type ToWorker } from "../message.ts";
 import { checkFunction, readOptions } from "../../base/options.ts";
-import { homeAffinity, type Wish, withinHome } from "../binding/pin.ts";
+import { homeAffinity, pinError, type Wish, withinHome } from "../binding/pin.ts";
 import type { ThreadPlacement } from "../policies/plan.ts";
 import type { Policy } from "../policies/policy.ts";
 import { type MigrateProgress, moveMemory, stepsOf } from "./move_memory.ts";
@@ -65,8 +65,8 @@ export interface MigrationReport {
   /** Its place now. */
   readonly to: ThreadPlacement;
   /**
-   * What has become of its CPUs: `"moved"`; `"same"`, the kernel had nothing to change; `"off"`, they were not to be
-   * changed.
+   * What has become of its CPUs: `"moved"`; `"same"`, the kernel had nothing to change, or refused to; `"off"`, they
+   * were not to be changed.
    */
   readonly cpus: "moved" | "same" | "off";
   /**
@@ -266,8 +266,7 @@ export class Mover {
       const target = targetOf(seat.wish, homeAffinity());
       // From now on the thread leaves alone what it has been told of earlier moves.
       Atomics.add(this.#thread.moves, 0, 1);
-      const part = seat.wish.strengths.cpus === "prefer" || seat.wish.cpus === undefined;
-      const cpus = target === undefined ? "off" : this.#pin(target, part, action);
+      const cpus = target === undefined ? "off" : this.#pin(target, seat.wish, action);
       this.#seat.free();
       this.#seat = seat;
       return cpus;
@@ -278,7 +277,8 @@ export class Mover {
     }
   }
 
-  #pin(cpus: CpuSet, part: boolean, action: string): "moved" | "same" {
+  #pin(cpus: CpuSet, { cpus: own, strengths }: Wish, action: string): "moved" | "same" {
+    const part = strengths.cpus === "prefer" || own === undefined;
     const identity = parkingLot().identityOf(this.#thread.id);
     const mask = cpus.toMask();
     const before = new BigUint64Array(MASK_WORDS);
@@ -286,12 +286,9 @@ export class Mover {
       ? -ERRNO.ESTALE
       : native().calls.nk_thread_move(identity, mask, mask.length, Number(part), before);
     if (result === -ERRNO.ESTALE) throw this.#gone(action);
-    if (result < 0) {
-      throw errnoError(result, "sched_setaffinity", `${action} to CPUs ${cpus}`, {
-        fix:
-          "`numakit topo` shows the CPUs this process may use; topology({ refresh: true }) looks.",
-      });
-    }
+    // It stays where it is, and tells why in its own part of the move.
+    if (result < 0 && strengths.cpus === "prefer") return "same";
+    if (result < 0) throw pinError(result, `${action} to CPUs ${cpus}`);
     return CpuSet.fromMask(before.subarray(0, result)).equals(cpus) ? "same" : "moved";
   }
 
