@@ -1,5 +1,6 @@
 /**
- * Pinned worker threads, and the policies that say which CPUs and which node they get.
+ * Worker threads that are pinned, moved, grouped and started again; the policies that say which CPUs and which node they
+ * get; and machines that change meanwhile.
  *
  * @example A thread on the CPUs of node 0
  * ```ts
