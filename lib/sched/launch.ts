@@ -33,7 +33,7 @@ export interface LaunchOptions {
    */
   readonly name?: string;
   /**
-   * The index of its place in the policy, from 0. Default: the lowest that no live thread of an equal policy has.
+   * The index of its place in the policy, from 0 to 65,534. Default: the lowest that no live thread of an equal policy has.
    */
   readonly place?: number;
   /**

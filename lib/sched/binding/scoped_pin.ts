@@ -11,8 +11,8 @@ import type { Policy } from "../policies/policy.ts";
 /** How {@linkcode pin} pins. */
 export interface PinOptions {
   /**
-   * The index of its place in the policy, from 0. Default: the lowest that no thread which this one launched, and no other
-   * pin of this thread, has with an equal policy.
+   * The index of its place in the policy, from 0 to 65,534. Default: the lowest that no thread which this one launched, and
+   * no other pin of this thread, has with an equal policy.
    */
   readonly place?: number;
   /** How hard the thread is bound to CPUs and to memory. Default: `{ cpus: "require", memory: "prefer" }`. */

@@ -36,7 +36,7 @@ import { isSamePolicy, type Seat, takeSeat } from "./seats.ts";
 /** How `Thread.migrate` moves a thread. */
 export interface MigrateOptions {
   /**
-   * The index of its new place in the policy, from 0 to 65,535. Default: the one it has, if it has that policy already, and
+   * The index of its new place in the policy, from 0 to 65,534. Default: the one it has, if it has that policy already, and
    * otherwise the lowest that no live thread of an equal policy has.
    */
   readonly place?: number;
@@ -110,7 +110,7 @@ const TIMEOUT_MS = 1000;
 function checked(options: MigrateOptions, action: string): MigrateOptions {
   const read = readOptions(options, OPTIONS, action);
   const { place, buffers, timeoutMs, signal } = read;
-  if (place !== undefined) checkInteger(place, "place", 0, 65_535, action);
+  if (place !== undefined) checkInteger(place, "place", 0, 65_534, action);
   if (timeoutMs !== undefined) checkInteger(timeoutMs, "timeoutMs", 0, 2 ** 31 - 1, action);
   checkFunction(read.onProgress, "onProgress", action);
   if (buffers !== undefined && !Array.isArray(buffers)) {

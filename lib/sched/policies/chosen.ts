@@ -131,7 +131,7 @@ export function choosePlace(
   index: number | undefined,
   action: string,
 ): Chosen {
-  if (index !== undefined) checkInteger(index, "place", 0, 65535, action);
+  if (index !== undefined) checkInteger(index, "place", 0, 65_534, action);
   const machine = topology();
   const { place, free } = takeIndex(policy, index);
   try {
