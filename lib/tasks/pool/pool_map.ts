@@ -6,11 +6,59 @@
 import { checkInteger, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { MAX_TASKS } from "../core/task_names.ts";
+import { checkSignal } from "../crew/crew.ts";
 import type { MapOptions, RunOptions } from "./task_types.ts";
 
 const NAMES = ["near", "priority", "concurrency", "signal", "onProgress"];
 /** Items on their way for each worker. */
 const AHEAD = 16;
+
+/** The items, taken one by one. */
+class Items<Item> {
+  readonly #later: AsyncIterator<Item> | undefined;
+  readonly #iterator: Iterator<Item> | AsyncIterator<Item>;
+  /** Those who wait for an item. */
+  readonly #waiting = new Set<() => void>();
+  /** How many there are, where the iterable has a length. */
+  readonly of: number | undefined;
+
+  constructor(items: Iterable<Item> | AsyncIterable<Item>, action: string) {
+    const source = Object(items) as Partial<Iterable<Item> & AsyncIterable<Item>> & {
+      length?: unknown;
+      size?: unknown;
+    };
+    this.#later = source[Symbol.asyncIterator]?.();
+    const iterator = this.#later ?? source[Symbol.iterator]?.();
+    if (iterator === undefined) {
+      throw new NumaError("EINVAL", action, {
+        why: `the items are ${show(items)}`,
+        fix: "Give an array or something else that can be iterated over.",
+      });
+    }
+    this.#iterator = iterator;
+    const { length = source.size } = source;
+    this.of = Number.isSafeInteger(length) ? length as number : undefined;
+  }
+
+  /** The next one; undefined when it is not waited for any more. */
+  next(): IteratorResult<Item> | Promise<IteratorResult<Item> | undefined> {
+    const later = this.#later;
+    if (later === undefined) return this.#iterator.next() as IteratorResult<Item>;
+    return new Promise((resolve, reject) => {
+      const end = (): void => resolve(undefined);
+      this.#waiting.add(end);
+      const taken = Promise.resolve(later.next()).finally(() => this.#waiting.delete(end));
+      taken.then(resolve, reject);
+    });
+  }
+
+  /** No more of them are taken: nobody waits for one any more, and whatever gives them is told. */
+  readonly close = (): void => {
+    for (const end of this.#waiting) end();
+    // What it says to that is not what has failed.
+    void Promise.resolve().then(() => this.#iterator.return?.()).catch(() => {});
+  };
+}
 
 /**
  * Does them.
@@ -29,7 +77,7 @@ export async function mapItems<Item, Result>(
   { workers, action }: { workers: number; action: string },
 ): Promise<Result[]> {
   checkOptions(given, `{ ${NAMES.join(", ")} }`, action);
-  const { concurrency = AHEAD * workers, signal, onProgress, ...rest } = given;
+  const { concurrency = AHEAD * workers, signal: asked, onProgress, ...rest } = given;
   const other = Object.keys(rest).find((name) => !NAMES.includes(name));
   if (other !== undefined || (onProgress !== undefined && typeof onProgress !== "function")) {
     throw new NumaError("EINVAL", action, {
@@ -40,53 +88,45 @@ export async function mapItems<Item, Result>(
     });
   }
   checkInteger(concurrency, "concurrency", 1, 2 ** 31 - 1, action);
-  const source = Object(items) as Partial<Iterable<Item> & AsyncIterable<Item>> & {
-    length?: unknown;
-    size?: unknown;
-  };
-  const iterator = source[Symbol.asyncIterator]?.() ?? source[Symbol.iterator]?.();
-  if (iterator === undefined) {
-    throw new NumaError("EINVAL", action, {
-      why: `the items are ${show(items)}`,
-      fix: "Give an array or something else that can be iterated over.",
-    });
-  }
-  const { length = source.size } = source;
-  const of = Number.isSafeInteger(length) ? length as number : undefined;
+  const signal = checkSignal(asked, action);
+  signal?.throwIfAborted();
+  const source = new Items(items, action);
+  const { of } = source;
   const some: RunOptions = { ...rest, ...(signal !== undefined && { signal }) };
   const options = Object.keys(some).length === 0 ? undefined : some;
   const results: Result[] = [];
   let next = 0;
   let done = 0;
   let isOver = false;
+  let failure: { readonly error: unknown } | undefined;
   const lane = async (): Promise<void> => {
     while (!isOver) {
-      let step = iterator.next();
-      if (step instanceof Promise) step = await step;
-      const { done: isLast, value } = step as IteratorResult<Item>;
-      if (isLast === true) {
+      const taken = source.next();
+      const step = taken instanceof Promise ? await taken : taken;
+      signal?.throwIfAborted();
+      if (step === undefined || step.done === true) {
         isOver = true;
         return;
       }
       const index = next++;
-      results[index] = await run(value, options);
+      results[index] = await run(step.value, options);
       onProgress?.({ done: ++done, of });
     }
   };
   // One at least, as a length may be about something else; and no more than workers are handed.
   const count = Math.max(1, Math.min(concurrency, of ?? MAX_TASKS, MAX_TASKS));
   const lanes = Array.from({ length: count });
-  const outcomes = await Promise.allSettled(lanes.map(async () => {
+  signal?.addEventListener("abort", source.close);
+  await Promise.all(lanes.map(async () => {
     try {
       await lane();
     } catch (error) {
-      const isFirst = !isOver;
+      failure ??= { error };
+      if (!isOver) source.close();
       isOver = true;
-      // What it says to that is not what has failed.
-      if (isFirst) void Promise.resolve().then(() => iterator.return?.()).catch(() => {});
-      throw error;
     }
   }));
-  for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+  signal?.removeEventListener("abort", source.close);
+  if (failure !== undefined) throw failure.error;
   return results;
 }
