@@ -3,8 +3,8 @@ import { currentJob } from "./fork_job.ts";
 /**
  * Forks a task: another worker may run it, while this one goes on.
  *
- * For functions that {@linkcode forkJoin} runs, and what they call. A fork costs a few tens of nanoseconds. Nobody else is
- * waited for: if no worker is free, {@linkcode join} runs the task in this one.
+ * For functions that {@linkcode forkJoin} runs, and what they call. A fork is some words in shared memory, and no message.
+ * Nobody else is waited for: if no worker is free, {@linkcode join} runs the task in this one.
  *
  * @param name The name of a function that the pool's module exports: the one that {@linkcode forkJoin} was given, or one of
  * its option `tasks`. It takes numbers and returns a number, or nothing (NaN).

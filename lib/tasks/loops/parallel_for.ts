@@ -16,7 +16,7 @@ import { checkLoop, checkRange, LOOP_OPTIONS, type LoopOptions, type LoopRange }
  * a promise: the worker then takes its next chunk when that has settled. Once the promise of the loop has settled, no chunk
  * of it runs any more.
  *
- * Cost: 20 to 100 µs to tell the workers and hear of the end, whatever the range.
+ * Cost: a message to each worker, one from it, and a wake-up at the end, whatever the range.
  *
  * @param pool The pool.
  * @param range The indices: from 0 up to a number, or `{ begin, end, step }`.

@@ -55,8 +55,8 @@ export interface TaskPoolOptions {
    */
   readonly wait?: PoolWait;
   /**
-   * How often a worker, and {@linkcode TaskPool.runSync}, look for what they wait for before they sleep: 0 to 10,000,000; a
-   * look takes 0.05 µs or more. Default: 2,000 if there are more CPUs than workers, and 100 otherwise.
+   * How often a worker, and {@linkcode TaskPool.runSync}, look for what they wait for before they sleep: 0 to 10,000,000.
+   * Default: 2,000 if there are more CPUs than workers, and 100 otherwise.
    */
   readonly spins?: number;
   /**
@@ -69,7 +69,7 @@ export interface TaskPoolOptions {
    * 2^31 - 1 milliseconds. Default: it never is, and goes on until the task is done.
    */
   readonly graceMs?: number;
-  /** Whether times are measured, for {@linkcode TaskPool.statistics}: 0.1 µs a task. Default: false. */
+  /** Whether times are measured, for {@linkcode TaskPool.statistics}: three looks at the clock a task. Default: false. */
   readonly times?: boolean;
   /** A name that error messages use, and the workers' names begin with. Default: `tasks-` and a number. */
   readonly name?: string;
