@@ -56,7 +56,8 @@ interface Waiting {
  * else is copied as structuredClone does it, with numakit's objects in it alive on the other side.
  *
  * A task that throws rejects its promise with its own error: name, message, stack and code. A worker that ends in the middle
- * of a task (`process.exit`, an uncaught exception) rejects that task, and only that, with `ETERMINATED`; another worker
+ * of a task (`process.exit`, an uncaught exception) rejects that task with `ETERMINATED`, and no others but those that it
+ * alone can do: its part of a {@linkcode TaskPool.broadcast}, and a task whose arguments were moved to it. Another worker
  * takes its place.
  *
  * A pool belongs to the thread that has created it, and keeps the process alive until it is closed.
