@@ -9,6 +9,20 @@ import type { Settle } from "../places/pool_places.ts";
 import { NORMAL, NOTHING } from "./task_checks.ts";
 import { BUILTIN, fits } from "../core/task_records.ts";
 
+/** No arguments. */
+export const NO_ARGS: readonly unknown[] = [];
+
+/**
+ * Copies arguments, so that those with a getter are looked at once.
+ *
+ * @param args What the caller gave.
+ * @returns The copy. What is no array comes back as it is, for {@linkcode lookUp} to refuse.
+ */
+export function copyOf(args: readonly unknown[] | undefined): readonly unknown[] {
+  if (args === undefined) return NO_ARGS;
+  return Array.isArray(args) ? [...args] : args;
+}
+
 /**
  * Finds a task, and makes what is posted of its arguments if they do not fit into words.
  *

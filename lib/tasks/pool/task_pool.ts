@@ -7,7 +7,7 @@ import { showAs } from "../../base/inspect.ts";
 import { cannotSend } from "../../sched/message.ts";
 import { topology } from "../../topology/load.ts";
 import { giveUpError } from "../../wait/block.ts";
-import { lookUp, placementsOf, runOnAll, runOnEach } from "./each_worker.ts";
+import { copyOf, lookUp, NO_ARGS, placementsOf, runOnAll, runOnEach } from "./each_worker.ts";
 import { watchIdle } from "./idle_watch.ts";
 import { Line } from "./line.ts";
 import { PoolHost } from "./pool_host.ts";
@@ -28,14 +28,6 @@ import type {
   TaskName,
   TaskResult,
 } from "./task_types.ts";
-
-const NO_ARGS: readonly unknown[] = [];
-
-/** Arguments as they are now: those with a getter are looked at once. What is no array is refused by whoever gets it. */
-function copyOf(args: readonly unknown[] | undefined): readonly unknown[] {
-  if (args === undefined) return NO_ARGS;
-  return Array.isArray(args) ? [...args] : args;
-}
 
 /** Results are taken once for so many tasks that wait. */
 const DRAIN_MASK = 255;
@@ -299,8 +291,7 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     const action = `broadcast task ${show(task)}`;
     const list = copyOf(args);
     const { index } = this.#look(task, list, action);
-    const workers = [...this.#host.crew.live];
-    const results = await runOnEach(this.#host, index, list, workers);
+    const results = await runOnEach(this.#host, index, list, [...this.#host.crew.live]);
     return results as TaskResult<Module, Name>[];
   }
 
@@ -416,9 +407,8 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
   /** Lets a task wait that needs nothing else; false when that has to be done the long way. */
   #postpone(index: number, args: readonly unknown[], resolve: Settle, reject: Settle): boolean {
     const { settings: { whenFull }, failure } = this.#host;
-    if (this.#isClosed || failure !== undefined || whenFull !== "wait") return false;
     const own = copyOf(args);
-    if (!fits(own)) return false;
+    if (this.#isClosed || failure !== undefined || whenFull !== "wait" || !fits(own)) return false;
     this.#waiting.push({
       request: {
         ...{ index, args: own, message: undefined, transfer: NOTHING, level: NORMAL },
@@ -466,9 +456,8 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
       action,
     );
     const list = copyOf(args);
-    const looked = this.#look(task, list, action);
-    const { index } = looked;
-    let { message } = looked;
+    const { index, message: encoded } = this.#look(task, list, action);
+    let message = encoded;
     if (transfer.length > 0) message ??= encode(list) as readonly unknown[];
     signal?.throwIfAborted();
     const { settings, crew } = this.#host;
