@@ -381,8 +381,7 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     });
     this.#host.fail(error);
     await this.#host.crew.terminate();
-    this.#closing ??= this.#host.dispose();
-    await this.#closing;
+    await (this.#closing ??= this.#host.dispose());
   }
 
   /** As {@linkcode TaskPool.close}. */
@@ -457,8 +456,7 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     );
     const list = copyOf(args);
     const { index, message: encoded } = this.#look(task, list, action);
-    let message = encoded;
-    if (transfer.length > 0) message ??= encode(list) as readonly unknown[];
+    let message = transfer.length > 0 ? encoded ?? encode(list) as readonly unknown[] : encoded;
     signal?.throwIfAborted();
     const { settings, crew } = this.#host;
     if (!this.#hasRoom() && settings.whenFull === "reject" && this.pending >= settings.most) {
