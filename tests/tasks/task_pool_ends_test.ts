@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { TaskPool, type TaskPoolOptions } from "../../mod.ts";
+import { parallelFor, TaskPool, type TaskPoolOptions } from "../../mod.ts";
 import { onDeno, sibling } from "../support/checkout.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { inExtent } from "../support/extent.ts";
@@ -211,6 +211,7 @@ describe("a pool that is closed", () => {
     throwsCode(() => pool.runSync("square", [1]), "ECLOSED");
     throwsCode(() => pool.resize(1), "ECLOSED");
     await rejectsCode(pool.broadcast("thread"), "ECLOSED");
+    await rejectsCode(parallelFor(pool, 10, "square"), "ECLOSED");
     await closing;
     assert.deepEqual(await Promise.all(runs), runs.map((_, index) => index * index));
     assert.deepEqual(await clone, { a: 1 });

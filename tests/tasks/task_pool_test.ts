@@ -95,6 +95,40 @@ describe("a task", () => {
     assert.equal(await pool.run("add", [1, 2]), 3);
   });
 
+  it("rejects with texts of an error that cannot be cloned, and its worker goes on", async () => {
+    const module = `data:text/javascript,
+      let calls = 0;
+      export const fail = () => {
+        calls++;
+        throw Object.defineProperty(new RangeError("strange"), "stack", { value: () => 1 });
+      };
+      export const count = () => calls;`;
+    await using pool = await TaskPool.create<{ fail(): void; count(): number }>(module, {
+      threads: 1,
+    });
+    await assert.rejects(pool.run("fail"), { name: "RangeError", message: "strange" });
+    assert.equal(await pool.run("count"), 1);
+  });
+
+  it("looks at arguments with getters, which may run tasks and throw", async () => {
+    await using pool = await open({ threads: 1 });
+    const inner: Promise<number>[] = [];
+    const argsWith = (get: () => number): [number, number] =>
+      Object.defineProperty([1, 0], 1, { get }) as [number, number];
+    const args = argsWith(() => {
+      inner.push(pool.run("square", [5]));
+      return 2;
+    });
+    assert.equal(await pool.run("add", args), 3);
+    assert.ok(inner.length > 0);
+    for (const square of inner) assert.equal(await square, 25);
+    const throws = argsWith(() => {
+      throw new RangeError("no");
+    });
+    await assert.rejects(pool.run("add", throws), RangeError);
+    assert.equal(pool.pending, 0);
+  });
+
   it("may be asynchronous", async () => {
     await using pool = await open();
     assert.equal(await pool.run("wait", [5]), 5);
@@ -178,7 +212,19 @@ describe("a pool", () => {
       }
     };
     assert.deepEqual(await pool.map("square", later()), [0, 1, 4]);
+    const controller = new AbortController();
+    const never = async function* (): AsyncGenerator<number> {
+      yield 1;
+      await new Promise<void>(() => {});
+    };
+    const waits = pool.map("square", never(), { signal: controller.signal });
+    await sleep(5);
+    controller.abort("enough");
+    await assert.rejects(waits, (why) => why === "enough");
+    const strange = Object.assign(new Set([2, 3]), { length: 0 });
+    assert.deepEqual(await pool.map("square", strange), [4, 9]);
     await rejectsCode(pool.map("square", 5 as never), "EINVAL");
+    await rejectsCode(pool.map("square", [], { signal: 5 as never }), "EINVAL");
     await rejectsCode(pool.map("square", [], { concurrency: 0 }), "EINVAL");
   });
 
