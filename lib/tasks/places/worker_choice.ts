@@ -5,6 +5,8 @@ import { QUEUES } from "../core/task_names.ts";
 
 /** How many workers are looked at for one that has nothing to do. */
 const LOOKS = 4;
+/** With more tasks than this for each worker none is looked at: all have something to do, and write to what says so. */
+const LOADED = 4;
 
 /** Chooses the workers whose queues tasks go to. */
 export class WorkerChoice {
@@ -42,10 +44,11 @@ export class WorkerChoice {
     if (this.#places.taken <= count && !core.runs(this.#last) && live.includes(this.#last)) {
       return this.#last;
     }
+    const isLoaded = this.#places.taken > LOADED * count;
     for (let looks = 0; looks < LOOKS; looks++) {
       if (++this.#cursor >= count) this.#cursor = 0;
       this.#last = live[this.#cursor] as number;
-      if (!core.runs(this.#last)) break;
+      if (isLoaded || !core.runs(this.#last)) break;
     }
     return this.#last;
   }
