@@ -178,10 +178,12 @@ export class TaskCore {
 
   #put(me: Waiter, name: number, worker: number, queue: number): boolean {
     this.#record[0] = name;
+    const words = this.#words;
     if (this.#queue(worker, queue).push(me, this.#record) !== DONE) return false;
-    if (this.#wake(me, worker) || queue === BOUND) return true;
+    const mayWake = loadFollowing(words, SLEEPS + worker) !== 0;
+    if ((mayWake && this.#wake(me, worker)) || queue === BOUND) return true;
     // It comes back before it sleeps, unless it has something in hand.
-    if (Atomics.load(this.#words, this.#workerAt(worker) + RUNS) !== 0) {
+    if (loadFollowing(words, this.#workerAt(worker) + RUNS) !== 0) {
       this.#wakeOther(me, worker, queue);
     }
     return true;

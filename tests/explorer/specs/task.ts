@@ -283,10 +283,9 @@ const mutants: readonly (Omit<Mutant, "file"> & Partial<Mutant>)[] = [
   {
     name: "the host looks whether a worker sleeps before it pushes",
     find: `    if (this.#queue(worker, queue).push(me, this.#record) !== DONE) return false;
-    if (this.#wake(me, worker) || queue === BOUND) return true;`,
-    replace: `    const woke = this.#wake(me, worker);
-    if (this.#queue(worker, queue).push(me, this.#record) !== DONE) return false;
-    if (woke || queue === BOUND) return true;`,
+    const mayWake = loadFollowing(words, SLEEPS + worker) !== 0;`,
+    replace: `    const mayWake = Atomics.load(words, SLEEPS + worker) !== 0;
+    if (this.#queue(worker, queue).push(me, this.#record) !== DONE) return false;`,
   },
   {
     name: "a worker sleeps without a last look",
@@ -307,8 +306,8 @@ const mutants: readonly (Omit<Mutant, "file"> & Partial<Mutant>)[] = [
   },
   {
     name: "a surplus wakes nobody",
-    find: "    if (Atomics.load(this.#words, this.#workerAt(worker) + RUNS) !== 0) {",
-    replace: "    if (Atomics.load(this.#words, this.#workerAt(worker) + RUNS) < 0) {",
+    find: "    if (loadFollowing(words, this.#workerAt(worker) + RUNS) !== 0) {",
+    replace: "    if (loadFollowing(words, this.#workerAt(worker) + RUNS) < 0) {",
   },
   {
     name: "a worker with a task looks for no more",
