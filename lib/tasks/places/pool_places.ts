@@ -30,6 +30,8 @@ export interface TaskDetail {
   /** Its arguments, encoded, until they have been posted for good; undefined where they are in the task's words. */
   args: readonly unknown[] | undefined;
   readonly transfer: readonly object[];
+  /** Its priority. */
+  readonly level: number;
   /** The only worker that may do it; -1 if any may. */
   readonly bound: number;
   /** Whether it waits in this thread for a worker that takes its arguments. */

@@ -135,7 +135,7 @@ export class PoolHost {
     const name = places.take(resolve, reject, index, queue, node);
     if (message !== undefined || disarm !== undefined) {
       const isHeld = message !== undefined;
-      places.describe(name, { args: message, transfer, bound: -1, isHeld, disarm });
+      places.describe(name, { args: message, transfer, level, bound: -1, isHeld, disarm });
     }
     if (message === undefined) {
       this.#submit(name, node < 0 ? this.#choice.any() : this.#choice.near(node));
@@ -155,13 +155,13 @@ export class PoolHost {
    * @param worker The worker.
    */
   startOn(request: TaskRequest, worker: number): void {
-    const { index, args, message, transfer, node, resolve, reject } = request;
+    const { index, args, message, transfer, level, node, resolve, reject } = request;
     const places = this.places;
     if (message === undefined) this.#records.write(places.next, index, args);
     else this.#records.writeMessage(places.next, index);
     const name = places.take(resolve, reject, index, BOUND, node);
-    const detail = { args: message, transfer, bound: worker, isHeld: false, disarm: undefined };
-    places.describe(name, detail);
+    const only = { bound: worker, isHeld: false, disarm: undefined };
+    places.describe(name, { args: message, transfer, level, ...only });
     if (message !== undefined && !this.#post(name, worker)) return;
     this.#submit(name, worker);
   }
@@ -403,7 +403,7 @@ export class PoolHost {
       return;
     }
     detail.isHeld = true;
-    this.#held.push(name, NORMAL, node);
+    this.#held.push(name, detail.level, node);
     this.#serveAll();
   }
 
