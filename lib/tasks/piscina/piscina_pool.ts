@@ -78,7 +78,7 @@ export class PiscinaPool<Task = any, Result = any> {
       ...(policy !== undefined && { policy }),
     });
     // It is told to each task.
-    this.#pool.catch(() => {});
+    this.#pool.catch(() => dropModule(this.#module));
   }
 
   /**
