@@ -59,6 +59,8 @@ export class PoolCrew {
   readonly live: number[] = [];
   /** How many workers are there in any case. */
   least: number;
+  /** The functions of the module, once a worker has loaded it. */
+  #names: readonly string[] = [];
   #starting = 0;
   #isOver = false;
   #wasReady = false;
@@ -153,6 +155,7 @@ export class PoolCrew {
         slot.state = "ready";
         this.#starting--;
         this.#wasReady = true;
+        if (this.#names.length === 0) this.#names = message.names;
         slot.strikes = 0;
         slot.identity = message.identity;
         this.live.push(worker);
@@ -184,7 +187,7 @@ export class PoolCrew {
     const birth: PoolBirth = {
       ...{ index: worker, url: this.#url, buffer: this.#buffer, shape: this.#shape, port },
       ...{ cpus: cpus.toString(), node: node ?? null, wait, spins, times },
-      data: workerDataOf(this.#url),
+      ...{ names: this.#names, data: workerDataOf(this.#url) },
     };
     return launch<void>(POOL_WORKER, {
       ...{ policy, args: birth, transfer: [port], name: `${name}/${worker}` },

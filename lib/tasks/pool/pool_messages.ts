@@ -22,6 +22,8 @@ export interface PoolBirth {
   readonly index: number;
   /** The module of the tasks. */
   readonly url: string;
+  /** The functions of the module in workers before it; none if it is among the first. */
+  readonly names: readonly string[];
   /** What the module is given, if it is one of numakit's own. */
   readonly data?: unknown;
   /** Memory of the tasks, and of what is counted. */

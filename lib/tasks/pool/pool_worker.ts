@@ -100,6 +100,14 @@ class PoolWorker {
   async load(): Promise<void> {
     const module = await this.#import();
     this.#names = Object.keys(module).filter((name) => typeof module[name] === "function").sort();
+    // Tasks name functions by their indices, and this worker takes some as soon as it can.
+    const [now, before] = [this.#names.join(", "), this.#birth.names.join(", ")];
+    if (before !== "" && now !== before) {
+      throw new NumaError("EMODULE", `load the tasks ${this.#birth.url}`, {
+        why: `the module exports ${now || "no functions"}, and in workers before ${before}`,
+        fix: "Create another pool when the module has changed.",
+      });
+    }
     for (const name of this.#names) this.#functions.push(module[name] as TaskFunction);
     this.#post({ type: "ready", names: this.#names, identity: threadSelf().identity });
   }
