@@ -122,21 +122,29 @@ class LoopJob {
     this.#call = call;
   }
 
-  /** All of it: undefined when the loop had been stopped before this worker came; a promise where the function is slow. */
+  /** All of it: nothing when the loop had been stopped before this worker came; a promise where the function is slow. */
   run(): Boxed | Promise<Boxed> {
     if (!this.#core.enter(this.#me, this.#worker)) return [];
-    let pending: Promise<void> | undefined;
+    let pending: PromiseLike<unknown> | undefined;
     try {
       pending = this.#pump();
     } catch (error) {
       this.#fail(error);
     }
     if (pending === undefined) return this.#leave();
-    return pending.then(() => this.#leave(), (error) => this.#fail(error));
+    return this.#awaitAll(pending).then(() => this.#leave(), (error) => this.#fail(error));
   }
 
-  /** Does chunks until there are none, or until one returns a promise: then it goes on when that is settled. */
-  #pump(): Promise<void> | undefined {
+  /** Goes on when a promise is settled that a chunk has returned. A loop, as promises that wait for others would add up. */
+  async #awaitAll(first: PromiseLike<unknown>): Promise<void> {
+    let pending: PromiseLike<unknown> | undefined = first;
+    for (; pending !== undefined; pending = this.#pump()) {
+      this.#settle(this.#split.slot, await pending);
+    }
+  }
+
+  /** Does chunks until there are none, or until one returns a promise, which it returns. */
+  #pump(): PromiseLike<unknown> | undefined {
     const split = this.#split;
     const { isApart } = this.#plan;
     while (this.#left > 0 || this.#take()) {
@@ -144,15 +152,9 @@ class LoopJob {
       this.#grain += found;
       this.#left -= found;
       if (split.from < split.to) {
-        const { slot } = split;
         const value = this.#call(split, this.#part);
-        if (isThenable(value)) {
-          return Promise.resolve(value).then((value) => {
-            this.#settle(slot, value);
-            return this.#pump();
-          });
-        }
-        this.#settle(slot, value);
+        if (isThenable(value)) return value;
+        this.#settle(split.slot, value);
       } else if (this.#left === 0) this.#core.finish();
     }
     return undefined;
