@@ -12,7 +12,6 @@
  * @module
  */
 import type { TaskCore } from "./task_core.ts";
-import { TASK_WORDS } from "./task_names.ts";
 
 /** The most arguments that fit. */
 const MOST = 5;
@@ -215,16 +214,5 @@ export class TaskRecords {
     const kind = this.#words[at + RESULT] as number;
     if ((kind & MESSAGE) !== 0) return BY_MESSAGE;
     return valueOf(kind, this.#numbers[(at >> 1) + TIME] as number);
-  }
-
-  /**
-   * A task's words as messages between threads name them, for tests.
-   *
-   * @param place The task's place.
-   * @returns Its {@linkcode TASK_WORDS} words.
-   */
-  words(place: number): Int32Array {
-    const at = this.#core.taskAt(place);
-    return this.#words.subarray(at, at + TASK_WORDS);
   }
 }

@@ -93,16 +93,6 @@ export class PoolCrew {
   }
 
   /**
-   * The thread of a worker.
-   *
-   * @param worker The worker.
-   * @returns It; undefined when it has none.
-   */
-  thread(worker: number): Thread<void> | undefined {
-    return this.#slots[worker]?.thread;
-  }
-
-  /**
    * Whether the thread of a worker can still do anything; also where this thread does not come to its event loop.
    *
    * @param worker The worker.
