@@ -27,8 +27,9 @@
  * no more.
  *
  * **The end.** The loop is over when all is done; or when it was stopped and no thread that lives is inside. The caller
- * adds up once more after that: the grains of a worker that left meanwhile are in the sum. What ends the loop, the last grain or `stop`, was done before the last worker leaves, which
- * wakes the caller, or is done by the caller's own thread: no wake-up is lost.
+ * adds up once more after that: the grains of a worker that left meanwhile are in the sum. What ends the loop, the last
+ * grain or `stop`, was done before the last worker leaves, which wakes the caller, or is done by the caller's own thread:
+ * no wake-up is lost.
  *
  * **Death.** A worker may die anywhere. Outside its grains nothing is lost: `taken` = `done`, and the others do the rest.
  * Between `taken` and `done` its grains are lost: the caller sees that as soon as the thread is dead, stops the loop, and
