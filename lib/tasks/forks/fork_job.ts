@@ -54,6 +54,8 @@ let current: ForkJob | undefined;
 function checkResult(name: string, value: unknown): number {
   if (typeof value === "number") return value;
   if (value === undefined) return NaN;
+  // Nobody awaits it, and where it rejects that would end the thread.
+  if (value instanceof Promise) value.catch(() => {});
   throw new NumaError("EINVAL", `run the task ${show(name)}`, {
     why: `it returned ${show(value)}`,
     fix: "Return a number, or nothing; put everything else into shared memory.",
