@@ -36,7 +36,7 @@ describe("pin", () => {
       assert.equal(cpusNow(), String(last));
       assert.equal(`${pinned.binding.cpus.got}`, String(last));
       assert.equal(`${pinned.placement.cpus}`, String(last));
-      assert.equal(`${pinned}`, `Pin(bindCpus(${last}) on CPUs ${last})`);
+      assert.equal(`${pinned}`, `Pin(${last} on CPUs ${last})`);
       assert.equal(pinned.disposed, false);
     }
     assert.equal(cpusNow(), home);

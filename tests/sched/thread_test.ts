@@ -152,7 +152,7 @@ describe("launch", () => {
     for (const options of [null, 5, "x", true]) {
       throwsCode(() => launch(basic, options as never), "EINVAL", /Give \{ policy, args, /);
     }
-    throwsCode(() => launch(basic, { policy: "compact" as never }), "EINVAL");
+    throwsCode(() => launch(basic, { policy: "compactly" }), "EINVAL");
     throwsCode(() => launch(basic, { heap: "prefer" } as never), "EINVAL", /no option "heap"/);
     throwsCode(() => launch(basic, { place: -1 }), "EINVAL");
     throwsCode(() => launch(basic, { args: () => {} }), "EINVAL", /cannot be sent/);
