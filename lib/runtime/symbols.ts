@@ -50,6 +50,7 @@ export const PLACED_WORDS = 4;
 export const SYMBOLS = {
   nk_abi_version: { args: [], returns: "i32" },
   nk_affinity_get: { args: ["buffer", "i32"], returns: "i32" },
+  nk_affinity_own: { args: ["buffer", "i32"], returns: "i32" },
   nk_affinity_set: { args: ["buffer", "i32", "i32"], returns: "i32" },
   nk_binding_abandon: { args: ["u64"], returns: "i32" },
   nk_binding_make: {

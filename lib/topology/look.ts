@@ -49,8 +49,13 @@ export function lookAtMachine(root = ""): Look {
   }
 }
 
-/** What a look says of each aspect. */
-function aspects(look: Look): Map<string, string> {
+/**
+ * What a look says.
+ *
+ * @param look The look.
+ * @returns The text of each aspect that it has.
+ */
+export function aspects(look: Look): Map<string, string> {
   return new Map(
     look.trim().split("\n").map((line) => {
       const at = line.indexOf(" ");

@@ -176,16 +176,27 @@ NK_API int32_t nk_affinity_get(uint64_t *mask, int32_t words);
 /*
  * Pin the calling thread. Returns 0 with the affinity exactly as asked, or fails and leaves it as it was:
  * -EINVAL empty mask or words out of range, -ENXIO when the kernel would only take a part of the mask, -EPERM (seccomp).
- * With part not 0 a part of the mask will do: returns 1, and the thread runs on no CPU outside of the mask.
+ * how: with NK_PIN_PART a part of the mask will do: returns 1, and the thread runs on no CPU outside of the mask. With
+ * NK_PIN_OWN these CPUs are taken down as numakit's doing, and without it as somebody else's.
  */
-NK_API int32_t nk_affinity_set(const uint64_t *mask, int32_t words, int32_t part);
+NK_API int32_t nk_affinity_set(const uint64_t *mask, int32_t words, int32_t how);
+
+#define NK_PIN_PART 1
+#define NK_PIN_OWN 2
+
+/*
+ * The CPUs that the calling thread got last with NK_PIN_OWN, by itself or by another thread: fills mask, returns the words
+ * that matter; 0 for none. Where its affinity is another one by now, somebody else has set it. -EINVAL too short.
+ */
+NK_API int32_t nk_affinity_own(uint64_t *mask, int32_t words);
 
 /*
  * Pin another thread of this process, or the calling one, by its identity; at once, whatever it is doing. As
  * nk_affinity_set, but before (NK_MAX_MASK_WORDS words) gets what it was, and the words of that which matter are
- * returned. -ESTALE the thread is gone: no other thread is ever touched.
+ * returned. -ESTALE the thread is gone: no other thread is ever touched. With NK_PIN_OWN, before comes with the CPUs where
+ * the thread is at home: -EACCES when it has an affinity that somebody else has set and the mask goes beyond that.
  */
-NK_API int32_t nk_thread_move(uint64_t thread, const uint64_t *mask, int32_t words, int32_t part, uint64_t *before);
+NK_API int32_t nk_thread_move(uint64_t thread, const uint64_t *mask, int32_t words, int32_t how, uint64_t *before);
 
 #define NK_PLACED_WORDS 4 /* what nk_threads_place tells of a thread */
 

@@ -25,15 +25,25 @@
 
 #define TASKS "/proc/self/task"
 
-int32_t nk_thread_move(uint64_t thread, const uint64_t *mask, int32_t words, int32_t part, uint64_t *before)
+int32_t nk_thread_move(uint64_t thread, const uint64_t *mask, int32_t words, int32_t how, uint64_t *before)
 {
-    int32_t tid, result;
+    uint64_t now[NK_MAX_MASK_WORDS];
+    int32_t part = how & NK_PIN_PART, tid, result;
+    int confined;
 
-    if (before == NULL)
+    if (mask == NULL || before == NULL || words <= 0 || words > NK_MAX_MASK_WORDS)
         return -EINVAL;
     nk_registry_lock();
     tid = nk_thread_tid(thread);
-    result = tid == 0 ? -ESTALE : nk_tid_pin(tid, mask, words, &part, before);
+    confined = tid != 0 && (how & NK_PIN_OWN) != 0 && nk_tid_confined(thread, tid, before, now);
+    if (tid == 0)
+        result = -ESTALE;
+    else if (confined && !nk_mask_within(mask, words, now, NK_MAX_MASK_WORDS))
+        result = -EACCES;
+    else
+        result = nk_tid_pin(tid, mask, words, &part, before);
+    if (result >= 0)
+        nk_tid_take_down(thread, tid, confined ? 0 : how); /* a part of what somebody gave is somebody's */
     nk_registry_unlock();
     return result;
 }
@@ -75,6 +85,16 @@ static int reaches_beyond(const uint64_t *mask, const uint64_t *other, int32_t w
     return 0;
 }
 
+static int is_known(int32_t tid)
+{
+    int known;
+
+    nk_registry_lock();
+    known = nk_thread_is_known(tid);
+    nk_registry_unlock();
+    return known;
+}
+
 /* 1 when the thread was moved, 0 when it was not to be moved or there already, or -errno. */
 static int32_t place(int folder, int32_t tid, const uint64_t *mask, int32_t words, int32_t grow)
 {
@@ -88,7 +108,8 @@ static int32_t place(int folder, int32_t tid, const uint64_t *mask, int32_t word
     if (grow != 0 && had >= 0 && reaches_beyond(before, mask, words))
         return 0;
     nk_registry_lock();
-    result = had < 0 ? had : nk_tid_pin(tid, mask, words, &part, before);
+    /* One that has registered meanwhile is no thread of the runtime's. */
+    result = had < 0 || nk_thread_is_known(tid) ? had : nk_tid_pin(tid, mask, words, &part, before);
     nk_registry_unlock();
     if (faccessat(folder, "comm", F_OK, 0) < 0)
         return -ESTALE;
@@ -115,7 +136,7 @@ int32_t nk_threads_place(const uint64_t *mask, int32_t words, const char *names,
         if (folder < 0)
             continue;
         if (read_name(folder, (char *)&told[2], 2 * sizeof *told) > 0 && is_one_of((char *)&told[2], names) &&
-            tid != getpid() && !nk_thread_is_known(tid)) {
+            tid != getpid() && !is_known(tid)) {
             told[0] = (uint64_t)tid;
             told[1] = (uint64_t)(int64_t)place(folder, tid, mask, words, grow);
             if (count < capacity)

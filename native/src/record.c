@@ -22,6 +22,9 @@ struct card {
     uint64_t identity;
     int32_t tid;       /* 0 once it is gone */
     uint64_t spent_ns; /* all CPU time that it used, once it is gone */
+    uint64_t *own;     /* the CPUs that it got through numakit last; kept for the next one with the slot */
+    int32_t own_words; /* 0 when it got none, or somebody else's */
+    int32_t own_capacity;
 };
 
 static struct nk_slots threads;
@@ -57,7 +60,7 @@ static uint64_t take_slot(int32_t tid)
     identity = nk_slot_take(&threads);
     card = identity == 0 ? NULL : card_of(nk_slot_of(identity));
     if (card != NULL)
-        *card = (struct card){.identity = identity, .tid = tid};
+        *card = (struct card){.identity = identity, .tid = tid, .own = card->own, .own_capacity = card->own_capacity};
     else if (identity != 0)
         nk_slot_give(&threads, identity);
     nk_registry_unlock();
@@ -158,11 +161,36 @@ int nk_thread_spent(uint64_t identity, uint64_t *out)
 
 int nk_thread_is_known(int32_t tid)
 {
-    int known = 0;
+    for (uint32_t slot = 0; slot < card_count; slot++)
+        if (cards[slot].tid == tid)
+            return 1;
+    return 0;
+}
 
-    nk_registry_lock();
-    for (uint32_t slot = 0; slot < card_count && !known; slot++)
-        known = cards[slot].tid == tid;
-    nk_registry_unlock();
-    return known;
+void nk_thread_take_down(uint64_t identity, const uint64_t *mask, int32_t words)
+{
+    struct card *card = nk_slot_valid(&threads, identity) ? &cards[nk_slot_of(identity)] : NULL;
+    uint64_t *longer;
+
+    if (card == NULL)
+        return;
+    card->own_words = 0;
+    if (words > card->own_capacity) {
+        longer = realloc(card->own, (size_t)words * sizeof *longer);
+        if (longer == NULL)
+            return; /* Then its CPUs count as somebody else's, which are never widened. */
+        card->own = longer;
+        card->own_capacity = words;
+    }
+    if (words > 0)
+        memcpy(card->own, mask, (size_t)words * sizeof *mask);
+    card->own_words = words;
+}
+
+int32_t nk_thread_own(uint64_t identity, const uint64_t **mask)
+{
+    if (!nk_slot_valid(&threads, identity))
+        return 0;
+    *mask = cards[nk_slot_of(identity)].own;
+    return cards[nk_slot_of(identity)].own_words;
 }

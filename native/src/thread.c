@@ -3,6 +3,7 @@
 #include "kernel.h"
 #include "nodes.h"
 #include "numakit.h"
+#include "record.h"
 #include "registry.h"
 #include "thread.h"
 
@@ -43,8 +44,7 @@ int32_t nk_affinity_get(uint64_t *mask, int32_t words)
     return mask == NULL || words <= 0 || words > NK_MAX_MASK_WORDS ? -EINVAL : read_cpus(0, mask, words);
 }
 
-/* Whether no bit of a mask is outside of another one. */
-static int is_within(const uint64_t *mask, int32_t words, const uint64_t *other, int32_t other_words)
+int nk_mask_within(const uint64_t *mask, int32_t words, const uint64_t *other, int32_t other_words)
 {
     for (int32_t word = 0; word < words; word++)
         if ((mask[word] & ~(word < other_words ? other[word] : 0)) != 0)
@@ -73,23 +73,70 @@ int32_t nk_tid_pin(int32_t tid, const uint64_t *mask, int32_t words, int32_t *pa
     now = nk_tid_cpus(tid, after);
     if (now == matter && memcmp(after, mask, (size_t)matter * sizeof *mask) == 0)
         return old;
-    *part = will_do != 0 && now > 0 && is_within(after, now, mask, matter);
+    *part = will_do != 0 && now > 0 && nk_mask_within(after, now, mask, matter);
     if (*part)
         return old;
     syscall(SYS_sched_setaffinity, tid, (size_t)old * sizeof *before, before);
     return -ENXIO;
 }
 
-int32_t nk_affinity_set(const uint64_t *mask, int32_t words, int32_t part)
+void nk_tid_take_down(uint64_t identity, int32_t tid, int32_t how)
 {
+    uint64_t now[NK_MAX_MASK_WORDS];
+    int32_t words = (how & NK_PIN_OWN) != 0 ? nk_tid_cpus(tid, now) : 0;
+
+    nk_thread_take_down(identity, now, words > 0 ? words : 0);
+}
+
+int nk_tid_confined(uint64_t identity, int32_t tid, const uint64_t *home, uint64_t *now)
+{
+    const uint64_t *own = NULL;
+    int32_t now_words = nk_tid_cpus(tid, now), own_words = nk_thread_own(identity, &own);
+    int is_own = own_words > 0, is_narrowed = own_words > 0, is_home = 1;
+
+    for (int32_t word = 0; word < NK_MAX_MASK_WORDS && now_words >= 0; word++) {
+        uint64_t was = word < own_words ? own[word] : 0;
+
+        is_own = is_own && now[word] == was;
+        is_narrowed = is_narrowed && now[word] == (was & home[word]);
+        is_home = is_home && (home[word] & ~now[word]) == 0;
+    }
+    return now_words >= 0 && !is_own && !is_narrowed && !is_home;
+}
+
+int32_t nk_affinity_set(const uint64_t *mask, int32_t words, int32_t how)
+{
+    struct nk_thread *thread = nk_thread_record(); /* Without one nobody else can move it. */
     uint64_t before[NK_MAX_MASK_WORDS];
-    int32_t result;
+    int32_t part = how & NK_PIN_PART, result;
 
     /* Another thread may be about to move this one: each has to see what it has set itself. */
     nk_registry_lock();
     result = nk_tid_pin(0, mask, words, &part, before);
+    if (result >= 0 && thread != NULL)
+        nk_tid_take_down(thread->identity, 0, how);
     nk_registry_unlock();
     return result < 0 ? result : part;
+}
+
+int32_t nk_affinity_own(uint64_t *mask, int32_t words)
+{
+    struct nk_thread *thread = nk_thread_record();
+    const uint64_t *own = NULL;
+    int32_t count;
+
+    if (mask == NULL || words <= 0)
+        return -EINVAL;
+    if (thread == NULL)
+        return 0;
+    nk_registry_lock();
+    count = nk_thread_own(thread->identity, &own);
+    if (count > words)
+        count = -EINVAL;
+    if (count > 0)
+        memcpy(mask, own, (size_t)count * sizeof *own);
+    nk_registry_unlock();
+    return count;
 }
 
 int32_t nk_policy_set(int32_t policy, int32_t node)

@@ -228,6 +228,41 @@ static void test_another_thread_is_moved_by_its_identity(void)
     CHECK_EQ(nk_thread_move(other.self[0], all, words, 0, before), words);
 }
 
+static void test_what_somebody_else_gave_a_thread_is_not_widened(void)
+{
+    uint64_t all[NK_MAX_MASK_WORDS], one[NK_MAX_MASK_WORDS], before[NK_MAX_MASK_WORDS], own[NK_MAX_MASK_WORDS];
+    int32_t words = nk_affinity_get(all, NK_MAX_MASK_WORDS);
+    struct other other = {.registers = 1};
+    pthread_t thread = start(&other);
+
+    if (first_of(all, one)) {
+        /* numakit's own doing is undone; somebody else's is not. */
+        memcpy(before, all, sizeof all);
+        CHECK_EQ(nk_thread_move(other.self[0], one, words, NK_PIN_OWN, before), words);
+        memcpy(before, all, sizeof all);
+        CHECK(nk_thread_move(other.self[0], all, words, NK_PIN_OWN, before) > 0);
+        CHECK_EQ(nk_thread_move(other.self[0], one, words, 0, before), words);
+        memcpy(before, all, sizeof all);
+        CHECK_EQ(nk_thread_move(other.self[0], all, words, NK_PIN_OWN, before), -EACCES);
+        memcpy(before, all, sizeof all);
+        CHECK(nk_thread_move(other.self[0], one, words, NK_PIN_OWN, before) > 0);
+        memcpy(before, all, sizeof all);
+        CHECK_EQ(nk_thread_move(other.self[0], all, words, NK_PIN_OWN, before), -EACCES);
+        memcpy(before, one, sizeof one); /* home is no more than that */
+        CHECK(nk_thread_move(other.self[0], one, words, NK_PIN_OWN, before) > 0);
+        memcpy(before, all, sizeof all);
+        CHECK(nk_thread_move(other.self[0], all, words, NK_PIN_OWN, before) > 0);
+    }
+    end(&other, thread);
+    CHECK_EQ(nk_affinity_set(all, words, NK_PIN_OWN), 0);
+    CHECK_EQ(nk_affinity_own(own, NK_MAX_MASK_WORDS), words);
+    CHECK_EQ(memcmp(own, all, (size_t)words * sizeof *own), 0);
+    CHECK_EQ(nk_affinity_own(own, 0), -EINVAL);
+    CHECK_EQ(nk_affinity_own(NULL, 1), -EINVAL);
+    CHECK_EQ(nk_affinity_set(all, words, 0), 0);
+    CHECK_EQ(nk_affinity_own(own, NK_MAX_MASK_WORDS), 0);
+}
+
 /* Threads that end while somebody moves them, as fast as they come. */
 static void *move_others(void *data)
 {
@@ -382,6 +417,7 @@ int main(void)
     RUN(test_a_policy_is_saved_and_restored);
     RUN(test_rseq_follows_the_cpu);
     RUN(test_another_thread_is_moved_by_its_identity);
+    RUN(test_what_somebody_else_gave_a_thread_is_not_widened);
     RUN(test_threads_that_end_are_moved_or_gone);
     RUN(test_helpers_are_placed_by_name);
     RUN(test_vitals_of_another_thread);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -50,7 +51,47 @@ describe("Thread.migrate", () => {
     assert.equal(thread.placement, report.to);
     assert.equal(thread.policy, last);
     Atomics.store(words, WORD.stop, 1);
-    assert.equal((await thread.join()).affinity, last.cpus?.toString());
+    const { affinity, nested } = await thread.join();
+    // It has not heard of the move, and yet knows that it is not home there.
+    assert.deepEqual([affinity, nested], [last.cpus?.toString(), allowedCpus.toString()]);
+  });
+
+  it("knows a move of which it has not heard, also where it was not pinned", {
+    skip: oneCpu,
+  }, async () => {
+    const words = sharedWords(4);
+    const thread = run({ task: "spin", words });
+    await reaches(words, WORD.started, 1);
+    await thread.migrate(last, { timeoutMs: 20 });
+    Atomics.store(words, WORD.stop, 1);
+    const { affinity, nested } = await thread.join();
+    assert.deepEqual([affinity, nested], [last.cpus?.toString(), allowedCpus.toString()]);
+  });
+
+  it("never widens what taskset gave a thread", { skip: oneCpu }, async () => {
+    const words = sharedWords(4);
+    for (const options of [{}, { policy: last }]) {
+      const thread = run({ task: "idle", words }, options);
+      await thread.ready;
+      const own = first.cpus?.toString() as string;
+      const { status, stderr } = spawnSync("taskset", ["-cp", own, `${thread.tid}`]);
+      assert.equal(status, 0, `${stderr}`);
+      await rejectsCode(thread.migrate(last), "EACCES", /somebody has given it an affinity/);
+      const both = Policy.bindCpus(allowedCpus);
+      const report = await thread.migrate(both, { bind: { cpus: "prefer" } });
+      assert.deepEqual([report.cpus, report.refused?.code, cpusOf(thread)], [
+        ...["same", "EACCES", own],
+      ]);
+      await thread.migrate(first, { bind: { cpus: "require" } });
+      await rejectsCode(thread.migrate(last), "EACCES");
+      await thread.migrate(Policy.unbound());
+      assert.equal(cpusOf(thread), own);
+      await rejectsCode(thread.migrate(last), "EACCES");
+      // What somebody widens is wide.
+      spawnSync("taskset", ["-cp", allowedCpus.toString(), `${thread.tid}`]);
+      assert.equal((await thread.migrate(last)).cpus, "moved");
+      await thread.terminate();
+    }
   });
 
   it("lets a thread at its event loop move its memory policy", { skip: noPolicies }, async () => {

@@ -15,7 +15,10 @@ import {
   goHome,
   goHomePolicy,
   homeAffinity,
+  isAway,
+  isOwnAffinity,
   isSame,
+  narrowing,
   type Own,
   ownPlace,
   pinThread,
@@ -32,6 +35,8 @@ import {
 interface State {
   readonly own: Own;
   readonly cpus: CpuSet;
+  /** Whether these are numakit's doing. */
+  readonly isOwn: boolean;
   /** Undefined where nobody asked for it, or the system does not say. */
   readonly policy: SavedPolicy | undefined;
 }
@@ -46,12 +51,19 @@ const layers: Layer[] = [];
 function look(memory: boolean): State {
   let policy: SavedPolicy | undefined;
   if (memory) tryTo(() => policy = savePolicy());
-  return { own: ownPlace(), cpus: threadAffinity(), policy };
+  const cpus = threadAffinity();
+  return { own: ownPlace(), cpus, isOwn: isOwnAffinity(cpus), policy };
 }
 
 /** The CPUs of one, the memory policy of the other. */
 function join({ mask, home }: Own, { policy, homePolicy }: Own): Own {
   return { mask, home, policy, homePolicy };
+}
+
+/** Whether nobody has moved the thread from these CPUs: a cpuset may have left it a part of them. */
+function isStill(cpus: CpuSet): boolean {
+  const now = threadAffinity();
+  return now.equals(cpus) || narrowing(now, cpus) !== undefined;
 }
 
 /** Undoes what made one state of another, and nothing that others did meanwhile, such as `Thread.migrate`. */
@@ -62,7 +74,7 @@ function putBack(before: State, after: State): void {
   const hasPolicy = now.policy === after.own.policy;
   if (hasCpus && !before.cpus.equals(after.cpus)) {
     errors.push(tryTo(() => {
-      if (threadAffinity().equals(after.cpus)) pinThread(before.cpus, true);
+      if (isStill(after.cpus)) pinThread(before.cpus, true, before.isOwn);
     }));
   }
   const { policy } = before;
@@ -85,7 +97,10 @@ function beneath(newer: State, { before, after }: Layer): State {
   // A layer that leaves the memory policy alone does not know it.
   const hasPolicy = newer.own.policy === after.own.policy && before.policy !== undefined;
   const memory = hasPolicy ? before : newer;
-  return { own: join(cpus.own, memory.own), cpus: cpus.cpus, policy: memory.policy };
+  return {
+    ...{ own: join(cpus.own, memory.own), policy: memory.policy },
+    ...{ cpus: cpus.cpus, isOwn: cpus.isOwn },
+  };
 }
 
 /**
@@ -155,8 +170,7 @@ export function takeAnotherPlace(wish: Wish): { made: ThreadBinding; undo: () =>
  * ```
  */
 export function unpinned<Result>(call: () => Result): Result {
-  const { mask, policy } = ownPlace();
-  if (mask === undefined && policy === undefined) return call();
+  if (!isAway()) return call();
   const { undo } = addLayer(false, () => {
     goHome(homeAffinity());
     goHomePolicy();

@@ -11,7 +11,8 @@ import { ERRNO, errnoError, SECCOMP_FIX } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
 import { native } from "../../runtime/native.ts";
 import { CpuSet } from "../../topology/cpu_set.ts";
-import { seeAffinity, threadAffinity } from "../../topology/load.ts";
+import { MASK_WORDS, seeAffinity, threadAffinity } from "../../topology/load.ts";
+import { aspects, lookAtMachine } from "../../topology/look.ts";
 import type { BindStrengths, CpuBinding, MemoryBinding, ThreadBinding } from "./binding.ts";
 
 /** The kernel's modes of memory policies. */
@@ -62,6 +63,12 @@ export interface Own {
   readonly homePolicy: SavedPolicy | undefined;
 }
 
+/** `NK_PIN_PART` and `NK_PIN_OWN`. */
+export const PIN = { part: 1, own: 2 } as const;
+
+/** The CPUs where the calling thread is home, by the word of its launcher; undefined where numakit has not launched it. */
+let told: CpuSet | undefined;
+
 /** The calling thread's. */
 let own: Own = { mask: undefined, home: undefined, policy: undefined, homePolicy: undefined };
 
@@ -79,10 +86,71 @@ export function setOwnPlace(place: Own): void {
   own = place;
 }
 
+/**
+ * Takes down where the calling thread is home, by the word of its launcher.
+ *
+ * @param home The CPUs.
+ */
+export function hearHome(home: CpuSet): void {
+  told = home;
+}
+
+/** Whether these CPUs of the calling thread are numakit's doing: its own, or that of another thread which has moved it. */
+export function isOwnAffinity(now: CpuSet): boolean {
+  const mask = new BigUint64Array(MASK_WORDS);
+  const words = native().calls.nk_affinity_own(mask, MASK_WORDS);
+  return words > 0 && CpuSet.fromMask(mask.subarray(0, words)).equals(now);
+}
+
+/**
+ * What a cpuset lets a thread have, where it has not all of what numakit gave it.
+ *
+ * @param now What it has.
+ * @param mask What numakit gave it.
+ * @returns The CPUs of the cpuset, if it was that which has narrowed the thread; undefined if it was not.
+ */
+export function narrowing(now: CpuSet, mask: CpuSet): CpuSet | undefined {
+  if (now.equals(mask) || !now.isSubsetOf(mask)) return undefined;
+  let text: string | undefined;
+  tryTo(() => text = aspects(lookAtMachine()).get("cpuset"));
+  const cpuset = text === undefined ? undefined : CpuSet.parse(text);
+  return cpuset?.intersection(mask).equals(now) === true ? cpuset : undefined;
+}
+
+/** Where the calling thread is home, if numakit has put it where it is; undefined if somebody else has. */
+function homeFrom(now: CpuSet): CpuSet | undefined {
+  const { mask, home } = own;
+  if (mask === undefined || home === undefined) return isOwnAffinity(now) ? told : undefined;
+  if (now.equals(mask)) return home;
+  // Another thread has moved it, and it has not heard of that.
+  if (isOwnAffinity(now)) return home;
+  return narrowing(now, mask)?.intersection(home);
+}
+
 /** The CPUs where the calling thread is home: what it may run on without numakit. */
 export function homeAffinity(): CpuSet {
   const now = threadAffinity();
-  return own.mask !== undefined && own.home !== undefined && now.equals(own.mask) ? own.home : now;
+  return homeFrom(now) ?? now;
+}
+
+/**
+ * Where the calling thread is home when its launcher says where that is now.
+ *
+ * @param home What it says.
+ * @returns Those of the CPUs that nobody else has taken from the thread.
+ */
+export function homeWithin(home: CpuSet): CpuSet {
+  const now = homeAffinity();
+  // It was home where it was told to be.
+  if (told === undefined || told.isSubsetOf(now)) return home;
+  const both = home.intersection(now);
+  return both.size > 0 ? both : now;
+}
+
+/** Whether the calling thread is where numakit has put it. */
+export function isAway(): boolean {
+  const { mask, policy } = own;
+  return mask !== undefined || policy !== undefined || isOwnAffinity(threadAffinity());
 }
 
 /** Whether numakit has pinned the calling thread. */
@@ -120,15 +188,17 @@ export function pinError(result: number, action: string): NumaError {
  *
  * @param cpus The CPUs it may run on from now on.
  * @param part Whether a part of them will do. Default: false.
+ * @param isOwn Whether it is numakit's doing, which another thread may undo. Default: false, somebody else's.
  * @returns Whether it has all of them.
  * @throws {NumaError} `EACCES` when too few of them can be had; the affinity is then as it was. `EINVAL` empty; `EPERM`.
  */
-export function pinThread(cpus: CpuSet, part: boolean = false): boolean {
+export function pinThread(cpus: CpuSet, part: boolean = false, isOwn: boolean = false): boolean {
   const mask = cpus.toMask();
   const action = `pin this thread to CPUs ${cpus}`;
   const { nk_affinity_set } = native().calls;
   const empty = mask.length === 0;
-  const result = empty ? -ERRNO.EINVAL : nk_affinity_set(mask, mask.length, Number(part));
+  const how = (part ? PIN.part : 0) | (isOwn ? PIN.own : 0);
+  const result = empty ? -ERRNO.EINVAL : nk_affinity_set(mask, mask.length, how);
   if (result >= 0) return result === 0;
   throw pinError(result, action);
 }
@@ -172,6 +242,11 @@ function nodeOf(policy: SavedPolicy): number | undefined {
     : undefined;
 }
 
+/** Whether others have not narrowed the calling thread's home: then its launcher may put it anywhere. */
+function mayWiden(home: CpuSet): boolean {
+  return told === undefined || told.isSubsetOf(home);
+}
+
 /**
  * Takes the calling thread off the CPUs that numakit pinned it to, unless somebody else has moved it since.
  *
@@ -179,8 +254,7 @@ function nodeOf(policy: SavedPolicy): number | undefined {
  * @throws {NumaError} `EACCES` none of those CPUs may be used any more.
  */
 export function goHome(home: CpuSet): void {
-  const { mask } = own;
-  if (mask !== undefined && threadAffinity().equals(mask)) pinThread(home, true);
+  if (homeFrom(threadAffinity()) !== undefined) pinThread(home, true, mayWiden(home));
   own = { ...own, mask: undefined, home: undefined };
 }
 
@@ -213,11 +287,11 @@ function take(cpus: CpuSet, strength: "require" | "prefer", home: CpuSet): NumaE
   const { part, refused } = withinHome(cpus, home);
   if (strength === "require") {
     if (refused !== undefined) throw refused;
-    pinThread(cpus);
+    pinThread(cpus, false, mayWiden(home));
   } else if (part.size === 0) {
     goHome(home);
     return refused;
-  } else if (!pinThread(part, true)) {
+  } else if (!pinThread(part, true, mayWiden(home))) {
     own = { ...own, mask: threadAffinity(), home };
     return withinHome(cpus, threadAffinity()).refused;
   }
@@ -326,9 +400,10 @@ export function settle(wish: Wish, home: CpuSet): ThreadBinding {
  */
 export function takePlace(wish: Wish, inherited: Inherited): ThreadBinding {
   const mask = inherited.mask === null ? undefined : CpuSet.parse(inherited.mask);
-  const told = CpuSet.parse(inherited.home);
+  const home = CpuSet.parse(inherited.home);
+  hearHome(home);
   own = {
-    ...{ mask, home: mask && told },
+    ...{ mask, home: mask && home },
     policy: inherited.policy ?? undefined,
     homePolicy: inherited.homePolicy ?? undefined,
   };
@@ -337,6 +412,6 @@ export function takePlace(wish: Wish, inherited: Inherited): ThreadBinding {
   if (wish.strengths.cpus === "off") tryTo(() => goHome(homeAffinity()));
   if (wish.strengths.memory === "off") tryTo(goHomePolicy);
   // Usually the same: it is born where its launcher is.
-  const both = told.intersection(now);
+  const both = home.intersection(now);
   return settle(wish, mask !== undefined ? homeAffinity() : both.size > 0 ? both : now);
 }

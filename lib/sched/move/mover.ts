@@ -27,7 +27,7 @@ import { type BindStrengths, checkStrengths, type ThreadBinding } from "../bindi
 import { checkPolicy } from "../policies/chosen.ts";
 import { flattenWish, type Move, type ToWorker } from "../message.ts";
 import { checkFunction, readOptions } from "../../base/options.ts";
-import { homeAffinity, pinError, type Wish, withinHome } from "../binding/pin.ts";
+import { homeAffinity, PIN, pinError, type Wish, withinHome } from "../binding/pin.ts";
 import type { ThreadPlacement } from "../policies/plan.ts";
 import type { Policy } from "../policies/policy.ts";
 import { type MigrateProgress, moveMemory, stepsOf } from "./move_memory.ts";
@@ -263,10 +263,11 @@ export class Mover {
           fix: "Choose a policy that stays on one node, or leave out buffers.",
         });
       }
-      const target = targetOf(seat.wish, homeAffinity());
+      const home = homeAffinity();
+      const target = targetOf(seat.wish, home);
       // From now on the thread leaves alone what it has been told of earlier moves.
       Atomics.add(this.#thread.moves, 0, 1);
-      const cpus = target === undefined ? "off" : this.#pin(target, seat.wish, action);
+      const cpus = target === undefined ? "off" : this.#pin(target, home, seat.wish, action);
       this.#seat.free();
       this.#seat = seat;
       return cpus;
@@ -277,17 +278,30 @@ export class Mover {
     }
   }
 
-  #pin(cpus: CpuSet, { cpus: own, strengths }: Wish, action: string): "moved" | "same" {
+  #pin(
+    cpus: CpuSet,
+    home: CpuSet,
+    { cpus: own, strengths }: Wish,
+    action: string,
+  ): "moved" | "same" {
     const part = strengths.cpus === "prefer" || own === undefined;
     const identity = parkingLot().identityOf(this.#thread.id);
     const mask = cpus.toMask();
     const before = new BigUint64Array(MASK_WORDS);
+    before.set(home.toMask());
+    const how = PIN.own | (part ? PIN.part : 0);
     const result = identity === 0
       ? -ERRNO.ESTALE
-      : native().calls.nk_thread_move(identity, mask, mask.length, Number(part), before);
+      : native().calls.nk_thread_move(identity, mask, mask.length, how, before);
     if (result === -ERRNO.ESTALE) throw this.#gone(action);
     // It stays where it is, and tells why in its own part of the move.
-    if (result < 0 && strengths.cpus === "prefer") return "same";
+    if (result < 0 && part) return "same";
+    if (result === -ERRNO.EACCES) {
+      throw new NumaError("EACCES", `${action} to CPUs ${cpus}`, {
+        why: "somebody has given it an affinity that does not reach so far",
+        fix: 'Widen that (taskset -p), or bind with { cpus: "prefer" }.',
+      });
+    }
     if (result < 0) throw pinError(result, `${action} to CPUs ${cpus}`);
     return CpuSet.fromMask(before.subarray(0, result)).equals(cpus) ? "same" : "moved";
   }

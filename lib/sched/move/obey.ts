@@ -11,13 +11,15 @@ import {
   type Moved,
   unflattenWish,
 } from "../message.ts";
-import { ownPlace, setOwnPlace, settle } from "../binding/pin.ts";
+import { hearHome, homeWithin, ownPlace, setOwnPlace, settle } from "../binding/pin.ts";
 
 /** The launcher sees another machine. */
 function look({ topology, home }: Machine): void {
   inheritTopology(Topology.from(topology));
   const own = ownPlace();
-  if (own.mask !== undefined) setOwnPlace({ ...own, home: CpuSet.parse(home) });
+  const now = homeWithin(CpuSet.parse(home));
+  if (own.mask !== undefined) setOwnPlace({ ...own, home: now });
+  hearHome(CpuSet.parse(home));
 }
 
 /**
@@ -36,7 +38,9 @@ export function obey(message: Move | Machine, birth: Birth): Moved | undefined {
   // There has been another move since.
   if (Atomics.load(birth.moves, 0) !== serial) return undefined;
   try {
-    const binding = settle(unflattenWish(wish), CpuSet.parse(home));
+    const now = homeWithin(CpuSet.parse(home));
+    hearHome(CpuSet.parse(home));
+    const binding = settle(unflattenWish(wish), now);
     return { type: "moved", serial, binding: flattenBinding(binding), error: undefined };
   } catch (error) {
     if (!(error instanceof NumaError)) throw error;
