@@ -27,7 +27,7 @@ import {
   unflattenWish,
 } from "./message.ts";
 import { obey } from "./move/obey.ts";
-import { takePlace } from "./binding/pin.ts";
+import { takePlace, tryTo } from "./binding/pin.ts";
 import { transferOf } from "./transfer.ts";
 import type { WorkerFunction } from "./worker.ts";
 
@@ -46,7 +46,8 @@ function settle(birth: Birth): Started {
   parkingLot().setIdentity(birth.id, identity);
   const { name, nice, wish, inherited } = birth;
   const binding = takePlace(unflattenWish(wish), inherited);
-  nameThread(name);
+  // A courtesy to tools: where the system refuses it, the thread runs without.
+  tryTo(() => nameThread(name));
   if (nice !== undefined) reniceThread(identity, nice, `start thread "${name}" with nice ${nice}`);
   inheritTopology(Topology.from(birth.topology));
   return { type: "started", tid, identity, binding: flattenBinding(binding) };

@@ -6,7 +6,7 @@ import { decode } from "../base/handle.ts";
 import { readOptions } from "../base/options.ts";
 import { reniceThread, threadAlive, threadCpuMs, threadNice } from "../runtime/thread.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
-import type { ThreadBinding } from "./binding/binding.ts";
+import type { BindStrengths, ThreadBinding } from "./binding/binding.ts";
 import type { HeapSample } from "./binding/heap_sample.ts";
 import { Mailbox, type ThreadEvent, type ThreadMessageListener } from "./mailbox.ts";
 import { type FromWorker, textOf, type ToWorker, unflatten, unflattenBinding } from "./message.ts";
@@ -132,6 +132,11 @@ export class Thread<Result = unknown> {
   /** The policy of that placement. */
   get policy(): Policy {
     return this.#mover.seat.policy;
+  }
+
+  /** @ignore How hard it was asked to be bound there. */
+  get strengths(): Required<BindStrengths> {
+    return this.#mover.seat.wish.strengths;
   }
 
   /** The index of its place in that policy, from 0. */
@@ -304,7 +309,7 @@ export class Thread<Result = unknown> {
    * @param options Its place, how hard it is bound, and memory that moves with it.
    * @returns What has happened. {@linkcode Thread.placement} is the new one by then.
    * @throws {NumaError} What `plan` throws; `EACCES` when the process may not use those CPUs; `ETERMINATED` when
-   * the thread has ended, or ends before its turn: no other thread is ever moved instead; `EINVAL`. The thread is where
+   * the thread has ended, or ends before it has done its part: no other thread is ever moved instead; `EINVAL`. The thread is where
    * it was then. And, when it has been moved already, what `migrate` throws of buffers; the signal's reason.
    *
    * @example

@@ -196,6 +196,36 @@ describe("Thread.migrate", () => {
     assert.equal(stopped.state, "ended");
   });
 
+  it("tells when the thread ends before it has done its part", async () => {
+    const busy = sibling(import.meta.url, "../workers/pins");
+    const thread = launch(busy, { args: { task: "leaveBusy" } });
+    await new Promise((resolve) => thread.on("message", resolve));
+    const moved = thread.migrate(first, { timeoutMs: 2 ** 31 - 1 });
+    await Promise.all([
+      rejectsCode(moved, "ETERMINATED", /has ended/),
+      rejectsCode(thread.join(), "ETERMINATED"),
+    ]);
+  });
+
+  it("does not wait for the buffers of an earlier move", async () => {
+    const words = sharedWords(4);
+    const thread = run({ task: "idle", words }, { policy: first });
+    const buffers = Array.from({ length: 4 }, () => new Uint8Array(2 ** 16).fill(1));
+    let ended = "";
+    const long = thread.migrate(last, {
+      buffers,
+      onProgress: () => ended += "step ",
+    }).catch((error) => error.code);
+    await thread.migrate(first);
+    ended += "moved ";
+    const report = await long;
+    // Containers forbid move_pages.
+    if (report === "EPERM") assert.equal(ended, "moved ");
+    else assert.match(ended, /moved .*step $/);
+    assert.equal(thread.policy, first);
+    await thread.terminate();
+  });
+
   it("moves threads that end all the time, or tells", async () => {
     let moved = 0;
     for (let round = 0; round < 3; round++) {

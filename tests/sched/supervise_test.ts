@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  launch,
   Policy,
   type RestartEvent,
   type RestartOptions,
@@ -141,6 +142,31 @@ describe("supervise", () => {
     await thread.thread?.terminate();
     assert.equal(await thread.join(), 1);
     assert.deepEqual(kinds, ["scatter"]);
+  });
+
+  it("keeps how hard its thread was bound when it was moved", async () => {
+    const thread = start<number>((run) => ({ task: run === 0 ? "idle" : "value", value: run }), {
+      restart: { on: "always", times: 1, delayMs: 1 },
+    });
+    const bound: unknown[] = [];
+    thread.on("message", () => bound.push(thread.thread?.strengths));
+    const bind = { cpus: "prefer", memory: "off" } as const;
+    await thread.thread?.migrate(Policy.scatter(), { bind });
+    await thread.thread?.terminate();
+    assert.equal(await thread.join(), 1);
+    assert.deepEqual(bound, [bind]);
+  });
+
+  it("keeps its place while it waits to be started again", async () => {
+    const policy = Policy.compact();
+    const thread = start({ task: "fail", value: 0 }, { policy, restart: { delayMs: 2 ** 31 - 1 } });
+    await new Promise((resolve) => thread.on("restart", resolve));
+    const other = launch(module, { policy, args: { task: "value", value: 1 } });
+    assert.equal(other.place, 1);
+    await Promise.all([other.join(), thread.terminate()]);
+    const next = launch(module, { policy, args: { task: "value", value: 1 } });
+    assert.equal(next.place, 0, "it is free when nobody comes back");
+    await next.join();
   });
 
   it("ends with its block", async () => {

@@ -14,7 +14,8 @@ import { checkInteger } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { showAs } from "../../base/inspect.ts";
 import { builtin } from "../../runtime/builtin.ts";
-import { checkPolicy } from "../policies/chosen.ts";
+import type { BindStrengths } from "../binding/binding.ts";
+import { checkPolicy, keepPlace } from "../policies/chosen.ts";
 import { launch, type LaunchOptions } from "../launch.ts";
 import { Listeners } from "../../base/listeners.ts";
 import type { ThreadEvent, ThreadMessageListener } from "../mailbox.ts";
@@ -81,6 +82,9 @@ export class SupervisedThread<Result = unknown> implements AsyncDisposable {
   #run = 0;
   #place: number | undefined;
   #policy: Policy;
+  #bind: BindStrengths | undefined;
+  /** Gives the place free that is kept for the next run. */
+  #leave: () => void = () => {};
   #isStopped = false;
   #isOver = false;
   #isJoined = false;
@@ -107,6 +111,7 @@ export class SupervisedThread<Result = unknown> implements AsyncDisposable {
     // The first run is the caller's: what is wrong with it is thrown.
     this.#launch();
     this.#ended = this.#follow().finally(() => {
+      this.#give();
       this.#isOver = true;
     });
     this.#ended.catch(() => {});
@@ -228,7 +233,9 @@ export class SupervisedThread<Result = unknown> implements AsyncDisposable {
     const thread = launch<Result>(this.#url, {
       ...{ ...this.#options, policy: this.#policy, args },
       ...(this.#place !== undefined && { place: this.#place }),
+      ...(this.#bind !== undefined && { bind: this.#bind }),
     });
+    this.#give();
     for (const event of FORWARDED) {
       // Without listeners of ours a message error is the thread's own affair, which warns of it.
       thread.on(event, (value) => {
@@ -238,6 +245,17 @@ export class SupervisedThread<Result = unknown> implements AsyncDisposable {
     }
     this.#place = thread.place;
     this.#thread = thread;
+  }
+
+  /** Nobody else gets the place while the next run is waited for. */
+  #keep(): void {
+    this.#give();
+    if (this.#place !== undefined) this.#leave = keepPlace(this.#policy, this.#place);
+  }
+
+  #give(): void {
+    this.#leave();
+    this.#leave = () => {};
   }
 
   #warn(text: string): void {
@@ -254,7 +272,9 @@ export class SupervisedThread<Result = unknown> implements AsyncDisposable {
     } finally {
       const ended = this.#thread;
       // Where it was moved to is where the next one goes.
-      if (ended !== undefined) [this.#policy, this.#place] = [ended.policy, ended.place];
+      if (ended !== undefined) {
+        [this.#policy, this.#place, this.#bind] = [ended.policy, ended.place, ended.strengths];
+      }
     }
   }
 
@@ -266,6 +286,7 @@ export class SupervisedThread<Result = unknown> implements AsyncDisposable {
       const failed = "error" in outcome;
       const delayMs = this.#isStopped ? undefined : this.#restarts.next(failed, performance.now());
       if (delayMs === undefined) return this.#end(outcome);
+      this.#keep();
       this.#run++;
       const error = failed ? outcome.error : undefined;
       this.#listeners.tell("restart", { run: this.#run, delayMs, error, thread });

@@ -152,6 +152,8 @@ export class Mover {
   #state: "starting" | "running" | "ended" = "starting";
   /** One move after the other. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** And the moving of their buffers, which nobody has to wait for who moves none. */
+  #buffers: Promise<unknown> = Promise.resolve();
   /** The last move, while the thread has not done its own part. */
   #unanswered: Move | undefined;
   /** Waits for that. */
@@ -202,7 +204,13 @@ export class Mover {
     const strengths = bind === undefined ? undefined : checkStrengths(bind, action);
     const steps = stepsOf(read.buffers ?? [], action);
     if (read.signal?.aborted === true) throw read.signal.reason;
-    return await this.#inTurn(() => this.#migrate(where, strengths, read, steps, action));
+    const report = await this.#inTurn(() => this.#migrate(where, strengths, read, steps, action));
+    const { node } = report.to;
+    if (steps.length === 0 || node === undefined) return report;
+    const moving = this.#buffers.then(() => moveMemory(steps, node, read, action));
+    this.#buffers = moving.catch(() => {});
+    const { bytes: bufferBytes, movedPages, absentPages } = await moving;
+    return { ...report, bufferBytes, movedPages, absentPages };
   }
 
   /**
@@ -241,17 +249,19 @@ export class Mover {
     const cpus = this.#sit(seat, steps.length > 0, action);
     const { placement: to, wish } = seat;
     const settled = await this.#settle(wish, options.timeoutMs ?? TIMEOUT_MS);
-    const moved = to.node === undefined
-      ? { bytes: 0, movedPages: 0, absentPages: 0 }
-      : await moveMemory(steps, to.node, options, action);
-    const { bytes: bufferBytes, movedPages, absentPages } = moved;
+    if (settled === undefined && this.#hasEnded()) throw this.#gone(action);
     const told = settled?.binding;
     const refused = settled?.error ?? told?.cpus.refused ?? told?.memory.refused;
     return {
       ...{ from: old.placement, to, cpus, memory: memoryOf(settled) },
       refused: refused ?? wish.refused,
-      ...{ bufferBytes, movedPages, absentPages },
+      ...{ bufferBytes: 0, movedPages: 0, absentPages: 0 },
     };
+  }
+
+  /** Asked for again after a wait, in which it may have. */
+  #hasEnded(): boolean {
+    return this.#state === "ended";
   }
 
   /** Takes a seat, and its CPUs; or frees it. */

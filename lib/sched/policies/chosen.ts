@@ -49,6 +49,17 @@ function takeIndex(policy: Policy, asked: number | undefined): { place: number; 
 }
 
 /**
+ * Keeps a place for a thread that comes later.
+ *
+ * @param policy The policy.
+ * @param place The index of the place.
+ * @returns How to give it free; once.
+ */
+export function keepPlace(policy: Policy, place: number): () => void {
+  return takeIndex(policy, place).free;
+}
+
+/**
  * Checks the policy that a caller gave.
  *
  * @param policy What it gave.
