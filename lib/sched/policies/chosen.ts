@@ -5,7 +5,7 @@
  */
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import type { CpuSet } from "../../topology/cpu_set.ts";
+import { CpuSet } from "../../topology/cpu_set.ts";
 import { deviceNode } from "../../topology/devices.ts";
 import { topology } from "../../topology/load.ts";
 import type { Topology } from "../../topology/topology.ts";
@@ -88,8 +88,30 @@ function namedBy(machine: Topology, policy: Policy): CpuSet | undefined {
   return cpus ?? (node === undefined ? undefined : machine.cpusOfNode(node));
 }
 
+/** The first cores of those places of a policy of which the process may use some. */
+function coresLeft(
+  machine: Topology,
+  { place, ids, cores }: Policy,
+): ThreadPlacement | undefined {
+  if (place === undefined || ids === undefined || cores === undefined) return undefined;
+  const left = [...ids].filter((id) => {
+    return allCpusOf(machine, place, CpuSet.of(id)).intersection(machine.allowedCpus).size > 0;
+  });
+  if (left.length === 0) return undefined;
+  const text = CpuSet.from(left).text;
+  try {
+    return plan(machine, Policy.from({ kind: "bindPlaces", place, ids: text, cores }), 1)[0];
+  } catch (error) {
+    // One of them has too few.
+    if (error instanceof NumaError) return undefined;
+    throw error;
+  }
+}
+
 /** The place of a thread whose policy's own place is refused: on what is left of that, or on all CPUs. */
 function secondBest(machine: Topology, policy: Policy): { place: ThreadPlacement; part: boolean } {
+  const left = coresLeft(machine, policy);
+  if (left !== undefined) return { place: left, part: true };
   const part = namedBy(machine, policy)?.intersection(machine.allowedCpus);
   const isPart = part !== undefined && part.size > 0;
   const next = isPart ? Policy.bindCpus(part) : Policy.unbound();
