@@ -225,6 +225,14 @@ describe("forkJoin", () => {
     throwsCode(() => join(1), "EINVAL", /forkJoin/);
   });
 
+  it("looks at arguments once", async () => {
+    const tasks = ["fib", "plus"];
+    assert.equal(await forkJoin(crew, "forkWithGetter", [], { tasks }), 105);
+    let looks = 0;
+    const args = Object.defineProperty([0], 0, { get: () => looks++ === 0 ? 10 : "ten" });
+    assert.equal(await forkJoin(crew, "fib", args as number[]), 55);
+  });
+
   it("refuses wrong arguments", async () => {
     const wrong: readonly (readonly [unknown, unknown, unknown])[] = [
       ["", [], {}],

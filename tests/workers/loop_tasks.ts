@@ -178,6 +178,22 @@ export function catching(): number {
   }
 }
 
+/** Forks with an argument that is another number at each look, and forks a task when it is looked at. */
+export function forkWithGetter(): number {
+  let looks = 0;
+  let inner = 0;
+  const args = Object.defineProperty([0, 5], 0, {
+    get() {
+      inner += join(fork("fib", [3]));
+      return ++looks * 100;
+    },
+  });
+  const outer = join(fork("plus", args));
+  return looks === 1 && inner === 2 ? outer : NaN;
+}
+
+export const plus = (a: number, b: number): number => a + b;
+
 /** Wrong uses: the error's code, as a number of its letters. */
 export function misuse(kind: number): number {
   const a = fork("fib", [3]);

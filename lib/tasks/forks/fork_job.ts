@@ -137,7 +137,14 @@ export class ForkJob {
   fork(name: string, args: readonly number[]): number {
     const id = this.#plan.names.indexOf(name);
     if (id < 0) this.#refuseName(name);
-    const count = checkNumbers(args, FORK);
+    const count = checkList(args, FORK);
+    // Each once, and before anything else: to look at one may be to fork, too.
+    const a = count > 0 ? numberIn(args, 0, FORK) : 0;
+    const b = count > 1 ? numberIn(args, 1, FORK) : 0;
+    const c = count > 2 ? numberIn(args, 2, FORK) : 0;
+    const d = count > 3 ? numberIn(args, 3, FORK) : 0;
+    const e = count > 4 ? numberIn(args, 4, FORK) : 0;
+    const f = count > 5 ? numberIn(args, 5, FORK) : 0;
     if (!this.#core.goesOn()) this.#refuseStopped(FORK);
     // Where a thread can only be asked to end.
     if ((this.#serial & LOOK_MASK) === 0 && this.#me.lot.stopped(this.#me.id)) {
@@ -154,7 +161,13 @@ export class ForkJob {
     record[FUNCTION] = id;
     record[COUNT] = count;
     record[CELL] = cell;
-    for (let index = 0; index < count; index++) this.#args[index] = args[index] as number;
+    const kept = this.#args;
+    kept[0] = a;
+    kept[1] = b;
+    kept[2] = c;
+    kept[3] = d;
+    kept[4] = e;
+    kept[5] = f;
     this.#open++;
     this.#serial = this.#serial % MAX_SERIAL + 1;
     const serial = this.#serial;
@@ -303,24 +316,35 @@ export class ForkJob {
  *
  * @param args What the caller gave.
  * @param action What was asked, as it follows "Cannot".
- * @returns How many there are.
+ * @returns A copy of them; each is looked at once.
  * @throws {NumaError} `EINVAL`.
  */
-export function checkNumbers(args: unknown, action: string): number {
-  if (!Array.isArray(args) || args.length > MAX_ARGS) {
-    throw new NumaError("EINVAL", action, {
-      why: `its arguments are ${show(args)}`,
-      fix: `Give an array of at most ${MAX_ARGS} numbers.`,
-    });
-  }
-  for (let index = 0; index < args.length; index++) {
-    if (typeof args[index] === "number") continue;
-    throw new NumaError("EINVAL", action, {
-      why: `argument ${index} is ${show(args[index])}`,
-      fix: "Give numbers; pass everything else to the workers through shared memory.",
-    });
-  }
-  return args.length;
+export function checkNumbers(args: unknown, action: string): readonly number[] {
+  const count = checkList(args, action);
+  return Array.from(
+    { length: count },
+    (_, index) => numberIn(args as readonly unknown[], index, action),
+  );
+}
+
+/** Checks a list of arguments, and says how many there are. */
+function checkList(args: unknown, action: string): number {
+  const count = Array.isArray(args) ? args.length : Infinity;
+  if (count <= MAX_ARGS) return count;
+  throw new NumaError("EINVAL", action, {
+    why: `its arguments are ${show(args)}`,
+    fix: `Give an array of at most ${MAX_ARGS} numbers.`,
+  });
+}
+
+/** Looks at an argument once. */
+function numberIn(args: readonly unknown[], index: number, action: string): number {
+  const value = args[index];
+  if (typeof value === "number") return value;
+  throw new NumaError("EINVAL", action, {
+    why: `argument ${index} is ${show(value)}`,
+    fix: "Give numbers; pass everything else to the workers through shared memory.",
+  });
 }
 
 /** A builtin: the tasks of `forkJoin`. */

@@ -60,7 +60,7 @@ export async function forkJoin(
   const action = "fork and join tasks";
   const crew = checkCrew(pool, action);
   const name = checkName(task, action);
-  checkNumbers(args, action);
+  const numbers = checkNumbers(args, action);
   checkOptions(options, `{ ${NAMES.join(", ")} }`, action);
   checkNames(options, NAMES, action);
   const { tasks = [], signal } = options;
@@ -82,7 +82,7 @@ export async function forkJoin(
   const shape = { workers, capacity: CAPACITY, cells: CELLS };
   const buffer = new SharedArrayBuffer(ForkCore.words(shape) * 4);
   const core = new ForkCore(new Int32Array(buffer), shape);
-  const plan: ForkPlan = { shape, names, args: [...args], orders: victimsOf(crew) };
+  const plan: ForkPlan = { shape, names, args: numbers, orders: victimsOf(crew) };
   await drive(crew, core, {
     ...{ action, builtin: "fork", args: [buffer, plan], signal },
     died: (worker) =>
