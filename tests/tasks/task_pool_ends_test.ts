@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { parallelFor, TaskPool, type TaskPoolOptions } from "../../mod.ts";
+import { parallelFor, Policy, TaskPool, type TaskPoolOptions, topology } from "../../mod.ts";
+import { PoolHost } from "../../lib/tasks/pool/pool_host.ts";
+import { poolSettings } from "../../lib/tasks/pool/pool_settings.ts";
 import { onDeno, sibling } from "../support/checkout.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { inExtent } from "../support/extent.ts";
@@ -156,6 +158,28 @@ describe("a worker that ends in the middle of a task", () => {
     assert.equal(await pool.run("add", [1, 2]), 3);
   });
 
+  it("does not end what a thread that blocks asks of the one that takes its place", async () => {
+    await using pool = await open({ threads: 1 });
+    await rejectsCode(pool.run("crash", [1]), "ETERMINATED", /in the middle of it/);
+    assert.equal(pool.runSync("add", [1, 2]), 3);
+    await rejectsCode(pool.run("crash", [1]), "ETERMINATED");
+    assert.deepEqual(pool.runSync("echo", [{ a: 1 }]), { a: 1 });
+  });
+
+  it("does what was asked of it before it began, not of what the arguments have become", async () => {
+    await using pool = await open({ threads: 1 });
+    const crashed = pool.run("crash", [1]);
+    const changed = { a: 1 };
+    const moved = new ArrayBuffer(8);
+    const echo = pool.run("echo", [changed]);
+    const lost = pool.run("moved", [moved], { transfer: [moved] });
+    changed.a = 2;
+    await rejectsCode(crashed, "ETERMINATED");
+    assert.deepEqual(await echo, { a: 1 });
+    // It may have waited in this thread, and have been moved to the other worker.
+    await lost.catch((error) => assert.match(String(error), /before it began/));
+  });
+
   it("cannot be replaced if its module does not load any more", async () => {
     const folder = mkdtempSync(join(tmpdir(), "numakit-tasks-"));
     const file = join(folder, "tasks.mjs");
@@ -233,6 +257,65 @@ describe("a pool that is closed", () => {
     Atomics.store(words, 0, 1);
     await rejectsCode(pool.run("count"), "ECLOSED");
     await pool.close();
+  });
+});
+
+/** A module that is loaded at once the first time, and then never; the file that it leaves tells. */
+function loadedOnce(): URL {
+  const folder = mkdtempSync(join(tmpdir(), "numakit-tasks-"));
+  const file = join(folder, "tasks.mjs");
+  const mark = JSON.stringify(join(folder, "mark"));
+  writeFileSync(
+    file,
+    `import { existsSync, writeFileSync } from "node:fs";
+if (existsSync(${mark})) await new Promise(() => setInterval(() => {}, 1000));
+writeFileSync(${mark}, "");
+export const one = () => 1;
+export const slow = (ms) => { const end = Date.now() + ms; while (Date.now() < end); return 2; };
+`,
+  );
+  return pathToFileURL(file);
+}
+
+describe("a worker that never loads its module", () => {
+  it("does not keep a pool from being closed", async () => {
+    const pool = await TaskPool.create<{ one(): number; slow(ms: number): number }>(loadedOnce(), {
+      threads: { min: 1, max: 2 },
+    });
+    assert.deepEqual(await Promise.all([pool.run("slow", [50]), pool.run("one")]), [2, 1]);
+    assert.equal(pool.size, 2, "one is about to be there");
+    await pool.close();
+    assert.equal(pool.size, 0);
+  });
+});
+
+describe("a worker that the system does not let start", () => {
+  it("leaves tasks near it to others", async () => {
+    const first = poolSettings({ threads: { min: 1, max: 2 } }, topology());
+    const settings = {
+      ...first,
+      nodes: [0, 1],
+      policies: [first.policies[0]!, { policy: Policy.bindCpus("4095"), place: undefined }],
+    };
+    const host = new PoolHost(settings, tasks.href);
+    await host.crew.start(0);
+    const run = (task: string, args: readonly unknown[], isPosted: boolean) =>
+      new Promise((resolve, reject) => {
+        const index = host.indices.get(task) as number;
+        const message = isPosted ? args : undefined;
+        host.start(
+          { index, args, message, transfer: [], level: 1, node: 1, resolve, reject },
+          undefined,
+        );
+      });
+    const results = await Promise.all([
+      run("add", [1, 2], false),
+      run("echo", [{ a: 1 }], true),
+      run("square", [3], false),
+    ]);
+    assert.deepEqual(results, [3, { a: 1 }, 9]);
+    await host.dismissAll();
+    await host.dispose();
   });
 });
 

@@ -267,6 +267,8 @@ describe("a pool", () => {
     assert.equal(workers.reduce((sum, worker) => sum + worker.done, 0), 2);
     assert.equal(nodes.reduce((sum, node) => sum + node.done, 0), 2);
     throwsCode(() => pool.statistics({ ...before }), "EINVAL");
+    await using other = await open();
+    throwsCode(() => other.statistics(before), "EINVAL", /this pool/);
   });
 
   it("tells whoever listens", async () => {
@@ -286,6 +288,32 @@ describe("a pool", () => {
       ...["0 started", "add submitted", "add fulfilled", "fail submitted", "fail rejected"],
       "0 ended",
     ]);
+  });
+
+  it("may be asked to block by whoever listens, in the middle of a call that blocks", async () => {
+    await using pool = await open({ threads: 1, name: "nested" });
+    const inner: unknown[] = [];
+    const listener = (message: unknown): void => {
+      const { pool: name, task } = message as PoolEvent;
+      if (name !== "nested" || task !== "square") return;
+      inner.push(pool.runSync("add", [10, 20]));
+      try {
+        pool.runSync("fail", ["inner"]);
+      } catch (error) {
+        inner.push((error as Error).message);
+      }
+    };
+    const channels = ["run", "end"].map((name) => `numakit:tasks:${name}`);
+    for (const name of channels) subscribe(name, listener);
+    try {
+      assert.equal(pool.runSync("square", [3]), 9);
+      const other = pool.run("square", [4]);
+      assert.equal(pool.runSync("mix", [5, 0]), 5);
+      assert.equal(await other, 16);
+    } finally {
+      for (const name of channels) unsubscribe(name, listener);
+    }
+    assert.deepEqual(inner, Array.from({ length: 4 }, () => [30, "inner"]).flat());
   });
 
   it("awaits tasks where it is asked to", async () => {

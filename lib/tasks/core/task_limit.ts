@@ -1,5 +1,11 @@
 import { giveUpError } from "../../wait/block.ts";
-import type { Settle } from "../places/pool_places.ts";
+import type { Settle, TaskRequest } from "../places/pool_places.ts";
+
+/** A task that waits for a place. */
+export interface Waiting {
+  readonly request: TaskRequest;
+  readonly limit: TaskLimit | undefined;
+}
 
 /** What aborts a task: a signal, or its time. */
 export class TaskLimit {

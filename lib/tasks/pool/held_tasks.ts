@@ -51,6 +51,17 @@ export class HeldTasks {
     return 0;
   }
 
+  /** Lets tasks that wait near a node be done anywhere. */
+  spread(node: number, level: number): void {
+    const lines = this.#lines[level] as Map<number, Line<number>>;
+    const line = lines.get(node);
+    lines.delete(node);
+    for (let name = line?.shift(); name !== undefined; name = line?.shift()) {
+      this.size--;
+      this.push(name, level, -1);
+    }
+  }
+
   /** The nodes that tasks wait near, some of which may have been called off. */
   *nodes(): Generator<number> {
     for (const lines of this.#lines) {

@@ -17,6 +17,8 @@ import type { TaskShape } from "../core/task_names.ts";
 
 /** So many threads in a row may end before they have loaded the tasks. */
 const MOST_STRIKES = 3;
+/** A thread that has said nothing for so long will not start, in milliseconds. */
+const START_MS = 30_000;
 
 /** What happens to workers. */
 export interface CrewEvents {
@@ -24,6 +26,10 @@ export interface CrewEvents {
   ready(worker: number, names: readonly string[]): void;
   /** One has posted something else. */
   heard(worker: number, message: FromPoolWorker): void;
+  /** One has posted something that cannot be received in this thread. */
+  garbled(worker: number, error: unknown): void;
+  /** The system does not let one be started now, while there are or will be others. */
+  refused(worker: number): void;
   /** One's thread is gone. What it has left has to be looked at. */
   ended(worker: number, error: unknown, isAsked: boolean): void;
   /** No thread can be started any more. */
@@ -41,6 +47,8 @@ interface Slot {
   strikes: number;
   /** How the C helper names its thread; 0 before it has said. */
   identity: number;
+  /** When it was started, as `performance.now()` has it. */
+  startedAt: number;
   /** Takes what its thread posts. */
   hear: (message: FromPoolWorker) => void;
   /** Whether one is to be there again, as there are tasks that only it will do. */
@@ -78,7 +86,7 @@ export class PoolCrew {
     this.#events = events;
     this.#slots = Array.from({ length: settings.max }, (): Slot => ({
       ...{ state: "none", thread: undefined, port: undefined, strikes: 0, identity: 0 },
-      ...{ gone: Promise.resolve(), hear: () => {}, isWanted: false },
+      ...{ startedAt: 0, gone: Promise.resolve(), hear: () => {}, isWanted: false },
     }));
   }
 
@@ -105,6 +113,22 @@ export class PoolCrew {
   }
 
   /**
+   * Whether some worker can do tasks, or will be able to; also where this thread does not come to its event loop.
+   *
+   * @returns False when no thread is there, or only such that were started long ago and have not come to their first line.
+   */
+  hopes(): boolean {
+    const now = performance.now();
+    return this.#slots.some(({ state, startedAt }, worker) => {
+      if (state !== "ready" && state !== "starting") return false;
+      // What it has said may make it ready.
+      this.pump(worker);
+      const { identity } = this.#slots[worker] as Slot;
+      return identity === 0 ? now - startedAt < START_MS : threadAlive(identity);
+    });
+  }
+
+  /**
    * Starts a worker that is not there, or, if it is about to leave, when it has left.
    *
    * @param worker Which one.
@@ -113,7 +137,16 @@ export class PoolCrew {
     const slot = this.#slots[worker];
     if (this.#isOver || slot === undefined) return;
     if (slot.state === "leaving") slot.isWanted = true;
-    else if (slot.state === "none") void this.start(worker).catch(() => {});
+    else if (slot.state === "none") {
+      void this.start(worker).catch((cause) => this.#refuse(worker, cause));
+    }
+  }
+
+  /** Tells of a worker that could not be started, where launch itself refuses that: of a thread its end tells. */
+  #refuse(worker: number, cause: unknown): void {
+    if (this.#isOver || (this.#slots[worker] as Slot).thread !== undefined) return;
+    if (this.size > 0) this.#events.refused(worker);
+    else this.#events.failed(cause);
   }
 
   /** Starts one more. */
@@ -135,11 +168,16 @@ export class PoolCrew {
     slot.state = "starting";
     this.#starting++;
     slot.identity = 0;
+    slot.startedAt = performance.now();
     slot.thread = thread;
     slot.port = port1;
     let isOver = false;
     const ready = new Promise<void>((resolve, reject) => {
       slot.hear = (message) => {
+        if (message.type === "begun") {
+          slot.identity = message.identity;
+          return;
+        }
         if (message.type !== "ready") return this.#events.heard(worker, message);
         if (slot.state !== "starting") return;
         slot.state = "ready";
@@ -147,7 +185,6 @@ export class PoolCrew {
         this.#wasReady = true;
         if (this.#names.length === 0) this.#names = message.names;
         slot.strikes = 0;
-        slot.identity = message.identity;
         this.live.push(worker);
         try {
           this.#events.ready(worker, message.names);
@@ -158,6 +195,7 @@ export class PoolCrew {
         }
       };
       port1.on("message", slot.hear);
+      port1.on("messageerror", (error) => this.#events.garbled(worker, error));
       port1.unref();
       const end = (error: unknown): void => {
         if (isOver) return;
@@ -205,10 +243,7 @@ export class PoolCrew {
     if (state === "starting" && (++slot.strikes >= MOST_STRIKES || !this.#wasReady)) {
       return this.#events.failed(error);
     }
-    void this.start(worker).catch((cause) => {
-      // What launch itself refuses is no thread that ends.
-      if (slot.thread === undefined) this.#events.failed(cause);
-    });
+    void this.start(worker).catch((cause) => this.#refuse(worker, cause));
   }
 
   /**
@@ -233,7 +268,12 @@ export class PoolCrew {
     if (slot === undefined || port === undefined) return;
     const { receiveMessageOnPort } = builtin("node:worker_threads");
     for (;;) {
-      const next = receiveMessageOnPort(port) as { message: FromPoolWorker } | undefined;
+      let next: { message: FromPoolWorker } | undefined;
+      try {
+        next = receiveMessageOnPort(port);
+      } catch (error) {
+        return this.#events.garbled(worker, error);
+      }
       if (next === undefined) return;
       slot.hear(next.message);
     }
@@ -265,6 +305,13 @@ export class PoolCrew {
     this.#isOver = true;
   }
 
+  /** Ends workers that have not loaded the tasks, which they may never do. */
+  killStarting(): void {
+    for (const [worker, { state }] of this.#slots.entries()) {
+      if (state === "starting") this.kill(worker);
+    }
+  }
+
   /** Resolves when all threads are gone. */
   async allGone(): Promise<void> {
     await Promise.all(this.#slots.map(({ gone }) => gone));
@@ -282,14 +329,19 @@ export class PoolCrew {
  *
  * @param action What was asked, as it follows "Cannot".
  * @param cause What ended it.
+ * @param when Whether the task had begun.
  * @returns `ETERMINATED`.
  */
-export function workerEndedError(action: string, cause: unknown): NumaError {
+export function workerEndedError(
+  action: string,
+  cause: unknown,
+  when: "in the middle of it" | "before it began",
+): NumaError {
   const why = cause === undefined
     ? ""
     : ` (${cause instanceof Error ? cause.message : textOf(cause)})`;
   return new NumaError("ETERMINATED", action, {
-    why: `its worker ended in the middle of it${why}`,
+    why: `its worker ended ${when}${why}`,
     fix: "Find out what ends the thread; another worker has taken its place.",
     cause,
   });

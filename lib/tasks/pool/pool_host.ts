@@ -10,14 +10,12 @@
  *
  * @module
  */
-import { decode } from "../../base/handle.ts";
 import { NumaError } from "../../base/error.ts";
 import { cannotSend } from "../../sched/message.ts";
 import { currentWaiter, pause, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { HeldTasks } from "./held_tasks.ts";
 import { PoolCounts } from "./pool_counts.ts";
 import { PoolCrew, workerEndedError } from "./pool_crew.ts";
-import { type FromPoolWorker, unflattenTaskError } from "./pool_messages.ts";
 import { PoolPlaces, type Settle, type TaskRequest } from "../places/pool_places.ts";
 import type { PoolSettings } from "./pool_settings.ts";
 import { TaskCore } from "../core/task_core.ts";
@@ -25,6 +23,7 @@ import {
   BOUND,
   freeQueue,
   LEAVE,
+  LEVELS,
   nearQueue,
   NO_TASK,
   placeOf,
@@ -32,11 +31,14 @@ import {
   WAIT,
 } from "../core/task_names.ts";
 import { ResultLoop } from "./result_loop.ts";
+import { ResultMail } from "./result_mail.ts";
 import { NORMAL } from "./task_checks.ts";
 import { WorkerChoice } from "../places/worker_choice.ts";
 import { BY_MESSAGE, TaskRecords } from "../core/task_records.ts";
 
 const NORMAL_QUEUE = /* @__PURE__ */ freeQueue(NORMAL);
+const IN_IT = "in the middle of it";
+const BEFORE_IT = "before it began";
 /** A thread that blocks looks for dead workers this often. */
 const SLICE_MS = 40;
 
@@ -64,9 +66,7 @@ export class PoolHost {
   readonly #choice: WorkerChoice;
   /** Of each worker the task that it has got by a message, or will. */
   readonly #assigned: Int32Array;
-  /** Messages of tasks whose results have not been handed in, and tasks that were handed in without. */
-  readonly #heard = new Map<number, FromPoolWorker>();
-  readonly #awaited = new Map<number, number>();
+  readonly #mail: ResultMail;
   readonly #me: ThreadWaiter;
   readonly #loop: ResultLoop;
 
@@ -89,11 +89,19 @@ export class PoolHost {
       this.places.has(name) && this.places.detail(name)?.isHeld === true
     );
     this.#assigned = new Int32Array(max);
+    this.#mail = new ResultMail(max, {
+      has: (name) => this.places.has(name),
+      actionOf: (name) => this.actionOf(name),
+      settle: (worker, name, value) => this.#settle(worker, name, value),
+      reject: (worker, name, error) => this.#reject(worker, name, error),
+    });
     this.#me = currentWaiter();
     this.#loop = new ResultLoop(this.core, this.places, () => this.drain());
     this.crew = new PoolCrew(settings, { url, buffer: all.buffer, shape }, {
       ready: (worker, names) => this.#ready(worker, names),
-      heard: (worker, message) => this.#hear(worker, message),
+      heard: (worker, message) => this.#mail.hear(worker, message),
+      garbled: (worker, error) => this.#mail.miss(worker, error),
+      refused: (worker) => this.#spread(worker),
       ended: (worker, error, isAsked) => this.#bury(worker, error, isAsked),
       failed: (error) => this.fail(error),
     });
@@ -186,15 +194,6 @@ export class PoolHost {
     }
   }
 
-  /** Whether the next task that is held, near a node or -1, goes to a worker at once. */
-  sendsNow(node: number): boolean {
-    const { nodes } = this.settings;
-    return this.#held.size === 0 &&
-      this.crew.live.some((worker) =>
-        this.#assigned[worker] === NO_TASK && (node < 0 || nodes[worker] === node)
-      );
-  }
-
   #serve(worker: number): void {
     while (this.#assigned[worker] === NO_TASK && this.crew.live.includes(worker)) {
       const { nodes, budget } = this.settings;
@@ -241,13 +240,11 @@ export class PoolHost {
         done[worker] = (done[worker] as number) + 1;
         if (!places.has(name)) continue;
         const value = this.#records.result(placeOf(name));
-        if (value === BY_MESSAGE) this.#look(worker, name);
+        if (value === BY_MESSAGE) this.#mail.look(worker, name);
         else this.#settle(worker, name, value);
       }
     }
-    if (this.#awaited.size > 0) {
-      for (const worker of new Set(this.#awaited.values())) this.crew.pump(worker);
-    }
+    if (this.#mail.size > 0) { for (const worker of this.#mail.senders) this.crew.pump(worker); }
     return count;
   }
 
@@ -261,36 +258,6 @@ export class PoolHost {
   #unassign(worker: number): void {
     this.#assigned[worker] = NO_TASK;
     this.#serve(worker);
-  }
-
-  /** A result that comes by a message was handed in. */
-  #look(worker: number, name: number): void {
-    this.#awaited.set(name, worker);
-    const heard = this.#heard.get(name);
-    if (heard !== undefined) {
-      this.#heard.delete(name);
-      this.#hear(worker, heard);
-    }
-  }
-
-  #hear(worker: number, message: FromPoolWorker): void {
-    if (message.type === "ready") return;
-    const { name } = message;
-    if (!this.places.has(name)) return;
-    if (!this.#awaited.has(name)) {
-      this.#heard.set(name, message);
-      return;
-    }
-    this.#awaited.delete(name);
-    if (message.type === "done") {
-      let value: unknown;
-      try {
-        value = decode(message.value);
-      } catch (error) {
-        return this.#reject(worker, name, error);
-      }
-      this.#settle(worker, name, value);
-    } else this.#reject(worker, name, unflattenTaskError(message.error));
   }
 
   /** A task that a worker had has failed. */
@@ -354,19 +321,17 @@ export class PoolHost {
     crew.pump(worker);
     const inHand = core.bury(worker);
     const lost = (name: number): void => {
-      this.#awaited.delete(name);
-      this.#heard.delete(name);
-      this.#reject(worker, name, workerEndedError(this.actionOf(name), error));
+      this.#mail.forget(name);
+      this.#reject(worker, name, workerEndedError(this.actionOf(name), error, IN_IT));
     };
     // Handed in, but what it has said of it has not arrived.
-    for (const [name, by] of [...this.#awaited]) if (by === worker) lost(name);
+    for (const name of this.#mail.bury(worker)) lost(name);
     this.#assigned[worker] = NO_TASK;
     if (places.has(inHand)) {
-      const heard = this.#heard.get(inHand);
       if (core.isQueued(inHand)) this.#again(inHand, error);
       else if (core.runner(inHand) === worker) {
         // Said, but not handed in.
-        if (heard !== undefined) this.#look(worker, inHand);
+        if (this.#mail.isHeard(inHand)) this.#mail.look(worker, inHand);
         else lost(inHand);
       }
     }
@@ -385,6 +350,32 @@ export class PoolHost {
     this.onFree();
   }
 
+  /** Lets tasks that wait near a worker that cannot be there be done anywhere. */
+  #spread(worker: number): void {
+    const { core, places, crew, settings: { nodes } } = this;
+    const node = nodes[worker] as number;
+    if (crew.live.some((other) => nodes[other] === node)) return;
+    const left: number[] = [];
+    for (let level = 0; level < LEVELS; level++) {
+      const queue = nearQueue(level);
+      this.#held.spread(node, level);
+      for (let name = core.evacuate(worker, queue); name !== NO_TASK;) {
+        left.push(name);
+        name = core.evacuate(worker, queue);
+      }
+    }
+    for (const name of left) {
+      if (!places.has(name) || !core.callOff(name)) continue;
+      const place = placeOf(name);
+      // A free queue follows that of tasks near something.
+      const queue = (places.queues[place] as number) + 1;
+      places.queues[place] = queue;
+      places.nodes[place] = -1;
+      core.submit(this.#me, name, this.#choice.any(), queue);
+    }
+    this.#serveAll();
+  }
+
   /** Hands a task on whose worker has ended before it began. */
   #again(name: number, error: unknown): void {
     const { core, places } = this;
@@ -399,7 +390,7 @@ export class PoolHost {
     const isLost = detail === undefined || detail.bound >= 0 || detail.transfer.length > 0;
     if (!core.callOff(name)) return;
     if (isLost) {
-      this.places.reject(name, workerEndedError(this.actionOf(name), error), -1);
+      this.places.reject(name, workerEndedError(this.actionOf(name), error, BEFORE_IT), -1);
       return;
     }
     detail.isHeld = true;
@@ -433,6 +424,7 @@ export class PoolHost {
   async dismissAll(): Promise<void> {
     this.crew.stop();
     for (let worker = 0; worker < this.settings.max; worker++) this.dismiss(worker);
+    this.crew.killStarting();
     await this.crew.allGone();
   }
 
@@ -477,16 +469,16 @@ export class PoolHost {
   /** Rejects a task that this thread waits for and that nobody will end, as events of ended threads cannot come. */
   #lookForDead(name: number): void {
     const { core, places } = this;
-    const isAlive = (worker: number): boolean => this.crew.isAlive(worker);
     const runner = core.runner(name);
     const only = runner >= 0 ? runner : this.#assigned.indexOf(name);
-    const isLost = only >= 0 ? !isAlive(only) : !this.crew.live.some(isAlive);
+    const isLost = only >= 0 ? !this.crew.isAlive(only) : !this.crew.hopes();
     this.drain();
     if (!isLost || !places.has(name)) return;
     if (runner >= 0) core.release(name);
     // A worker that is new may have it by now.
     else if (places.detail(name)?.isHeld !== true && !core.callOff(name)) return;
-    this.places.reject(name, workerEndedError(this.actionOf(name), undefined), -1);
+    const when = runner >= 0 ? IN_IT : BEFORE_IT;
+    this.places.reject(name, workerEndedError(this.actionOf(name), undefined, when), -1);
     this.onFree();
   }
 }

@@ -54,8 +54,10 @@ export interface FlatTaskError {
 
 /** From a worker. */
 export type FromPoolWorker =
-  /** Its module was loaded; its functions in the order of their indices; how the C helper names its thread. */
-  | { readonly type: "ready"; readonly names: readonly string[]; readonly identity: number }
+  /** Its thread is there; how the C helper names that. */
+  | { readonly type: "begun"; readonly identity: number }
+  /** Its module was loaded; its functions in the order of their indices. */
+  | { readonly type: "ready"; readonly names: readonly string[] }
   | { readonly type: "done"; readonly name: number; readonly value: unknown }
   | { readonly type: "failed"; readonly name: number; readonly error: FlatTaskError };
 

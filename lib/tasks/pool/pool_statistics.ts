@@ -108,17 +108,23 @@ function sum(all: readonly TaskCounts[]): TaskCounts {
   }), NONE);
 }
 
-/** By statistics what each worker had counted in all. */
-const totals = /* @__PURE__ */ new WeakMap<object, readonly TaskCounts[]>();
+interface Totals {
+  readonly host: PoolHost;
+  /** What each worker had counted in all. */
+  readonly workers: readonly TaskCounts[];
+}
+
+/** By statistics. */
+const totals = /* @__PURE__ */ new WeakMap<object, Totals>();
 
 /**
- * Whether something is what {@linkcode poolStatistics} has returned for a pool of so many workers.
+ * Whether something is what {@linkcode poolStatistics} has returned for a pool.
  *
  * @param value Anything.
- * @param workers How many.
+ * @param host The pool's thread.
  */
-export function isStatistics(value: unknown, workers: number): value is PoolStatistics {
-  return totals.get(value as object)?.length === workers;
+export function isStatistics(value: unknown, host: PoolHost): value is PoolStatistics {
+  return totals.get(value as object)?.host === host;
 }
 
 /**
@@ -149,7 +155,7 @@ export function poolStatistics(
       wait: namedClasses(counts.classes(index, "wait")),
     };
   });
-  const old = before && totals.get(before);
+  const old = before && totals.get(before)?.workers;
   const workers = total.map((now, index): WorkerStatistics => ({
     ...since(now, old?.[index] ?? NONE),
     index,
@@ -163,6 +169,6 @@ export function poolStatistics(
   }));
   const windowMs = at - (before?.at ?? createdAt);
   const statistics = { ...sum(workers), at, windowMs, workers, nodes };
-  totals.set(statistics, total);
+  totals.set(statistics, { host, workers: total });
   return statistics;
 }

@@ -98,6 +98,7 @@ class PoolWorker {
   }
 
   async load(): Promise<void> {
+    this.#post({ type: "begun", identity: threadSelf().identity });
     const module = await this.#import();
     this.#names = Object.keys(module).filter((name) => typeof module[name] === "function").sort();
     // Tasks name functions by their indices, and this worker takes some as soon as it can.
@@ -109,7 +110,7 @@ class PoolWorker {
       });
     }
     for (const name of this.#names) this.#functions.push(module[name] as TaskFunction);
-    this.#post({ type: "ready", names: this.#names, identity: threadSelf().identity });
+    this.#post({ type: "ready", names: this.#names });
   }
 
   /** Does tasks until it is to leave, or its thread is to end. */
@@ -198,7 +199,13 @@ class PoolWorker {
     if (this.#birth.times) this.#started = performance.now();
     const count = records.count(place);
     if (count < 0) {
-      const args = this.#argumentsOf(name);
+      let args: readonly unknown[] | undefined;
+      try {
+        args = this.#argumentsOf(name);
+      } catch (error) {
+        this.#fail(name, error);
+        return undefined;
+      }
       return args === undefined ? this.#performLater(name) : this.#apply(name, args);
     }
     let result: unknown;
@@ -225,10 +232,15 @@ class PoolWorker {
 
   async #performLater(name: number): Promise<void> {
     // Posted before the task was submitted, but perhaps not here yet.
-    let args = this.#argumentsOf(name);
-    for (; args === undefined; args = this.#argumentsOf(name)) {
-      await turn();
-      if (this.#me.lot.stopped(this.#me.id)) return;
+    let args: readonly unknown[] | undefined;
+    try {
+      for (; args === undefined; args = this.#argumentsOf(name)) {
+        await turn();
+        if (this.#me.lot.stopped(this.#me.id)) return;
+      }
+    } catch (error) {
+      this.#fail(name, error);
+      return;
     }
     await this.#apply(name, args);
   }
@@ -245,11 +257,20 @@ class PoolWorker {
     return this.#end(name, result);
   }
 
-  /** Arguments that came by a message; undefined if they are not here yet. */
+  /** Arguments that came by a message; undefined if they are not here yet. It throws where they cannot be received. */
   #argumentsOf(name: number): readonly unknown[] | undefined {
     const { receiveMessageOnPort } = builtin("node:worker_threads");
     for (;;) {
-      const next = receiveMessageOnPort(this.#birth.port) as { message: TaskArguments } | undefined;
+      let next: { message: TaskArguments } | undefined;
+      try {
+        next = receiveMessageOnPort(this.#birth.port);
+      } catch (cause) {
+        throw new NumaError("EINVAL", "receive the arguments of a task", {
+          why: cause instanceof Error ? cause.message : textOf(cause),
+          fix: "Give what a worker can make a copy of.",
+          cause,
+        });
+      }
       if (next === undefined) return undefined;
       // Those of other tasks came before, and were called off.
       if (next.message.name === name) return next.message.args;

@@ -16,6 +16,8 @@ export class ResultLoop {
   readonly #me: ThreadWaiter = claimWaiter();
   #isDriving = false;
   #isParked = false;
+  /** Whether the thread has blocked since the loop said that it is about to sleep: it is not told of results then. */
+  #isRoused = false;
   #driven: Promise<void> = Promise.resolve();
 
   /**
@@ -38,6 +40,7 @@ export class ResultLoop {
 
   /** Results may have come of which it was not told, as its thread was told instead. */
   rouse(): void {
+    this.#isRoused = true;
     if (this.#isParked) this.#me.lot.unpark(this.#me.id);
   }
 
@@ -55,8 +58,9 @@ export class ResultLoop {
       if (this.#drain() > 0) turns = 0;
       if (this.#places.taken === 0) break;
       if (turns++ < TURNS) continue;
+      this.#isRoused = false;
       this.#core.prepare(this.#me);
-      if (this.#drain() === 0 && this.#places.taken > 0) {
+      if (this.#drain() === 0 && this.#places.taken > 0 && !this.#isRoused) {
         this.#isParked = true;
         await lot.parkAsync(id, SLICE_MS);
         this.#isParked = false;

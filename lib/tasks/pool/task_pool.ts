@@ -14,10 +14,11 @@ import { PoolHost } from "./pool_host.ts";
 import { mapItems } from "./pool_map.ts";
 import type { Settle, TaskRequest } from "../places/pool_places.ts";
 import { checkModule, poolSettings, type TaskPoolOptions } from "./pool_settings.ts";
+import { SyncResult } from "./sync_result.ts";
 import { isStatistics, type PoolStatistics, poolStatistics } from "./pool_statistics.ts";
 import { checkTaskOptions, NORMAL, NOTHING, RUN_OPTIONS, RUN_SYNC_OPTIONS } from "./task_checks.ts";
 import { NO_TASK } from "../core/task_names.ts";
-import { TaskLimit } from "../core/task_limit.ts";
+import { TaskLimit, type Waiting } from "../core/task_limit.ts";
 import { fits } from "../core/task_records.ts";
 import type {
   MapOptions,
@@ -31,12 +32,6 @@ import type {
 
 /** Results are taken once for so many tasks that wait. */
 const DRAIN_MASK = 255;
-
-/** A task that waits for a place. */
-interface Waiting {
-  readonly request: TaskRequest;
-  readonly limit: TaskLimit | undefined;
-}
 
 /**
  * A group of workers that do tasks: functions that a module exports.
@@ -85,15 +80,8 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     this.#resolve = resolve as Settle;
     this.#reject = reject;
   };
-  /** What {@linkcode TaskPool.runSync} waits for. */
-  #syncValue: unknown;
-  #syncError: { readonly error: unknown } | undefined;
-  readonly #syncResolve = (value: never): void => {
-    this.#syncValue = value;
-  };
-  readonly #syncReject = (error: never): void => {
-    this.#syncError = { error };
-  };
+  /** For the next {@linkcode TaskPool.runSync}; undefined in the middle of one. */
+  #spare: SyncResult | undefined = new SyncResult();
 
   private constructor(host: PoolHost) {
     void TaskPool.#shown;
@@ -207,20 +195,40 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     args?: TaskArgs<Module, Name>,
     options?: RunSyncOptions,
   ): TaskResult<Module, Name> {
+    // Whoever listens to events may run others in the middle of this.
+    const result = this.#spare ?? new SyncResult();
+    this.#spare = undefined;
+    try {
+      this.#block(task, args, options, result);
+    } catch (error) {
+      // A task may have it still.
+      this.#spare = new SyncResult();
+      throw error;
+    }
+    this.#spare = result;
+    return result.take() as TaskResult<Module, Name>;
+  }
+
+  /** Runs a task, and blocks until it has ended. */
+  #block(
+    task: string,
+    args: readonly unknown[] | undefined,
+    options: RunSyncOptions | undefined,
+    { resolve, reject }: SyncResult,
+  ): void {
     const host = this.#host;
-    this.#syncError = undefined;
     const short = options === undefined ? host.indices.get(task) : undefined;
     if (short !== undefined && Array.isArray(args) && this.#hasRoom()) {
-      const name = host.begin(short, args, this.#syncResolve, this.#syncReject);
-      if (name !== NO_TASK) {
-        host.block(name, Infinity);
-        return this.#syncResult() as TaskResult<Module, Name>;
-      }
+      const name = host.begin(short, args, resolve, reject);
+      if (name !== NO_TASK) return void host.block(name, Infinity);
     }
     const action = `run task ${show(task)}`;
-    const { level, node, timeoutMs = Infinity } = options === undefined
-      ? { level: NORMAL, node: -1, timeoutMs: undefined }
-      : checkTaskOptions(options as RunOptions, RUN_SYNC_OPTIONS, host.settings.nodes, action);
+    const { level, node, timeoutMs = Infinity } = checkTaskOptions(
+      options === undefined ? {} : options,
+      RUN_SYNC_OPTIONS,
+      host.settings.nodes,
+      action,
+    );
     const list = copyOf(args);
     const { index, message } = this.#look(task, list, action);
     if (!this.#hasRoom()) {
@@ -231,21 +239,12 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     }
     const request: TaskRequest = {
       ...{ index, args: list, message, transfer: NOTHING, level, node },
-      ...{ resolve: this.#syncResolve, reject: this.#syncReject },
+      ...{ resolve, reject },
     };
     const name = host.start(request, undefined);
     if (name !== NO_TASK && !host.block(name, timeoutMs)) {
       host.abort(name, giveUpError(action, false, timeoutMs));
     }
-    return this.#syncResult() as TaskResult<Module, Name>;
-  }
-
-  #syncResult(): unknown {
-    const error = this.#syncError;
-    if (error !== undefined) throw error.error;
-    const value = this.#syncValue;
-    this.#syncValue = undefined;
-    return value;
   }
 
   /**
@@ -340,11 +339,10 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
    * @throws {NumaError} `EINVAL`.
    */
   statistics(before?: PoolStatistics): PoolStatistics {
-    const { max } = this.#host.settings;
-    if (before !== undefined && !isStatistics(before, max)) {
+    if (before !== undefined && !isStatistics(before, this.#host)) {
       throw new NumaError("EINVAL", `count tasks of task pool "${this.name}"`, {
         why: `the earlier statistics are ${show(before)}`,
-        fix: "Give what statistics() has returned.",
+        fix: "Give what statistics() of this pool has returned.",
       });
     }
     this.#host.drain();
@@ -465,9 +463,9 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
         fix: 'Await some of them first, or create the pool with whenFull: "wait".',
       });
     }
-    // What waits is not to change meanwhile; what is moved stays the caller's until then.
-    const isSentNow = this.#hasRoom() && this.#host.sendsNow(node);
-    if (message !== undefined && transfer.length === 0 && !isSentNow) {
+    // What waits is not to change meanwhile, nor what is posted again when a worker has ended before it began; what is
+    // moved stays the caller's until it is posted.
+    if (message !== undefined && transfer.length === 0) {
       try {
         message = structuredClone(message);
       } catch (cause) {
