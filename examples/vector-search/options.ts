@@ -14,6 +14,13 @@ export interface Options {
   readonly threads: number;
 }
 
+/** Reads a number. */
+function whole(text: string, name: string, most: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && value <= most) return value;
+  throw new Error(`Cannot read --${name}: "${text}" is no whole number from 1 to ${most}.`);
+}
+
 /** Reads it. */
 export function readOptions(): Options {
   const { values } = parseArgs({
@@ -27,12 +34,15 @@ export function readOptions(): Options {
       threads: { type: "string", default: "2" },
     },
   });
+  const { kernel, json, unplaced } = values;
+  if (kernel !== "wasm" && kernel !== "js") {
+    throw new Error(`Cannot read --kernel: "${kernel}" is neither "wasm" nor "js".`);
+  }
   return {
-    ...values,
-    vectors: Number(values.vectors),
-    queries: Number(values.queries),
-    most: Number(values.most),
-    kernel: values.kernel === "js" ? "js" : "wasm",
-    threads: Number(values.threads),
+    ...{ kernel, json, unplaced },
+    vectors: whole(values.vectors, "vectors", 1e9),
+    queries: whole(values.queries, "queries", 1e6),
+    most: whole(values.most, "most", 1e4),
+    threads: whole(values.threads, "threads", 256),
   };
 }

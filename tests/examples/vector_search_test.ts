@@ -78,6 +78,15 @@ describe("the example of a vector search", () => {
     });
   }
 
+  it("refuses options that make no sense", { skip }, () => {
+    for (const args of [["--vectors", "many"], ["--most", "0"], ["--kernel", "c"]]) {
+      const main = new URL("examples/vector-search/main.ts", checkout);
+      const { status, stderr } = runModule(main, { args });
+      assert.notEqual(status, 0);
+      assert.match(stderr, new RegExp(`Cannot read ${args[0]}: "${args[1]}" is n`));
+    }
+  });
+
   it("prints what it found", { skip }, () => {
     const { status, stdout, stderr } = runModule(
       new URL("examples/vector-search/main.ts", checkout),
