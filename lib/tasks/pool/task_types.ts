@@ -27,7 +27,7 @@ export interface TaskOptions {
   /**
    * What the task works on: a node's number, something with a `node` such as an arena, or memory. It runs on the node on
    * which most of that is, or the nearest one that has workers, unless too many tasks wait there
-   * ({@linkcode TaskPoolOptions.remoteSteals}). Where memory is, is looked at once. Default: nothing.
+   * ({@linkcode TaskPoolOptions.remoteSteals}). Where memory is, is looked at once a second at the most. Default: nothing.
    */
   readonly near?: number | MemoryOnNode;
   /** A worker looks for tasks of higher priority first. Default: `"normal"`. */
