@@ -56,23 +56,6 @@ export function checkName(name: unknown, action: string): string {
 }
 
 /**
- * Checks that options have no other names than known ones.
- *
- * @param options The options, an object.
- * @param names The names.
- * @param action What was asked, as it follows "Cannot".
- * @throws {NumaError} `EINVAL`.
- */
-export function checkNames(options: object, names: readonly string[], action: string): void {
-  const other = Object.keys(options).find((name) => !names.includes(name));
-  if (other === undefined) return;
-  throw new NumaError("EINVAL", action, {
-    why: `it has no option ${show(other)}`,
-    fix: `Give { ${names.join(", ")} }.`,
-  });
-}
-
-/**
  * Checks a list of arguments.
  *
  * @param args What the caller gave.

@@ -1,7 +1,7 @@
-import { checkOptions, show } from "../../base/check.ts";
+import { checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { topology } from "../../topology/load.ts";
-import { checkCrew, checkName, checkNames, checkSignal, type Crew } from "../crew/crew.ts";
+import { checkCrew, checkName, checkSignal, type Crew } from "../crew/crew.ts";
 import { drive } from "../crew/drive.ts";
 import { orderOf, type Place, placesOf } from "../loops/homes.ts";
 import { MAX_WORKERS } from "../loops/loop_core.ts";
@@ -62,7 +62,7 @@ export async function forkJoin(
   const name = checkName(task, action);
   const numbers = checkNumbers(args, action);
   checkOptions(options, `{ ${NAMES.join(", ")} }`, action);
-  checkNames(options, NAMES, action);
+  checkOptionNames(options, NAMES, action);
   const { tasks = [], signal } = options;
   checkSignal(signal, action)?.throwIfAborted();
   if (!Array.isArray(tasks)) {

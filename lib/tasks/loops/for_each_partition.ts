@@ -1,12 +1,5 @@
-import { checkOptions } from "../../base/check.ts";
-import {
-  checkArgs,
-  checkCrew,
-  checkName,
-  checkNames,
-  checkSignal,
-  type Crew,
-} from "../crew/crew.ts";
+import { checkOptionNames, checkOptions } from "../../base/check.ts";
+import { checkArgs, checkCrew, checkName, checkSignal, type Crew } from "../crew/crew.ts";
 import { runLoop } from "./loop.ts";
 import { type AnyNodeArray, checkArray, checkProgress, type LoopOptions } from "./range.ts";
 
@@ -41,7 +34,7 @@ export async function forEachPartition<Value = unknown>(
   const { nodes } = checkArray(array, action);
   const name = checkName(task, action);
   checkOptions(options, `{ ${NAMES.join(", ")} }`, action);
-  checkNames(options, NAMES, action);
+  checkOptionNames(options, NAMES, action);
   const { args = [], signal, onProgress } = options;
   const count = nodes.length;
   const values = await runLoop(crew, {

@@ -9,6 +9,7 @@ import { currentWaiter } from "../../wait/thread_waiter.ts";
 import type { ThreadWaiter } from "../../wait/thread_waiter.ts";
 import type { WorkerContext } from "../builtins.ts";
 import { FAILED } from "../crew/muster.ts";
+import { isThenable } from "../crew/thenable.ts";
 import { LoopCore, MAX_TAKE } from "./loop_core.ts";
 import { type Cut, Split } from "./split.ts";
 
@@ -79,11 +80,6 @@ export function layoutOf(
 }
 
 type Task = (begin: number | NodeArrayPart, ...rest: unknown[]) => unknown;
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null &&
-    typeof (value as { then?: unknown }).then === "function";
-}
 
 /** Does chunks until there are none. */
 class LoopJob {

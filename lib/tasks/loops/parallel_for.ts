@@ -1,5 +1,5 @@
-import { checkOptions } from "../../base/check.ts";
-import { checkCrew, checkName, checkNames, type Crew } from "../crew/crew.ts";
+import { checkOptionNames, checkOptions } from "../../base/check.ts";
+import { checkCrew, checkName, type Crew } from "../crew/crew.ts";
 import { runLoop } from "./loop.ts";
 import { checkLoop, checkRange, LOOP_OPTIONS, type LoopOptions, type LoopRange } from "./range.ts";
 
@@ -37,7 +37,7 @@ export async function parallelFor(
   const checked = checkRange(range, action);
   const name = checkName(task, action);
   checkOptions(options, `{ ${LOOP_OPTIONS.join(", ")} }`, action);
-  checkNames(options, LOOP_OPTIONS, action);
+  checkOptionNames(options, LOOP_OPTIONS, action);
   const { args, hasChunk, ...loop } = checkLoop(checked, options, action);
   await runLoop(crew, {
     ...loop,

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { checkInteger, checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { NodeArray } from "../../memory/spread/node_array.ts";
-import { checkArgs, checkNames, checkSignal } from "../crew/crew.ts";
+import { checkArgs, checkSignal } from "../crew/crew.ts";
 import type { LoopProgress, LoopRequest } from "./loop.ts";
 import type { Cut } from "./split.ts";
 
@@ -70,7 +70,7 @@ export function checkRange(range: unknown, action: string): Required<LoopRange> 
   }
   checkOptions(range, "a number, or { begin, end, step }", action);
   const { begin, end, step = 1 } = range as LoopRange;
-  checkNames(range as object, ["begin", "end", "step"], action);
+  checkOptionNames(range as object, ["begin", "end", "step"], action);
   checkInteger(begin, "begin", -MAX_INDEX, MAX_INDEX, action);
   checkInteger(end, "end", begin, Math.min(MAX_INDEX, begin + MAX_LENGTH), action);
   checkInteger(step, "step", 1, MAX_LENGTH, action);

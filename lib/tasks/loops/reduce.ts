@@ -1,6 +1,6 @@
-import { checkOptions, show } from "../../base/check.ts";
+import { checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import { checkCrew, checkName, checkNames, type Crew } from "../crew/crew.ts";
+import { checkCrew, checkName, type Crew } from "../crew/crew.ts";
 import { runLoop } from "./loop.ts";
 import { checkLoop, checkRange, LOOP_OPTIONS, type LoopOptions, type LoopRange } from "./range.ts";
 
@@ -56,7 +56,7 @@ export async function reduce<Value = number, Result = Value>(
   const checked = checkRange(range, action);
   const name = checkName(task, action);
   checkOptions(options, "{ combine: (a, b) => a + b, initial: 0 }", action);
-  checkNames(options, NAMES, action);
+  checkOptionNames(options, NAMES, action);
   const { combine, initial, ordered = true } = options;
   if (typeof combine !== "function" || typeof ordered !== "boolean") {
     throw new NumaError("EINVAL", action, {

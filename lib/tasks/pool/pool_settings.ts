@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { checkInteger, checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { plan, type ThreadPlacement } from "../../sched/policies/plan.ts";
 import { Policy } from "../../sched/policies/policy.ts";
@@ -243,14 +243,11 @@ let count = 0;
 export function poolSettings(options: TaskPoolOptions, machine: Topology): PoolSettings {
   checkOptions(options, OPTIONS, "create a task pool");
   const given = { ...options };
-  const other = Object.keys(given).find((name) => !NAMES.includes(name));
   const { name = `tasks-${++count}` } = given;
   const action = `create task pool ${show(name)}`;
-  if (other !== undefined || typeof name !== "string") {
-    throw new NumaError("EINVAL", action, {
-      why: other === undefined ? `name is ${show(name)}` : `there is no option ${show(other)}`,
-      fix: `Give ${OPTIONS}.`,
-    });
+  checkOptionNames(given, NAMES, action);
+  if (typeof name !== "string") {
+    throw new NumaError("EINVAL", action, { why: `name is ${show(name)}`, fix: "Give a text." });
   }
   const { per = "node", policy, whenFull = "wait", wait = "block", times = false } = given;
   const { maxQueued, idleMs = 10_000, spins, remoteSteals = 4, graceMs } = given;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { checkInteger, checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { topology } from "../../topology/load.ts";
 import { checkTransfer } from "../../sched/transfer.ts";
@@ -56,14 +56,12 @@ export function checkTaskOptions(
   nodes: readonly number[],
   action: string,
 ): CheckedOptions {
-  const example = `{ ${names.join(", ")} }`;
-  checkOptions(options, example, action);
+  checkOptions(options, `{ ${names.join(", ")} }`, action);
   const given = { ...options };
-  const other = Object.keys(given).find((name) => !names.includes(name));
+  checkOptionNames(given, names, action);
   const { near, priority = "normal", signal, timeoutMs, transfer } = given;
   const refuse = (why: string, fix: string): NumaError =>
     new NumaError("EINVAL", action, { why, fix });
-  if (other !== undefined) throw refuse(`there is no option ${show(other)}`, `Give ${example}.`);
   const isLevel = typeof priority === "string" && Object.hasOwn(LEVELS, priority);
   if (!isLevel) throw refuse(`priority is ${show(priority)}`, 'Give "high", "normal" or "low".');
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
