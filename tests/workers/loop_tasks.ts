@@ -192,6 +192,7 @@ export function forkWithGetter(): number {
   return looks === 1 && inner === 2 ? outer : NaN;
 }
 
+export const anything = (..._args: unknown[]): number => 1;
 export const plus = (a: number, b: number): number => a + b;
 
 /** Wrong uses: the error's code, as a number of its letters. */

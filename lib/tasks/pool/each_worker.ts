@@ -1,6 +1,7 @@
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { encode } from "../../base/handle.ts";
+import { cannotSend } from "../../sched/message.ts";
 import type { ThreadPlacement } from "../../sched/policies/plan.ts";
 import { BUILTIN_NAMES } from "../builtins.ts";
 import { turn } from "./event_loop.ts";
@@ -51,6 +52,22 @@ export function lookUp(
   return { index, message: fits(args) ? undefined : encode(args) as readonly unknown[] };
 }
 
+/**
+ * Copies arguments that are posted later.
+ *
+ * @param message The arguments, encoded.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The copy.
+ * @throws {NumaError} `EINVAL` they cannot be copied.
+ */
+export function copyToSend(message: readonly unknown[], action: string): readonly unknown[] {
+  try {
+    return structuredClone(message);
+  } catch (cause) {
+    throw cannotSend(action, "its arguments", cause);
+  }
+}
+
 function noWorker(what: string, worker: number): NumaError {
   return new NumaError("ETERMINATED", `run ${what} on worker ${worker}`, {
     why: "there is no such worker now",
@@ -73,7 +90,11 @@ export async function runOnEach(
   args: readonly unknown[],
   workers: readonly number[],
 ): Promise<unknown[]> {
-  const message = fits(args) ? undefined : encode(args) as readonly unknown[];
+  let message = fits(args) ? undefined : encode(args) as readonly unknown[];
+  if (message !== undefined && host.places.left < workers.length) {
+    // What waits is not to change meanwhile.
+    message = copyToSend(message, "run a task on each worker");
+  }
   while (host.places.left < workers.length && host.failure === undefined) await turn();
   if (host.failure !== undefined) throw host.failure;
   const outcomes = await Promise.allSettled(
@@ -113,13 +134,21 @@ export function placementsOf({ crew, settings }: PoolHost): (ThreadPlacement | u
  * @param builtin The function's name in `builtins.ts`.
  * @param args Its arguments.
  * @returns A promise for each of {@linkcode placementsOf}; it rejects when there is no such worker.
+ * @throws {NumaError} `EINVAL` there is no such function, or the arguments are no array.
  */
 export function runOnAll(
   host: PoolHost,
   builtin: string,
   args: readonly unknown[],
 ): Promise<unknown>[] {
-  const index = BUILTIN + BUILTIN_NAMES.indexOf(builtin);
+  const which = BUILTIN_NAMES.indexOf(builtin);
+  if (which < 0 || !Array.isArray(args)) {
+    throw new NumaError("EINVAL", `run a function on the workers of "${host.settings.name}"`, {
+      why: which < 0 ? `there is no function ${show(builtin)}` : `its arguments are ${show(args)}`,
+      fix: `Give one of ${BUILTIN_NAMES.join(", ")}, and an array.`,
+    });
+  }
+  const index = BUILTIN + which;
   return placementsOf(host).map(async (placement, worker) => {
     if (placement === undefined) throw noWorker(builtin, worker);
     const [result] = await runOnEach(host, index, args, [worker]);

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { checkInteger, checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
+import { checkFunction } from "../../base/options.ts";
 import { MAX_TASKS } from "../core/task_names.ts";
 import { checkSignal } from "../crew/crew.ts";
 import type { MapOptions, RunOptions } from "./task_types.ts";
@@ -28,7 +29,7 @@ class Items<Item> {
       size?: unknown;
     };
     this.#later = source[Symbol.asyncIterator]?.();
-    const iterator = this.#later ?? source[Symbol.iterator]?.();
+    const iterator = this.#later ?? this.#begin(source, action);
     if (iterator === undefined) {
       throw new NumaError("EINVAL", action, {
         why: `the items are ${show(items)}`,
@@ -38,6 +39,20 @@ class Items<Item> {
     this.#iterator = iterator;
     const { length = source.size } = source;
     this.of = Number.isSafeInteger(length) ? length as number : undefined;
+  }
+
+  #begin(source: Partial<Iterable<Item>>, action: string): Iterator<Item> | undefined {
+    try {
+      return source[Symbol.iterator]?.();
+    } catch (cause) {
+      // What others throw is the caller's own.
+      if (!ArrayBuffer.isView(source)) throw cause;
+      throw new NumaError("EINVAL", action, {
+        why: "the items are an array whose buffer was transferred away",
+        fix: "Give one whose buffer is still there.",
+        cause,
+      });
+    }
   }
 
   /** The next one; undefined when it is not waited for any more. */
@@ -78,15 +93,8 @@ export async function mapItems<Item, Result>(
 ): Promise<Result[]> {
   checkOptions(given, `{ ${NAMES.join(", ")} }`, action);
   const { concurrency = AHEAD * workers, signal: asked, onProgress, ...rest } = given;
-  const other = Object.keys(rest).find((name) => !NAMES.includes(name));
-  if (other !== undefined || (onProgress !== undefined && typeof onProgress !== "function")) {
-    throw new NumaError("EINVAL", action, {
-      why: other === undefined
-        ? `onProgress is ${show(onProgress)}`
-        : `there is no option ${show(other)}`,
-      fix: `Give { ${NAMES.join(", ")} }.`,
-    });
-  }
+  checkOptionNames(rest, NAMES, action);
+  checkFunction(onProgress, "onProgress", action);
   checkInteger(concurrency, "concurrency", 1, 2 ** 31 - 1, action);
   const signal = checkSignal(asked, action);
   signal?.throwIfAborted();

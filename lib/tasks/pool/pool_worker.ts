@@ -18,6 +18,7 @@ import { worker, type WorkerFunction } from "../../sched/worker.ts";
 import { CpuSet } from "../../topology/cpu_set.ts";
 import { claimWaiter, currentWaiter, pause, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { BUILTIN_NAMES, BUILTINS, type WorkerContext } from "../builtins.ts";
+import { isThenable } from "../crew/thenable.ts";
 import { turn } from "./event_loop.ts";
 import { piscinaTasks } from "../piscina/piscina_file.ts";
 import { isPiscinaModule } from "../piscina/worker_data.ts";
@@ -45,11 +46,6 @@ const BURST = 64;
 const STOP_MASK = 15;
 /** What a failed task has for a result: an object, so that its error comes by a message. */
 const FAILURE = {};
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null &&
-    typeof (value as { then?: unknown }).then === "function";
-}
 
 class PoolWorker {
   readonly #birth: PoolBirth;

@@ -4,10 +4,17 @@ import type { ThreadPlacement } from "../../sched/policies/plan.ts";
 import type { Crew } from "../crew/crew.ts";
 import { encode } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";
-import { cannotSend } from "../../sched/message.ts";
 import { topology } from "../../topology/load.ts";
 import { giveUpError } from "../../wait/block.ts";
-import { copyOf, lookUp, NO_ARGS, placementsOf, runOnAll, runOnEach } from "./each_worker.ts";
+import {
+  copyOf,
+  copyToSend,
+  lookUp,
+  NO_ARGS,
+  placementsOf,
+  runOnAll,
+  runOnEach,
+} from "./each_worker.ts";
 import { watchIdle } from "./idle_watch.ts";
 import { Line } from "./line.ts";
 import { PoolHost } from "./pool_host.ts";
@@ -305,7 +312,7 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
    * @param builtin Its name in `builtins.ts`.
    * @param args Its arguments.
    * @returns A promise for each of {@linkcode TaskPool.placements}; it rejects when there is no such worker.
-   * @throws {NumaError} `ECLOSED`.
+   * @throws {NumaError} `ECLOSED`, `EINVAL`.
    */
   runOnAll(builtin: string, args: readonly unknown[]): readonly Promise<unknown>[] {
     this.#checkOpen(`run a function on the workers of "${this.name}"`);
@@ -465,13 +472,7 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     }
     // What waits is not to change meanwhile, nor what is posted again when a worker has ended before it began; what is
     // moved stays the caller's until it is posted.
-    if (message !== undefined && transfer.length === 0) {
-      try {
-        message = structuredClone(message);
-      } catch (cause) {
-        throw cannotSend(action, "its arguments", cause);
-      }
-    }
+    if (message !== undefined && transfer.length === 0) message = copyToSend(message, action);
     const promise = new Promise<unknown>(this.#executor as never);
     const [resolve, reject] = [this.#resolve, this.#reject];
     const request = { index, args: list, message, transfer, level, node, resolve, reject };
