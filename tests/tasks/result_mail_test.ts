@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ResultMail } from "../../lib/tasks/pool/result_mail.ts";
+import { ResultMail } from "../../lib/tasks/host/result_mail.ts";
 
 const done = (name: number, value: unknown) => ({ type: "done", name, value }) as const;
 

@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { parallelFor, Policy, TaskPool, type TaskPoolOptions, topology } from "../../mod.ts";
-import { PoolHost } from "../../lib/tasks/pool/pool_host.ts";
+import { PoolHost } from "../../lib/tasks/host/pool_host.ts";
 import { poolSettings } from "../../lib/tasks/pool/pool_settings.ts";
 import { onDeno, sibling } from "../support/checkout.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";

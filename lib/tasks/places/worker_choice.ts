@@ -1,5 +1,5 @@
-import type { PoolCrew } from "../pool/pool_crew.ts";
-import type { PoolPlaces } from "./pool_places.ts";
+import type { PoolCrew } from "../host/pool_crew.ts";
+import type { PoolPlaces } from "../host/pool_places.ts";
 import type { TaskCore } from "../core/task_core.ts";
 import { QUEUES } from "../core/task_names.ts";
 

@@ -4,9 +4,9 @@ import { encode } from "../../base/handle.ts";
 import { cannotSend } from "../../sched/message.ts";
 import type { ThreadPlacement } from "../../sched/policies/plan.ts";
 import { BUILTIN_NAMES } from "../builtins.ts";
-import { turn } from "./event_loop.ts";
-import type { PoolHost } from "./pool_host.ts";
-import type { Settle } from "../places/pool_places.ts";
+import { turn } from "../host/event_loop.ts";
+import type { PoolHost } from "../host/pool_host.ts";
+import type { Settle } from "../host/pool_places.ts";
 import { NORMAL, NOTHING } from "./task_checks.ts";
 import { BUILTIN, fits } from "../core/task_records.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { DISTANCES, namedClasses, type TimeClass } from "./pool_counts.ts";
-import type { PoolHost } from "./pool_host.ts";
+import type { PoolHost } from "../host/pool_host.ts";
 import { LEVELS } from "../core/task_names.ts";
 
 /** From where tasks were taken, by how far that is. */

@@ -19,7 +19,7 @@ import { CpuSet } from "../../topology/cpu_set.ts";
 import { claimWaiter, currentWaiter, pause, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { BUILTIN_NAMES, BUILTINS, type WorkerContext } from "../builtins.ts";
 import { isThenable } from "../crew/thenable.ts";
-import { turn } from "./event_loop.ts";
+import { turn } from "../host/event_loop.ts";
 import { piscinaTasks } from "../piscina/piscina_file.ts";
 import { isPiscinaModule } from "../piscina/worker_data.ts";
 import {

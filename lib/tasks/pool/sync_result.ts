@@ -1,4 +1,4 @@
-import type { Settle } from "../places/pool_places.ts";
+import type { Settle } from "../host/pool_places.ts";
 
 /** What a thread that blocks gets of its task, in place of a promise. */
 export class SyncResult {

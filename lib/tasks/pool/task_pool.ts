@@ -15,17 +15,17 @@ import {
   runOnAll,
   runOnEach,
 } from "./each_worker.ts";
-import { watchIdle } from "./idle_watch.ts";
-import { Line } from "./line.ts";
-import { PoolHost } from "./pool_host.ts";
+import { watchIdle } from "../host/idle_watch.ts";
+import { Line } from "../host/line.ts";
+import { PoolHost } from "../host/pool_host.ts";
 import { mapItems } from "./pool_map.ts";
-import type { Settle, TaskRequest } from "../places/pool_places.ts";
+import type { Settle, TaskRequest } from "../host/pool_places.ts";
 import { checkModule, poolSettings, type TaskPoolOptions } from "./pool_settings.ts";
 import { SyncResult } from "./sync_result.ts";
 import { isStatistics, type PoolStatistics, poolStatistics } from "./pool_statistics.ts";
 import { checkTaskOptions, NORMAL, NOTHING, RUN_OPTIONS, RUN_SYNC_OPTIONS } from "./task_checks.ts";
 import { NO_TASK } from "../core/task_names.ts";
-import { TaskLimit, type Waiting } from "../core/task_limit.ts";
+import { TaskLimit, type Waiting } from "./task_limit.ts";
 import { fits } from "../core/task_records.ts";
 import type {
   MapOptions,

@@ -11,8 +11,8 @@ import { launch } from "../../sched/launch.ts";
 import { textOf } from "../../sched/message.ts";
 import type { Thread } from "../../sched/thread.ts";
 import { workerDataOf } from "../piscina/worker_data.ts";
-import { type FromPoolWorker, POOL_WORKER, type PoolBirth } from "./pool_messages.ts";
-import type { PoolSettings } from "./pool_settings.ts";
+import { type FromPoolWorker, POOL_WORKER, type PoolBirth } from "../pool/pool_messages.ts";
+import type { PoolSettings } from "../pool/pool_settings.ts";
 import type { TaskShape } from "../core/task_names.ts";
 
 /** So many threads in a row may end before they have loaded the tasks. */

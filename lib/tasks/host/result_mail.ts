@@ -7,7 +7,7 @@
 import { decode } from "../../base/handle.ts";
 import { NumaError } from "../../base/error.ts";
 import { textOf } from "../../sched/message.ts";
-import { type FromPoolWorker, unflattenTaskError } from "./pool_messages.ts";
+import { type FromPoolWorker, unflattenTaskError } from "../pool/pool_messages.ts";
 
 /** Who is told. */
 export interface MailEvents {

@@ -1,5 +1,5 @@
 import { giveUpError } from "../../wait/block.ts";
-import type { Settle, TaskRequest } from "../places/pool_places.ts";
+import type { Settle, TaskRequest } from "../host/pool_places.ts";
 
 /** A task that waits for a place. */
 export interface Waiting {

@@ -1,6 +1,6 @@
 import { claimWaiter, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { turn } from "./event_loop.ts";
-import type { PoolPlaces } from "../places/pool_places.ts";
+import type { PoolPlaces } from "./pool_places.ts";
 import type { TaskCore } from "../core/task_core.ts";
 
 /** How often the event loop turns without a result before the thread waits for one. */

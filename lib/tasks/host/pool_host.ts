@@ -14,10 +14,10 @@ import { NumaError } from "../../base/error.ts";
 import { cannotSend } from "../../sched/message.ts";
 import { currentWaiter, pause, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { HeldTasks } from "./held_tasks.ts";
-import { PoolCounts } from "./pool_counts.ts";
+import { PoolCounts } from "../pool/pool_counts.ts";
 import { PoolCrew, workerEndedError } from "./pool_crew.ts";
-import { PoolPlaces, type Settle, type TaskRequest } from "../places/pool_places.ts";
-import type { PoolSettings } from "./pool_settings.ts";
+import { PoolPlaces, type Settle, type TaskRequest } from "./pool_places.ts";
+import type { PoolSettings } from "../pool/pool_settings.ts";
 import { TaskCore } from "../core/task_core.ts";
 import {
   BOUND,
@@ -32,7 +32,7 @@ import {
 } from "../core/task_names.ts";
 import { ResultLoop } from "./result_loop.ts";
 import { ResultMail } from "./result_mail.ts";
-import { NORMAL } from "./task_checks.ts";
+import { NORMAL } from "../pool/task_checks.ts";
 import { WorkerChoice } from "../places/worker_choice.ts";
 import { BY_MESSAGE, TaskRecords } from "../core/task_records.ts";
 
