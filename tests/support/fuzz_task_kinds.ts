@@ -49,7 +49,7 @@ const pool: TaskKind = {
       "anything",
       [1, 2, 3],
       {
-        ...{ near: 0, priority: "low", concurrency: 2, onProgress: () => {} },
+        ...{ near: 0, priority: "low", concurrency: 100, onProgress: () => {} },
         signal: new AbortController().signal,
       },
     ],
