@@ -9,7 +9,7 @@ import { NumaError } from "../../base/error.ts";
 import { textOf } from "../../sched/message.ts";
 import { type FromPoolWorker, unflattenTaskError } from "../pool/pool_messages.ts";
 
-/** Who is told. */
+/** What it knows of tasks, and tells of them. */
 export interface MailEvents {
   /** Whether a task has not ended yet. */
   has(name: number): boolean;
@@ -38,7 +38,7 @@ export class ResultMail {
 
   /**
    * @param workers How many workers there are.
-   * @param events Who is told.
+   * @param events What it knows of tasks, and tells of them.
    */
   constructor(workers: number, events: MailEvents) {
     this.#events = events;
