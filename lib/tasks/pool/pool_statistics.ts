@@ -8,7 +8,7 @@ import type { PoolHost } from "../host/pool_host.ts";
 import { LEVELS } from "../core/task_names.ts";
 
 /** From where tasks were taken, by how far that is. */
-export type StealCounts = Readonly<Record<typeof DISTANCES[number], number>>;
+export type StealCounts = Readonly<Record<"core" | "domain" | "node" | "remote", number>>;
 
 /** What is counted of a worker, and of a node. */
 export interface TaskCounts {
@@ -52,7 +52,9 @@ export interface PoolStatistics extends TaskCounts {
   readonly at: number;
   /** How long it was counted: since the pool was created, or since the other statistics. */
   readonly windowMs: number;
+  /** The same for each worker, in the order of their indices. */
   readonly workers: readonly WorkerStatistics[];
+  /** The same for each node that workers are on, in the order of their first workers. */
   readonly nodes: readonly NodeStatistics[];
 }
 
