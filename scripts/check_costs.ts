@@ -28,10 +28,11 @@ function allowed({ name, limit, slowness = 1 }: Cost): number {
 /** Costs that may exceed their limit: up to where, and what is had for it. */
 const LAYERS =
   "memory has slabs, pools, arrays and replicas, sync has twenty locks and counters, structs " +
-  "has rings, channels, deques, queues, maps, caches and records";
+  "has rings, channels, deques, queues, maps, caches and records, sched policies as text, threads " +
+  "that move and groups of them, tasks a pool, loops, fork and join";
 const NOTES: Readonly<Record<string, { readonly limit: number; readonly why: string }>> = {
-  "core, minified": { limit: 420_000, why: LAYERS },
-  "core, minified and gzipped": { limit: 137_000, why: LAYERS },
+  "core, minified": { limit: 525_000, why: LAYERS },
+  "core, minified and gzipped": { limit: 173_000, why: LAYERS },
   "import on bun": { limit: 34, why: LAYERS },
   "import on deno": { limit: 18, why: LAYERS },
 };
