@@ -8,10 +8,12 @@ import { unitTestsNamed } from "./unit_tests.ts";
 
 const CONTAINER = "native/build/container";
 
-/** Topology, policies and their arithmetic; threads; locks and all else that lives in plain shared memory. */
+/** Topology, policies, threads, options of pools; locks and all else that lives in plain shared memory. */
 const NAMES = [
   ...["barriers", "bytes", "conditions", "cpu_set", "current", "epoch", "import", "left_right"],
   ...["lock_cores", "machine", "object_heap", "policy", "reader_cores", "readers", "semaphores"],
+  ...["devices", "group", "plans", "policy_launch", "policy_text", "pool_settings"],
+  ...["sched/binding", "sched/explain", "vitals"],
   ...["thread", "thread_helpers", "thread_messages", "topology", "wait_strategy"],
 ];
 
