@@ -10,7 +10,6 @@ import { PoolHost } from "../../lib/tasks/host/pool_host.ts";
 import { poolSettings } from "../../lib/tasks/pool/pool_settings.ts";
 import { onDeno, sibling } from "../support/checkout.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
-import { inExtent } from "../support/extent.ts";
 
 type Tasks = typeof import("../workers/tasks.ts");
 
@@ -198,29 +197,6 @@ describe("a worker that ends in the middle of a task", () => {
     await rejectsCode(waits, "EMODULE");
     await rejectsCode(pool.run("one"), "ECLOSED", /cannot be started/);
     await pool.close();
-  });
-
-  it("costs one task each", { timeout: 900_000 }, async () => {
-    const count = inExtent(500, 1_000_000);
-    const every = 100;
-    await using pool = await open({ threads: inExtent(2, 8) });
-    let fulfilled = 0;
-    let rejected = 0;
-    await Promise.all(Array.from({ length: count }, async (_, index) => {
-      try {
-        assert.equal(await pool.run("crashSometimes", [index, every]), index);
-        fulfilled++;
-      } catch (error) {
-        assert.equal((error as { code?: string }).code, "ETERMINATED");
-        assert.equal(index % every, 0);
-        rejected++;
-      }
-    }));
-    assert.deepEqual({ fulfilled, rejected }, {
-      fulfilled: count - count / every,
-      rejected: count / every,
-    });
-    assert.equal(pool.pending, 0);
   });
 });
 
