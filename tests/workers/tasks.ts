@@ -85,3 +85,6 @@ export function nodeAfter(ms: number): number {
   while (performance.now() < end);
   return currentNode();
 }
+
+/** Counts up a word in shared memory. */
+export const tick = (words: Int32Array, index: number): number => Atomics.add(words, index, 1);
