@@ -308,7 +308,7 @@ export class Thread<Result = unknown> {
    * @param policy The policy.
    * @param options Its place, how hard it is bound, and memory that moves with it.
    * @returns What has happened. {@linkcode Thread.placement} is the new one by then.
-   * @throws {NumaError} What `plan` throws; `EACCES` when the process may not use those CPUs; `ETERMINATED` when
+   * @throws {NumaError} What `plan` throws; `EACCES` when the process may not use those CPUs, or somebody else (`taskset -p`) gave the thread others; `ETERMINATED` when
    * the thread has ended, or ends before it has done its part: no other thread is ever moved instead; `EINVAL`. The thread is where
    * it was then. And, when it has been moved already, what `migrate` throws of buffers; the signal's reason.
    *
