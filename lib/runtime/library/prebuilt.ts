@@ -12,22 +12,22 @@
 export const PREBUILT: Readonly<Record<string, { bytes: number; sha256: string }>> = {
   "linux-arm64-gnu": {
     bytes: 329816,
-    sha256: "f840ef3aafeca11dfea14c296171ccd11676ff29c00ea12f7fec4c8493d8ced0",
+    sha256: "524a8808687bc73e761def5348bd8bbb188c55cc972b4eec5070a0166c1e7399",
   },
   "linux-arm64-musl": {
     bytes: 329656,
-    sha256: "f55c4fb1f5b40c5ac964bd16e4d9013d11daf0e51d8d8eefe1cea62e0f8091fa",
+    sha256: "0cf7f9e3040790ad8818990c283b13bcddfd732f5013860dd87ddce0b4b752e1",
   },
   "linux-x64-gnu": {
     bytes: 358704,
-    sha256: "32ee832e3eb3ab9bc1b172fd0a934b1589d38f79ba8ef38f1b7604b113ec74ab",
+    sha256: "a4b40afdf2e61033634f7aa95001ad59913e373a14e458be1c91f8ed7ae0da58",
   },
   "linux-x64-musl": {
     bytes: 354456,
-    sha256: "23456a091e9eef89ec141ac92ae1ef4ad4877fca080e0548d14a2eb427313caa",
+    sha256: "4985ee78593a4208b5a11d59212b2ab0e6cb643d8e0c13691166f285ca3e389a",
   },
 };
 
 /** SHA-256 of the sources in `native/` that the helpers were built from. */
 export const PREBUILT_SOURCES: string =
-  "bbef8655940ef70787b83ea74f6e324a3b767f2cb37fe2d017a9b4e66ec9e0d5";
+  "70838990e8b8ded3573051f4f742dc83311adf356446b5aa57de291d4e33febd";
