@@ -177,6 +177,8 @@ describe("PiscinaPool", () => {
         [{ filename, maxQueue: "all" }, /maxQueue/],
         [{ filename, idleTimeout: NaN }, /idleTimeout/],
         [{ filename, workerData: () => 1 }, /workerData/],
+        [{ filename, policy: 5 }, /policy/],
+        [{ filename, policy: "nowhere" }, /nowhere/],
         [null, /options/],
       ] as const
     ) {

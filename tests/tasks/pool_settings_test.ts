@@ -49,6 +49,8 @@ describe("the workers of a pool", () => {
       }
       const { placements: compact } = poolSettings({ threads: 2, policy: Policy.compact() }, where);
       assert.ok(compact.every(({ cpus }) => cpus.size === 1));
+      const { placements: same } = poolSettings({ threads: 2, policy: "compact" }, where);
+      assert.deepEqual(same, compact, "a policy may be a text");
     });
   }
 

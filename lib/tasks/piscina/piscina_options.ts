@@ -6,6 +6,7 @@
 import { builtin } from "../../runtime/builtin.ts";
 import { checkInteger, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
+import { checkPolicy } from "../../sched/policies/chosen.ts";
 import type { Policy } from "../../sched/policies/policy.ts";
 import { topology } from "../../topology/load.ts";
 
@@ -26,7 +27,7 @@ export interface PiscinaOptions {
   /** What the files find as piscina's `workerData`. It is copied for each worker. Default: undefined. */
   readonly workerData?: unknown;
   /** Where the workers run. Default: as those of a `TaskPool`, in turns between the nodes. */
-  readonly policy?: Policy;
+  readonly policy?: Policy | string;
 }
 
 /** Options of {@linkcode PiscinaPool.run}. */
@@ -131,7 +132,8 @@ export function checkPoolOptions(options: PiscinaOptions, action: string): Check
   return {
     filename: checkFilename(filename, action),
     name: checkName(name, action),
-    ...{ min, max, idleMs, maxQueued, workerData, policy },
+    ...{ min, max, idleMs, maxQueued, workerData },
+    policy: policy === undefined ? undefined : checkPolicy(policy, action),
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import { checkInteger, checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
+import { checkPolicy } from "../../sched/policies/chosen.ts";
 import { plan, type ThreadPlacement } from "../../sched/policies/plan.ts";
 import { Policy } from "../../sched/policies/policy.ts";
 import { CpuSet } from "../../topology/cpu_set.ts";
@@ -38,8 +39,8 @@ export interface TaskPoolOptions {
    * between the units, and between nodes first. Default: `"node"`.
    */
   readonly per?: PoolUnit;
-  /** Where workers go, instead of `per`: worker `i` has place `i` of the policy. */
-  readonly policy?: Policy;
+  /** Where workers go, instead of `per`: worker `i` has place `i` of the policy, which may be a text such as `"core"`. */
+  readonly policy?: Policy | string;
   /**
    * How many tasks may wait, beyond one for each worker: 0 to 2^31 - 1. Default: no limit. Up to 16,384 tasks are handed to
    * workers at a time, the others wait in the thread that has the pool.
@@ -249,17 +250,16 @@ export function poolSettings(options: TaskPoolOptions, machine: Topology): PoolS
   if (typeof name !== "string") {
     throw new NumaError("EINVAL", action, { why: `name is ${show(name)}`, fix: "Give a text." });
   }
-  const { per = "node", policy, whenFull = "wait", wait = "block", times = false } = given;
+  const { per = "node", whenFull = "wait", wait = "block", times = false } = given;
   const { maxQueued, idleMs = 10_000, spins, remoteSteals = 4, graceMs } = given;
   const cpuCount = machine.effectiveCpus;
   const { min, max } = checkThreads(given.threads, cpuCount, action);
   oneOf(per, "per", UNITS, action);
-  if (policy !== undefined && (!(policy instanceof Policy) || given.per !== undefined)) {
+  const policy = given.policy === undefined ? undefined : checkPolicy(given.policy, action);
+  if (policy !== undefined && given.per !== undefined) {
     throw new NumaError("EINVAL", action, {
-      why: policy instanceof Policy
-        ? "both per and a policy are given"
-        : `policy is ${show(policy)}`,
-      fix: "Give either per or a Policy.",
+      why: "both per and a policy are given",
+      fix: "Give one of them.",
     });
   }
   if (maxQueued !== undefined) checkInteger(maxQueued, "maxQueued", 0, MAX_INT, action);
