@@ -57,3 +57,19 @@ export function checkBoolean(value: unknown, name: string, action: string): void
     fix: "Give true or false.",
   });
 }
+
+/**
+ * Checks that an option is a signal, where it is there.
+ *
+ * @param signal The option.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The signal.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkSignal(signal: unknown, action: string): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  throw new NumaError("EINVAL", action, {
+    why: `signal is ${show(signal)}`,
+    fix: "Give an AbortSignal.",
+  });
+}

@@ -5,6 +5,7 @@
  */
 import { checkInteger, checkOptions, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
+import { checkSignal } from "../base/options.ts";
 import type { AsyncWaitOptions, BlockOptions } from "./options.ts";
 import { type AsyncRequest, beginAsync, type Request, waitAsync } from "./request.ts";
 import { claimWaiter, isMainThread, reap, type ThreadWaiter } from "./thread_waiter.ts";
@@ -214,12 +215,7 @@ export function checkWaitOptions(
   if (options === undefined) return undefined;
   checkOptions(options, "{ timeoutMs, signal }", action);
   const { timeoutMs, signal } = options;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new NumaError("EINVAL", action, {
-      why: `signal is ${show(signal)}`,
-      fix: "Give an AbortSignal.",
-    });
-  }
+  checkSignal(signal, action);
   checkTimeout(timeoutMs, action);
   return { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal !== undefined && { signal }) };
 }

@@ -26,7 +26,7 @@ import { parkingLot } from "../../wait/thread_waiter.ts";
 import { type BindStrengths, checkStrengths, type ThreadBinding } from "../binding/binding.ts";
 import { checkPolicy } from "../policies/chosen.ts";
 import { flattenWish, type Move, type ToWorker } from "../message.ts";
-import { checkFunction, readOptions } from "../../base/options.ts";
+import { checkFunction, checkSignal, readOptions } from "../../base/options.ts";
 import { homeAffinity, PIN, pinError, type Wish, withinHome } from "../binding/pin.ts";
 import type { ThreadPlacement } from "../policies/plan.ts";
 import type { Policy } from "../policies/policy.ts";
@@ -119,12 +119,7 @@ function checked(options: MigrateOptions, action: string): MigrateOptions {
       fix: "Give an array of them.",
     });
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new NumaError("EINVAL", action, {
-      why: `signal is ${show(signal)}`,
-      fix: "Give an AbortSignal.",
-    });
-  }
+  checkSignal(signal, action);
   return read;
 }
 

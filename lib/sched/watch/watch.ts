@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { checkInteger, show } from "../../base/check.ts";
+import { checkInteger } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { showAs } from "../../base/inspect.ts";
 import { builtin } from "../../runtime/builtin.ts";
@@ -17,7 +17,7 @@ import { differences, type Look, lookAtMachine, type MachineAspect } from "../..
 import type { Topology } from "../../topology/topology.ts";
 import { Listeners } from "../../base/listeners.ts";
 import type { MigrationReport } from "../move/mover.ts";
-import { checkBoolean, readOptions } from "../../base/options.ts";
+import { checkBoolean, checkSignal, readOptions } from "../../base/options.ts";
 import { homeAffinity, isPinned } from "../binding/pin.ts";
 import { type LiveThread, liveThreads, type Thread } from "../thread.ts";
 
@@ -120,12 +120,7 @@ export class MachineWatch implements Disposable {
     const { intervalMs = 1000, signal } = read;
     checkInteger(intervalMs, "intervalMs", 1, 2 ** 31 - 1, ACTION);
     checkBoolean(read.replan, "replan", ACTION);
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw new NumaError("EINVAL", ACTION, {
-        why: `signal is ${show(signal)}`,
-        fix: "Give an AbortSignal.",
-      });
-    }
+    checkSignal(signal, ACTION);
     this.#source = source;
     this.#replans = read.replan === true;
     this.#signal = signal;

@@ -70,19 +70,3 @@ export function checkArgs(args: unknown, action: string): readonly unknown[] {
     fix: "Give an array of the arguments that follow the range.",
   });
 }
-
-/**
- * Checks a signal.
- *
- * @param signal What the caller gave.
- * @param action What was asked, as it follows "Cannot".
- * @returns The signal.
- * @throws {NumaError} `EINVAL`.
- */
-export function checkSignal(signal: unknown, action: string): AbortSignal | undefined {
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw new NumaError("EINVAL", action, {
-    why: `signal is ${show(signal)}`,
-    fix: "Give an AbortSignal.",
-  });
-}

@@ -1,7 +1,8 @@
 import { checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
+import { checkSignal } from "../../base/options.ts";
 import { topology } from "../../topology/load.ts";
-import { checkCrew, checkName, checkSignal, type Crew } from "../crew/crew.ts";
+import { checkCrew, checkName, type Crew } from "../crew/crew.ts";
 import { drive } from "../crew/drive.ts";
 import { orderOf, type Place, placesOf } from "../loops/homes.ts";
 import { MAX_WORKERS } from "../loops/loop_core.ts";

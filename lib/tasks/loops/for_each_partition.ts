@@ -1,7 +1,8 @@
 import { checkOptionNames, checkOptions } from "../../base/check.ts";
-import { checkArgs, checkCrew, checkName, checkSignal, type Crew } from "../crew/crew.ts";
+import { checkFunction, checkSignal } from "../../base/options.ts";
+import { checkArgs, checkCrew, checkName, type Crew } from "../crew/crew.ts";
 import { runLoop } from "./loop.ts";
-import { type AnyNodeArray, checkArray, checkProgress, type LoopOptions } from "./range.ts";
+import { type AnyNodeArray, checkArray, type LoopOptions } from "./range.ts";
 
 /** Options of {@linkcode forEachPartition}. */
 export type PartitionOptions = Pick<LoopOptions, "args" | "signal" | "onProgress">;
@@ -36,6 +37,7 @@ export async function forEachPartition<Value = unknown>(
   checkOptions(options, `{ ${NAMES.join(", ")} }`, action);
   checkOptionNames(options, NAMES, action);
   const { args = [], signal, onProgress } = options;
+  checkFunction(onProgress, "onProgress", action);
   const count = nodes.length;
   const values = await runLoop(crew, {
     ...{ action, nodes, args: [name, checkArgs(args, action), array] },
@@ -43,7 +45,7 @@ export async function forEachPartition<Value = unknown>(
     ...{ isFixed: true, isApart: true, isStrict: true, hasValues: true },
     cut: { begin: 0, end: count, step: 1, origin: 0, block: 1, parts: count, grain: 1 },
     signal: checkSignal(signal, action),
-    onProgress: checkProgress(onProgress, action),
+    onProgress,
   });
   return values as Value[];
 }

@@ -5,8 +5,9 @@
  */
 import { checkInteger, checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
+import { checkFunction, checkSignal } from "../../base/options.ts";
 import { NodeArray } from "../../memory/spread/node_array.ts";
-import { checkArgs, checkSignal } from "../crew/crew.ts";
+import { checkArgs } from "../crew/crew.ts";
 import type { LoopProgress, LoopRequest } from "./loop.ts";
 import type { Cut } from "./split.ts";
 
@@ -113,6 +114,7 @@ export function checkLoop(
   grains: number = FINE,
 ): CheckedLoop {
   const { args = [], near, chunk, signal, onProgress } = options;
+  checkFunction(onProgress, "onProgress", action);
   const { begin, end, step } = range;
   const turns = Math.ceil((end - begin) / step);
   if (chunk !== undefined) checkInteger(chunk, "chunk", 1, MAX_LENGTH, action);
@@ -126,26 +128,8 @@ export function checkLoop(
     hasChunk: chunk !== undefined,
     args: checkArgs(args, action),
     signal: checkSignal(signal, action),
-    onProgress: checkProgress(onProgress, action),
+    onProgress,
   };
-}
-
-/**
- * Checks a function that is told of progress.
- *
- * @param onProgress What the caller gave.
- * @param action What was asked, as it follows "Cannot".
- * @returns It.
- * @throws {NumaError} `EINVAL`.
- */
-export function checkProgress(onProgress: unknown, action: string): LoopRequest["onProgress"] {
-  if (onProgress === undefined || typeof onProgress === "function") {
-    return onProgress as LoopRequest["onProgress"];
-  }
-  throw new NumaError("EINVAL", action, {
-    why: `onProgress is ${show(onProgress)}`,
-    fix: "Give a function of { done, total }.",
-  });
 }
 
 /**

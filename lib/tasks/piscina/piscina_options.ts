@@ -6,6 +6,7 @@
 import { builtin } from "../../runtime/builtin.ts";
 import { checkInteger, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
+import { checkSignal } from "../../base/options.ts";
 import { checkPolicy } from "../../sched/policies/chosen.ts";
 import type { Policy } from "../../sched/policies/policy.ts";
 import { topology } from "../../topology/load.ts";
@@ -166,10 +167,7 @@ export function checkRunOptions(options: PiscinaRunOptions, pool: CheckedOptions
     });
   }
   const name = checkName(given.name ?? pool.name, action);
-  const signal = given.signal ?? undefined;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    refuse("signal", signal, "Give an AbortSignal.", action);
-  }
+  const signal = checkSignal(given.signal ?? undefined, action);
   const { transferList = [] } = given;
   if (!Array.isArray(transferList)) {
     refuse("transferList", transferList, "Give an array of what is to be moved.", action);

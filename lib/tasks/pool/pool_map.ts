@@ -5,9 +5,8 @@
  */
 import { checkInteger, checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import { checkFunction } from "../../base/options.ts";
+import { checkFunction, checkSignal } from "../../base/options.ts";
 import { MAX_TASKS } from "../core/task_names.ts";
-import { checkSignal } from "../crew/crew.ts";
 import type { MapOptions, RunOptions } from "./task_types.ts";
 
 const NAMES = ["near", "priority", "concurrency", "signal", "onProgress"];

@@ -5,6 +5,7 @@
  */
 import { checkInteger, checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
+import { checkSignal } from "../../base/options.ts";
 import { topology } from "../../topology/load.ts";
 import { checkTransfer } from "../../sched/transfer.ts";
 import { nodeNear } from "../places/near.ts";
@@ -64,9 +65,7 @@ export function checkTaskOptions(
     new NumaError("EINVAL", action, { why, fix });
   const isLevel = typeof priority === "string" && Object.hasOwn(LEVELS, priority);
   if (!isLevel) throw refuse(`priority is ${show(priority)}`, 'Give "high", "normal" or "low".');
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw refuse(`signal is ${show(signal)}`, "Give an AbortSignal.");
-  }
+  checkSignal(signal, action);
   if (timeoutMs !== undefined) checkInteger(timeoutMs, "timeoutMs", 0, MAX_MS, action);
   const node = near === undefined ? -1 : nodeWithWorkers(nodeNear(near, action), nodes);
   const list = transfer === undefined ? NOTHING : checkTransfer(transfer, action);
