@@ -191,8 +191,8 @@ describe("a pool", () => {
     const progress: number[] = [];
     const results = await pool.map("square", [1, 2, 3, 4, 5], {
       concurrency: 2,
-      onProgress: ({ done, of }) => {
-        assert.equal(of, 5);
+      onProgress: ({ done, total }) => {
+        assert.equal(total, 5);
         progress.push(done);
       },
     });

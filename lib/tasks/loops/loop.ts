@@ -15,7 +15,7 @@ import { type Cut, Split } from "./split.ts";
 
 /** How far a loop is. */
 export interface LoopProgress {
-  /** Turns of the loop that are done. */
+  /** Iterations that are done; of `forEachPartition`, parts. */
   readonly done: number;
   /** All of them. */
   readonly total: number;

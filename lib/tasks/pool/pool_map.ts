@@ -20,7 +20,7 @@ class Items<Item> {
   /** Those who wait for an item. */
   readonly #waiting = new Set<() => void>();
   /** How many there are, where the iterable has a length. */
-  readonly of: number | undefined;
+  readonly total: number | undefined;
 
   constructor(items: Iterable<Item> | AsyncIterable<Item>, action: string) {
     const source = Object(items) as Partial<Iterable<Item> & AsyncIterable<Item>> & {
@@ -37,7 +37,7 @@ class Items<Item> {
     }
     this.#iterator = iterator;
     const { length = source.size } = source;
-    this.of = Number.isSafeInteger(length) ? length as number : undefined;
+    this.total = Number.isSafeInteger(length) ? length as number : undefined;
   }
 
   #begin(source: Partial<Iterable<Item>>, action: string): Iterator<Item> | undefined {
@@ -98,7 +98,7 @@ export async function mapItems<Item, Result>(
   const signal = checkSignal(asked, action);
   signal?.throwIfAborted();
   const source = new Items(items, action);
-  const { of } = source;
+  const { total } = source;
   const some: RunOptions = { ...rest, ...(signal !== undefined && { signal }) };
   const options = Object.keys(some).length === 0 ? undefined : some;
   const results: Result[] = [];
@@ -117,11 +117,11 @@ export async function mapItems<Item, Result>(
       }
       const index = next++;
       results[index] = await run(step.value, options);
-      onProgress?.({ done: ++done, of });
+      onProgress?.({ done: ++done, total });
     }
   };
   // One at least, as a length may be about something else; and no more than workers are handed.
-  const count = Math.max(1, Math.min(concurrency, of ?? MAX_TASKS, MAX_TASKS));
+  const count = Math.max(1, Math.min(concurrency, total ?? MAX_TASKS, MAX_TASKS));
   const lanes = Array.from({ length: count });
   signal?.addEventListener("abort", source.close);
   await Promise.all(lanes.map(async () => {

@@ -61,7 +61,7 @@ export interface MapProgress {
   /** How many items are done. */
   readonly done: number;
   /** How many items there are, where the iterable has a length. */
-  readonly of: number | undefined;
+  readonly total: number | undefined;
 }
 
 /** Options of {@linkcode TaskPool.map}. */
