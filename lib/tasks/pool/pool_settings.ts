@@ -226,7 +226,7 @@ export function checkModule(url: unknown): string {
   }
   throw new NumaError("EINVAL", "create a task pool", {
     why: `the module is ${show(url)}`,
-    fix: 'Give a URL: new URL("../tasks.ts", import.meta.url); ' +
+    fix: 'Give a URL: new URL("./tasks.ts", import.meta.url); ' +
       'in CommonJS pathToFileURL(require.resolve("./tasks.cjs")).',
   });
 }

@@ -87,7 +87,7 @@ class PoolWorker {
     return await importModule(url).catch((cause) => {
       throw new NumaError("EMODULE", `load the tasks ${url}`, {
         why: cause instanceof Error ? `${cause.name}: ${cause.message}` : textOf(cause),
-        fix: 'Check the path: new URL("../tasks.ts", import.meta.url) is relative to the caller.',
+        fix: 'Check the path: new URL("./tasks.ts", import.meta.url) is relative to the caller.',
         cause,
       });
     }) as Record<string, unknown>;

@@ -56,13 +56,13 @@ const DRAIN_MASK = 255;
  *
  * A pool belongs to the thread that has created it, and keeps the process alive until it is closed.
  *
- * @typeParam Module The type of the module: `typeof import("../tasks.ts")`.
+ * @typeParam Module The type of the module: `typeof import("./tasks.ts")`.
  *
  * @example
  * ```ts
  * import { TaskPool } from "@numakit/numakit";
  *
- * // Usually new URL("../tasks.ts", import.meta.url), and typeof import("../tasks.ts").
+ * // Usually new URL("./tasks.ts", import.meta.url), and typeof import("./tasks.ts").
  * const tasks = "data:text/javascript,export const add = (a, b) => a + b";
  * await using pool = await TaskPool.create<{ add(a: number, b: number): number }>(tasks, {
  *   threads: 2,
@@ -103,7 +103,7 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
    * Starts a pool. All its least workers have loaded the module when it is there.
    *
    * @typeParam Module The type of the module.
-   * @param url The module of the tasks: `new URL("../tasks.ts", import.meta.url)`.
+   * @param url The module of the tasks: `new URL("./tasks.ts", import.meta.url)`.
    * @param options The number of workers, where they run, and how they wait.
    * @returns The pool.
    * @throws {NumaError} `EINVAL`; `EMODULE` when the module cannot be loaded; the errors of `launch`.

@@ -1,6 +1,6 @@
 import type { MemoryOnNode } from "../places/near.ts";
 
-/** A module of tasks: `typeof import("../tasks.ts")`. */
+/** A module of tasks: `typeof import("./tasks.ts")`. */
 // deno-lint-ignore ban-types
 export type TaskModule = {};
 
