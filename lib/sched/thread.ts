@@ -299,8 +299,8 @@ export class Thread<Result = unknown> {
    *
    * Its CPUs change at once, whatever it is doing; a thread that has not started yet is moved when it has. Its memory
    * policy is changed by the thread itself when it comes to its event loop, and concerns pages that it takes from then on.
-   * Only of `buffers` do pages move that are there already. Locks that group threads by L3
-   * domain go on to count it as part of the domain in which it first waited. Calls are carried out one after the other.
+   * Pages that are there already stay, but for those of `buffers`. Locks that group threads by L3 domain go on to count it
+   * as part of the domain in which it first waited. Calls are carried out one after the other.
    *
    * Costs three system calls, some microseconds to get a thread off a CPU, and what {@linkcode migrate} costs for
    * `buffers`.
@@ -308,9 +308,10 @@ export class Thread<Result = unknown> {
    * @param policy The policy.
    * @param options Its place, how hard it is bound, and memory that moves with it.
    * @returns What has happened. {@linkcode Thread.placement} is the new one by then.
-   * @throws {NumaError} What `plan` throws; `EACCES` when the process may not use those CPUs, or somebody else (`taskset -p`) gave the thread others; `ETERMINATED` when
-   * the thread has ended, or ends before it has done its part: no other thread is ever moved instead; `EINVAL`. The thread is where
-   * it was then. And, when it has been moved already, what `migrate` throws of buffers; the signal's reason.
+   * @throws {NumaError} What `plan` throws; `EACCES` when the process may not use those CPUs, or somebody else
+   * (`taskset -p`) gave the thread others; `ETERMINATED` when the thread has ended, or ends before it has done its part: no
+   * other thread is ever moved instead; `EINVAL`. The thread is where it was then. And, when it has been moved already, what
+   * `migrate` throws of buffers; the signal's reason.
    *
    * @example
    * ```ts

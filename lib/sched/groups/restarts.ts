@@ -22,7 +22,7 @@ export interface RestartOptions {
 const MAX_MS = 2 ** 31 - 1;
 
 /**
- * Decides about restarts: a pure function of what it was told, which starts nothing itself and knows no clock.
+ * Decides about restarts by what it was told: it starts nothing itself, and knows no clock.
  *
  * It remembers the times of the restarts of the last `withinMs`, at most `times` of them.
  */

@@ -21,9 +21,15 @@ export interface PiscinaOptions {
   readonly minThreads?: number;
   /** The most workers: 1 to 256. Default: as many as CPUs that the process may use, or `minThreads` if that is more. */
   readonly maxThreads?: number;
-  /** A worker beyond `minThreads` ends when it has had nothing to do for so many milliseconds. Default: 10,000. */
+  /**
+   * A worker beyond `minThreads` ends when it has had nothing to do for so many milliseconds: 0 to 2^31 - 1. Default:
+   * 10,000.
+   */
   readonly idleTimeout?: number;
-  /** How many tasks may wait beyond one a worker; `"auto"`: the square of `maxThreads`. Default: no limit. */
+  /**
+   * How many tasks may wait beyond one a worker: 0 to 2^31 - 1, or `Infinity`; `"auto"`: the square of `maxThreads`.
+   * Default: no limit.
+   */
   readonly maxQueue?: number | "auto";
   /** What the files find as piscina's `workerData`. It is copied for each worker. Default: undefined. */
   readonly workerData?: unknown;

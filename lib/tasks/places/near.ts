@@ -1,5 +1,5 @@
 /**
- * On which node that is what a task works on.
+ * The node that the data of a task is on.
  *
  * @module
  */

@@ -48,7 +48,10 @@ export interface TaskPoolOptions {
   readonly maxQueued?: number;
   /** What {@linkcode TaskPool.run} does when so many wait: the task waits for room, or `EAGAIN`. Default: `"wait"`. */
   readonly whenFull?: WhenFull;
-  /** A worker beyond the least number ends when it has had nothing to do for so many milliseconds. Default: 10,000. */
+  /**
+   * A worker beyond the least number ends when it has had nothing to do for so many milliseconds: 1 to 2^31 - 1. Default:
+   * 10,000.
+   */
   readonly idleMs?: number;
   /**
    * How a worker waits for tasks: it blocks its thread, and looks at its event loop every 40 ms; or it awaits, which is
