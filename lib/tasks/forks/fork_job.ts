@@ -20,7 +20,7 @@ import {
 } from "./fork_core.ts";
 
 /** The most arguments of a task. */
-export const MAX_ARGS = 6;
+const MAX_ARGS = 6;
 
 /** The most forks of a worker that have not been joined. */
 const MAX_OPEN: number = 1 << 20;

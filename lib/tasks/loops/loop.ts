@@ -48,7 +48,7 @@ export interface LoopRequest {
 }
 
 /** The most values of a loop. */
-export const MAX_VALUES: number = 1 << 20;
+const MAX_VALUES: number = 1 << 20;
 
 /** Divides a loop among workers. */
 function planOf(crew: Crew, request: LoopRequest, split: Split): LoopPlan {

@@ -42,7 +42,7 @@ function abortError(reason: unknown): Error {
  * ```
  */
 // deno-lint-ignore no-explicit-any
-export class PiscinaPool<Task = any, Result = any> {
+export class PiscinaPool<Task = any, Result = any> implements AsyncDisposable {
   static readonly #shown = /* @__PURE__ */ showAs(PiscinaPool, String);
   readonly #options: CheckedOptions;
   readonly #module: string;

@@ -72,7 +72,7 @@ const DRAIN_MASK = 255;
  * ```
  */
 export class TaskPool<Module extends TaskModule = Record<string, (...args: unknown[]) => unknown>>
-  implements Crew {
+  implements Crew, AsyncDisposable {
   static readonly #shown = /* @__PURE__ */ showAs(TaskPool, (pool) => String(pool));
   readonly #host: PoolHost;
   readonly #createdAt = Date.now();
@@ -301,13 +301,13 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     return results as TaskResult<Module, Name>[];
   }
 
-  /** For parallel loops: where each of its workers runs, by index; undefined for one that is not there. */
+  /** For internal use, by parallel loops: where each of its workers runs, by index; undefined for one that is not there. */
   get placements(): readonly (ThreadPlacement | undefined)[] {
     return placementsOf(this.#host);
   }
 
   /**
-   * For parallel loops: runs one of numakit's own functions once on each worker.
+   * For internal use, by parallel loops: runs one of numakit's own functions once on each worker.
    *
    * @param builtin Its name in `builtins.ts`.
    * @param args Its arguments.
