@@ -51,13 +51,23 @@ export interface LaunchOptions {
 /** The names of the options. */
 const OPTIONS = ["policy", "args", "transfer", "name", "place", "bind", "nice"] as const;
 
-function checkUrl(url: URL | string, action: string): string {
-  const text = String(url);
-  if ((url instanceof URL || typeof url === "string") && URL.canParse(text)) return text;
+/**
+ * Checks the URL of a module.
+ *
+ * @param url What the caller gave.
+ * @param name What such a module is called in the advice, without its ending.
+ * @param action What was asked, as it follows "Cannot".
+ * @returns The URL.
+ * @throws {NumaError} `EINVAL`.
+ */
+export function checkUrl(url: unknown, name: string, action: string): string {
+  if ((url instanceof URL || typeof url === "string") && URL.canParse(String(url))) {
+    return String(url);
+  }
   throw new NumaError("EINVAL", action, {
     why: `the module is ${show(url)}`,
-    fix: 'Give a URL: new URL("./worker.ts", import.meta.url); ' +
-      'in CommonJS pathToFileURL(require.resolve("./worker.cjs")).',
+    fix: `Give a URL: new URL("./${name}.ts", import.meta.url); ` +
+      `in CommonJS pathToFileURL(require.resolve("./${name}.cjs")).`,
   });
 }
 
@@ -97,7 +107,7 @@ export function launch<Result = unknown>(
   const { policy = Policy.unbound(), args, transfer = [], place, bind = {}, nice } = read;
   const { name = `numakit-${++count}` } = read;
   const action = `launch thread ${show(name)}`;
-  const href = checkUrl(url, action);
+  const href = checkUrl(url, "worker", action);
   if (typeof name !== "string") {
     throw new NumaError("EINVAL", action, { why: "its name is no text", fix: "Give a text." });
   }

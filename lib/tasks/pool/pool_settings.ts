@@ -216,24 +216,6 @@ function placesFor(most: number): number {
   return places;
 }
 
-/**
- * Checks the module of the tasks.
- *
- * @param url What the caller gave.
- * @returns Its URL.
- * @throws {NumaError} `EINVAL`.
- */
-export function checkModule(url: unknown): string {
-  if ((url instanceof URL || typeof url === "string") && URL.canParse(String(url))) {
-    return String(url);
-  }
-  throw new NumaError("EINVAL", "create a task pool", {
-    why: `the module is ${show(url)}`,
-    fix: 'Give a URL: new URL("./tasks.ts", import.meta.url); ' +
-      'in CommonJS pathToFileURL(require.resolve("./tasks.cjs")).',
-  });
-}
-
 let count = 0;
 
 /**

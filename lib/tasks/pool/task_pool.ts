@@ -1,5 +1,6 @@
 import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
+import { checkUrl } from "../../sched/launch.ts";
 import type { ThreadPlacement } from "../../sched/policies/plan.ts";
 import type { Crew } from "../crew/crew.ts";
 import { encode } from "../../base/handle.ts";
@@ -20,7 +21,7 @@ import { Line } from "../host/line.ts";
 import { PoolHost } from "../host/pool_host.ts";
 import { mapItems } from "./pool_map.ts";
 import type { Settle, TaskRequest } from "../host/pool_places.ts";
-import { checkModule, poolSettings, type TaskPoolOptions } from "./pool_settings.ts";
+import { poolSettings, type TaskPoolOptions } from "./pool_settings.ts";
 import { SyncResult } from "./sync_result.ts";
 import { isStatistics, type PoolStatistics, poolStatistics } from "./pool_statistics.ts";
 import { checkTaskOptions, NORMAL, NOTHING, RUN_OPTIONS, RUN_SYNC_OPTIONS } from "./task_checks.ts";
@@ -111,7 +112,7 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
   static async create<
     Module extends TaskModule = Record<string, (...args: unknown[]) => unknown>,
   >(url: URL | string, options: TaskPoolOptions = {}): Promise<TaskPool<Module>> {
-    const href = checkModule(url);
+    const href = checkUrl(url, "tasks", "create a task pool");
     const host = new PoolHost(poolSettings(options, topology()), href);
     const { crew, settings } = host;
     const pool = new TaskPool<Module>(host);
