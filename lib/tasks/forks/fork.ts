@@ -12,6 +12,18 @@ import { currentJob } from "./fork_job.ts";
  * @returns What `join` takes. A task that returns without having joined all its forks joins them then.
  * @throws {NumaError} `EINVAL` for other arguments, and outside of `forkJoin`; `ETERMINATED` if the computation has been
  * stopped; `ENOMEM` if more than 2^20 forks have not been joined. What the task threw, where it had to be run at once.
+ *
+ * @example
+ * ```ts
+ * import { fork, join } from "@numakit/numakit";
+ *
+ * // In the module of a pool, which runs it with forkJoin(pool, "fibonacci", [30]).
+ * export function fibonacci(n: number): number {
+ *   if (n < 2) return n;
+ *   const other = fork("fibonacci", [n - 1]);
+ *   return fibonacci(n - 2) + join(other);
+ * }
+ * ```
  */
 export function fork(name: string, args: readonly number[]): number {
   return currentJob("fork a task").fork(name, args);

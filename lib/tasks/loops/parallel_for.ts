@@ -25,6 +25,21 @@ import { checkLoop, checkRange, LOOP_OPTIONS, type LoopOptions, type LoopRange }
  * @throws What a call threw first. The signal's reason. {@linkcode NumaError} `EINVAL`; `ENODEV` if there is no node of
  * `near`; `EDESTROYED` if the array in `near` is; `ETERMINATED` if a worker ended in the middle of a chunk, which the
  * message names; `EAGAIN` if too many threads and loops wait; `ECLOSED` if the pool is closed.
+ *
+ * @example
+ * ```ts
+ * import { parallelFor, TaskPool } from "@numakit/numakit";
+ *
+ * // Usually new URL("./tasks.ts", import.meta.url).
+ * const tasks = `data:text/javascript,
+ *   export const square = (begin, end, data) => {
+ *     for (let i = begin; i < end; i++) data[i] = i * i;
+ *   };`;
+ * await using pool = await TaskPool.create(tasks, { threads: 2 });
+ * const data = new Float64Array(new SharedArrayBuffer(8 * 1000));
+ * await parallelFor(pool, data.length, "square", { args: [data] });
+ * console.log(data[999]); // 998001
+ * ```
  */
 export async function parallelFor(
   pool: Crew,

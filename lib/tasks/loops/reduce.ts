@@ -44,6 +44,22 @@ const COARSE = 1 << 10;
  * @param options How values are combined, and what {@linkcode parallelFor} takes. At most 2^20 chunks are possible.
  * @returns The result.
  * @throws As {@linkcode parallelFor}. What `combine` threw.
+ *
+ * @example
+ * ```ts
+ * import { reduce, TaskPool } from "@numakit/numakit";
+ *
+ * // Usually new URL("./tasks.ts", import.meta.url).
+ * const tasks = `data:text/javascript,
+ *   export const sum = (begin, end) => {
+ *     let all = 0;
+ *     for (let i = begin; i < end; i++) all += i;
+ *     return all;
+ *   };`;
+ * await using pool = await TaskPool.create(tasks, { threads: 2 });
+ * const add = (a: number, b: number): number => a + b;
+ * console.log(await reduce<number>(pool, 1000, "sum", { combine: add, initial: 0 })); // 499500
+ * ```
  */
 export async function reduce<Value = number, Result = Value>(
   pool: Crew,
