@@ -40,21 +40,21 @@ export type { HeapSample } from "./binding/heap_sample.ts";
 export { Pin, pin, type PinOptions } from "./binding/scoped_pin.ts";
 export type { MigrateOptions, MigrationReport } from "./move/mover.ts";
 export type { MigrateProgress } from "./move/move_memory.ts";
-export { launchAll, type LaunchAllOptions, ThreadGroup } from "./groups/group.ts";
+export { launchAll, type LaunchAllOptions, ThreadGroup } from "./groups/thread_group.ts";
 export { type RestartOptions } from "./groups/restarts.ts";
 export {
   type RestartEvent,
   supervise,
   SupervisedThread,
   type SuperviseOptions,
-} from "./groups/supervisor.ts";
+} from "./groups/supervised_thread.ts";
 export {
   type MachineChange,
   MachineWatch,
   type ReplannedThread,
   watchMachine,
   type WatchOptions,
-} from "./watch/watch.ts";
+} from "./watch/machine_watch.ts";
 export {
   type PlacedHelper,
   type PlacedHelpers,
