@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { launchAll, Policy, topology } from "../../mod.ts";
 import { checkPolicy, choosePlace, placementsOf } from "../../lib/sched/policies/chosen.ts";
+import { poolSettings } from "../../lib/tasks/pool/pool_settings.ts";
 import { inheritTopology } from "../../lib/topology/load.ts";
 import { sibling } from "../support/checkout.ts";
 import { throwsCode } from "../support/errors.ts";
@@ -51,13 +52,25 @@ describe('a place that is refused, with bind "prefer"', () => {
   });
 
   it("is the same for each thread of a group", () => {
-    const places = placementsOf(Policy.parse("2-5"), PREFER, 3, "test");
+    const places = placementsOf(topology(), Policy.parse("2-5"), PREFER, 3, "test");
     assert.deepEqual(places.map(({ cpus }) => `${cpus}`), ["2-3", "2-3", "2-3"]);
-    assert.equal(placementsOf(Policy.parse("package:0,1"), PREFER, undefined, "test").length, 1);
-    throwsCode(() => placementsOf(Policy.parse("2-5"), REQUIRE, 3, "test"), "EACCES");
+    assert.equal(
+      placementsOf(topology(), Policy.parse("package:0,1"), PREFER, undefined, "test").length,
+      1,
+    );
+    throwsCode(() => placementsOf(topology(), Policy.parse("2-5"), REQUIRE, 3, "test"), "EACCES");
     inheritTopology(small);
     assert.deepEqual(chosen("package:0,1"), ["0-4", "0-4", undefined]);
     inheritTopology(smaller);
+  });
+
+  it("is the same for the workers of a pool", () => {
+    const options = { threads: 2, policy: "2-5" };
+    const { placements } = poolSettings({ ...options, bind: PREFER }, topology());
+    assert.deepEqual(placements.map(({ cpus }) => `${cpus}`), ["2-3", "2-3"]);
+    throwsCode(() => poolSettings(options, topology()), "EACCES");
+    const bind = "prefer" as never;
+    throwsCode(() => poolSettings({ ...options, bind }, topology()), "EINVAL");
   });
 
   it("lets a group start", async () => {

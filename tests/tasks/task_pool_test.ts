@@ -151,6 +151,15 @@ describe("a task", () => {
 });
 
 describe("a pool", () => {
+  it("binds its workers as hard as is asked for, and tells what came of it", async () => {
+    const bind = { cpus: "prefer", memory: "off" } as const;
+    await using pool = await open({ threads: 1, bind });
+    const binding = pool.statistics().workers[0]?.binding;
+    assert.equal(binding?.cpus.strength, "prefer");
+    assert.ok((binding?.cpus.got.size ?? 0) > 0);
+    assert.deepEqual([binding?.memory.strength, binding?.memory.asked], ["off", undefined]);
+  });
+
   it("does more tasks than it has places for", async () => {
     await using pool = await open();
     const count = 40_000;

@@ -185,6 +185,7 @@ export function choosePlace(
 /**
  * Where the first threads of a policy go that take their places one after the other. No place is taken.
  *
+ * @param machine The machine.
  * @param policy The policy.
  * @param strengths How hard the threads are bound there.
  * @param count How many threads; undefined for one for each place.
@@ -193,12 +194,12 @@ export function choosePlace(
  * @throws {NumaError} As `plan`.
  */
 export function placementsOf(
+  machine: Topology,
   policy: Policy,
   strengths: Required<BindStrengths>,
   count: number | undefined,
   action: string,
 ): readonly ThreadPlacement[] {
-  const machine = topology();
   try {
     return plan(machine, policy, count ?? countPlaces(machine, policy, action));
   } catch (error) {

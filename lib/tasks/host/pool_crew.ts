@@ -6,6 +6,7 @@
 import type { MessagePort } from "node:worker_threads";
 import { NumaError } from "../../base/error.ts";
 import { builtin } from "../../runtime/builtin.ts";
+import type { ThreadBinding } from "../../sched/binding/binding.ts";
 import { threadAlive } from "../../runtime/thread.ts";
 import { launch } from "../../sched/launch.ts";
 import { textOf } from "../../sched/message.ts";
@@ -98,6 +99,11 @@ export class PoolCrew {
   /** Whether a worker is about to be there. */
   get isStarting(): boolean {
     return this.#starting > 0;
+  }
+
+  /** How a worker's thread is bound; undefined while it has none. */
+  bindingOf(worker: number): ThreadBinding | undefined {
+    return this.#slots[worker]?.thread?.binding;
   }
 
   /**
@@ -209,7 +215,7 @@ export class PoolCrew {
   }
 
   #launch(worker: number, port: MessagePort): Thread<void> {
-    const { name, wait, spins, times, placements, policies } = this.#settings;
+    const { name, wait, spins, times, placements, policies, bind } = this.#settings;
     const { policy, place } = policies[worker] as PoolSettings["policies"][number];
     const { cpus, node } = placements[worker] as PoolSettings["placements"][number];
     const birth: PoolBirth = {
@@ -218,7 +224,7 @@ export class PoolCrew {
       ...{ names: this.#names, data: workerDataOf(this.#url) },
     };
     return launch<void>(POOL_WORKER, {
-      ...{ policy, args: birth, transfer: [port], name: `${name}/${worker}` },
+      ...{ policy, bind, args: birth, transfer: [port], name: `${name}/${worker}` },
       ...(place !== undefined && { place }),
     });
   }

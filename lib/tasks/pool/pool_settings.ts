@@ -5,7 +5,8 @@
  */
 import { checkInteger, checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
-import { checkPolicy } from "../../sched/policies/chosen.ts";
+import { type BindStrengths, checkStrengths } from "../../sched/binding/binding.ts";
+import { checkPolicy, placementsOf } from "../../sched/policies/chosen.ts";
 import { plan, type ThreadPlacement } from "../../sched/policies/plan.ts";
 import { Policy } from "../../sched/policies/policy.ts";
 import { CpuSet } from "../../topology/cpu_set.ts";
@@ -41,6 +42,11 @@ export interface TaskPoolOptions {
   readonly per?: PoolUnit;
   /** Where workers go, instead of `per`: worker `i` has place `i` of the policy, which may be a text such as `"core"`. */
   readonly policy?: Policy | string;
+  /**
+   * How hard workers are bound to CPUs and memory; {@linkcode TaskPool.statistics} reports what came of it. Default:
+   * `{ cpus: "require", memory: "prefer" }`.
+   */
+  readonly bind?: BindStrengths;
   /**
    * How many tasks may wait, beyond one for each worker: 0 to 2^31 - 1. Default: no limit. Up to 16,384 tasks are handed to
    * workers at a time, the others wait in the thread that has the pool.
@@ -81,7 +87,7 @@ export interface TaskPoolOptions {
 
 /** The names of the options, as errors show them. */
 const NAMES = [
-  ...["threads", "per", "policy", "maxQueued", "whenFull", "idleMs", "wait", "spins"],
+  ...["threads", "per", "policy", "bind", "maxQueued", "whenFull", "idleMs", "wait", "spins"],
   ...["remoteSteals", "graceMs", "times", "name"],
 ];
 const OPTIONS = /* @__PURE__ */ `{ ${/* @__PURE__ */ NAMES.join(", ")} }`;
@@ -98,6 +104,7 @@ export interface PoolSettings {
   /** Of each worker. */
   readonly policies: readonly { readonly policy: Policy; readonly place: number | undefined }[];
   readonly placements: readonly ThreadPlacement[];
+  readonly bind: Required<BindStrengths>;
   /** The node of each worker's CPUs; -1 if they are on several. */
   readonly nodes: readonly number[];
   readonly victims: readonly (readonly Victim[])[];
@@ -254,13 +261,14 @@ export function poolSettings(options: TaskPoolOptions, machine: Topology): PoolS
     if (policy !== undefined) return { policy, place: index };
     return { policy: Policy.bindCpus(units[index % units.length] as CpuSet), place: undefined };
   });
+  const bind = checkStrengths(given.bind ?? {}, action);
   const placements = policies.map(({ policy, place = 0 }) =>
-    plan(machine, policy, place + 1)[place] as ThreadPlacement
+    placementsOf(machine, policy, bind, place + 1, action)[place] as ThreadPlacement
   );
   const cpus = placements.map((placement) => placement.cpus);
   const most = maxQueued === undefined ? Infinity : maxQueued + max;
   return {
-    ...{ name, min, max, policies, placements, most },
+    ...{ name, min, max, policies, placements, bind, most },
     nodes: cpus.map((set) => nodeOf(machine, set)),
     victims: victimsOf(machine, cpus),
     tasks: placesFor(most),

@@ -4,6 +4,7 @@
  * @module
  */
 import { DISTANCES, namedClasses, type TimeClass } from "./pool_counts.ts";
+import type { ThreadBinding } from "../../sched/binding/binding.ts";
 import type { PoolHost } from "../host/pool_host.ts";
 import { LEVELS } from "../core/task_names.ts";
 
@@ -34,6 +35,8 @@ export interface WorkerStatistics extends TaskCounts {
   readonly index: number;
   /** The node of its CPUs; undefined if they are on several. */
   readonly node: number | undefined;
+  /** How it is bound as the kernel says, and what was refused; undefined while it has no thread. */
+  readonly binding: ThreadBinding | undefined;
   /** Whether it has a thread that does tasks. */
   readonly isLive: boolean;
   /** Whether it does a task now. */
@@ -162,6 +165,7 @@ export function poolStatistics(
     ...since(now, old?.[index] ?? NONE),
     index,
     node: settings.nodes[index] === -1 ? undefined : settings.nodes[index],
+    binding: crew.bindingOf(index),
     isLive: crew.live.includes(index),
     isBusy: core.runs(index),
   }));
