@@ -97,6 +97,14 @@ describe("pin", () => {
     assert.equal(cpusNow(), home);
   });
 
+  it("knows the memory policy that was there before all of them", { skip: noPolicies }, () => {
+    const before = policyNow();
+    const node = Policy.bindNode(topology().nodes.find(({ cpus }) => cpus.size > 0)!.id);
+    using _one = pin(node, { bind: { memory: "prefer" } });
+    using _other = pin(node, { bind: { memory: "require" } });
+    unpinned(() => assert.deepEqual(policyNow(), before));
+  });
+
   it("may end in any order: the newest counts", { skip: oneCpu || noPolicies }, () => {
     const [home, policy] = [cpusNow(), policyNow()];
     const node = Policy.bindNode(topology().nodeOfCpu(first.first as number));

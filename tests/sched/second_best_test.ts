@@ -51,6 +51,32 @@ describe('a place that is refused, with bind "prefer"', () => {
     assert.deepEqual(chosen("near:eth0"), [undefined, "4-7", "EACCES"]);
   });
 
+  it("is taken by nobody when it cannot be", () => {
+    const policy = Policy.unbound();
+    const memory = { cpus: "prefer", memory: "require" } as const;
+    const place = (): number => {
+      const { place, free } = choosePlace(policy, PREFER, undefined, "test");
+      free();
+      return place;
+    };
+    const before = place();
+    throwsCode(() => choosePlace(policy, memory, undefined, "test"), "ENODEV");
+    assert.equal(place(), before);
+  });
+
+  it("is taken as long as one of those has it that share it", () => {
+    const policy = Policy.parse("node:0");
+    const take = (index?: number) => choosePlace(policy, PREFER, index, "test");
+    const [one, other] = [take(0), take(0)];
+    one.free();
+    const next = take();
+    assert.equal(next.place, 1);
+    other.free();
+    const last = take();
+    assert.equal(last.place, 0);
+    for (const { free } of [next, last]) free();
+  });
+
   it("is the same for each thread of a group", () => {
     const places = placementsOf(topology(), Policy.parse("2-5"), PREFER, 3, "test");
     assert.deepEqual(places.map(({ cpus }) => `${cpus}`), ["2-3", "2-3", "2-3"]);

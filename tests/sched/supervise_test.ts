@@ -125,7 +125,10 @@ describe("supervise", () => {
     await new Promise((resolve) => thread.on("restart", resolve));
     assert.deepEqual([thread.state, thread.placement], ["waiting", undefined]);
     assert.equal(thread.postMessage(1), false);
+    const from = performance.now();
     assert.equal(await thread.terminate(), true);
+    const ms = performance.now() - from;
+    assert.ok(ms < 5000, `${ms} ms of the 10 s that it would have waited`);
     await rejectsCode(thread.join(), "ETERMINATED", /waited/);
     const stopped = start({ task: "fail", value: 0 }, { restart: { delayMs: 2 ** 31 - 1 } });
     stopped.on("restart", () => void stopped.terminate());

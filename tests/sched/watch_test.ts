@@ -93,6 +93,18 @@ describe("MachineWatch", () => {
     throwsCode(() => watch.off("error", {} as never), "EINVAL");
   });
 
+  it("tells of nothing when it was stopped in the middle of a check", async () => {
+    const { state, source } = changing();
+    using watch = new MachineWatch({ intervalMs: 2 ** 31 - 1, replan: true }, source);
+    let told = 0;
+    watch.on("change", () => told++);
+    state.look = "affinity 0-1\n";
+    const check = watch.check();
+    watch.stop();
+    assert.deepEqual((await check)?.what, ["affinity"]);
+    assert.equal(told, 0);
+  });
+
   it("tells of looks that fail, and goes on", async () => {
     const { state, source } = changing();
     using watch = new MachineWatch({ intervalMs: 1 }, source);
