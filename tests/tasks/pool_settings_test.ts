@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Policy } from "../../mod.ts";
 import { poolSettings, unitsOf, victimsOf } from "../../lib/tasks/pool/pool_settings.ts";
-import { MAX_TASKS } from "../../lib/tasks/core/task_names.ts";
+import { MAX_TASKS, REMOTE } from "../../lib/tasks/core/task_names.ts";
 import { machine, machines } from "../support/machines.ts";
 
 const UNITS = ["node", "domain", "core", "cpu"] as const;
@@ -34,6 +34,10 @@ describe("the workers of a pool", () => {
         );
         const distances = list.map(({ distance }) => distance);
         assert.deepEqual(distances, distances.toSorted((a, b) => a - b));
+        const nodes = [me, ...others].map((worker) => where.nodeOfCpu(units[worker]!.first!));
+        const far = nodes.slice(1).map((node) => where.distance(nodes[0]!, node) ?? 0)
+          .filter((_, index) => distances[index] === REMOTE);
+        assert.deepEqual(far, far.toSorted((a, b) => a - b), "the nearer node first");
         for (const { worker, distance } of list) {
           const back = victims[worker]?.find((one) => one.worker === me);
           assert.equal(back?.distance, distance, "it is as far from there");

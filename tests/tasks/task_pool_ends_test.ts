@@ -115,6 +115,19 @@ describe("a pool that is full", () => {
     assert.equal(await pool.run("count"), 1);
   });
 
+  it("lets no more than may wait into its queues when a task has ended", async () => {
+    await using pool = await open({ threads: 1, maxQueued: 2 });
+    const words = gate();
+    const held = pool.run("hold", [words]);
+    await begun(words, 1);
+    const runs = Array.from({ length: 10 }, () => pool.run("wait", [10]));
+    Atomics.store(words, 0, 1);
+    await held;
+    // The one that comes next may not have been taken yet.
+    assert.ok(pool.statistics().queued <= 3);
+    await Promise.all(runs);
+  });
+
   it("rejects tasks if it is to", async () => {
     await using pool = await open({ threads: 1, maxQueued: 2, whenFull: "reject" });
     const words = gate();

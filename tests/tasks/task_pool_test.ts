@@ -263,11 +263,16 @@ describe("a pool", () => {
   it("counts", async () => {
     await using pool = await open({ times: true });
     await Promise.all([1, 2, 3].map((index) => pool.run("add", [index, 1])));
+    await sleep(5);
     const before = pool.statistics();
     assert.equal(before.done, 3);
     await Promise.allSettled([pool.run("busy", [5]), pool.run("fail", ["x"])]);
-    const { done, failed, busyMs, run, wait, workers, nodes } = pool.statistics(before);
-    assert.deepEqual({ done, failed }, { done: 2, failed: 1 });
+    await rejectsCode(pool.run("unclonable"), "EINVAL");
+    const { at, windowMs, done, failed, busyMs, run, wait, workers, nodes } = pool.statistics(
+      before,
+    );
+    assert.equal(windowMs, at - before.at);
+    assert.deepEqual({ done, failed }, { done: 3, failed: 2 });
     assert.ok(busyMs >= 5 && busyMs < 5000, `${busyMs} ms`);
     for (const classes of [run, wait]) {
       assert.equal(classes.reduce((sum, { count }) => sum + count, 0), 2);
