@@ -233,6 +233,12 @@ describe("forkJoin", () => {
     assert.equal(await forkJoin(crew, "fib", args as number[]), 55);
   });
 
+  it("refuses promises, and lives on when one is rejected", async () => {
+    await rejectsCode(forkJoin(crew, "rejecting"), "EINVAL", /returned/);
+    await sleep(20);
+    assert.equal(await forkJoin(crew, "fib", [15]), 610);
+  });
+
   it("refuses wrong arguments", async () => {
     const wrong: readonly (readonly [unknown, unknown, unknown])[] = [
       ["", [], {}],

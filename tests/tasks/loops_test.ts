@@ -10,6 +10,7 @@ import {
   parallelFor,
   reduce,
 } from "../../lib/tasks/mod.ts";
+import { claimWaiter } from "../../lib/wait/thread_waiter.ts";
 import { rejectsCode } from "../support/errors.ts";
 import { LoopCrew } from "../support/loop_crew.ts";
 import { reaches, sharedWords } from "../support/words.ts";
@@ -85,6 +86,17 @@ describe("parallelFor", () => {
     await parallelFor(crew, 0, "tally");
     await parallelFor(crew, { begin: 5, end: 5 }, "tally");
     assert.equal(await reduce(crew, 0, "sum", { combine: add, initial: 7 }), 7);
+  });
+
+  it("gives back what its caller waited with", async () => {
+    const nextSlot = (): number => {
+      const { lot, id, slot } = claimWaiter();
+      lot.release(id);
+      return slot;
+    };
+    const before = nextSlot();
+    for (let times = 0; times < 3; times++) await parallelFor(crew, 5, "sum");
+    assert.equal(nextSlot(), before);
   });
 
   it("waits for promises of the function", async () => {
@@ -269,6 +281,14 @@ describe("reduce", () => {
     }
   });
 
+  it("gives longer chunks where the order does not matter, and they are short", async () => {
+    const chunks = (ordered: boolean): Promise<number> =>
+      reduce(crew, 1024, "valued", { combine: (count) => count + 1, initial: 0, ordered });
+    assert.equal(await chunks(true), 1024);
+    const fewer = await chunks(false);
+    assert.ok(fewer < 1024, `${fewer} chunks`);
+  });
+
   it("gives the same last bit each time, with any number of workers", async () => {
     const run = (crew: Crew): Promise<number> =>
       reduce(crew, 1_000_000, "inverses", { combine: add, initial: 0 });
@@ -358,6 +378,10 @@ describe("a loop over an array over nodes", () => {
     }
     await rejectsCode(
       parallelFor(crew, array.length + 1, "sumOf", { near: array }),
+      "EINVAL",
+    );
+    await rejectsCode(
+      parallelFor(crew, { begin: -1, end: 1 }, "sumOf", { near: array }),
       "EINVAL",
     );
   });

@@ -152,6 +152,26 @@ describe("PiscinaPool", () => {
     assert.ok(pool.duration > 0);
   });
 
+  it("ends idle workers as soon as it can when it is to", async () => {
+    await using pool = new PiscinaPool({
+      ...{ filename: fileOf("function.cjs"), minThreads: 1, maxThreads: 2, idleTimeout: 0 },
+    });
+    assert.equal(await pool.run({ a: 1, b: 2 }), 3);
+  });
+
+  it("moves what is in the list beside what the task itself moves", async () => {
+    await using pool = new PiscinaPool({ filename: fileOf("module.mjs"), maxThreads: 1 });
+    const [value, other] = [new Uint8Array(8), new ArrayBuffer(8)];
+    // As move() of piscina makes it.
+    const task = {
+      [Symbol.for("Piscina.transferable")]: value.buffer,
+      [Symbol.for("Piscina.valueOf")]: value,
+      [Symbol("Piscina.kMovable")]: true,
+    };
+    assert.equal(await pool.run(task, { name: "length", transferList: [other] }), 8);
+    assert.deepEqual([value.length, other.byteLength], [0, 0]);
+  });
+
   it("does what has been asked for, and closes", async () => {
     const pool = new PiscinaPool({ filename: fileOf("slow.cjs"), maxThreads: 1 });
     const tasks = [pool.run(20), pool.run(10)];

@@ -160,6 +160,9 @@ export function graph(seed: number, depth: number): number {
   return sum;
 }
 
+/** Rejects, which is no number. */
+export const rejecting = (): Promise<never> => Promise.reject(new Error("not waited for"));
+
 /** Forks a task that throws. */
 export function failing(depth: number): number {
   if (depth === 0) throw new TypeError("too deep");
