@@ -234,9 +234,10 @@ describe("forkJoin", () => {
   });
 
   it("refuses promises, and lives on when one is rejected", async () => {
-    await rejectsCode(forkJoin(crew, "rejecting"), "EINVAL", /returned/);
+    await using one = await LoopCrew.start(1);
+    await rejectsCode(forkJoin(one, "rejecting"), "EINVAL", /returned/);
     await sleep(20);
-    assert.equal(await forkJoin(crew, "fib", [15]), 610);
+    assert.equal(await forkJoin(one, "fib", [15]), 610);
   });
 
   it("refuses wrong arguments", async () => {
