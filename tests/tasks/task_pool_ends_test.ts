@@ -43,6 +43,20 @@ describe("a task that is aborted", () => {
     await assert.rejects(pool.run("count", [], { signal }), (why) => why === "enough");
   });
 
+  it("is not begun where to look at its arguments was to end the pool", async () => {
+    for (const end of ["close", "terminate"] as const) {
+      for (const task of ["add", "echo"] as const) {
+        const pool = await open({ threads: 1 });
+        const getter = { get: () => (void pool[end](), 1), configurable: true, enumerable: true };
+        const args = task === "add"
+          ? Object.defineProperty([0, 2], 0, getter)
+          : [Object.defineProperty({}, "x", getter)];
+        await rejectsCode(pool.run(task, args as never), "ECLOSED");
+        await pool.terminate();
+      }
+    }
+  });
+
   it("goes on if it has begun, and nobody is told how it ends", async () => {
     await using pool = await open({ threads: 1 });
     const words = gate();

@@ -96,6 +96,11 @@ export class PoolCrew {
     return this.live.length + this.#starting;
   }
 
+  /** Whether no workers are started or replaced any more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Whether a worker is about to be there. */
   get isStarting(): boolean {
     return this.#starting > 0;

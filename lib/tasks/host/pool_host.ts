@@ -121,7 +121,8 @@ export class PoolHost {
    */
   begin(index: number, args: readonly unknown[], resolve: Settle, reject: Settle): number {
     const places = this.places;
-    if (!this.#records.write(places.next, index, args)) return NO_TASK;
+    // To look at them may have ended the pool.
+    if (!this.#records.write(places.next, index, args) || this.crew.isOver) return NO_TASK;
     const name = places.take(resolve, reject, index, NORMAL_QUEUE, -1);
     this.#submit(name, this.#choice.any());
     return name;

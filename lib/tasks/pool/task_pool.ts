@@ -472,8 +472,10 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
       });
     }
     // What waits is not to change meanwhile, nor what is posted again when a worker has ended before it began; what is
-    // moved stays the caller's until it is posted.
+    // moved stays the caller's until it is posted. To look at it may have closed the pool, or aborted.
     if (message !== undefined && transfer.length === 0) message = copyToSend(message, action);
+    this.#checkOpen(action);
+    signal?.throwIfAborted();
     const promise = new Promise<unknown>(this.#executor as never);
     const [resolve, reject] = [this.#resolve, this.#reject];
     const request = { index, args: list, message, transfer, level, node, resolve, reject };
