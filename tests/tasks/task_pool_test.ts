@@ -234,6 +234,10 @@ describe("a pool", () => {
     const strange = Object.assign(new Set([2, 3]), { length: 0 });
     assert.deepEqual(await pool.map("square", strange), [4, 9]);
     await rejectsCode(pool.map("square", 5 as never), "EINVAL");
+    for (const iterator of [5, {}, { next: () => 5 }]) {
+      const items = { [Symbol.iterator]: () => iterator };
+      await rejectsCode(pool.map("square", items as never), "EINVAL");
+    }
     await rejectsCode(pool.map("square", [], { signal: 5 as never }), "EINVAL");
     await rejectsCode(pool.map("square", [], { concurrency: 0 }), "EINVAL");
   });

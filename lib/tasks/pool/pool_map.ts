@@ -29,7 +29,7 @@ class Items<Item> {
     };
     this.#later = source[Symbol.asyncIterator]?.();
     const iterator = this.#later ?? this.#begin(source, action);
-    if (iterator === undefined) {
+    if (typeof iterator?.next !== "function") {
       throw new NumaError("EINVAL", action, {
         why: `the items are ${show(items)}`,
         fix: "Give an array or something else that can be iterated over.",
@@ -111,6 +111,13 @@ export async function mapItems<Item, Result>(
       const taken = source.next();
       const step = taken instanceof Promise ? await taken : taken;
       signal?.throwIfAborted();
+      // Without an end, as it has no `done`.
+      if (step !== undefined && Object(step) !== step) {
+        throw new NumaError("EINVAL", action, {
+          why: `the iterator of the items returned ${show(step)}`,
+          fix: "Let its next() return { value, done }.",
+        });
+      }
       if (step === undefined || step.done === true) {
         isOver = true;
         return;
