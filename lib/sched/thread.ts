@@ -3,6 +3,7 @@ import { builtin } from "../runtime/builtin.ts";
 import { checkInteger } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { decode } from "../base/handle.ts";
+import { showAs } from "../base/inspect.ts";
 import { readOptions } from "../base/options.ts";
 import { reniceThread, threadAlive, threadCpuMs, threadNice } from "../runtime/thread.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
@@ -57,6 +58,8 @@ function sleep(ms: number): Promise<void> {
  * @typeParam Result What its function returns.
  */
 export class Thread<Result = unknown> {
+  /** Bun would show every getter and method, and no value. */
+  static readonly #shown = /* @__PURE__ */ showAs(Thread, String);
   /** Its name. */
   readonly name: string;
   readonly #mover: Mover;
@@ -87,6 +90,7 @@ export class Thread<Result = unknown> {
     { id, moves }: { readonly id: number; readonly moves: Int32Array },
     { seat, name }: { readonly seat: Seat; readonly name: string },
   ) {
+    void Thread.#shown;
     this.name = name;
     const send = (message: ToWorker): void => this.#send(message);
     this.#mover = new Mover({ name, id, moves, send }, seat);
@@ -364,6 +368,11 @@ export class Thread<Result = unknown> {
     // A worker at its event loop lets go of its memory in order; that is worth a moment.
     if (!await this.#leave()) await this.#worker.terminate();
     return await this.#gone(timeoutMs);
+  }
+
+  /** Returns a short text for logs. */
+  toString(): string {
+    return `Thread("${this.name}", ${this.state}, ${this.policy})`;
   }
 
   #send(message: ToWorker): void {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { inspect } from "node:util";
 import {
   Arena,
   CpuSet,
@@ -29,6 +30,13 @@ function run<Result>(args: Task, options: LaunchOptions = {}): Thread<Result> {
 describe("launch", () => {
   afterEach(async () => {
     await joinAll();
+  });
+
+  it("gives a thread that says what it is, wherever it is shown", async () => {
+    const thread = run({ task: "where" }, { name: "shown", policy: "0" });
+    assert.equal(inspect(thread), 'Thread("shown", starting, 0)');
+    await thread.join();
+    assert.equal(`${thread}`, 'Thread("shown", ended, 0)');
   });
 
   it("pins the thread before its module runs, and tells it the launcher's machine", async () => {

@@ -71,7 +71,7 @@ interface Order {
 export class ThreadGroup<Result = unknown> implements AsyncDisposable, Iterable<Thread<Result>> {
   static readonly #shown = /* @__PURE__ */ showAs(
     ThreadGroup,
-    (group) => `ThreadGroup(${group.length} threads)`,
+    (group) => `ThreadGroup(${group.length} ${group.length === 1 ? "thread" : "threads"})`,
   );
   /** The threads. */
   readonly threads: readonly Thread<Result>[];
