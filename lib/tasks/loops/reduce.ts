@@ -79,7 +79,9 @@ export async function reduce<Value = number, Result = Value>(
       why: typeof combine === "function"
         ? `ordered is ${show(ordered)}`
         : `combine is ${show(combine)}`,
-      fix: "Give a function of two values, and true or false.",
+      fix: typeof combine === "function"
+        ? "Give true or false."
+        : "Give a function of two values: combine: (a, b) => a + b.",
     });
   }
   const { args, hasChunk, ...loop } = checkLoop(checked, options, action, COARSE);
