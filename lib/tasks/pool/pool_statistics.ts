@@ -15,17 +15,17 @@ export type StealCounts = Readonly<Record<"core" | "domain" | "node" | "remote",
 export interface TaskCounts {
   /** Tasks that wait in queues now. */
   readonly queued: number;
-  /** Tasks that have ended. */
+  /** Tasks that have ended. A parallel loop and a `forkJoin` are one for each worker. */
   readonly done: number;
   /** Those of them that have thrown. */
   readonly failed: number;
   /** Those that were taken from other workers' queues. */
   readonly stolen: StealCounts;
-  /** How long tasks have run, in milliseconds; 0 where times are not measured. */
+  /** How long tasks have run, in milliseconds; 0 unless the pool was created with `times: true`. */
   readonly busyMs: number;
-  /** How long tasks have run, by size; empty where times are not measured. */
+  /** How long tasks have run, by size; empty without `times: true`. */
   readonly run: readonly TimeClass[];
-  /** How long tasks have waited before that, by size; empty where times are not measured. */
+  /** How long tasks have waited before that, by size; empty without `times: true`. */
   readonly wait: readonly TimeClass[];
 }
 
