@@ -196,6 +196,8 @@ describe("PiscinaPool", () => {
         [{ filename, name: 5 }, /name/],
         [{ filename, maxQueue: "all" }, /maxQueue/],
         [{ filename, idleTimeout: NaN }, /idleTimeout/],
+        [{ filename, policy: 5 }, /policy is 5/],
+        [{ filename, policy: "nowhere" }, /nowhere/],
         [{ filename, workerData: () => 1 }, /workerData/],
         [{ filename, policy: 5 }, /policy/],
         [{ filename, policy: "nowhere" }, /nowhere/],
