@@ -471,8 +471,7 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
         fix: 'Await some of them first, or create the pool with whenFull: "wait".',
       });
     }
-    // What waits is not to change meanwhile, nor what is posted again when a worker has ended before it began; what is
-    // moved stays the caller's until it is posted. To look at it may have closed the pool, or aborted.
+    // What waits, or is posted again, is not to change; what is moved is the caller's until then. A look may have closed it.
     if (message !== undefined && transfer.length === 0) message = copyToSend(message, action);
     this.#checkOpen(action);
     signal?.throwIfAborted();
