@@ -124,7 +124,9 @@ describe("a machine with two nodes", () => {
     const buffer = new Uint8Array(new SharedArrayBuffer(2 ** 20)).fill(1);
     const pages = migrate(buffer, 0).pageNodes.length;
     for (const node of [1, 0]) {
-      const report = await thread.migrate(Policy.bindNode(node), { buffers: [buffer] });
+      // An emulated thread on a busy machine takes its time to come to its event loop.
+      const options = { buffers: [buffer], timeoutMs: 60_000 };
+      const report = await thread.migrate(Policy.bindNode(node), options);
       assert.deepEqual([report.cpus, report.memory, report.movedPages], ["moved", "moved", pages]);
       assert.deepEqual([...placement(buffer).nodes], [[node, pages]]);
       assert.equal(thread.binding?.memory.got, node);
