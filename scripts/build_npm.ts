@@ -19,6 +19,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { readManifest, sourceDigest } from "./lib/native/manifest.ts";
 import { packWithDeno } from "./lib/npm/deno_pack.ts";
 import { jsrRefusal, packWithDnt } from "./lib/npm/dnt.ts";
 import { finish } from "./lib/npm/finish.ts";
@@ -123,6 +124,9 @@ if (values.help) {
 } else if (values.packer !== undefined && !["dnt", "deno"].includes(values.packer)) {
   process.stderr.write(`build_npm: the packer is "${values.packer}"; give dnt or deno\n`);
   process.exitCode = 2;
+} else if (readManifest(".").sources !== sourceDigest("native")) {
+  say("Cannot pack: native/ has changed since its helpers were built: run scripts/build_native.");
+  process.exitCode = 1;
 } else {
   await build(choosePacker(values.packer), resolve(values.out));
 }
