@@ -3,15 +3,8 @@ import { builtin } from "../runtime/builtin.ts";
 import { decode, encode } from "../base/handle.ts";
 import { Listeners } from "../base/listeners.ts";
 import { cannotSend } from "./message.ts";
+import type { ThreadEvent } from "./thread_events.ts";
 import { checkTransfer } from "./transfer.ts";
-
-/** A listener for a thread's messages. */
-export type ThreadMessageListener = (value: unknown) => void;
-
-/**
- * `"message"`: a message of the thread's module. `"messageerror"`: the error of a message that could not be received.
- */
-export type ThreadEvent = "message" | "messageerror";
 
 interface Held {
   readonly value: unknown;

@@ -23,7 +23,7 @@ export {
 } from "./policies/explain.ts";
 export { type PlaceKind, Policy, type PolicyDescription } from "./policies/policy.ts";
 export { launch, type LaunchOptions } from "./launch.ts";
-export type { ThreadEvent, ThreadMessageListener } from "./mailbox.ts";
+export type { ThreadEvent, ThreadMessageListener } from "./thread_events.ts";
 export { joinAll, type TerminateOptions, Thread, type ThreadState } from "./thread.ts";
 export { transfer } from "./transfer.ts";
 export { decode as fromHandles, encode as toHandles } from "../base/handle.ts";
@@ -38,7 +38,7 @@ export type {
 } from "./binding/binding.ts";
 export type { HeapSample } from "./binding/heap_sample.ts";
 export { Pin, pin, type PinOptions } from "./binding/scoped_pin.ts";
-export type { MigrateOptions, MigrationReport } from "./move/mover.ts";
+export type { MigrateOptions, MigrationReport } from "./move/migrate_types.ts";
 export type { MigrateProgress } from "./move/move_memory.ts";
 export { launchAll, type LaunchAllOptions, ThreadGroup } from "./groups/thread_group.ts";
 export { type RestartOptions } from "./groups/restarts.ts";

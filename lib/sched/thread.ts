@@ -9,12 +9,15 @@ import { reniceThread, threadAlive, threadCpuMs, threadNice } from "../runtime/t
 import { parkingLot } from "../wait/thread_waiter.ts";
 import type { BindStrengths, ThreadBinding } from "./binding/binding.ts";
 import type { HeapSample } from "./binding/heap_sample.ts";
-import { Mailbox, type ThreadEvent, type ThreadMessageListener } from "./mailbox.ts";
+import { liveThreads } from "./live_threads.ts";
+import { Mailbox } from "./mailbox.ts";
 import { type FromWorker, textOf, type ToWorker, unflatten, unflattenBinding } from "./message.ts";
-import { type MigrateOptions, type MigrationReport, Mover } from "./move/mover.ts";
+import type { MigrateOptions, MigrationReport } from "./move/migrate_types.ts";
+import { Mover } from "./move/mover.ts";
 import type { Seat } from "./move/seats.ts";
 import type { ThreadPlacement } from "./policies/plan.ts";
 import type { Policy } from "./policies/policy.ts";
+import type { ThreadEvent, ThreadMessageListener } from "./thread_events.ts";
 
 /** How {@linkcode Thread.terminate} waits. */
 export interface TerminateOptions {
@@ -37,16 +40,6 @@ interface Sampling {
 
 /** Threads that have not been joined yet. */
 const unjoined = /* @__PURE__ */ new Set<Thread<unknown>>();
-
-/** A thread that lives, and how to tell it something, which is lost when it has ended. */
-export interface LiveThread {
-  readonly thread: Thread<unknown>;
-  readonly mover: Mover;
-  send(message: ToWorker): void;
-}
-
-/** All threads of this one that have not ended. */
-export const liveThreads: Set<LiveThread> = /* @__PURE__ */ new Set();
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

@@ -17,15 +17,20 @@ export { TaskPool } from "./pool/task_pool.ts";
 export type { MemoryOnNode } from "./places/near.ts";
 export type { TimeClass } from "./pool/pool_counts.ts";
 export type { PoolEvent, PoolEventName } from "./pool/pool_events.ts";
-export type { PoolWait } from "./pool/pool_messages.ts";
-export type { PoolThreads, PoolUnit, TaskPoolOptions, WhenFull } from "./pool/pool_settings.ts";
+export type {
+  PoolThreads,
+  PoolUnit,
+  PoolWait,
+  TaskPoolOptions,
+  WhenFull,
+} from "./pool/pool_options.ts";
 export type {
   NodeStatistics,
   PoolStatistics,
   StealCounts,
   TaskCounts,
   WorkerStatistics,
-} from "./pool/pool_statistics.ts";
+} from "./pool/statistics_types.ts";
 export type {
   MapOptions,
   MapProgress,
@@ -44,7 +49,6 @@ export type { Crew } from "./crew/crew.ts";
 export { parallelFor } from "./loops/parallel_for.ts";
 export { reduce, type ReduceOptions } from "./loops/reduce.ts";
 export { forEachPartition, type PartitionOptions } from "./loops/for_each_partition.ts";
-export type { AnyNodeArray, LoopOptions, LoopRange } from "./loops/range.ts";
-export type { LoopProgress } from "./loops/loop.ts";
+export type { AnyNodeArray, LoopOptions, LoopProgress, LoopRange } from "./loops/loop_types.ts";
 export { fork, join } from "./forks/fork.ts";
 export { forkJoin, type ForkJoinOptions } from "./forks/fork_join.ts";

@@ -11,7 +11,7 @@ import {
   type ThreadPlacement,
   topology,
 } from "../../mod.ts";
-import { liveThreads } from "../../lib/sched/thread.ts";
+import { liveThreads } from "../../lib/sched/live_threads.ts";
 import { sibling } from "../support/checkout.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { sharedWords } from "../support/words.ts";

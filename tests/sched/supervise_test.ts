@@ -11,7 +11,7 @@ import {
   type SuperviseOptions,
 } from "../../mod.ts";
 import { Restarts } from "../../lib/sched/groups/restarts.ts";
-import { liveThreads } from "../../lib/sched/thread.ts";
+import { liveThreads } from "../../lib/sched/live_threads.ts";
 import { sibling } from "../support/checkout.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { reaches, sharedWords } from "../support/words.ts";

@@ -3,8 +3,9 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { CELL, COUNT, ForkCore, RECORD_WORDS } from "../../lib/tasks/forks/fork_core.ts";
-import { fork, forkJoin, join } from "../../lib/tasks/mod.ts";
+import { fork, forkJoin, join, TaskPool } from "../../lib/tasks/mod.ts";
 import { ABORTED, DIED, FINISHED, GOING } from "../../lib/tasks/crew/muster.ts";
+import { sibling } from "../support/checkout.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { LoopCrew } from "../support/loop_crew.ts";
 import { FakeProcess } from "../support/waiters.ts";
@@ -260,6 +261,17 @@ describe("forkJoin", () => {
     await rejectsCode(forkJoin(crew, "nothing"), "EINVAL", /nothing/);
     await rejectsCode(forkJoin(crew, "fib", [5], { tasks: ["nothing"] }), "EINVAL", /nothing/);
     await rejectsCode(forkJoin(null as never, "fib"), "EINVAL");
+  });
+
+  it("says what is wrong before it says which worker is not there", async () => {
+    const module = sibling(import.meta.url, "../workers/tasks");
+    await using pool = await TaskPool.create(module, { threads: { min: 1, max: 2 } });
+    const reversed = {
+      placements: pool.placements.toReversed(),
+      runOnAll: (name: string, args: readonly unknown[]) => pool.runOnAll(name, args).toReversed(),
+    };
+    assert.equal(reversed.placements[0], undefined);
+    await rejectsCode(forkJoin(reversed, "absent"), "EINVAL", /absent/);
   });
 
   it("is aborted at the next fork or join", async () => {

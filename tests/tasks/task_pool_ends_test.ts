@@ -46,13 +46,15 @@ describe("a task that is aborted", () => {
   it("is not begun where to look at its arguments was to end the pool", async () => {
     for (const end of ["close", "terminate"] as const) {
       for (const task of ["add", "echo"] as const) {
-        const pool = await open({ threads: 1 });
-        const getter = { get: () => (void pool[end](), 1), configurable: true, enumerable: true };
-        const args = task === "add"
-          ? Object.defineProperty([0, 2], 0, getter)
-          : [Object.defineProperty({}, "x", getter)];
-        await rejectsCode(pool.run(task, args as never), "ECLOSED");
-        await pool.terminate();
+        for (const run of ["run", "runSync"] as const) {
+          const pool = await open({ threads: 1 });
+          const getter = { get: () => (void pool[end](), 1), configurable: true, enumerable: true };
+          const args = task === "add"
+            ? Object.defineProperty([0, 2], 0, getter)
+            : [Object.defineProperty({}, "x", getter)];
+          await rejectsCode((async () => await pool[run](task, args as never))(), "ECLOSED");
+          await pool.terminate();
+        }
       }
     }
   });

@@ -130,6 +130,19 @@ describe("a task", () => {
     assert.equal(pool.pending, 0);
   });
 
+  it("has no more arguments than a function can have", async () => {
+    await using pool = await open({ threads: 1 });
+    for (const length of [65_536, 2 ** 32 - 1]) {
+      const args: unknown[] = [];
+      args.length = length;
+      for (const run of ["run", "runSync", "broadcast"] as const) {
+        const call = (async () => await pool[run]("add", args as never))();
+        await rejectsCode(call, "EINVAL", new RegExp(`${length} arguments`));
+      }
+    }
+    assert.equal(await pool.run("add", new Array(65_535).fill(1) as never), 2);
+  });
+
   it("may be asynchronous", async () => {
     await using pool = await open();
     assert.equal(await pool.run("wait", [5]), 5);
@@ -237,6 +250,9 @@ describe("a pool", () => {
     for (const iterator of [5, {}, { next: () => 5 }]) {
       const items = { [Symbol.iterator]: () => iterator };
       await rejectsCode(pool.map("square", items as never), "EINVAL");
+    }
+    for (const key of [Symbol.iterator, Symbol.asyncIterator]) {
+      await rejectsCode(pool.map("square", { [key]: 5 } as never), "EINVAL");
     }
     await rejectsCode(pool.map("square", [], { signal: 5 as never }), "EINVAL");
     await rejectsCode(pool.map("square", [], { concurrency: 0 }), "EINVAL");

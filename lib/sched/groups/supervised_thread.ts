@@ -18,7 +18,7 @@ import type { BindStrengths } from "../binding/binding.ts";
 import { checkPolicy, keepPlace } from "../policies/chosen.ts";
 import { launch, type LaunchOptions } from "../launch.ts";
 import { Listeners } from "../../base/listeners.ts";
-import type { ThreadEvent, ThreadMessageListener } from "../mailbox.ts";
+import type { ThreadEvent, ThreadMessageListener } from "../thread_events.ts";
 import { readOptions } from "../../base/options.ts";
 import type { ThreadPlacement } from "../policies/plan.ts";
 import { Policy } from "../policies/policy.ts";

@@ -8,7 +8,7 @@ import { checkBoolean, checkFunction, readOptions } from "../../base/options.ts"
 import type { ThreadPlacement } from "../policies/plan.ts";
 import { Policy } from "../policies/policy.ts";
 import type { TerminateOptions, Thread } from "../thread.ts";
-import type { MigrateOptions, MigrationReport } from "../move/mover.ts";
+import type { MigrateOptions, MigrationReport } from "../move/migrate_types.ts";
 import { topology } from "../../topology/load.ts";
 
 /** How {@linkcode launchAll} starts threads. */

@@ -16,10 +16,11 @@ import { topology } from "../../topology/load.ts";
 import { differences, type Look, lookAtMachine, type MachineAspect } from "../../topology/look.ts";
 import type { Topology } from "../../topology/topology.ts";
 import { Listeners } from "../../base/listeners.ts";
-import type { MigrationReport } from "../move/mover.ts";
+import type { MigrationReport } from "../move/migrate_types.ts";
 import { checkBoolean, checkSignal, readOptions } from "../../base/options.ts";
 import { homeAffinity, isPinned } from "../binding/pin.ts";
-import { type LiveThread, liveThreads, type Thread } from "../thread.ts";
+import { type LiveThread, liveThreads } from "../live_threads.ts";
+import type { Thread } from "../thread.ts";
 
 /** How {@linkcode watchMachine} watches. */
 export interface WatchOptions {

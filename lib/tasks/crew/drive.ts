@@ -120,8 +120,14 @@ async function explain(
     throw died(reason - FAILED);
   }
   if (reason <= DIED) throw died(DIED - reason);
-  // The first worker's error says why: no such function, or a pool that was destroyed.
-  for (const share of shares) await share;
+  // A worker's error says why: no such function, or a pool that was destroyed. That some worker is not there says less.
+  const errors = (await Promise.allSettled(shares)).flatMap((share) =>
+    share.status === "rejected" ? [share.reason as unknown] : []
+  );
+  const isMissing = (error: unknown): boolean =>
+    error instanceof NumaError && error.code === "ETERMINATED";
+  const error = errors.find((one) => !isMissing(one)) ?? errors[0];
+  if (error !== undefined) throw error;
   throw new NumaError("ETERMINATED", action, {
     why: "a worker ended in the middle of it, and with it what it had taken",
     fix: "Find out what ended the worker, and run it again.",

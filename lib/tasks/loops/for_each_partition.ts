@@ -2,7 +2,8 @@ import { checkOptionNames, checkOptions } from "../../base/check.ts";
 import { checkFunction, checkSignal } from "../../base/options.ts";
 import { checkArgs, checkCrew, checkName, type Crew } from "../crew/crew.ts";
 import { runLoop } from "./loop.ts";
-import { type AnyNodeArray, checkArray, type LoopOptions } from "./range.ts";
+import type { AnyNodeArray, LoopOptions } from "./loop_types.ts";
+import { checkArray } from "./range.ts";
 
 /** Options of {@linkcode forEachPartition}. */
 export type PartitionOptions = Pick<LoopOptions, "args" | "signal" | "onProgress">;

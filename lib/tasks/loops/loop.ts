@@ -11,15 +11,8 @@ import { drive } from "../crew/drive.ts";
 import { homesOf, orderOf, type Part, placesOf } from "./homes.ts";
 import { LoopCore, MAX_GRAINS, MAX_WORKERS } from "./loop_core.ts";
 import { BOXED, type Boxed, layoutOf, type LoopMemory, type LoopPlan, NUMBER } from "./loop_job.ts";
+import type { LoopProgress } from "./loop_types.ts";
 import { type Cut, Split } from "./split.ts";
-
-/** How far a loop is. */
-export interface LoopProgress {
-  /** Iterations that are done; of `forEachPartition`, parts. */
-  readonly done: number;
-  /** All of them. */
-  readonly total: number;
-}
 
 /** A loop, checked. */
 export interface LoopRequest {

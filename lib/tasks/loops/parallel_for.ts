@@ -1,7 +1,8 @@
 import { checkOptionNames, checkOptions } from "../../base/check.ts";
 import { checkCrew, checkName, type Crew } from "../crew/crew.ts";
 import { runLoop } from "./loop.ts";
-import { checkLoop, checkRange, LOOP_OPTIONS, type LoopOptions, type LoopRange } from "./range.ts";
+import type { LoopOptions, LoopRange } from "./loop_types.ts";
+import { checkLoop, checkRange, LOOP_OPTIONS } from "./range.ts";
 
 /**
  * Calls a function for all chunks of a range of indices, in all workers of a pool.

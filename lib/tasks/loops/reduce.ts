@@ -2,7 +2,8 @@ import { checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { checkCrew, checkName, type Crew } from "../crew/crew.ts";
 import { runLoop } from "./loop.ts";
-import { checkLoop, checkRange, LOOP_OPTIONS, type LoopOptions, type LoopRange } from "./range.ts";
+import type { LoopOptions, LoopRange } from "./loop_types.ts";
+import { checkLoop, checkRange, LOOP_OPTIONS } from "./range.ts";
 
 /** Options of {@linkcode reduce}. */
 export interface ReduceOptions<Value, Result> extends LoopOptions {

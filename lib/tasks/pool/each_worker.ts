@@ -10,6 +10,9 @@ import type { Settle } from "../host/pool_places.ts";
 import { NORMAL, NOTHING } from "./task_checks.ts";
 import { BUILTIN, fits } from "../core/task_records.ts";
 
+/** More cannot be given to a function everywhere. */
+const MAX_ARGS = 65_535;
+
 /** No arguments. */
 export const NO_ARGS: readonly unknown[] = [];
 
@@ -17,11 +20,11 @@ export const NO_ARGS: readonly unknown[] = [];
  * Copies arguments, so that those with a getter are looked at once.
  *
  * @param args What the caller gave.
- * @returns The copy. What is no array comes back as it is, for {@linkcode lookUp} to refuse.
+ * @returns The copy. What is no array, or too long, comes back as it is, for {@linkcode lookUp} to refuse.
  */
 export function copyOf(args: readonly unknown[] | undefined): readonly unknown[] {
   if (args === undefined) return NO_ARGS;
-  return Array.isArray(args) ? [...args] : args;
+  return Array.isArray(args) && args.length <= MAX_ARGS ? [...args] : args;
 }
 
 /**
@@ -32,7 +35,8 @@ export function copyOf(args: readonly unknown[] | undefined): readonly unknown[]
  * @param args Its arguments.
  * @param action What was asked, as it follows "Cannot".
  * @returns The index of the function, and the arguments, encoded, or undefined.
- * @throws {NumaError} `EINVAL` there is no such task, or the arguments are no array; the errors of objects in them.
+ * @throws {NumaError} `EINVAL` there is no such task, or the arguments are no array, or too many; the errors of objects in
+ * them.
  */
 export function lookUp(
   host: PoolHost,
@@ -47,6 +51,12 @@ export function lookUp(
         ? `the module exports ${host.names.join(", ") || "no functions"}`
         : `the arguments are ${show(args)}`,
       fix: index === undefined ? "Choose one of them." : "Give an array.",
+    });
+  }
+  if (args.length > MAX_ARGS) {
+    throw new NumaError("EINVAL", action, {
+      why: `there are ${args.length} arguments`,
+      fix: `Give up to ${MAX_ARGS}, or an array as one of them.`,
     });
   }
   return { index, message: fits(args) ? undefined : encode(args) as readonly unknown[] };

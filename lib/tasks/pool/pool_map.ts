@@ -27,7 +27,8 @@ class Items<Item> {
       length?: unknown;
       size?: unknown;
     };
-    this.#later = source[Symbol.asyncIterator]?.();
+    const later = source[Symbol.asyncIterator];
+    this.#later = typeof later === "function" ? later.call(source) : undefined;
     const iterator = this.#later ?? this.#begin(source, action);
     if (typeof iterator?.next !== "function") {
       throw new NumaError("EINVAL", action, {
@@ -42,7 +43,8 @@ class Items<Item> {
 
   #begin(source: Partial<Iterable<Item>>, action: string): Iterator<Item> | undefined {
     try {
-      return source[Symbol.iterator]?.();
+      const begin = source[Symbol.iterator];
+      return typeof begin === "function" ? begin.call(source) : undefined;
     } catch (cause) {
       // What others throw is the caller's own.
       if (!ArrayBuffer.isView(source)) throw cause;

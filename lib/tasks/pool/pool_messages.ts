@@ -9,12 +9,10 @@
 import type { MessagePort } from "node:worker_threads";
 import { type FlatError, flatten, textOf, unflatten } from "../../sched/message.ts";
 import type { TaskShape } from "../core/task_names.ts";
+import type { PoolWait } from "./pool_options.ts";
 
 /** What `launch` is given for a worker of a pool: `worker_entry.ts` knows it. */
 export const POOL_WORKER = "numakit:pool";
-
-/** How a worker of a pool waits for tasks. */
-export type PoolWait = "block" | "await";
 
 /** What a worker begins with. */
 export interface PoolBirth {

@@ -3,63 +3,18 @@
  *
  * @module
  */
+import { show } from "../../base/check.ts";
+import { NumaError } from "../../base/error.ts";
 import { DISTANCES, namedClasses, type TimeClass } from "./pool_counts.ts";
-import type { ThreadBinding } from "../../sched/binding/binding.ts";
 import type { PoolHost } from "../host/pool_host.ts";
 import { LEVELS } from "../core/task_names.ts";
-
-/** From where tasks were taken, by how far that is. */
-export type StealCounts = Readonly<Record<"core" | "domain" | "node" | "remote", number>>;
-
-/** What is counted of a worker, and of a node. */
-export interface TaskCounts {
-  /** Tasks that wait in queues now. */
-  readonly queued: number;
-  /** Tasks that have ended. A parallel loop and a `forkJoin` are one for each worker. */
-  readonly done: number;
-  /** Those of them that have thrown. */
-  readonly failed: number;
-  /** Those that were taken from other workers' queues. */
-  readonly stolen: StealCounts;
-  /** How long tasks have run, in milliseconds; 0 unless the pool was created with `times: true`. */
-  readonly busyMs: number;
-  /** How long tasks have run, by size; empty without `times: true`. */
-  readonly run: readonly TimeClass[];
-  /** How long tasks have waited before that, by size; empty without `times: true`. */
-  readonly wait: readonly TimeClass[];
-}
-
-/** What is counted of a worker. */
-export interface WorkerStatistics extends TaskCounts {
-  /** Which one. */
-  readonly index: number;
-  /** The node of its CPUs; undefined if they are on several. */
-  readonly node: number | undefined;
-  /** How it is bound as the kernel says, and what was refused; undefined while it has no thread. */
-  readonly binding: ThreadBinding | undefined;
-  /** Whether it has a thread that does tasks. */
-  readonly isLive: boolean;
-  /** Whether it does a task now. */
-  readonly isBusy: boolean;
-}
-
-/** What is counted of all workers of a node. */
-export interface NodeStatistics extends TaskCounts {
-  /** The node; undefined for workers that may run on several. */
-  readonly node: number | undefined;
-}
-
-/** What {@linkcode TaskPool.statistics} returns. */
-export interface PoolStatistics extends TaskCounts {
-  /** When it was counted: milliseconds since 1970. */
-  readonly at: number;
-  /** How long it was counted: since the pool was created, or since the other statistics. */
-  readonly windowMs: number;
-  /** The same for each worker, in the order of their indices. */
-  readonly workers: readonly WorkerStatistics[];
-  /** The same for each node that workers are on, in the order of their first workers. */
-  readonly nodes: readonly NodeStatistics[];
-}
+import type {
+  NodeStatistics,
+  PoolStatistics,
+  StealCounts,
+  TaskCounts,
+  WorkerStatistics,
+} from "./statistics_types.ts";
 
 function minus(now: readonly TimeClass[], before: readonly TimeClass[]): TimeClass[] {
   const old = new Map(before.map(({ leastMs, count }) => [leastMs, count]));
@@ -123,22 +78,13 @@ interface Totals {
 const totals = /* @__PURE__ */ new WeakMap<object, Totals>();
 
 /**
- * Whether something is what {@linkcode poolStatistics} has returned for a pool.
- *
- * @param value Anything.
- * @param host The pool's thread.
- */
-export function isStatistics(value: unknown, host: PoolHost): value is PoolStatistics {
-  return totals.get(value as object)?.host === host;
-}
-
-/**
- * Counts.
+ * Takes what workers have handed in, and counts.
  *
  * @param host The pool's thread.
  * @param createdAt When the pool was created: milliseconds since 1970.
  * @param before Statistics from the beginning of the window.
  * @returns The statistics.
+ * @throws {NumaError} `EINVAL` `before` is not what this has returned for the pool.
  */
 export function poolStatistics(
   host: PoolHost,
@@ -146,6 +92,14 @@ export function poolStatistics(
   before: PoolStatistics | undefined,
 ): PoolStatistics {
   const { core, counts, crew, settings } = host;
+  const earlier = before && totals.get(before);
+  if (before !== undefined && earlier?.host !== host) {
+    throw new NumaError("EINVAL", `count tasks of task pool "${settings.name}"`, {
+      why: `the earlier statistics are ${show(before)}`,
+      fix: "Give what statistics() of this pool has returned.",
+    });
+  }
+  host.drain();
   const at = Date.now();
   const total = settings.nodes.map((_, index): TaskCounts => {
     let queued = 0;
@@ -160,9 +114,8 @@ export function poolStatistics(
       wait: namedClasses(counts.classes(index, "wait")),
     };
   });
-  const old = before && totals.get(before)?.workers;
   const workers = total.map((now, index): WorkerStatistics => ({
-    ...since(now, old?.[index] ?? NONE),
+    ...since(now, earlier?.workers[index] ?? NONE),
     index,
     node: settings.nodes[index] === -1 ? undefined : settings.nodes[index],
     binding: crew.bindingOf(index),

@@ -21,9 +21,11 @@ import { Line } from "../host/line.ts";
 import { PoolHost } from "../host/pool_host.ts";
 import { mapItems } from "./pool_map.ts";
 import type { Settle, TaskRequest } from "../host/pool_places.ts";
-import { poolSettings, type TaskPoolOptions } from "./pool_settings.ts";
+import type { TaskPoolOptions } from "./pool_options.ts";
+import { poolSettings } from "./pool_settings.ts";
 import { SyncResult } from "./sync_result.ts";
-import { isStatistics, type PoolStatistics, poolStatistics } from "./pool_statistics.ts";
+import { poolStatistics } from "./pool_statistics.ts";
+import type { PoolStatistics } from "./statistics_types.ts";
 import { checkTaskOptions, NORMAL, NOTHING, RUN_OPTIONS, RUN_SYNC_OPTIONS } from "./task_checks.ts";
 import { NO_TASK } from "../core/task_names.ts";
 import { TaskLimit, type Waiting } from "./task_limit.ts";
@@ -239,6 +241,8 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     );
     const list = copyOf(args);
     const { index, message } = this.#look(task, list, action);
+    // A look may have closed it.
+    this.#checkOpen(action);
     if (!this.#hasRoom()) {
       throw new NumaError("EAGAIN", action, {
         why: `${this.pending} tasks have not ended`,
@@ -347,13 +351,6 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
    * @throws {NumaError} `EINVAL`.
    */
   statistics(before?: PoolStatistics): PoolStatistics {
-    if (before !== undefined && !isStatistics(before, this.#host)) {
-      throw new NumaError("EINVAL", `count tasks of task pool "${this.name}"`, {
-        why: `the earlier statistics are ${show(before)}`,
-        fix: "Give what statistics() of this pool has returned.",
-      });
-    }
-    this.#host.drain();
     return poolStatistics(this.#host, this.#createdAt, before);
   }
 

@@ -30,9 +30,10 @@ function withSymbols(text: string): string {
   return text.replace(KEY, "").replace(/\[_computedKey\d*\]/g, (key) => keys.get(key) ?? key);
 }
 
-/** The declarations that one imports. */
+/** The declarations that one imports. What comments say that a user may import is none of them. */
 function importsOf(file: string, text: string): string[] {
-  const specifiers = [...text.matchAll(/(?:from|import\(|import)\s*["'](\.[^"']+)\.js["']/g)];
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, "");
+  const specifiers = [...code.matchAll(/(?:from|import\(|import)\s*["'](\.[^"']+)\.js["']/g)];
   return specifiers.map(([, path]) => posix.join(posix.dirname(file), `${path}.d.ts`));
 }
 
