@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { NodeArray, Policy } from "../../mod.ts";
 import { forEachPartition, forkJoin, parallelFor, reduce } from "../../lib/tasks/mod.ts";
 import { LoopCrew } from "../support/loop_crew.ts";
@@ -8,8 +8,12 @@ import { sharedWords } from "../support/words.ts";
 const NODES = [0, 1, 2, 3];
 
 describe("loops on a machine with four nodes", () => {
+  // A worker on each node.
+  let crew: LoopCrew;
+  before(async () => crew = await LoopCrew.start(4, { policy: Policy.scatter() }));
+  after(() => crew[Symbol.asyncDispose]());
+
   it("call the function for each part of an array on its node", async () => {
-    await using crew = await LoopCrew.start(4, { policy: Policy.scatter() });
     using array = NodeArray.create({ type: "float64", length: 100_000, nodes: [...NODES, 4] });
     const nodes = await forEachPartition(crew, array, "nodeOfPart");
     assert.deepEqual(nodes.slice(0, 4), NODES);
@@ -18,17 +22,17 @@ describe("loops on a machine with four nodes", () => {
   });
 
   it("run chunks where their elements are", async () => {
-    await using crew = await LoopCrew.start(8, { policy: Policy.scatter() });
+    await using many = await LoopCrew.start(8, { policy: Policy.scatter() });
     for (const layout of ["blocked", "cyclic"] as const) {
       using array = NodeArray.create({ type: "float64", length: 100_000, nodes: NODES, layout });
       array.fill(1);
       const counts = sharedWords(2);
-      await parallelFor(crew, array.length, "atHome", { near: array, args: [array, counts] });
+      await parallelFor(many, array.length, "atHome", { near: array, args: [array, counts] });
       const [home = 0, away = 0] = counts;
       assert.equal(home + away, array.length);
       // Emulated CPUs are not equally fast: those that are done early help others.
       assert.ok(home >= array.length / 2, `${home} at home, ${away} away`);
-      const sum = await reduce(crew, array.length, "sumOf", {
+      const sum = await reduce(many, array.length, "sumOf", {
         ...{ near: array, args: [array], initial: 0 },
         combine: (a: number, b: number) => a + b,
       });
@@ -37,7 +41,6 @@ describe("loops on a machine with four nodes", () => {
   });
 
   it("finish when all of the work is on one node", async () => {
-    await using crew = await LoopCrew.start(4, { policy: Policy.scatter() });
     const counts = sharedWords(10_000);
     await parallelFor(crew, counts.length, "tally", { near: 3, args: [counts] });
     assert.ok(counts.every((times) => times === 1));
