@@ -58,6 +58,15 @@ describe("the workers of a pool", () => {
     });
   }
 
+  it("look long for work where no one else needs their CPUs, unless told how long", () => {
+    const where = machine({ packages: 1, nodesPerPackage: 1, cores: 2 });
+    const all = where.effectiveCpus;
+    const spins = (threads: number, given?: number): number =>
+      poolSettings({ threads, ...(given !== undefined && { spins: given }) }, where).spins;
+    assert.deepEqual([spins(1), spins(all - 1), spins(all), spins(all + 1)], [5000, 5000, 100, 100]);
+    assert.deepEqual([spins(1, 7), spins(all, 7), spins(1, 0)], [7, 7, 0]);
+  });
+
   it("have places for as many tasks as may wait, up to a limit", () => {
     const where = machine({ packages: 1, nodesPerPackage: 1, cores: 2 });
     const tasks = (maxQueued?: number): number =>

@@ -61,7 +61,7 @@ export interface TaskPoolOptions {
   readonly wait?: PoolWait;
   /**
    * How often a worker, and {@linkcode TaskPool.runSync}, look for what they wait for before they sleep: 0 to 10,000,000.
-   * Default: 2,000 if there are more CPUs than workers, and 100 otherwise.
+   * Default: 5,000 if there are more CPUs than workers, and 100 otherwise.
    */
   readonly spins?: number;
   /**

@@ -24,6 +24,10 @@ const UNITS: readonly unknown[] = ["node", "domain", "core", "cpu"];
 const MAX_INT = 2 ** 31 - 1;
 const MAX_SPINS = 10_000_000;
 const LEAST_TASKS = 64;
+/** About as long as it takes to wake a thread: who waits longer than that loses no more than by sleeping at once. */
+const FREE_SPINS = 5000;
+/** Where spinning takes time from others. */
+const FEW_SPINS = 100;
 
 /** What a pool is. */
 export interface PoolSettings {
@@ -204,7 +208,13 @@ export function poolSettings(options: TaskPoolOptions, machine: Topology): PoolS
     whenFull: oneOf(whenFull, "whenFull", ["wait", "reject"], action),
     idleMs: checkInteger(idleMs, "idleMs", 1, MAX_INT, action),
     wait: oneOf(wait, "wait", ["block", "await"], action),
-    spins: checkInteger(spins ?? (cpuCount > max ? 2000 : 100), "spins", 0, MAX_SPINS, action),
+    spins: checkInteger(
+      spins ?? (cpuCount > max ? FREE_SPINS : FEW_SPINS),
+      "spins",
+      0,
+      MAX_SPINS,
+      action,
+    ),
     budget: checkInteger(remoteSteals, "remoteSteals", 0, MAX_TASKS, action),
     graceMs,
     times: oneOf(times, "times", [true, false], action),
