@@ -20,6 +20,7 @@ const LARGE_BATCH = 64;
 const MESSAGES = 16_384;
 const ROUND_TRIPS = 200_000;
 const MESSAGE_ROUND_TRIPS = 4000;
+const TRIPS = { count: ROUND_TRIPS, batch: 1, echo: true } as const;
 
 const CAPACITY = 1024;
 const newRing = (): SpscRing => SpscRing.create(new SharedArrayBuffer(SpscRing.bytes()));
@@ -104,12 +105,17 @@ function inCBetween(count: number, batch: number, echo: boolean): Subject {
   return inC("C ring", (out) => c.bench_ring(count, batch, Number(echo), cpus, out));
 }
 
+/** The least that a round trip can take: a word there, and one back. */
+export function twoWords(): Subject {
+  const words = new Int32Array(new SharedArrayBuffer(512));
+  return between("two words", TRIPS, () => both({ kind: "words", words }));
+}
+
 /** What is compared. */
 export function comparisons(): Comparison[] {
   const c = benchLibrary();
   const stream = { count: RECORDS, batch: BATCH, echo: false };
   const large = { ...stream, batch: LARGE_BATCH };
-  const trips = { count: ROUND_TRIPS, batch: 1, echo: true };
   return [
     {
       name: "a record put in and taken out, in one thread",
@@ -138,14 +144,10 @@ export function comparisons(): Comparison[] {
     {
       name: "a round trip of one record, both awake",
       subjects: [
-        between("SpscRing", trips, () => both(overRings())),
+        between("SpscRing", TRIPS, () => both(overRings())),
         inCBetween(ROUND_TRIPS, 1, true),
-        between(
-          "two words",
-          trips,
-          () => both({ kind: "words", words: new Int32Array(new SharedArrayBuffer(512)) }),
-        ),
-        between("postMessage", { ...trips, count: MESSAGE_ROUND_TRIPS }, ports),
+        twoWords(),
+        between("postMessage", { ...TRIPS, count: MESSAGE_ROUND_TRIPS }, ports),
       ],
     },
     ...manyToMany(),

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { TaskPool } from "../mod.ts";
 import type { Comparison, Subject } from "./harness.ts";
 import { loopComparison } from "./loops.ts";
+import { twoWords } from "./rings.ts";
 import { type BenchPool, POOLS, whyNot } from "./pools/pools.ts";
 import { summarizeSamples } from "../lib/cli/measure.ts";
 import { workerCpus, workersPolicy } from "./threads.ts";
@@ -87,7 +88,7 @@ async function oneByOne({ add }: BenchPool): Promise<number> {
 }
 
 /** The same while the worker has been asleep. */
-async function asleep({ add }: BenchPool): Promise<number> {
+async function asleep({ add }: { add(a: number, b: number): unknown }): Promise<number> {
   const times: number[] = [];
   for (let task = 0; task < 2 * SLEEPERS; task++) {
     await sleep(IDLE_MS);
@@ -109,29 +110,26 @@ async function manyAtOnce({ empty }: BenchPool): Promise<number> {
   return (performance.now() - start) * 1e6 / MANY;
 }
 
-/** Both threads spin: no pool of others has this. */
-function spinning(): Subject {
+/** The caller blocks: no pool of others has this. */
+function blocking(measure: (pool: TaskPool<Functions>) => Promise<number>): Subject {
   return {
     name: "TaskPool.runSync",
     repeats: 1,
-    self: () =>
-      inPool(
-        1,
-        openOurs,
-        (pool) => {
-          // A short loop in a function of its own, so that it is compiled before it is timed.
-          const turn = (): void => {
-            for (let task = 0; task < 1000; task++) pool.runSync("add", [task, 1]);
-          };
-          const turns = SPINNING_ROUND_TRIPS / 1000;
-          for (let warm = 0; warm < turns / WARM_UP; warm++) turn();
-          const start = performance.now();
-          for (let timed = 0; timed < turns; timed++) turn();
-          return Promise.resolve((performance.now() - start) * 1e6 / SPINNING_ROUND_TRIPS);
-        },
-        (pool) => pool.run("where", []),
-      ),
+    self: () => inPool(1, openOurs, measure, (pool) => pool.run("where", [])),
   };
+}
+
+/** Both threads spin. */
+function spinning(pool: TaskPool<Functions>): Promise<number> {
+  // A short loop in a function of its own, so that it is compiled before it is timed.
+  const turn = (): void => {
+    for (let task = 0; task < 1000; task++) pool.runSync("add", [task, 1]);
+  };
+  const turns = SPINNING_ROUND_TRIPS / 1000;
+  for (let warm = 0; warm < turns / WARM_UP; warm++) turn();
+  const start = performance.now();
+  for (let timed = 0; timed < turns; timed++) turn();
+  return Promise.resolve((performance.now() - start) * 1e6 / SPINNING_ROUND_TRIPS);
 }
 
 /** What is compared. */
@@ -140,11 +138,14 @@ export function comparisons(): Comparison[] {
   return [
     {
       name: "a task with two numbers to a waiting worker, one after the other",
-      subjects: [spinning(), ...subjects(1, oneByOne)],
+      subjects: [blocking(spinning), twoWords(), ...subjects(1, oneByOne)],
     },
     {
       name: "a task with two numbers to a worker that sleeps",
-      subjects: subjects(1, asleep),
+      subjects: [
+        blocking((pool) => asleep({ add: (a, b) => pool.runSync("add", [a, b]) })),
+        ...subjects(1, asleep),
+      ],
     },
     {
       name: `an empty task, ${MANY} at once, 2 workers`,
