@@ -2,11 +2,12 @@
 import { bind, NodeArray, topology } from "@numakit/numakit";
 import { type Memory as Vectors, wasmBytes } from "./kernel.ts";
 import type { Options } from "./options.ts";
-import type { Slice } from "./tasks.ts";
+import type { Part, Slice } from "./tasks.ts";
 import { DIMENSIONS } from "./vectors.ts";
 import { Memory, WASM_PAGE } from "./wasm.ts";
 
 export interface Store {
+  readonly parts: readonly Part[];
   readonly slices: readonly Slice[];
   close(): void;
 }
@@ -60,14 +61,15 @@ export function createStore(options: Options): Store {
   const nodes = [...cpusOf.keys()];
   const each = Math.ceil(options.vectors / nodes.length);
   const { memories, close } = partsFor(nodes, each, options);
+  const parts = nodes.map((node, index): Part => ({ node, memory: memories[index]! }));
   const slices = nodes.flatMap((node, index) => {
     const count = Math.max(0, Math.min(each, options.vectors - index * each));
     const step = Math.ceil(count / cpusOf.get(node)!);
     const starts = Array.from({ length: Math.ceil(count / step) }, (_, slice) => slice * step);
     return starts.map((at): Slice => ({
-      ...{ node, memory: memories[index]!, at },
+      ...{ node, at },
       ...{ first: index * each + at, count: Math.min(step, count - at) },
     }));
   });
-  return { slices, close };
+  return { parts, slices, close };
 }

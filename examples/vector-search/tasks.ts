@@ -3,23 +3,36 @@ import { Best, type Found } from "./best.ts";
 import { BLOCK, type Kernel, makeKernel, type Memory } from "./kernel.ts";
 import { DIMENSIONS, writeVectors } from "./vectors.ts";
 
+/** The memory of the vectors on a node. */
+export interface Part {
+  readonly node: number;
+  readonly memory: Memory;
+}
+
 /** A run of vectors on one node: as much of them as one task searches. */
 export interface Slice {
   readonly node: number;
-  readonly memory: Memory;
-  /** Where it begins in the memory, and which vector that is. */
+  /** Where it begins in the node's memory, and which vector that is. */
   readonly at: number;
   readonly first: number;
   readonly count: number;
 }
 
-/** A worker's kernels, by node: it makes one when it is given a slice there for the first time. */
+/** A worker's kernels, by node. */
 const kernels = new Map<number, Kernel>();
 
-function kernelOf({ node, memory }: Slice): Kernel {
-  const known = kernels.get(node) ?? makeKernel(memory);
-  kernels.set(node, known);
-  return known;
+/**
+ * Takes the memory of all nodes. Each worker gets it once, and not with each task: where a shared `WebAssembly.Memory`
+ * arrives, Node collects all garbage.
+ */
+export function open(parts: readonly Part[]): void {
+  for (const { node, memory } of parts) kernels.set(node, makeKernel(memory));
+}
+
+function kernelOf({ node }: Slice): Kernel {
+  const kernel = kernels.get(node);
+  if (kernel === undefined) throw new Error(`this worker was given no vectors of node ${node}`);
+  return kernel;
 }
 
 /** Writes the slice's vectors. */

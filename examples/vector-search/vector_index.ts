@@ -24,6 +24,7 @@ export class VectorIndex {
     const module = new URL("./tasks.ts", import.meta.url);
     const threads = Math.min(MOST_THREADS, store.slices.length);
     const pool = await TaskPool.create<Tasks>(module, { per: "cpu", threads });
+    await pool.broadcast("open", [store.parts]);
     await Promise.all(store.slices.map((slice) => pool.run("fill", [slice], { near: slice.node })));
     return new VectorIndex(store, pool);
   }
