@@ -220,6 +220,14 @@ export class Policy {
    * the domains, by their index.
    *
    * @returns The policy.
+   *
+   * @example
+   * ```ts
+   * import { plan, Policy, syntheticTopology } from "@numakit/numakit";
+   *
+   * const machine = syntheticTopology("numa:2 l3:2 core:2 pu:1");
+   * console.log(plan(machine, Policy.perDomain(), 3).map(({ cpus }) => `${cpus}`)); // 0-1, 2-3, 4-5
+   * ```
    */
   static perDomain(): Policy {
     return new Policy("perDomain");
@@ -248,6 +256,14 @@ export class Policy {
    * packages, by their id; CPUs for which the machine describes no package come last, as one.
    *
    * @returns The policy.
+   *
+   * @example
+   * ```ts
+   * import { plan, Policy, syntheticTopology } from "@numakit/numakit";
+   *
+   * const machine = syntheticTopology("pack:2 core:4 pu:1");
+   * console.log(plan(machine, Policy.perPackage(), 3).map(({ cpus }) => `${cpus}`)); // 0-3, 4-7, 0-3
+   * ```
    */
   static perPackage(): Policy {
     return new Policy("perPackage");

@@ -39,6 +39,20 @@ export function fork(name: string, args: readonly number[]): number {
  * @returns What the function returned; NaN for nothing.
  * @throws What the function threw, if this worker ran it. {@linkcode NumaError} `ETERMINATED` if it threw in another worker,
  * if that worker ended, or if the computation was aborted; `EINVAL` if it is no such fork, or was joined before.
+ *
+ * @example
+ * ```ts
+ * import { fork, join } from "@numakit/numakit";
+ *
+ * // In the module of a pool, which runs it with forkJoin(pool, "leaves", [10]).
+ * export function leaves(depth: number): number {
+ *   if (depth === 0) return 1;
+ *   const left = fork("leaves", [depth - 1]);
+ *   const right = fork("leaves", [depth - 1]);
+ *   // The last one first.
+ *   return join(right) + join(left);
+ * }
+ * ```
  */
 export function join(task: number): number {
   return currentJob("join a task").join(task);

@@ -51,6 +51,22 @@ function victimsOf(crew: Crew): number[][] {
  * @returns What the function returned; NaN for nothing.
  * @throws What a task threw first. The signal's reason. {@linkcode NumaError} `EINVAL`; `ETERMINATED` if a worker ended with
  * a task.
+ *
+ * @example
+ * ```ts
+ * import { forkJoin, TaskPool } from "@numakit/numakit";
+ *
+ * // Usually new URL("./tasks.ts", import.meta.url).
+ * const tasks = `data:text/javascript,
+ *   import { fork, join } from "${import.meta.resolve("@numakit/numakit/tasks")}";
+ *   export const fibonacci = (n) => {
+ *     if (n < 2) return n;
+ *     const other = fork("fibonacci", [n - 1]);
+ *     return fibonacci(n - 2) + join(other);
+ *   };`;
+ * await using pool = await TaskPool.create(tasks, { threads: 2 });
+ * console.log(await forkJoin(pool, "fibonacci", [15])); // 610
+ * ```
  */
 export async function forkJoin(
   pool: Crew,

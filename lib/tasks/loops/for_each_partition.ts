@@ -24,6 +24,20 @@ const NAMES = ["args", "signal", "onProgress"];
  * @param options Arguments, signal, progress (`done` and `total` count parts).
  * @returns What the calls returned, in the order of parts; what is no number was cloned.
  * @throws As {@linkcode parallelFor}.
+ *
+ * @example
+ * ```ts
+ * import { forEachPartition, NodeArray, TaskPool } from "@numakit/numakit";
+ *
+ * // Usually new URL("./tasks.ts", import.meta.url).
+ * const tasks = `data:text/javascript,
+ *   export const sum = ({ view }) => view["reduce"]((a, b) => a + b, 0);`;
+ * await using pool = await TaskPool.create(tasks, { threads: 2 });
+ * using array = NodeArray.create({ type: "float64", length: 1000 });
+ * array.fill(1);
+ * const sums = await forEachPartition<number>(pool, array, "sum");
+ * console.log(sums.reduce((a, b) => a + b, 0)); // 1000
+ * ```
  */
 export async function forEachPartition<Value = unknown>(
   pool: Crew,
