@@ -63,7 +63,12 @@ describe("the workers of a pool", () => {
     const all = where.effectiveCpus;
     const spins = (threads: number, given?: number): number =>
       poolSettings({ threads, ...(given !== undefined && { spins: given }) }, where).spins;
-    assert.deepEqual([spins(1), spins(all - 1), spins(all), spins(all + 1)], [5000, 5000, 100, 100]);
+    assert.deepEqual([spins(1), spins(all - 1), spins(all), spins(all + 1)], [
+      5000,
+      5000,
+      100,
+      100,
+    ]);
     assert.deepEqual([spins(1, 7), spins(all, 7), spins(1, 0)], [7, 7, 0]);
   });
 
