@@ -16,7 +16,7 @@ const REMOTE_STEALS = 4;
 const FAR = 4;
 
 describe("a pool on four nodes", () => {
-  // One for all tests that need no other: a thread takes seconds to start here.
+  // One for all tests that need no other: a thread takes many seconds to start here.
   let pool: TaskPool<Tasks>;
   before(async () => pool = await TaskPool.create<Tasks>(tasks, { threads: 4, times: true }));
   after(() => pool.close());
@@ -82,7 +82,7 @@ describe("a pool on four nodes", () => {
   });
 
   it("does each of many tasks once, however many threads take from all queues", async () => {
-    await using greedy = await TaskPool.create<Tasks>(tasks, { threads: 8, remoteSteals: 0 });
+    await using greedy = await TaskPool.create<Tasks>(tasks, { threads: 4, remoteSteals: 0 });
     const words = sharedWords(500);
     await Promise.all(Array.from({ length: words.length }, async (_, index) => {
       const near = index % 5 === 4 ? {} : { near: index % 5 };
