@@ -2,7 +2,7 @@
  * Holds a lock until it is terminated, in one of several ways; or inherits it, over and over.
  */
 import { type Lock, type Mutex, worker } from "../../mod.ts";
-import { monotonicMs } from "../support/clock.ts";
+import { monotonicMs } from "../../lib/runtime/clock.ts";
 
 /** What a holder does when it is terminated. */
 export const STATES = ["in our wait", "at the event loop", "busy", "asleep"] as const;

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { launch, type Lock, Mutex, type Thread } from "../../mod.ts";
 import { STILL_MS } from "../../scripts/lib/host_progress.ts";
 import { sibling } from "../support/checkout.ts";
-import { monotonicMs } from "../support/clock.ts";
+import { monotonicMs } from "../../lib/runtime/clock.ts";
 import { reaches, sharedWords } from "../support/words.ts";
 import { HOLD, type HolderTask, type Holding, STATES } from "./holder.ts";
 

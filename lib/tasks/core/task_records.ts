@@ -5,7 +5,7 @@
  *   word 1      | the function: its index in the list of the module's functions; BUILTIN + index in the list of ours
  *        2      | how many arguments: 4 bits; then 4 bits for each, what it is | or MESSAGE: they come by a message
  *        3      | what the result is | or MESSAGE
- *        4, 5   | when it was submitted, in milliseconds since 1970; then the result if it is a number
+ *        4, 5   | when it was submitted, by `monotonicMs`; then the result if it is a number
  *        6 …    | the arguments that are numbers, two words each
  * ```
  *
@@ -135,7 +135,7 @@ export class TaskRecords {
    * Says when a task was submitted.
    *
    * @param place The task's place.
-   * @param time Milliseconds since 1970.
+   * @param time What `monotonicMs` said.
    */
   stamp(place: number, time: number): void {
     this.#numbers[(this.#core.taskAt(place) >> 1) + TIME] = time;
@@ -145,7 +145,7 @@ export class TaskRecords {
    * When a task was submitted. Before its result is written.
    *
    * @param place The task's place.
-   * @returns Milliseconds since 1970.
+   * @returns What was said then.
    */
   stampOf(place: number): number {
     return this.#numbers[(this.#core.taskAt(place) >> 1) + TIME] as number;

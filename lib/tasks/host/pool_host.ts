@@ -11,6 +11,7 @@
  * @module
  */
 import { NumaError } from "../../base/error.ts";
+import { monotonicMs } from "../../runtime/clock.ts";
 import { cannotSend } from "../../sched/message.ts";
 import { currentWaiter, pause, type ThreadWaiter } from "../../wait/thread_waiter.ts";
 import { HeldTasks } from "./held_tasks.ts";
@@ -178,7 +179,7 @@ export class PoolHost {
   #submit(name: number, worker: number): void {
     const queue = this.places.queues[placeOf(name)] as number;
     if (this.settings.times) {
-      this.#records.stamp(placeOf(name), performance.timeOrigin + performance.now());
+      this.#records.stamp(placeOf(name), monotonicMs());
     }
     this.core.submit(this.#me, name, worker, queue);
     this.#loop.drive();

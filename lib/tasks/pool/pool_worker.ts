@@ -11,6 +11,7 @@ import { decode, encode } from "../../base/handle.ts";
 import { show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { importModule } from "../../sched/import_module.ts";
+import { monotonicMs } from "../../runtime/clock.ts";
 import { threadSelf } from "../../runtime/thread.ts";
 import { cannotSend, textOf } from "../../sched/message.ts";
 import { transferOf } from "../../sched/transfer.ts";
@@ -192,7 +193,7 @@ class PoolWorker {
     const place = placeOf(name);
     const { distance } = this.#core;
     if (distance >= 0) this.#counts.steal(this.#index, distance);
-    if (this.#birth.times) this.#started = performance.now();
+    if (this.#birth.times) this.#started = monotonicMs();
     const count = records.count(place);
     if (count < 0) {
       let args: readonly unknown[] | undefined;
@@ -334,8 +335,8 @@ class PoolWorker {
   }
 
   #time(place: number): void {
-    const now = performance.now();
-    const waitMs = performance.timeOrigin + this.#started - this.#records.stampOf(place);
+    const now = monotonicMs();
+    const waitMs = this.#started - this.#records.stampOf(place);
     this.#counts.time(this.#index, waitMs, now - this.#started);
   }
 
