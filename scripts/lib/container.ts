@@ -8,11 +8,12 @@ import { unitTestsNamed } from "./unit_tests.ts";
 
 const CONTAINER = "native/build/container";
 
-/** Topology, policies, threads, options of pools; locks and all else that lives in plain shared memory. */
+/** Topology, policies, threads, pools and loops; locks and all else that lives in plain shared memory. */
 const NAMES = [
   ...["barriers", "bytes", "conditions", "cpu_set", "current", "epoch", "import", "left_right"],
   ...["lock_cores", "machine", "object_heap", "policy", "reader_cores", "readers", "semaphores"],
   ...["devices", "group", "plans", "policy_launch", "policy_text", "pool_settings"],
+  ...["fork", "loops", "task_pool", "task_pool_workers"],
   ...["sched/binding", "sched/explain", "vitals"],
   ...["thread", "thread_helpers", "thread_messages", "topology", "wait_strategy"],
 ];

@@ -13,6 +13,7 @@ import {
 import { claimWaiter } from "../../lib/wait/thread_waiter.ts";
 import { rejectsCode } from "../support/errors.ts";
 import { LoopCrew } from "../support/loop_crew.ts";
+import { noPolicies } from "../support/policies.ts";
 import { reaches, sharedWords } from "../support/words.ts";
 
 const add = (a: number, b: number): number => a + b;
@@ -347,7 +348,7 @@ describe("reduce", () => {
   });
 });
 
-describe("a loop over an array over nodes", () => {
+describe("a loop over an array over nodes", { skip: noPolicies }, () => {
   let crew: LoopCrew;
   let array: NodeArray<"float64">;
   const nodes = topology().nodes.map(({ id }) => id).slice(0, 1);

@@ -4,8 +4,8 @@ import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Arena, type PoolEvent, TaskPool, type TaskPoolOptions, topology } from "../../mod.ts";
 import { sibling } from "../support/checkout.ts";
-import { rejectsCode, throwsCode } from "../support/errors.ts";
 import { noPolicies } from "../support/policies.ts";
+import { rejectsCode, throwsCode } from "../support/errors.ts";
 
 type Tasks = typeof import("../workers/tasks.ts");
 
@@ -171,6 +171,13 @@ describe("a pool", () => {
     assert.equal(binding?.cpus.strength, "prefer");
     assert.ok((binding?.cpus.got.size ?? 0) > 0);
     assert.deepEqual([binding?.memory.strength, binding?.memory.asked], ["off", undefined]);
+    await using usual = await open({ threads: 1 });
+    const { cpus, memory } = usual.statistics().workers[0]?.binding ?? {};
+    assert.deepEqual([cpus?.strength, cpus?.refused], ["require", undefined]);
+    assert.equal(memory?.strength, "prefer");
+    // In a container as they are by default.
+    if (noPolicies !== false) assert.match(memory?.refused?.message ?? "", /SYS_NICE/);
+    else assert.equal(memory?.refused, undefined);
   });
 
   it("does more tasks than it has places for", async () => {
