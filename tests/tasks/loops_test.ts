@@ -348,11 +348,12 @@ describe("reduce", () => {
   });
 });
 
-describe("a loop over an array over nodes", { skip: noPolicies }, () => {
+describe("a loop over an array over nodes", () => {
   let crew: LoopCrew;
   let array: NodeArray<"float64">;
   const nodes = topology().nodes.map(({ id }) => id).slice(0, 1);
   before(async () => {
+    if (noPolicies !== false) return;
     crew = await LoopCrew.start(2);
     array = NodeArray.create({
       type: "float64",
@@ -363,11 +364,12 @@ describe("a loop over an array over nodes", { skip: noPolicies }, () => {
     });
   });
   after(async () => {
+    if (noPolicies !== false) return;
     array.destroy();
     await crew[Symbol.asyncDispose]();
   });
 
-  it("has every element once", async () => {
+  it("has every element once", { skip: noPolicies }, async () => {
     for (let index = 0; index < array.length; index++) array.set(index, index);
     for (const range of [array.length, { begin: 70, end: 9_990 }]) {
       const [begin, end] = typeof range === "number" ? [0, range] : [range.begin, range.end];
@@ -387,7 +389,7 @@ describe("a loop over an array over nodes", { skip: noPolicies }, () => {
     );
   });
 
-  it("calls the function once for each part", async () => {
+  it("calls the function once for each part", { skip: noPolicies }, async () => {
     const results = await forEachPartition(crew, array, "fillPart", {
       args: [7],
     });
@@ -400,7 +402,7 @@ describe("a loop over an array over nodes", { skip: noPolicies }, () => {
     assert.deepEqual(told, [{ done: 1, total: 1 }]);
   });
 
-  it("tells what is wrong with an array", async () => {
+  it("tells what is wrong with an array", { skip: noPolicies }, async () => {
     const other = NodeArray.create({ type: "float64", length: 10, nodes });
     const task = reduce(crew, 10, "destroys", { combine: add, initial: 0, args: [other] });
     await rejectsCode(task, "EDESTROYED");

@@ -352,12 +352,19 @@ describe("the number of workers", () => {
   });
 });
 
-describe("on Deno", { skip: onDeno ? false : "elsewhere busy threads can be ended" }, () => {
-  it("a busy task ends its thread once it comes to the event loop", async () => {
-    const pool = await open({ threads: 1 });
-    const run = pool.run("busy", [50]);
-    const outcome = Promise.allSettled([run]);
-    await pool.terminate();
-    assert.equal((await outcome)[0]?.status, "rejected");
-  });
+// In each test: runtimes differ in whether a skipped group counts.
+const notOnDeno = onDeno ? false : "elsewhere busy threads can be ended";
+
+describe("on Deno", () => {
+  it(
+    "a busy task ends its thread once it comes to the event loop",
+    { skip: notOnDeno },
+    async () => {
+      const pool = await open({ threads: 1 });
+      const run = pool.run("busy", [50]);
+      const outcome = Promise.allSettled([run]);
+      await pool.terminate();
+      assert.equal((await outcome)[0]?.status, "rejected");
+    },
+  );
 });
