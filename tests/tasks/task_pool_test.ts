@@ -357,6 +357,22 @@ describe("a pool", () => {
     assert.deepEqual(inner, Array.from({ length: 4 }, () => [30, "inner"]).flat());
   });
 
+  it("does not run what was aborted by whoever is told of its start", async () => {
+    await using pool = await open({ threads: 1, name: "aborted" });
+    const aborter = new AbortController();
+    const listener = (message: unknown): void => {
+      if ((message as PoolEvent).pool === "aborted") aborter.abort("unwanted");
+    };
+    const blocks = pool.run("wait", [50]);
+    subscribe("numakit:tasks:run", listener);
+    const aborted = pool.run("note", [3], { signal: aborter.signal });
+    unsubscribe("numakit:tasks:run", listener);
+    await assert.rejects(aborted, (reason) => reason === "unwanted");
+    assert.equal(pool.pending, 1);
+    await blocks;
+    assert.deepEqual(await pool.run("noted"), []);
+  });
+
   it("awaits tasks where it is asked to", async () => {
     await using pool = await open({ wait: "await" });
     for (let index = 0; index < 20; index++) {

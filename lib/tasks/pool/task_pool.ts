@@ -245,7 +245,7 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     this.#checkOpen(action);
     if (!this.#hasRoom()) {
       throw new NumaError("EAGAIN", action, {
-        why: `${this.pending} tasks have not ended`,
+        why: `tasks that have not ended: ${this.pending}`,
         fix: "Await some of them first.",
       });
     }
@@ -464,7 +464,7 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     const { settings, crew } = this.#host;
     if (!this.#hasRoom() && settings.whenFull === "reject" && this.pending >= settings.most) {
       throw new NumaError("EAGAIN", action, {
-        why: `${this.pending} tasks have not ended, as many as may wait`,
+        why: `tasks that have not ended: ${this.pending}, as many as may wait`,
         fix: 'Await some of them first, or create the pool with whenFull: "wait".',
       });
     }
@@ -495,6 +495,8 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     if (limit === undefined) return;
     limit.name = name;
     if (name === NO_TASK) limit.disarm();
+    // Whoever was told of its start has aborted it, and it was rejected.
+    else if (limit.isOver) this.#abort(name, undefined);
   }
 
   /** A place is free, or no task will have one any more. */
