@@ -12,7 +12,7 @@ const oneCpu: string | false = topology().effectiveCpus < 2 && "it needs two CPU
 /** How often a test with many rounds is run. */
 const TIMES = repeats(5);
 /** Until the control shows what it has to. */
-const MAX_TIMES = 50;
+const MAX_TIMES = 200;
 
 /** Runs both sides of a test. Returns its words, and what the sides returned. */
 async function run(litmus: LitmusTask["litmus"]): Promise<{ words: Int32Array; found: unknown[] }> {
