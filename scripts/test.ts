@@ -15,6 +15,7 @@ import { buildNode20, COMPILED_ENV } from "./lib/node20.ts";
 import { isWanted, unknownParts } from "./lib/only.ts";
 import { type Command, commandsFor, nodeCommand } from "./lib/runtimes.ts";
 import { runChecks, runJunit, type SuiteResult } from "./lib/suite.ts";
+import { suiteLine, summarize } from "./lib/summary.ts";
 import { unitTests } from "./lib/unit_tests.ts";
 
 const { values: options } = parseArgs({
@@ -71,16 +72,6 @@ function guestStep(
   return { name, covers, run };
 }
 
-function tally(tests: readonly TestCase[], outcome: TestCase["outcome"]): number {
-  return tests.filter((test) => test.outcome === outcome).length;
-}
-
-function line({ name, tests, seconds }: SuiteResult): string {
-  const counts = (["passed", "failed", "skipped"] as const)
-    .map((outcome) => `${tally(tests, outcome)} ${outcome}`).join(", ");
-  return `${name}: ${counts} (${seconds.toFixed(0)} s)`;
-}
-
 /** The same tests have to have run on every runtime: a suite that never ran is the classic false green. */
 function compareCounts(results: readonly SuiteResult[]): SuiteResult {
   const counts = results.map(({ name, tests }) => ({ name, count: tests.length }));
@@ -116,7 +107,7 @@ async function runSteps(steps: readonly Step[], lanes = LANES): Promise<SuiteRes
   await Promise.all(Array.from({ length: lanes }, async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const result = [await next.run()].flat();
-      for (const suite of result) process.stdout.write(`${line(suite)}\n`);
+      for (const suite of result) process.stdout.write(`${suiteLine(suite)}\n`);
       results.push(...result);
     }
   }));
@@ -242,37 +233,9 @@ async function main(): Promise<number> {
     for (const name of names) process.stderr.write(`  ${name}\n`);
     return 2;
   }
-  return summarize([...await runSteps(alone, 1), ...await runSteps(beside)]);
-}
-
-/** Only Node's reports carry the reasons that the tests declare; a test's name finds them for the others. */
-function reasons(results: readonly SuiteResult[]): Map<string, string> {
-  const known = new Map<string, string>();
-  for (const { name, reason } of results.flatMap(({ tests }) => tests)) {
-    if (reason !== undefined) known.set(name, reason);
-  }
-  return known;
-}
-
-function summarize(results: readonly SuiteResult[]): number {
-  const known = reasons(results);
-  process.stdout.write("\n");
-  for (const result of results) {
-    process.stdout.write(`${line(result)}\n`);
-    for (const { name, outcome, reason } of result.tests) {
-      if (outcome === "failed") process.stdout.write(`    failed: ${name}\n`);
-      if (outcome === "skipped") {
-        const why = reason ?? known.get(name) ?? "see the test's declaration";
-        process.stdout.write(`    skipped: ${name}: ${why}\n`);
-      }
-    }
-  }
-  const all = results.flatMap(({ tests }) => tests);
-  const failed = tally(all, "failed");
-  process.stdout.write(
-    `\n${tally(all, "passed")} passed, ${failed} failed, ${tally(all, "skipped")} skipped\n`,
-  );
-  return all.length === 0 || failed > 0 ? 1 : 0;
+  const { text, status } = summarize([...await runSteps(alone, 1), ...await runSteps(beside)]);
+  process.stdout.write(text);
+  return status;
 }
 
 if (options.help) {

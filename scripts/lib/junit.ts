@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { XMLParser, XMLValidator } from "fast-xml-parser";
 
 /** One test as a runtime reported it. */
@@ -6,7 +7,7 @@ export interface TestCase {
   /** Names of its suites and its own, joined with " > ". */
   readonly name: string;
   readonly outcome: "passed" | "failed" | "skipped";
-  /** Why it was skipped, where the runtime says so (Node does). */
+  /** Why it was skipped, where the runtime says so (Node does), or the beginning of what it failed with. */
   readonly reason: string | undefined;
 }
 
@@ -21,14 +22,17 @@ export interface Report {
 /** What a file of tests is called; so is the only test that Node reports of a file without any. */
 export const TEST_FILE: RegExp = /_test\.[tj]s$/;
 
+/** Without attributes it is its text. */
+type FailureElement = string | { readonly "@message"?: string; readonly "#text"?: string };
+
 interface CaseElement {
   readonly "@name": string;
   /** Where it is, on Bun and Node 26. */
   readonly "@file"?: string;
   /** Where it is, on Deno. */
   readonly "@classname"?: string;
-  readonly failure?: unknown;
-  readonly error?: unknown;
+  readonly failure?: FailureElement;
+  readonly error?: FailureElement;
   readonly skipped?: { readonly "@message"?: string } | string;
 }
 
@@ -42,18 +46,38 @@ interface SuiteElement {
 
 const parser = new XMLParser({
   ignoreAttributes: false,
+  // Line breaks in attributes are numbers.
+  htmlEntities: true,
   attributeNamePrefix: "@",
   isArray: (name) => name === "testsuite" || name === "testcase",
 });
 
+/** How much of a failure's message is kept. */
+const REASON_LINES = 4;
+const REASON_CHARS = 400;
+
+function reasonOf(failure: FailureElement): string | undefined {
+  const { "@message": message = "", "#text": text = "" } = typeof failure === "string"
+    ? { "#text": failure }
+    : failure;
+  // What did not come from an assertion has a text alone on Bun.
+  const lines = stripVTControlCharacters(message || text).split("\n").map((line) => line.trim());
+  const said = lines.filter(Boolean).slice(0, REASON_LINES).join(" | ");
+  return said.slice(0, REASON_CHARS) || undefined;
+}
+
 function casesOf(suite: SuiteElement, path: readonly string[]): TestCase[] {
   const own = (suite.testcase ?? []).map((test): TestCase => {
-    const failed = test.failure !== undefined || test.error !== undefined;
+    const failed = test.failure ?? test.error;
     const skipped = test.skipped;
     return {
       name: [...path, test["@name"]].join(" > "),
-      outcome: failed ? "failed" : skipped !== undefined ? "skipped" : "passed",
-      reason: typeof skipped === "object" ? skipped["@message"] : undefined,
+      outcome: failed !== undefined ? "failed" : skipped !== undefined ? "skipped" : "passed",
+      reason: failed !== undefined
+        ? reasonOf(failed)
+        : typeof skipped === "object"
+        ? skipped["@message"]
+        : undefined,
     };
   });
   const inner = (suite.testsuite ?? []).flatMap((child) => {

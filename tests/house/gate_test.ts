@@ -108,6 +108,35 @@ describe("a suite of the gate", () => {
   });
 });
 
+describe("the gate's last words", () => {
+  it("end with what failed, and with what", options, async () => {
+    const { judge } = await import("../../scripts/lib/suite.ts");
+    const { summarize } = await import("../../scripts/lib/summary.ts");
+    const suites = Object.entries({
+      good: "",
+      left: '<skipped message="too hot"/>',
+      bad: '<failure message="1&#10;&#10;  \u001b[31mis not 2\u001b[0m">all of it</failure>',
+      ended: "<failure>exit 3</failure>",
+      dead: "<failure/>",
+    }).map(([name, test]) => {
+      put(`build/reports/${name}.xml`, reportOf(name, test));
+      return judge({ ...ran, name });
+    });
+    const { text, status } = summarize(suites);
+    assert.equal(status, 1);
+    assert.match(text, /^ {4}skipped: left > a: too hot$/m);
+    assert.deepEqual(text.trimEnd().split("\n").slice(-5), [
+      "failed: left: the whole suite: no test passed",
+      "failed: bad: bad > a: 1 | is not 2",
+      "failed: ended: ended > a: exit 3",
+      "failed: dead: dead > a",
+      "1 passed, 4 failed, 1 skipped",
+    ]);
+    assert.equal(summarize(suites.slice(0, 1)).status, 0);
+    assert.equal(summarize([]).status, 1);
+  });
+});
+
 describe("a file of tests", () => {
   const works = (name: string) =>
     `import { it } from "node:test";\nit("works ${name}", () => {});\n`;
