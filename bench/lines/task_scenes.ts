@@ -8,11 +8,15 @@ type Tasks = typeof import("./tasks.ts");
 
 /** What each node has of the array. */
 const PART_BYTES = MIB / 2;
-/** Tasks that read it, one after the other. */
+/** Tasks that each caller has done, one after the other. */
 const TASKS = 64;
 const ELEMENTS = PART_BYTES / 8;
 
-/** On each node a part of an array, and one task after the other that reads some of it: together all of it, once. */
+/**
+ * On each node a part of an array, and as many callers as parts, each with one task after the other. A caller goes from
+ * part to part with each task, and all parts are read once: the worker that has ended a caller's task often gets its next
+ * one, and would otherwise stay with one part, near or far by luck.
+ */
 async function prepare(placed: boolean): Promise<Prepared> {
   const all = nodes();
   const array = NodeArray.create({ type: "float64", length: all.length * ELEMENTS, nodes: all });
@@ -24,18 +28,20 @@ async function prepare(placed: boolean): Promise<Prepared> {
   // Code is compiled, and the array attached, in each worker.
   await pool.broadcast("readSome", [array, 0, 0, 0]);
   const step = ELEMENTS / TASKS;
-  const readPart = async ({ part, node }: { part: number; node: number }): Promise<void> => {
-    for (let from = 0; from < ELEMENTS; from += step) {
+  const parts = array.partitions();
+  const callOften = async (caller: number): Promise<void> => {
+    for (let task = 0; task < TASKS; task++) {
+      const { part, node } = parts[(caller + task) % parts.length] as typeof parts[number];
       const near = placed ? { near: node } : {};
-      await pool.run("readSome", [array, part, from, from + step], near);
+      await pool.run("readSome", [array, part, task * step, (task + 1) * step], near);
     }
   };
-  const ranges = array.partitions().map(({ part, view }) =>
+  const ranges = parts.map(({ part, view }) =>
     [`part ${part}`, new Uint8Array(view.buffer, view.byteOffset, view.byteLength)] as const
   );
   return {
     jobs: [],
-    run: () => Promise.all(array.partitions().map(readPart)),
+    run: () => Promise.all(parts.keys().map(callOften)),
     ranges: Object.fromEntries(ranges),
     operations: all.length * PART_BYTES / LINE,
     end: async () => {
