@@ -45,7 +45,7 @@ const WAITS: Readonly<Record<string, () => WaitFor>> = {
   }),
 };
 
-/** On a busy machine any of them may take longer, but not all. */
+/** On a busy machine any of them may take longer, but not all. Threads of tests/workers/waiting.ts do not wake by themselves in time. */
 const ATTEMPTS = 5;
 const MAX_MS = 50;
 /** A thread that waits may take so many times as long as one that does nothing, on a machine where that takes long. */

@@ -32,6 +32,13 @@ export interface WaitingTask {
   readonly words: Int32Array;
 }
 
+/** How much longer a thread sleeps here: one that looks by itself after 40 ms would need nobody to wake it. */
+const LONGER = 100;
+type Sleep = (words: Int32Array, index: number, value: number, ms?: number) => string;
+const sleep: Sleep = Atomics.wait;
+(Atomics as { wait: Sleep }).wait = (words, index, value, ms = Infinity) =>
+  sleep(words, index, value, ms * LONGER);
+
 export default worker(async ({ wait, words, strategy }: WaitingTask): Promise<void> => {
   setWaitStrategy(strategy);
   if (wait !== undefined && "condition" in wait) wait.mutex.acquire();
