@@ -9,6 +9,8 @@ export interface TestCase {
   readonly outcome: "passed" | "failed" | "skipped";
   /** Why it was skipped, where the runtime says so (Node does), or the beginning of what it failed with. */
   readonly reason: string | undefined;
+  /** All that the report says of a failure. */
+  readonly details?: string;
 }
 
 /** What a report says. */
@@ -56,28 +58,27 @@ const parser = new XMLParser({
 const REASON_LINES = 4;
 const REASON_CHARS = 400;
 
-function reasonOf(failure: FailureElement): string | undefined {
+/** All that is said of a failure, and the beginning of its message. */
+function describe(failure: FailureElement): { details: string; reason: string | undefined } {
   const { "@message": message = "", "#text": text = "" } = typeof failure === "string"
     ? { "#text": failure }
     : failure;
   // What did not come from an assertion has a text alone on Bun.
   const lines = stripVTControlCharacters(message || text).split("\n").map((line) => line.trim());
   const said = lines.filter(Boolean).slice(0, REASON_LINES).join(" | ");
-  return said.slice(0, REASON_CHARS) || undefined;
+  return { details: text || message, reason: said.slice(0, REASON_CHARS) || undefined };
 }
 
 function casesOf(suite: SuiteElement, path: readonly string[]): TestCase[] {
   const own = (suite.testcase ?? []).map((test): TestCase => {
     const failed = test.failure ?? test.error;
     const skipped = test.skipped;
+    const name = [...path, test["@name"]].join(" > ");
+    if (failed !== undefined) return { name, outcome: "failed", ...describe(failed) };
     return {
-      name: [...path, test["@name"]].join(" > "),
-      outcome: failed !== undefined ? "failed" : skipped !== undefined ? "skipped" : "passed",
-      reason: failed !== undefined
-        ? reasonOf(failed)
-        : typeof skipped === "object"
-        ? skipped["@message"]
-        : undefined,
+      name,
+      outcome: skipped !== undefined ? "skipped" : "passed",
+      reason: typeof skipped === "object" ? skipped["@message"] : undefined,
     };
   });
   const inner = (suite.testsuite ?? []).flatMap((child) => {

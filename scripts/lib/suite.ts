@@ -102,6 +102,11 @@ export function judge(run: SuiteRun): SuiteResult {
   tests.push(...run.leftovers.map((left) => failure(`the whole suite: left running: ${left}`)));
   if (run.status !== 0 || tests.some(isFailed)) {
     process.stdout.write(`--- ${name} failed\n${output}\n`);
+    // Node says nothing but what it writes to its report.
+    for (const test of tests.filter(isFailed)) {
+      if (test.details === undefined || output.includes(test.details.trim())) continue;
+      process.stdout.write(`--- ${name}: ${test.name}\n${test.details}\n`);
+    }
   }
   return { name, tests, seconds };
 }

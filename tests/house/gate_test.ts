@@ -108,6 +108,34 @@ describe("a suite of the gate", () => {
   });
 });
 
+describe("a suite that fails", () => {
+  /** What is printed while something runs. */
+  function printed(body: () => void): string {
+    const { write } = process.stdout;
+    let text = "";
+    process.stdout.write = (chunk: Uint8Array | string) => {
+      text += chunk;
+      return true;
+    };
+    try {
+      body();
+    } finally {
+      process.stdout.write = write;
+    }
+    return text;
+  }
+
+  it("shows what its report says of each failure, once", options, async () => {
+    const { judge } = await import("../../scripts/lib/suite.ts");
+    put("build/reports/some_suite.xml", reportOf("s", "<failure message='m'>at x.ts:3</failure>"));
+    assert.match(printed(() => judge(ran)), /^--- some suite: s > a\nat x\.ts:3$/m);
+    const told = printed(() => judge({ ...ran, output: "a: m at x.ts:3" }));
+    assert.equal(told.match(/at x\.ts:3/g)?.length, 1);
+    put("build/reports/some_suite.xml", reportOf("s"));
+    assert.equal(printed(() => judge(ran)), "");
+  });
+});
+
 describe("the gate's last words", () => {
   it("end with what failed, and with what", options, async () => {
     const { judge } = await import("../../scripts/lib/suite.ts");
