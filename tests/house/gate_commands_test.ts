@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -8,7 +8,7 @@ import { describe, it } from "node:test";
 import { runCommand } from "../../scripts/lib/command.ts";
 import { isWanted, unknownParts } from "../../scripts/lib/only.ts";
 import { readProc } from "../../scripts/lib/proc.ts";
-import { checkoutFile } from "../support/checkout.ts";
+import { checkoutFile, onNode20 } from "../support/checkout.ts";
 
 const moment = () => new Promise((resolve) => setTimeout(resolve, 10));
 
@@ -113,6 +113,24 @@ describe("scripts/test --only", () => {
     assert.equal(stdout, "");
     assert.match(stderr, /^test: no suite has "Bunn" in its name; there are\n/);
     assert.match(stderr, /^ {2}C helper with ASan and UBSan$/m);
+  });
+});
+
+describe("the tests for several nodes", () => {
+  const skip = onNode20 && "Node 20 runs no TypeScript";
+
+  it("are each run by the gate in a guest of their shape", { skip }, async () => {
+    const { numaGuests } = await import("../../scripts/lib/guests.ts");
+    for (const all of [false, true]) {
+      const words = [...numaGuests(all).values()].flatMap(({ suites }) =>
+        suites.flatMap(({ command }) => command("report.xml"))
+      );
+      const files = readdirSync(checkoutFile("tests/numa")).filter((name) =>
+        /_test\.ts$/.test(name)
+      );
+      assert.ok(files.length > 5);
+      assert.deepEqual(files.filter((name) => !words.includes(`./tests/numa/${name}`)), []);
+    }
   });
 });
 
