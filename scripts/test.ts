@@ -9,6 +9,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { arm64Guest, type Extent } from "./lib/arm64.ts";
 import { containerCommands } from "./lib/container.ts";
+import { judgeExits, watchExits } from "./lib/exits.ts";
 import { type GuestSuite, numaGuests, runInGuest } from "./lib/guests.ts";
 import type { TestCase } from "./lib/junit.ts";
 import { buildNode20, COMPILED_ENV } from "./lib/node20.ts";
@@ -233,7 +234,9 @@ async function main(): Promise<number> {
     for (const name of names) process.stderr.write(`  ${name}\n`);
     return 2;
   }
-  const { text, status } = summarize([...await runSteps(alone, 1), ...await runSteps(beside)]);
+  const exits = watchExits();
+  const results = [...await runSteps(alone, 1), ...await runSteps(beside)];
+  const { text, status } = summarize([...results, ...judgeExits(exits)]);
   process.stdout.write(text);
   return status;
 }

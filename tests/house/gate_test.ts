@@ -136,6 +136,21 @@ describe("a suite that fails", () => {
   });
 });
 
+describe("processes on Deno", () => {
+  it("may crash at their exit now and then, and not often", options, async () => {
+    const { judgeExits } = await import("../../scripts/lib/exits.ts");
+    const told = (crashed: number, ended: number): readonly string[] => {
+      put("exits.log", "crashed file:///a/b.ts\n".repeat(crashed) + "ended c.ts\n".repeat(ended));
+      return judgeExits("exits.log").flatMap(failures);
+    };
+    assert.deepEqual(judgeExits("no such file"), []);
+    assert.deepEqual([told(0, 1), told(1, 0), told(1, 9), told(4, 36)].flat(), []);
+    assert.deepEqual(told(2, 8), ["crashed at their exit and were run again: 2 of 10"]);
+    const [{ tests = [] } = {}] = judgeExits("exits.log");
+    assert.equal(tests[0]?.reason, "more than 10 %: b.ts");
+  });
+});
+
 describe("the gate's last words", () => {
   it("end with what failed, and with what", options, async () => {
     const { judge } = await import("../../scripts/lib/suite.ts");
