@@ -10,6 +10,7 @@ import { SharedMutex } from "../../lib/sync/locks/shared_mutex.ts";
 import { checkoutFile, onDeno, sibling } from "../support/checkout.ts";
 import { counting } from "../support/counting.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
+import { withAnswer } from "../support/faults.ts";
 import { checkExcludesAsync, checkHeldByOne } from "../support/lock_checks.ts";
 import { reaches } from "../support/words.ts";
 import type { SharedMutexTask } from "../workers/shared_mutex.ts";
@@ -54,6 +55,22 @@ async function saysHeld({ stdout }: ChildProcess): Promise<void> {
 }
 
 describe("SharedMutex", () => {
+  it("says why it cannot be opened", () => {
+    const { arena } = make();
+    using _arena = arena;
+    const refusals = [
+      [-18, "ENOTSUP", /another PID namespace, .*docker run --pid/],
+      [-37, "EAGAIN", /this thread has 32,768 of them/],
+      [-1, "EPERM", /Let the sandbox allow set_robust_list/],
+      [-22, "EINVAL", /./],
+    ] as const;
+    for (const [answer, code, text] of refusals) {
+      const open = () =>
+        withAnswer("nk_robust_open", () => answer, () => SharedMutex.create(arena).tryAcquire());
+      throwsCode(open, code, text);
+    }
+  });
+
   it("is held by one at a time, and given back once", () => {
     const { arena, lock } = make();
     using _arena = arena;
