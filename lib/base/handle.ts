@@ -155,6 +155,18 @@ function walk(value: unknown, replace: Replace, seen: Map<object, unknown>): unk
  * @returns A value for `postMessage` or `structuredClone`.
  * @throws {NumaError} The error of an object that can no longer be shared, for example `EDESTROYED`; `EINVAL` when it is
  * nested too deeply.
+ *
+ * @example
+ * ```ts
+ * import { Arena, toHandles } from "@numakit/numakit";
+ * import { MessageChannel } from "node:worker_threads";
+ *
+ * using arena = Arena.create({ node: 0, size: "1 MiB" });
+ * const { port1, port2 } = new MessageChannel();
+ * port1.postMessage(toHandles({ job: 7, memory: arena }));
+ * port1.close();
+ * port2.close();
+ * ```
  */
 export function encode(value: unknown): unknown {
   const replace = (object: object): unknown =>
@@ -186,6 +198,17 @@ function walkAll(
  * @param value What was posted there, with handles in place of numakit's objects.
  * @returns The value with live objects.
  * @throws {NumaError} `ESTALE` when an object is gone; `EINVAL` for a malformed handle.
+ *
+ * @example
+ * ```ts
+ * import { Arena, fromHandles, toHandles } from "@numakit/numakit";
+ *
+ * using arena = Arena.create({ node: 0, size: "1 MiB" });
+ * // What another thread gets when this one posts toHandles({ memory: arena }).
+ * const received = structuredClone(toHandles({ memory: arena }));
+ * const { memory } = fromHandles(received) as { memory: Arena };
+ * console.log(memory.node, memory === arena); // 0 true, as it is the same thread
+ * ```
  */
 export function decode(value: unknown): unknown {
   const replace = (object: object): unknown => isHandle(object) ? revive(object) : undefined;

@@ -49,6 +49,16 @@ function sleep(ms: number): Promise<void> {
  * A thread that `launch` started.
  *
  * @typeParam Result What its function returns.
+ *
+ * @example
+ * ```ts
+ * import { launch } from "@numakit/numakit";
+ *
+ * const module = "data:text/javascript,export default (name) => `hello ${name}`";
+ * const thread = launch<string>(module, { args: "world", policy: "node:0", name: "greeter" });
+ * await thread.ready;
+ * console.log(`${thread}`, await thread.join()); // Thread("greeter", running, node:0) hello world
+ * ```
  */
 export class Thread<Result = unknown> {
   /** Bun would show every getter and method, and no value. */
@@ -495,6 +505,15 @@ export class Thread<Result = unknown> {
  *
  * @returns Their results, in the order of their launch.
  * @throws What the first of them, in that order, threw; all have ended by then.
+ *
+ * @example
+ * ```ts
+ * import { joinAll, launch } from "@numakit/numakit";
+ *
+ * const module = "data:text/javascript,export default (n) => n * n";
+ * for (const n of [1, 2, 3]) launch<number>(module, { args: n });
+ * console.log(await joinAll()); // [ 1, 4, 9 ]
+ * ```
  */
 export async function joinAll(): Promise<unknown[]> {
   const outcomes = await Promise.allSettled([...unjoined].map((thread) => thread.join()));

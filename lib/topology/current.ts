@@ -55,6 +55,14 @@ function firstNode(): number {
  *
  * @returns The CPU at this moment: a thread that is not pinned may be moved at any time.
  * @throws {NumaError} What loading the C helper throws.
+ *
+ * @example
+ * ```ts
+ * import { currentCpu, topology } from "@numakit/numakit";
+ *
+ * const cpu = currentCpu();
+ * console.log(cpu, topology().nodeOfCpu(cpu)); // 5 0
+ * ```
  */
 export function currentCpu(): number {
   return area ? Atomics.load(area, CPU_ID) : firstCpu();
@@ -67,6 +75,14 @@ export function currentCpu(): number {
  *
  * @returns The node at this moment.
  * @throws {NumaError} What loading the C helper throws.
+ *
+ * @example
+ * ```ts
+ * import { Arena, currentNode } from "@numakit/numakit";
+ *
+ * using arena = Arena.create({ node: currentNode(), size: "1 MiB" });
+ * console.log(arena.node);
+ * ```
  */
 export function currentNode(): number {
   return area && nodeInArea ? Atomics.load(area, NODE_ID) : firstNode();

@@ -139,6 +139,19 @@ export function syntheticTopology(description: string): Topology {
  * @param path The file.
  * @returns Its topology.
  * @throws {NumaError} `ENODEV` no such file; `EINVAL` not an hwloc XML file.
+ *
+ * @example
+ * ```ts
+ * import { NumaError, xmlTopology } from "@numakit/numakit";
+ *
+ * try {
+ *   // On that machine: lstopo --of xml server.xml
+ *   console.log(xmlTopology("server.xml").summary());
+ * } catch (error) {
+ *   if (!(error instanceof NumaError)) throw error;
+ *   console.error(error.message);
+ * }
+ * ```
  */
 export function xmlTopology(path: string): Topology {
   const action = `read the machine in ${show(path)}`;

@@ -11,7 +11,20 @@ function checkLength(length: number, name: string): void {
   checkInteger(length, "length", 1, 2 ** 33, `allocate a ${name} of ${show(length)} elements`);
 }
 
-/** The base class of allocators: it makes typed arrays over the allocated bytes. */
+/**
+ * The base class of allocators: it makes typed arrays over the allocated bytes.
+ *
+ * @example
+ * ```ts
+ * import { Arena, type TypedAllocator } from "@numakit/numakit";
+ *
+ * const squares = (memory: TypedAllocator, count: number): Float64Array =>
+ *   memory.allocFloat64(count).map((_, index) => index * index);
+ *
+ * using arena = Arena.create({ node: 0, size: "1 MiB" });
+ * console.log(squares(arena, 4)); // Float64Array(4) [ 0, 1, 4, 9 ]
+ * ```
+ */
 export abstract class TypedAllocator {
   /** Takes bytes, aligned to 16, and says where they are. */
   protected abstract place(size: number): { buffer: ArrayBuffer; byteOffset: number };

@@ -238,6 +238,18 @@ function undo(identity: number): void {
  *
  * A binding that is garbage-collected is not disposed: its policy stays as long as its memory, or longer, where the
  * engine uses the same pages for other objects (Bun). Debug mode (`NUMAKIT_DEBUG=1`) reports it.
+ *
+ * @example
+ * ```ts
+ * import { bind } from "@numakit/numakit";
+ *
+ * const samples = new Float64Array(1e6);
+ * {
+ *   using binding = bind(samples, { node: 0 });
+ *   console.log(binding.nodes, binding.placement().absent); // [ 0 ] 0
+ * }
+ * // The pages are where they were, and the policy is what it was before.
+ * ```
  */
 export class Binding<Memory extends OwnedMemory = OwnedMemory> {
   static readonly #shown = /* @__PURE__ */ showAs(Binding, String);
@@ -454,6 +466,15 @@ export function interleave<Memory extends OwnedMemory>(
  * @param node The node.
  * @returns Where each page is afterwards; pages that were never touched are still absent.
  * @throws {NumaError} As {@linkcode bind}. Pages that were moved by then stay where they are.
+ *
+ * @example
+ * ```ts
+ * import { migrate, placement } from "@numakit/numakit";
+ *
+ * const table = new Int32Array(new SharedArrayBuffer(2 ** 20)).fill(1);
+ * const { nodes } = migrate(table, 0);
+ * console.log(nodes, placement(table).nodes); // Map(1) { 0 => 256 }, twice
+ * ```
  */
 export function migrate(buffer: OwnedMemory, node: number): BufferPlacement {
   const action = `move memory to node ${show(node)}`;

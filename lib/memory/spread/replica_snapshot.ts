@@ -3,6 +3,18 @@ import type { Reader } from "./left_right.ts";
 
 /**
  * A version of a `Replicated` that stays as it is until `dispose`: what `Replicated.local` gave.
+ *
+ * @example
+ * ```ts
+ * import { Replicated } from "@numakit/numakit";
+ *
+ * using table = Replicated.create({ data: Uint8Array.of(1, 2, 3) });
+ * {
+ *   using snapshot = table.local(); // the copy on this thread's node
+ *   console.log(snapshot.bytes[0], snapshot.version); // 1 0
+ * }
+ * table.update((next) => next[0] = 9);
+ * ```
  */
 export class ReplicaSnapshot {
   static readonly #shown = /* @__PURE__ */ showAs(ReplicaSnapshot, String);

@@ -27,6 +27,17 @@ export interface PinOptions {
  * before it comes back with the end of the newer one. What others have changed meanwhile, such as `taskset -p`, stays.
  *
  * It belongs to the thread that made it, and is not sent to others. One that is garbage-collected is not disposed.
+ *
+ * @example
+ * ```ts
+ * import { pin } from "@numakit/numakit";
+ *
+ * {
+ *   using place = pin("node:0");
+ *   console.log(`${place.placement.cpus}`, place.binding.cpus.got); // this thread's CPUs
+ * }
+ * // It may run where it could before.
+ * ```
  */
 export class Pin {
   static readonly #shown = /* @__PURE__ */ showAs(Pin, String);

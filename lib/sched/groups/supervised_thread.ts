@@ -64,6 +64,18 @@ let count = 0;
  * A thread that is started again when it ends, until it has ended for good.
  *
  * @typeParam Result What its function returns.
+ *
+ * @example
+ * ```ts
+ * import { supervise } from "@numakit/numakit";
+ *
+ * const module = `data:text/javascript,
+ *   import { workerData } from "node:worker_threads";
+ *   export default (n) => n + 1`;
+ * await using thread = supervise<number>(module, { args: 41 });
+ * thread.on("restart", (event) => console.log("again", event));
+ * console.log(await thread.join()); // 42
+ * ```
  */
 export class SupervisedThread<Result = unknown> implements AsyncDisposable {
   static readonly #shown = /* @__PURE__ */ showAs(

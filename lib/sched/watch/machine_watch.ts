@@ -94,7 +94,18 @@ async function replan(): Promise<ReplannedThread[]> {
   return await Promise.all(pinned.map(replanOne));
 }
 
-/** Watches the machine until it is stopped. It does not keep the process alive. */
+/**
+ * Watches the machine until it is stopped. It does not keep the process alive.
+ *
+ * @example
+ * ```ts
+ * import { watchMachine } from "@numakit/numakit";
+ *
+ * const watch = watchMachine({ intervalMs: 500 });
+ * console.log(await watch.check()); // undefined: nothing has changed
+ * watch.stop();
+ * ```
+ */
 export class MachineWatch implements Disposable {
   static readonly #shown = /* @__PURE__ */ showAs(
     MachineWatch,

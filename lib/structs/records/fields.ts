@@ -229,6 +229,16 @@ export const bool: StructField<"bool"> = /* @__PURE__ */ plain("bool", 1);
  * @param size The number of bytes: 1 to 2^20.
  * @returns The field.
  * @throws {NumaError} `EINVAL`.
+ *
+ * @example
+ * ```ts
+ * import { bytes, struct, u32 } from "@numakit/numakit";
+ *
+ * const Key = struct({ id: u32, digest: bytes(32) });
+ * const keys = Key.array(new SharedArrayBuffer(Key.bytes(10)));
+ * keys.fields.digest.set(3, new Uint8Array(32).fill(7));
+ * console.log(Key.size, keys.read(3).digest[31]); // 36 7
+ * ```
  */
 export function bytes(size: number): StructField<"bytes"> {
   return many("bytes", size);
@@ -244,6 +254,16 @@ export function bytes(size: number): StructField<"bytes"> {
  * @param size The number of bytes: 1 to 2^20.
  * @returns The field.
  * @throws {NumaError} `EINVAL`.
+ *
+ * @example
+ * ```ts
+ * import { struct, text, u32 } from "@numakit/numakit";
+ *
+ * const User = struct({ id: u32, name: text(12) });
+ * const users = User.array(new SharedArrayBuffer(User.bytes(10)));
+ * users.write(0, { id: 1, name: "Zoë" });
+ * console.log(users.fields.name.get(0)); // Zoë
+ * ```
  */
 export function text(size: number): StructField<"text"> {
   return many("text", size);

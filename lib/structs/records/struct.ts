@@ -14,6 +14,15 @@ import { StructColumns } from "./struct_columns.ts";
  * A schema of records: what {@linkcode struct} returns.
  *
  * @typeParam Fields The fields.
+ *
+ * @example
+ * ```ts
+ * import { f64, type Struct, struct, u32 } from "@numakit/numakit";
+ *
+ * const Point = struct({ id: u32, x: f64 });
+ * const sizes = (schema: Struct): string => `${schema.size} bytes, aligned to ${schema.align}`;
+ * console.log(sizes(Point)); // 16 bytes, aligned to 8
+ * ```
  */
 export class Struct<Fields extends StructFields = StructFields> {
   static readonly #shown = /* @__PURE__ */ showAs(Struct, String);

@@ -16,6 +16,19 @@ const READ = "read records of a broadcast ring";
  * of it, and there is nothing to close. If it is further behind than the ring's capacity, it has missed records. Then
  * {@linkcode BroadcastConsumer.missed} says how many, and it goes on at the oldest record that is whole, or at a later one if
  * the producer overwrites those as fast as they are read.
+ *
+ * @example
+ * ```ts
+ * import { BroadcastRing } from "@numakit/numakit";
+ *
+ * const options = { capacity: 64, recordWords: 1 };
+ * const ring = BroadcastRing.create(new SharedArrayBuffer(BroadcastRing.bytes(options)), options);
+ * const consumer = ring.subscribe();
+ * for (let record = 0; record < 100; record++) ring.publish(Int32Array.of(record));
+ * const records = new Int32Array(64);
+ * const count = consumer.tryRead(records);
+ * console.log(count + consumer.missed); // 100: what was overwritten is counted
+ * ```
  */
 export class BroadcastConsumer {
   /** Has the waits of this thread, and is kept alive for them. */

@@ -7,6 +7,16 @@ import { bucketCount, type Buckets, bucketStart } from "./histogram_core.ts";
  *
  * All values come from buckets, so they are inexact by up to half a bucket: 0.8 % with a precision of 6. Values below
  * 2^precision are exact.
+ *
+ * @example
+ * ```ts
+ * import { Histogram } from "@numakit/numakit";
+ *
+ * const latency = Histogram.create(new SharedArrayBuffer(Histogram.bytes()));
+ * for (let ns = 1; ns <= 60; ns++) latency.record(ns);
+ * const { count, mean, max } = latency.snapshot();
+ * console.log(count, mean, max, latency.snapshot().percentile(50)); // 60 30.5 60 30
+ * ```
  */
 export class HistogramSnapshot {
   /** The number of values. */

@@ -8,7 +8,22 @@ export interface Acquisition {
 
 let find: (guard: object) => Acquisition | undefined;
 
-/** Represents the ownership of a lock by a thread or by one of its asynchronous calls. */
+/**
+ * Represents the ownership of a lock by a thread or by one of its asynchronous calls.
+ *
+ * @example
+ * ```ts
+ * import { Mutex } from "@numakit/numakit";
+ *
+ * const mutex = Mutex.create(new SharedArrayBuffer(Mutex.bytes()));
+ * {
+ *   using guard = await mutex.acquireAsync();
+ *   console.log(guard.ownerDied, mutex.tryAcquire()); // false false
+ * } // released here, whatever is thrown
+ * console.log(mutex.tryAcquire()); // true
+ * mutex.release();
+ * ```
+ */
 export class Guard {
   readonly #isHeld: () => boolean;
   readonly #release: () => void;

@@ -40,6 +40,26 @@ export interface LockTraits {
  *
  * Locks are not recursive: a holder that acquires again gets `EDEADLK`. A thread holds a lock, or one of its
  * asynchronous calls does.
+ *
+ * @example
+ * ```ts
+ * import { type Lock, McsLock, Mutex } from "@numakit/numakit";
+ *
+ * // Adds to a word that a lock guards, whichever it is.
+ * function add(lock: Lock, words: Int32Array): void {
+ *   lock.acquire();
+ *   try {
+ *     words[0] = (words[0] ?? 0) + 1;
+ *   } finally {
+ *     lock.release();
+ *   }
+ * }
+ *
+ * const words = new Int32Array(new SharedArrayBuffer(4));
+ * add(Mutex.create(new SharedArrayBuffer(Mutex.bytes())), words);
+ * add(McsLock.create(new SharedArrayBuffer(McsLock.bytes())), words);
+ * console.log(words[0]); // 2
+ * ```
  */
 export abstract class Lock implements Shareable {
   readonly #core: LockCore;
