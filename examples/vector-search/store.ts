@@ -32,7 +32,7 @@ function partsFor(nodes: readonly number[], each: number, options: Options): Par
       : memories.map((memory, index) => bind(memory.buffer, { node: nodes[index]! }));
     return {
       memories: memories.map((memory) => ({ kind: "wasm", memory })),
-      close: () => bindings.forEach((binding) => binding.dispose()),
+      close: () => bindings.forEach((binding) => binding.release()),
     };
   }
   if (unplaced) {

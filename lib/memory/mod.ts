@@ -16,16 +16,13 @@
  */
 export { Arena, type ArenaMark } from "./arena/arena.ts";
 export type { ArenaOptions, LocalArenaOptions } from "./arena/options.ts";
-export {
-  bind,
-  Binding,
-  type BindOptions,
-  interleave,
-  type InterleaveOptions,
-  migrate,
-  sharedBuffer,
-  type SharedBufferOptions,
-} from "./owned/binding.ts";
+export { bind, Binding, interleave, migrate, sharedBuffer } from "./owned/binding.ts";
+export type {
+  BindOptions,
+  InterleaveOptions,
+  MoveOptions,
+  SharedBufferOptions,
+} from "./owned/options.ts";
 export { type BufferPlacement, type OwnedMemory, placement } from "./owned/owned.ts";
 export type { MemoryEvent, MemoryEventName } from "./mapping/events.ts";
 export { type ArenaReport, type MemoryReport, memoryReport } from "./mapping/report.ts";

@@ -24,7 +24,8 @@ export {
 export { type PlaceKind, Policy, type PolicyDescription } from "./policies/policy.ts";
 export { launch, type LaunchOptions } from "./launch.ts";
 export type { ThreadEvent, ThreadMessageListener } from "./thread_events.ts";
-export { joinAll, type TerminateOptions, Thread, type ThreadState } from "./thread.ts";
+export { type TerminateOptions, Thread, type ThreadState } from "./thread.ts";
+export { joinAll } from "./unjoined.ts";
 export { transfer } from "./transfer.ts";
 export { decode as fromHandles, encode as toHandles } from "../base/handle.ts";
 export { unpinned } from "./binding/layers.ts";

@@ -17,6 +17,7 @@ import { Mover } from "./move/mover.ts";
 import type { Seat } from "./move/seats.ts";
 import type { ThreadPlacement } from "./policies/plan.ts";
 import type { Policy } from "./policies/policy.ts";
+import { unjoined } from "./unjoined.ts";
 import type { ThreadEvent, ThreadMessageListener } from "./thread_events.ts";
 
 /** How {@linkcode Thread.terminate} waits. */
@@ -38,9 +39,6 @@ interface Sampling {
   readonly reject: (error: unknown) => void;
 }
 
-/** Threads that have not been joined yet. */
-const unjoined = /* @__PURE__ */ new Set<Thread<unknown>>();
-
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -60,7 +58,7 @@ function sleep(ms: number): Promise<void> {
  * console.log(`${thread}`, await thread.join()); // Thread("greeter", running, node:0) hello world
  * ```
  */
-export class Thread<Result = unknown> {
+export class Thread<Result = unknown> implements AsyncDisposable {
   /** Bun would show every getter and method, and no value. */
   static readonly #shown = /* @__PURE__ */ showAs(Thread, String);
   /** Its name. */
@@ -373,6 +371,13 @@ export class Thread<Result = unknown> {
     return await this.#gone(timeoutMs);
   }
 
+  /**
+   * Terminates it at the end of an `await using` block, unless it has ended. Its outcome is left to {@linkcode Thread.join}.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state !== "ended") await this.terminate();
+  }
+
   /** Returns a short text for logs. */
   toString(): string {
     return `Thread("${this.name}", ${this.state}, ${this.policy})`;
@@ -498,27 +503,4 @@ export class Thread<Result = unknown> {
       fix: stopped ? undefined : "Do not call process.exit in it.",
     });
   }
-}
-
-/**
- * Waits for every thread of this one that has not been joined yet.
- *
- * @returns Their results, in the order of their launch.
- * @throws What the first of them, in that order, threw; all have ended by then.
- *
- * @example
- * ```ts
- * import { joinAll, launch } from "@numakit/numakit";
- *
- * const module = "data:text/javascript,export default (n) => n * n";
- * for (const n of [1, 2, 3]) launch<number>(module, { args: n });
- * console.log(await joinAll()); // [ 1, 4, 9 ]
- * ```
- */
-export async function joinAll(): Promise<unknown[]> {
-  const outcomes = await Promise.allSettled([...unjoined].map((thread) => thread.join()));
-  return outcomes.map((outcome) => {
-    if (outcome.status === "rejected") throw outcome.reason;
-    return outcome.value;
-  });
 }

@@ -302,7 +302,7 @@ describe("an update that is destroyed while it waits", () => {
     throwsCode(() => replicated.update(new Uint8Array(64), options), "EDESTROYED");
   });
 
-  it("leaves a snapshot that can be disposed, but not in the place of a later one", async () => {
+  it("leaves a snapshot that can be released, but not in the place of a later one", async () => {
     const object = Replicated.create({ size: 64 });
     const snapshot = object.local();
     const gate = newGate();
@@ -314,9 +314,9 @@ describe("an update that is destroyed while it waits", () => {
     using again = Replicated.fromHandle(handle);
     const later = again.local();
     again.update(new Uint8Array(64));
-    snapshot.dispose();
+    snapshot.release();
     throwsCode(() => again.update(new Uint8Array(64), { timeoutMs: 0 }), "EDEADLK");
-    later.dispose();
+    later.release();
     again.update(new Uint8Array(64));
     open(gate);
     await holder.join();
@@ -392,7 +392,7 @@ describe("a thread and what another one has destroyed", () => {
   }
 });
 
-describe("a binding after dispose", () => {
+describe("a binding after release", () => {
   const makers: Record<string, () => Binding> = {
     bind: () => bind(new Int32Array(new SharedArrayBuffer(65536)), { node: 0 }),
     interleave: () => interleave(new Uint8Array(65536), { nodes: [0] }),
@@ -408,15 +408,15 @@ describe("a binding after dispose", () => {
       const fields = Object.entries(binding);
       let sum = 0;
       for (let round = 0; round < ROUNDS; round++) {
-        if (round === ROUNDS / 2) binding.dispose();
+        if (round === ROUNDS / 2) binding.release();
         bytes[round & 65535] = 1;
         sum += bytes[round & 65535] ?? 0;
       }
       assert.equal(sum, ROUNDS);
       const answers: Record<string | symbol, RegExp> = {
-        disposed: /^true$/,
+        released: /^true$/,
         placement: /^\[object Object\]$/,
-        dispose: /^undefined$/,
+        release: /^undefined$/,
         toString: /undone/,
         [Symbol.dispose]: /^undefined$/,
         [Symbol.for("nodejs.util.inspect.custom")]: /undone/,
@@ -435,12 +435,12 @@ describe("a binding after dispose", () => {
     const gate = newGate();
     const thread = run({ task: "count", gate, words });
     await until(gate, 3, thread);
-    binding.dispose();
+    binding.release();
     const before = Atomics.load(gate, 0);
     await until(gate, before + words.length + 1, thread);
     assert.equal(await thread.terminate({ timeoutMs: 120_000 }), true);
     await rejectsCode(thread.join(), "ETERMINATED");
     assert.ok(words.every((word) => word > 0), "it has gone on");
-    binding.dispose();
+    binding.release();
   });
 });

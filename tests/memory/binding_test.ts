@@ -65,9 +65,9 @@ describe("bind", () => {
       assert.equal(pageNodes.length, bytes / pageBytes);
       assert.deepEqual([binding.boundBytes, binding.edgeBytes], [bytes, edgeBytes]);
       assert.match(String(binding), /^Binding\(.* on nodes 0; .* not bound\)$/);
-      binding.dispose();
-      binding.dispose();
-      assert.ok(binding.disposed);
+      binding.release();
+      binding.release();
+      assert.ok(binding.released);
       assert.match(String(binding), /undone/);
       assert.equal(boundPages(/^bind/), before);
       assert.equal(placement(memory).absent, 0, "the pages stay");
@@ -77,7 +77,7 @@ describe("bind", () => {
   it("keeps what was in it", () => {
     const words = new Int32Array(MIB).map((_, index) => index);
     using _binding = bind(words, { node: 0 });
-    migrate(words, 0);
+    migrate(words, { node: 0 });
     assert.ok(words.every((word, index) => word === index));
   });
 
@@ -86,7 +86,7 @@ describe("bind", () => {
     const binding = bind(memory, { node: 0 });
     memory.grow(1);
     assert.equal(binding.placement().bytes + binding.placement().edgeBytes, 2 * MIB + 65536);
-    binding.dispose();
+    binding.release();
   });
 
   it("is undone where a buffer was transferred to, and where memory was that has grown", () => {
@@ -95,18 +95,18 @@ describe("bind", () => {
     const binding = bind(buffer, { node: 0 });
     const clone = structuredClone(buffer, { transfer: [buffer] });
     throwsCode(() => binding.placement(), "EINVAL");
-    binding.dispose();
+    binding.release();
     assert.equal(boundPages(/^bind/), before);
     assert.equal(clone.byteLength, MIB);
     const memory = wasm(true);
     const grown = bind(memory, { node: 0 });
     memory.grow(8);
-    grown.dispose();
+    grown.release();
     assert.equal(boundPages(/^bind/), before);
     const resizable = new ArrayBuffer(2 * MIB, { maxByteLength: 4 * MIB });
     const resized = bind(resizable, { node: 0 });
     (resizable as ArrayBuffer & { resize(bytes: number): void }).resize(MIB);
-    resized.dispose();
+    resized.release();
     assert.equal(boundPages(/^bind/), before);
   });
 
@@ -146,11 +146,11 @@ describe("bind", () => {
     const before = boundPages(/^bind/);
     for (const node of [-1, 0.5, NaN, 1024, 2 ** 53, "0", null, undefined, {}, 0n]) {
       throwsCode(() => bind(buffer, { node: node as number }), "EINVAL");
-      throwsCode(() => migrate(buffer, node as number), "EINVAL");
+      throwsCode(() => migrate(buffer, { node: node as number }), "EINVAL");
     }
     for (const node of [64, 1023]) {
       assert.throws(() => bind(buffer, { node }), NumaError);
-      assert.throws(() => migrate(buffer, node), NumaError);
+      assert.throws(() => migrate(buffer, { node }), NumaError);
     }
     for (const options of [null, undefined, 1, "x"]) {
       throwsCode(() => bind(buffer, options as unknown as BindOptions), "EINVAL");
@@ -215,9 +215,9 @@ describe("bindings that overlap", () => {
     const before = policies();
     const older = bind(buffer, { node: 0 });
     const newer = interleave(new Uint8Array(buffer, 0, MIB / 2), { nodes: [0] });
-    older.dispose();
+    older.release();
     assert.deepEqual(policies(), [before[0], (before[1] ?? 0) + 1]);
-    newer.dispose();
+    newer.release();
     assert.deepEqual(policies(), before);
   });
 
@@ -244,7 +244,7 @@ describe("bindings that overlap", () => {
     assert.equal(stdout, "true 1n\n0n true 1048576\n");
     assert.match(
       stderr,
-      /numakit: a binding of .* to nodes 0 was collected and never disposed: .*; it was created\n.*forget/,
+      /numakit: a binding of .* to nodes 0 was collected and never released: .*; it was created\n.*forget/,
     );
   });
 });
@@ -265,12 +265,12 @@ describe("memory of an arena", () => {
       throwsCode(() => interleave(view, { nodes: [0] }), "ENOTSUP", /belongs to an arena/);
       // A machine with one node has no other one to move it to; tests/numa has.
       assert.throws(
-        () => migrate(view, 1),
+        () => migrate(view, { node: 1 }),
         ({ code }: NumaError) => code === "ENOTSUP" || code === "ENODEV",
       );
     }
     assert.equal(boundPages(/^bind/), before);
-    const { nodes, pageNodes } = migrate(arena.bytes, 0);
+    const { nodes, pageNodes } = migrate(arena.bytes, { node: 0 });
     assert.deepEqual([...nodes], [[0, pageNodes.length]], "back to its own node it may be moved");
   });
 });

@@ -130,8 +130,8 @@ describe("events of memory", () => {
     const buffer = new SharedArrayBuffer(2 ** 20);
     const events = eventsOf("migrated", () => {
       using binding = bind(buffer, { node: 0 });
-      migrate(buffer, 0);
-      assert.equal(binding.disposed, false);
+      migrate(buffer, { node: 0 });
+      assert.equal(binding.released, false);
     });
     assert.deepEqual(events.map(({ label, node }) => [label, node]), [["buffer", 0], [
       "buffer",

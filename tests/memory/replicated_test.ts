@@ -131,7 +131,7 @@ describe("replicated.read", () => {
 });
 
 describe("replicated.local", () => {
-  it("keeps a version until it is disposed", () => {
+  it("keeps a version until it is released", () => {
     using replicated = Replicated.create({ size: 4096 });
     const snapshot = replicated.local();
     assert.ok(snapshot instanceof ReplicaSnapshot);
@@ -140,9 +140,9 @@ describe("replicated.local", () => {
     assert.equal(isWhole(snapshot.bytes, 0), true);
     throwsCode(() => replicated.update(fillWithVersion), "EDEADLK", /Dispose snapshots/);
     assert.match(String(snapshot), /version 0 on node 0\)/);
-    snapshot.dispose();
+    snapshot.release();
     snapshot[Symbol.dispose]();
-    assert.match(String(snapshot), /disposed/);
+    assert.match(String(snapshot), /released/);
     assert.equal(replicated.update(fillWithVersion), 2);
     {
       using first = replicated.local();
@@ -222,7 +222,7 @@ describe("replicated.update", () => {
     const bytes = new Uint8Array(8);
     const update = replicated.updateAsync(bytes);
     structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
-    snapshot.dispose();
+    snapshot.release();
     await rejectsCode(update, "EINVAL", /0 new bytes for 8/);
     assert.equal(replicated.version, 1);
   });
@@ -237,7 +237,7 @@ describe("replicated.updateAsync", () => {
     await sleep(20);
     assert.equal(replicated.version, 1);
     assert.equal(isWhole(snapshot.bytes, 0), true);
-    snapshot.dispose();
+    snapshot.release();
     assert.equal(await update, 2);
   });
 
@@ -248,7 +248,7 @@ describe("replicated.updateAsync", () => {
     const updates = Array.from({ length: 100 }, () => replicated.updateAsync(new Uint8Array(8)));
     await sleep(20);
     assert.equal(replicated.version, 1);
-    snapshot.dispose();
+    snapshot.release();
     assert.deepEqual(await Promise.all(updates), updates.map((_, index) => index + 2), "in order");
   });
 
@@ -289,7 +289,7 @@ describe("replicated.destroy", () => {
     replicated[Symbol.dispose]();
     assert.equal(replicated.destroyed, true);
     assert.equal(snapshot.bytes.length, 0);
-    snapshot.dispose();
+    snapshot.release();
     const uses = [
       () => replicated.read(() => 1),
       () => replicated.local(),

@@ -187,7 +187,7 @@ describe("memory whose pages the kernel left elsewhere", () => {
   it("is not said to have moved", options, () => {
     const words = new Int32Array(new SharedArrayBuffer(2 * MIB)).fill(3);
     throwsStrict(
-      () => withPagesLeft(5, () => migrate(words, 0)),
+      () => withPagesLeft(5, () => migrate(words, { node: 0 })),
       /left 5 of \d+ pages elsewhere\./,
     );
     assert.equal(placement(words).absent, 0);

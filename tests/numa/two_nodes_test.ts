@@ -122,7 +122,7 @@ describe("a machine with two nodes", () => {
       args: { task: "idle", words },
     });
     const buffer = new Uint8Array(new SharedArrayBuffer(2 ** 20)).fill(1);
-    const pages = migrate(buffer, 0).pageNodes.length;
+    const pages = migrate(buffer, { node: 0 }).pageNodes.length;
     for (const node of [1, 0]) {
       // An emulated thread on a busy machine takes its time to come to its event loop.
       const options = { buffers: [buffer], timeoutMs: 60_000 };
@@ -242,9 +242,9 @@ describe("a machine with two nodes", () => {
       assert.deepEqual([...binding.placement().nodes], [[1, total]]);
       assert.ok((bytesByNode(bound(1)).get(1) ?? 0) >= total * 4096);
       // Moving is an act, a policy is for pages to come: the last word counts.
-      assert.deepEqual([...migrate(words, 0).nodes], [[0, total]]);
+      assert.deepEqual([...migrate(words, { node: 0 }).nodes], [[0, total]]);
       assert.deepEqual([...binding.placement().nodes], [[0, total]]);
-      migrate(words, 1);
+      migrate(words, { node: 1 });
       {
         using _inner = bind(words, { node: 0 });
         assert.equal(bound(1).length, 0);
@@ -254,7 +254,7 @@ describe("a machine with two nodes", () => {
       assert.ok((bytesByNode(bound(1)).get(0) ?? 0) >= total * 4096, "the outer one again");
     }
     assert.equal(bound(1).length, 0, "no policy stays behind");
-    assert.deepEqual([...migrate(words, 0).nodes], [[0, total]]);
+    assert.deepEqual([...migrate(words, { node: 0 }).nodes], [[0, total]]);
     {
       using binding = interleave(words, { nodes: [0, 1], weights: [1, 3] });
       const { nodes, pageNodes } = binding.placement();
@@ -278,9 +278,9 @@ describe("a machine with two nodes", () => {
     using arena = Arena.create({ node: 1, size: "1 MiB" });
     const bytes = arena.allocUint8(2 ** 19);
     throwsCode(() => bind(bytes, { node: 0 }), "ENOTSUP", /Make an arena on that node/);
-    throwsCode(() => migrate(bytes, 0), "ENOTSUP", /moved back to it/);
+    throwsCode(() => migrate(bytes, { node: 0 }), "ENOTSUP", /moved back to it/);
     assert.deepEqual([...arena.residency().nodes], [[1, 256]]);
-    assert.deepEqual([...migrate(bytes, 1).nodes], [[1, 128]]);
+    assert.deepEqual([...migrate(bytes, { node: 1 }).nodes], [[1, 128]]);
   });
 
   it("finds the pages that automatic NUMA balancing has taken the access rights from", () => {
@@ -293,7 +293,7 @@ describe("a machine with two nodes", () => {
     for (const end = performance.now() + 2000; looks < 20 || performance.now() < end; looks++) {
       busyFor(3);
       assert.equal(placement(words).absent, 0, `look ${looks}`);
-      const { absent, nodes } = migrate(words, node = 1 - node);
+      const { absent, nodes } = migrate(words, { node: node = 1 - node });
       assert.deepEqual([absent, (nodes.get(0) ?? 0) + (nodes.get(1) ?? 0)], [0, total]);
     }
     assert.ok(words.every((word) => word === 1));
@@ -352,7 +352,7 @@ describe("a machine with two nodes", () => {
     // What is full takes nothing that was elsewhere before, either.
     const words = new Int32Array(new SharedArrayBuffer(64 * 2 ** 20)).fill(1);
     const { pageNodes } = bind(words, { node: 0 }).placement();
-    throwsCode(() => migrate(words, 1), "ENOMEM", /node 1/);
+    throwsCode(() => migrate(words, { node: 1 }), "ENOMEM", /node 1/);
     throwsCode(() => interleave(words, { nodes: [0, 1], weights: [0, 1] }), "ENOMEM", /node 1/);
     assert.deepEqual(placement(words).pageNodes, pageNodes);
     for (const piece of pieces) {

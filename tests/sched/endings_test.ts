@@ -53,6 +53,22 @@ describe("the end of a thread", () => {
     assert.equal(thread.state, "ended");
   });
 
+  it("comes at the end of the block that uses it", async () => {
+    let kept: Thread | undefined;
+    {
+      await using thread = launch(worker("loads_slowly"));
+      kept = thread;
+      assert.notEqual(thread.state, "ended");
+    }
+    await rejectsCode(kept.join(), "ETERMINATED");
+    {
+      await using done = launch<{ cpu: number }>(worker("basic"), { args: { task: "where" } });
+      kept = done;
+      await done.join();
+    }
+    assert.ok(await kept.join(), "what had ended keeps its result");
+  });
+
   it("may come before its first line", async () => {
     const thread = launch(worker("basic"), { args: { task: "where" } satisfies Task });
     const ended = rejectsCode(thread.join(), "ETERMINATED");

@@ -113,7 +113,7 @@ describe("what is called with wrong arguments", () => {
 
   it("pin() and pins: a NumaError, and the thread goes back to where it was", () => {
     const members = membersOf(Pin);
-    assert.ok(members.includes("dispose") && members.includes("sampleHeap"));
+    assert.ok(members.includes("release") && members.includes("sampleHeap"));
     for (let seed = 1; seed <= PROGRAMS; seed++) {
       const choices = new Choices(seed);
       const pins: Pin[] = [];
@@ -125,7 +125,7 @@ describe("what is called with wrong arguments", () => {
         attempt(() => unpinned(cpusNow));
       }
       while (pins.length > 0) {
-        pins.splice(Math.floor(pins.length * (seed % 10) / 10), 1)[0]?.dispose();
+        pins.splice(Math.floor(pins.length * (seed % 10) / 10), 1)[0]?.release();
       }
       assert.equal(cpusNow(), home, `program ${seed}`);
     }

@@ -37,7 +37,7 @@ describe("pin", () => {
       assert.equal(`${pinned.binding.cpus.got}`, String(last));
       assert.equal(`${pinned.placement.cpus}`, String(last));
       assert.equal(`${pinned}`, `Pin(${last} on CPUs ${last})`);
-      assert.equal(pinned.disposed, false);
+      assert.equal(pinned.released, false);
     }
     assert.equal(cpusNow(), home);
     assert.throws(() => {
@@ -64,7 +64,7 @@ describe("pin", () => {
         });
         assert.equal(unpinned(policyNow), before);
         assert.equal(policyNow(), `mode ${mode} of nodes 0`);
-        pinned.dispose();
+        pinned.release();
         assert.equal(policyNow(), before);
       }
       using _off = pin(policy, NO_MEMORY);
@@ -86,11 +86,11 @@ describe("pin", () => {
     assert.equal(cpusNow(), `${other}`);
     const off = pin(Policy.unbound());
     assert.equal(cpusNow(), home);
-    off.dispose();
+    off.release();
     assert.equal(cpusNow(), `${other}`);
-    inner.dispose();
-    inner.dispose();
-    assert.equal(inner.disposed, true);
+    inner.release();
+    inner.release();
+    assert.equal(inner.released, true);
     assert.equal(cpusNow(), `${first}`);
     outer[Symbol.dispose]();
     outer[Symbol.dispose]();
@@ -117,7 +117,7 @@ describe("pin", () => {
       });
       const alive = new Set([0, 1, 2]);
       for (const index of order) {
-        pins[index]?.dispose();
+        pins[index]?.release();
         alive.delete(index);
         assert.deepEqual([cpusNow(), policyNow()], states[Math.max(-1, ...alive) + 1], `${order}`);
       }
@@ -135,8 +135,8 @@ describe("pin", () => {
     const [one, next] = [pin(policy), pin(policy)];
     const cpus = [one, next].map(({ placement }) => `${placement.cpus}`);
     assert.equal(new Set(cpus).size, Math.min(2, all.size), "a place each");
-    next.dispose();
-    one.dispose();
+    next.release();
+    one.release();
     using again = pin(policy);
     assert.equal(`${again.placement.cpus}`, cpus[0]);
   });
@@ -167,7 +167,7 @@ describe("pin", () => {
     try {
       pinThread(other);
       assert.equal(unpinned(cpusNow), `${other}`);
-      pinned.dispose();
+      pinned.release();
       assert.equal(cpusNow(), `${other}`);
     } finally {
       pinThread(home);
@@ -186,9 +186,9 @@ describe("pin", () => {
     // A pin that is made in there, and outlives it.
     const left = unpinned(() => pin(Policy.bindCpus(other)));
     assert.equal(cpusNow(), `${other}`);
-    left.dispose();
+    left.release();
     assert.equal(cpusNow(), `${first}`);
-    pinned.dispose();
+    pinned.release();
     assert.equal(cpusNow(), home);
     assert.equal(unpinned(cpusNow), home);
     assert.equal(await where(), home);

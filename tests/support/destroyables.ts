@@ -135,7 +135,7 @@ const replicated: Kind<Replicated> = {
     replicated.read((bytes) => views.push(bytes));
     const snapshot = replicated.local();
     views.push(snapshot.bytes);
-    snapshot.dispose();
+    snapshot.release();
     return views;
   },
   args: ({ size }) => ({

@@ -69,7 +69,7 @@ const MAKERS: readonly (() => unknown)[] = [
   () => sharedBuffer({ node: 0, size: 65536, huge: true }),
   () => interleave(new Uint8Array(65536), { nodes: [0], weights: [2] }),
   () => placement(new SharedArrayBuffer(65536)),
-  () => migrate(new ArrayBuffer(65536), 0),
+  () => migrate(new ArrayBuffer(65536), { node: 0 }),
   () => memoryReport(),
 ];
 

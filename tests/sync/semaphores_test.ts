@@ -144,6 +144,14 @@ describe("Semaphore", () => {
     throwsCode(() => semaphore.acquire(), "EWOULDBLOCK");
     throwsCode(() => semaphore.acquire(1, { block: true, timeoutMs: 5 }), "ETIMEDOUT");
     await rejectsCode(semaphore.acquireAsync(1, { timeoutMs: 5 }), "ETIMEDOUT");
+    // As of every lock: one permit, and options.
+    throwsCode(() => semaphore.acquire({ block: true, timeoutMs: 5 }), "ETIMEDOUT");
+    await rejectsCode(semaphore.acquireAsync({ timeoutMs: 5 }), "ETIMEDOUT");
+    const aborted = new DOMException("enough", "AbortError");
+    await assert.rejects(
+      semaphore.acquireAsync({ signal: AbortSignal.abort(aborted) }),
+      (error) => error === aborted,
+    );
     const waits = [semaphore.acquireAsync(2), semaphore.acquireAsync()];
     semaphore.release(3);
     await Promise.all(waits);

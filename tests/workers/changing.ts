@@ -31,7 +31,7 @@ function bindInTurn(buffer: SharedArrayBuffer): void {
   const half = buffer.byteLength / 2;
   const binding = bind(buffer, { node: 0 });
   using _spread = interleave(new Uint8Array(buffer, half / 2, half), { nodes: [0] });
-  binding.dispose();
+  binding.release();
 }
 
 export default worker(({ task, control, arena, buffer }: ChangingTask): number => {

@@ -1,5 +1,5 @@
-import { type ByteSize, formatBytes, parseBytes } from "../../base/bytes.ts";
-import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { formatBytes, parseBytes } from "../../base/bytes.ts";
+import { checkOptions, show } from "../../base/check.ts";
 import { ERRNO, errnoError } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
 import { showAs } from "../../base/inspect.ts";
@@ -16,36 +16,16 @@ import {
   type WholePages,
   wholePages,
 } from "./owned.ts";
-import { checkNodes } from "../arena/node_arenas.ts";
-
-/** Options of {@linkcode bind}. */
-export interface BindOptions {
-  /** The node. */
-  readonly node: number;
-  /**
-   * Whether to ask for transparent hugepages before the first touch. {@linkcode BufferPlacement} still counts small
-   * pages. Default: false.
-   */
-  readonly huge?: boolean;
-}
-
-/** Options of {@linkcode interleave}. */
-export interface InterleaveOptions {
-  /** The nodes, in the order in which pages go to them. */
-  readonly nodes: readonly number[];
-  /** The number of pages that each of them gets in a round: 0 to 1,000. Default: one each. */
-  readonly weights?: readonly number[];
-}
-
-/** Options of {@linkcode sharedBuffer}. */
-export interface SharedBufferOptions extends BindOptions {
-  /** Bytes, or a text such as `"1 MiB"`. */
-  readonly size: ByteSize;
-}
+import {
+  type BindOptions,
+  type InterleaveOptions,
+  type MoveOptions,
+  patternOf,
+  type SharedBufferOptions,
+} from "./options.ts";
 
 const POLICY = { bind: 2, interleave: 3 } as const;
 const MASK_WORDS = 16;
-const MAX_WEIGHT = 1000;
 
 /** What is told of a binding that was collected. */
 interface Forgotten {
@@ -54,12 +34,12 @@ interface Forgotten {
   readonly stack: string;
 }
 
-/** Bindings that nobody can dispose any more: their policies stay, which is all that a finalizer may decide. */
+/** Bindings that nobody can release any more: their policies stay, which is all that a finalizer may decide. */
 const forgotten = /* @__PURE__ */ new FinalizationRegistry<Forgotten>(
   ({ identity, text, stack }) => {
     native().calls.nk_binding_abandon(identity);
     if (inDebugMode()) {
-      reportLeak(`${text} was collected and never disposed: its policy stays`, stack);
+      reportLeak(`${text} was collected and never released: its policy stays`, stack);
     }
   },
 );
@@ -230,13 +210,13 @@ function undo(identity: number): void {
 }
 
 /**
- * A memory policy on a buffer that the runtime owns, until `dispose` or the end of a `using` block.
+ * A memory policy on a buffer that the runtime owns, until `release` or the end of a `using` block.
  *
- * Bindings may overlap, also between threads. The newest binding of a page applies. When it is disposed, the one before
+ * Bindings may overlap, also between threads. The newest binding of a page applies. When it is released, the one before
  * it applies again, so that nested blocks do what they seem to. Disposing a binding changes nothing where a newer one
  * applies. The pages stay where they are.
  *
- * A binding that is garbage-collected is not disposed: its policy stays as long as its memory, or longer, where the
+ * A binding that is garbage-collected is not released: its policy stays as long as its memory, or longer, where the
  * engine uses the same pages for other objects (Bun). Debug mode (`NUMAKIT_DEBUG=1`) reports it.
  *
  * @example
@@ -262,7 +242,7 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
   /** Bytes at the edges that were not bound, because their pages are shared with other objects. */
   readonly edgeBytes: number;
   readonly #identity: number;
-  #disposed = false;
+  #released = false;
 
   private constructor(
     buffer: Memory,
@@ -335,8 +315,8 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
   }
 
   /** Whether the policy was undone. */
-  get disposed(): boolean {
-    return this.#disposed;
+  get released(): boolean {
+    return this.#released;
   }
 
   /**
@@ -355,54 +335,30 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
    *
    * @throws {NumaError} `ENOMEM` the kernel has no memory to record the change; it can be tried again.
    */
-  dispose(): void {
-    if (this.#disposed) return;
+  release(): void {
+    if (this.#released) return;
     undo(this.#identity);
-    this.#disposed = true;
+    this.#released = true;
     forgotten.unregister(this);
   }
 
-  /** {@linkcode dispose}, for `using`. */
+  /** {@linkcode release}, for `using`. */
   [Symbol.dispose](): void {
-    this.dispose();
+    this.release();
   }
 
   /** Returns a short text for logs. */
   toString(): string {
-    const state = this.#disposed
+    const state = this.#released
       ? "undone"
       : `${formatBytes(this.edgeBytes)} at the edges not bound`;
     return `Binding(${formatBytes(this.boundBytes)} on nodes ${this.nodes.join(", ")}; ${state})`;
   }
 }
 
-/** Which node each page of a round goes to: each node's pages spread over the round (smooth weighted round-robin). */
-function patternOf({ nodes, weights }: InterleaveOptions, action: string): number[] {
-  checkNodes(nodes, action);
-  const shares: readonly number[] = weights ?? nodes.map(() => 1);
-  if (!Array.isArray(shares) || shares.length !== nodes.length) {
-    throw new NumaError("EINVAL", action, {
-      why: `weights is ${show(weights)} for ${nodes.length} nodes`,
-      fix: "Give one weight for each node.",
-    });
-  }
-  for (const share of shares) checkInteger(share, "a weight", 0, MAX_WEIGHT, action);
-  const round = shares.reduce((sum, share) => sum + share, 0);
-  checkInteger(round, "the sum of the weights", 1, MAX_WEIGHT * nodes.length, action);
-  const credit = shares.map(() => 0);
-  return Array.from({ length: round }, () => {
-    for (const [index, share] of shares.entries()) {
-      credit[index] = (credit[index] as number) + share;
-    }
-    const richest = credit.indexOf(Math.max(...credit));
-    credit[richest] = (credit[richest] as number) - round;
-    return nodes[richest] as number;
-  });
-}
-
 /**
  * Puts memory that the runtime owns on a node, strictly: the whole pages inside it are moved or made there, and stay
- * bound to it until the binding is disposed.
+ * bound to it until the binding is released.
  *
  * Cost: about 0.2 s for each GiB, and as much again for pages that have to move.
  *
@@ -463,7 +419,7 @@ export function interleave<Memory extends OwnedMemory>(
  * Cost: about 0.4 s for each GiB.
  *
  * @param buffer The memory. Of a view only its own part is moved.
- * @param node The node.
+ * @param options The node.
  * @returns Where each page is afterwards; pages that were never touched are still absent.
  * @throws {NumaError} As {@linkcode bind}. Pages that were moved by then stay where they are.
  *
@@ -472,11 +428,13 @@ export function interleave<Memory extends OwnedMemory>(
  * import { migrate, placement } from "@numakit/numakit";
  *
  * const table = new Int32Array(new SharedArrayBuffer(2 ** 20)).fill(1);
- * const { nodes } = migrate(table, 0);
+ * const { nodes } = migrate(table, { node: 0 });
  * console.log(nodes, placement(table).nodes); // Map(1) { 0 => 256 }, twice
  * ```
  */
-export function migrate(buffer: OwnedMemory, node: number): BufferPlacement {
+export function migrate(buffer: OwnedMemory, options: MoveOptions): BufferPlacement {
+  checkOptions(options, "{ node: 0 }", "move memory");
+  const { node } = options;
   const action = `move memory to node ${show(node)}`;
   checkNode(node, action);
   const pages = wholePages(bytesOf(buffer, action), action);

@@ -2,7 +2,7 @@ import { showAs } from "../../base/inspect.ts";
 import type { Reader } from "./left_right.ts";
 
 /**
- * A version of a `Replicated` that stays as it is until `dispose`: what `Replicated.local` gave.
+ * A version of a `Replicated` that stays as it is until `release`: what `Replicated.local` gave.
  *
  * @example
  * ```ts
@@ -18,7 +18,7 @@ import type { Reader } from "./left_right.ts";
  */
 export class ReplicaSnapshot {
   static readonly #shown = /* @__PURE__ */ showAs(ReplicaSnapshot, String);
-  /** The bytes, on the node of the copy. For reading, until `dispose`: nothing can keep JavaScript from the rest. */
+  /** The bytes, on the node of the copy. For reading, until `release`: nothing can keep JavaScript from the rest. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Which version it is, from 0 to 2^32 - 1. */
   readonly version: number;
@@ -36,19 +36,19 @@ export class ReplicaSnapshot {
   }
 
   /** Releases the version. Calling it twice has no further effect. */
-  dispose(): void {
+  release(): void {
     this.#reader?.leave(this.version & 1);
     this.#reader = undefined;
   }
 
-  /** {@linkcode dispose}, for `using`. */
+  /** {@linkcode release}, for `using`. */
   [Symbol.dispose](): void {
-    this.dispose();
+    this.release();
   }
 
   /** Returns a short text for logs. */
   toString(): string {
-    const state = this.#reader === undefined ? ", disposed" : "";
+    const state = this.#reader === undefined ? ", released" : "";
     return `ReplicaSnapshot(version ${this.version} on node ${this.node}${state})`;
   }
 }

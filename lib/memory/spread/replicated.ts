@@ -248,7 +248,7 @@ export class Replicated implements Shareable {
   /**
    * Takes the newest version on the nearest node, to keep it across calls and `await`s.
    *
-   * Updates after the next one wait until it is disposed, so keep it with `using`.
+   * Updates after the next one wait until it is released, so keep it with `using`.
    *
    * Cost: that of a {@linkcode read}, and an object. An access to its `bytes` costs what it does in any typed array.
    *
@@ -290,7 +290,7 @@ export class Replicated implements Shareable {
 
   /**
    * Does the same as {@linkcode update} without blocking the thread. `source` is read when the update begins,
-   * and a thread's updates are made in the order of their calls. It also waits for reads of this thread: dispose its
+   * and a thread's updates are made in the order of their calls. It also waits for reads of this thread: release its
    * snapshots.
    *
    * @param source The new bytes, or a synchronous function that changes what was.

@@ -20,13 +20,13 @@ export interface PinOptions {
 }
 
 /**
- * The place of the calling thread until `dispose` or the end of a `using` block. {@linkcode pin} makes one.
+ * The place of the calling thread until `release` or the end of a `using` block. {@linkcode pin} makes one.
  *
- * Pins may nest. The newest counts. When it is disposed, what was there before it is there again: affinity and memory
- * policy, as the kernel had them. A pin that is disposed while there is a newer one changes nothing then; what was there
+ * Pins may nest. The newest counts. When it is released, what was there before it is there again: affinity and memory
+ * policy, as the kernel had them. A pin that is released while there is a newer one changes nothing then; what was there
  * before it comes back with the end of the newer one. What others have changed meanwhile, such as `taskset -p`, stays.
  *
- * It belongs to the thread that made it, and is not sent to others. One that is garbage-collected is not disposed.
+ * It belongs to the thread that made it, and is not sent to others. One that is garbage-collected is not released.
  *
  * @example
  * ```ts
@@ -49,7 +49,7 @@ export class Pin {
   readonly binding: ThreadBinding;
   readonly #undo: () => void;
   readonly #left: () => void;
-  #disposed = false;
+  #released = false;
 
   /** For internal use: call `pin` instead. */
   constructor(
@@ -69,9 +69,9 @@ export class Pin {
     this.#left = left;
   }
 
-  /** Whether it was disposed. */
-  get disposed(): boolean {
-    return this.#disposed;
+  /** Whether it was released. */
+  get released(): boolean {
+    return this.#released;
   }
 
   /**
@@ -92,32 +92,32 @@ export class Pin {
    * @throws {NumaError} `EACCES` none of the CPUs that the thread had before may be used any more: it stays where it is, and
    * this can be tried again.
    */
-  dispose(): void {
-    if (this.#disposed) return;
+  release(): void {
+    if (this.#released) return;
     this.#undo();
-    this.#disposed = true;
+    this.#released = true;
     this.#left();
   }
 
-  /** {@linkcode dispose}, for `using`. */
+  /** {@linkcode release}, for `using`. */
   [Symbol.dispose](): void {
-    this.dispose();
+    this.release();
   }
 
   /** Returns a short text for logs. */
   toString(): string {
     const { got } = this.binding.cpus;
-    return `Pin(${this.policy} on CPUs ${got}${this.#disposed ? "; undone" : ""})`;
+    return `Pin(${this.policy} on CPUs ${got}${this.#released ? "; undone" : ""})`;
   }
 }
 
 /**
- * Pins the calling thread, the main thread or a worker, until the pin is disposed.
+ * Pins the calling thread, the main thread or a worker, until the pin is released.
  *
  * It never widens what the process was given: CPUs outside of the affinity or the cpuset of the thread are refused. Threads
  * that it launches meanwhile run where their own policies say. What it starts otherwise, such as child processes and plain
  * Workers, inherits the pin: see {@linkcode unpinned}. In an asynchronous function, whatever runs in the thread until the
- * pin is disposed runs pinned.
+ * pin is released runs pinned.
  *
  * @param policy Where to: the place that the policy gives one thread. `Policy.unbound()` takes the thread off what numakit
  * has pinned it to.

@@ -64,7 +64,7 @@ export async function moveMemory(
     if (signal?.aborted === true) throw signal.reason;
     const before = locate(wholePages(step, action), action);
     const there = before.nodes.get(node) ?? 0;
-    migrate(step, node);
+    migrate(step, { node });
     absentPages += before.absent;
     movedPages += before.pageNodes.length - before.absent - there;
     doneBytes += step.length;

@@ -117,10 +117,20 @@ export class Semaphore implements Shareable {
    * @throws {NumaError} `ETIMEDOUT`; `EWOULDBLOCK` the call would block the main thread; `ETERMINATED` this thread is
    * being terminated; `EDESTROYED` its arena is destroyed; `EINVAL`.
    */
-  acquire(n = 1, options?: BlockOptions): void {
+  acquire(n?: number, options?: BlockOptions): void;
+  /**
+   * Acquires one permit, and sleeps until there is one.
+   *
+   * @param options The timeout, and whether the main thread may block.
+   * @throws {NumaError} As above.
+   */
+  acquire(options: BlockOptions): void;
+  acquire(first: number | BlockOptions = 1, second?: BlockOptions): void {
     this.#attached.check("acquire");
     const core = this.#core;
     const me = this.#attached.me;
+    const n = typeof first === "object" ? 1 : first;
+    let options = typeof first === "object" ? first : second;
     this.#check(n, ACQUIRE);
     if (options !== undefined) options = checkBlockOptions(options, ACQUIRE);
     if (core.begin(me, n)) return;
@@ -152,8 +162,22 @@ export class Semaphore implements Shareable {
    * @throws {NumaError} `ETIMEDOUT`; `EAGAIN` more threads than `threads`; `EDESTROYED` its arena is destroyed, or was
    * during the wait; `EINVAL`. The signal's reason if it aborts.
    */
-  async acquireAsync(n = 1, options?: AsyncWaitOptions): Promise<void> {
+  acquireAsync(n?: number, options?: AsyncWaitOptions): Promise<void>;
+  /**
+   * Acquires one permit without blocking the thread.
+   *
+   * @param options The timeout, and a signal that aborts the wait.
+   * @returns A promise that resolves when the permit is acquired.
+   * @throws {NumaError} As above. The signal's reason if it aborts.
+   */
+  acquireAsync(options: AsyncWaitOptions): Promise<void>;
+  async acquireAsync(
+    first: number | AsyncWaitOptions = 1,
+    second?: AsyncWaitOptions,
+  ): Promise<void> {
     this.#attached.check("acquire");
+    const n = typeof first === "object" ? 1 : first;
+    const options = typeof first === "object" ? first : second;
     this.#check(n, ACQUIRE);
     const core = this.#core;
     const request: AsyncRequest<boolean> = {
