@@ -62,3 +62,5 @@ export {
   placeHelpers,
   type PlaceHelpersOptions,
 } from "./helpers.ts";
+export type { Handle, Shareable } from "../base/handle.ts";
+export { NumaError, type NumaErrorCode, type NumaErrorDetails } from "../base/error.ts";

@@ -100,3 +100,5 @@ export { SpscRing, type SpscRingOptions } from "./rings/spsc_ring.ts";
 export { ShardedMap } from "./placed/sharded_map.ts";
 export type { SnapshotSource } from "./snapshots/snapshot_source.ts";
 export type { SyncMemory, SyncOptions } from "../shared/region.ts";
+export type { Handle, Shareable } from "../base/handle.ts";
+export { NumaError, type NumaErrorCode, type NumaErrorDetails } from "../base/error.ts";

@@ -51,3 +51,5 @@ export { SeqLock, type SeqLockOptions } from "./readers/seq_lock.ts";
 export { SharedMutex } from "./locks/shared_mutex.ts";
 export { TicketLock } from "./locks/ticket_lock.ts";
 export { setWaitStrategy, type WaitStrategy } from "../wait/wait_strategy.ts";
+export type { Handle, Shareable } from "../base/handle.ts";
+export { NumaError, type NumaErrorCode, type NumaErrorDetails } from "../base/error.ts";

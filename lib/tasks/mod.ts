@@ -52,3 +52,5 @@ export { forEachPartition, type PartitionOptions } from "./loops/for_each_partit
 export type { AnyNodeArray, LoopOptions, LoopProgress, LoopRange } from "./loops/loop_types.ts";
 export { fork, join } from "./forks/fork.ts";
 export { forkJoin, type ForkJoinOptions } from "./forks/fork_join.ts";
+export type { Handle, Shareable } from "../base/handle.ts";
+export { NumaError, type NumaErrorCode, type NumaErrorDetails } from "../base/error.ts";

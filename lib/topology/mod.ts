@@ -30,3 +30,5 @@ export type { MachineAspect } from "./look.ts";
 export { parseSnapshot } from "./parse_snapshot.ts";
 export type * from "./snapshot.ts";
 export { Topology, type TopologyPart } from "./topology.ts";
+export type { Handle, Shareable } from "../base/handle.ts";
+export { NumaError, type NumaErrorCode, type NumaErrorDetails } from "../base/error.ts";

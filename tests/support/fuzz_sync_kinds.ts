@@ -31,8 +31,9 @@ const { Barrier, Condition, Epoch, EventCount, Guard, Histogram, HistogramSnapsh
 const { Latch, LimitedCounter, Lock, Mutex, Once, PartitionedCounter } = sync;
 const { Semaphore, SeqLock, SharedMutex } = sync;
 
-/** What is exported: classes and functions of objects that threads share. */
-export const EXPORTED: Readonly<Record<string, unknown>> = { ...sync, ...structs };
+const { NumaError: _everywhere, ...own } = { ...sync, ...structs };
+/** What is exported, but for what each entry exports: classes and functions of objects that threads share. */
+export const EXPORTED: Readonly<Record<string, unknown>> = own;
 
 const lockMethods: SyncKind<AnyLock>["methods"] = {
   acquire: () => [blocks()],
