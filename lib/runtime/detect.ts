@@ -5,10 +5,11 @@ import { denoBackend } from "./deno.ts";
 import { NumaError } from "../base/error.ts";
 import { koffiBackend } from "./koffi.ts";
 import { nodeBackend } from "./node.ts";
+import { fromOwnFiles } from "./place.ts";
 
 /** Loads a module now, not when this file is imported: `mod.ts` has to load everywhere. */
 function loadNow(specifier: string): unknown {
-  return builtin("node:module").createRequire(import.meta.url)(specifier);
+  return fromOwnFiles((load) => load(specifier));
 }
 
 function requireKoffi(): unknown {

@@ -84,7 +84,10 @@ async function loadBody(url: string, own: OwnModules): Promise<WorkerFunction<un
       cause,
     });
   }
-  if (typeof module.default === "function") return module.default as never;
+  // What compilers make CommonJS of has its default export in what is the module's default here.
+  const inner = (Object(module.default) as { default?: unknown }).default;
+  const body = typeof module.default === "function" ? module.default : inner;
+  if (typeof body === "function") return body as never;
   throw new NumaError("EMODULE", action, {
     why: `its default export is ${show(module.default)}`,
     fix: "Write `export default worker((args) => …)` in it.",

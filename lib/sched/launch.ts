@@ -4,6 +4,7 @@ import { checkInteger, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { encode } from "../base/handle.ts";
 import { readOptions } from "../base/options.ts";
+import { entryUrl } from "./entry_url.ts";
 import { isPermissionError, permissionError } from "../runtime/permission.ts";
 import { topology } from "../topology/load.ts";
 import { parkingLot } from "../wait/thread_waiter.ts";
@@ -141,33 +142,6 @@ export function launch<Result = unknown>(
     seat.free();
     throw error;
   }
-}
-
-function isThere(file: URL, action: string): boolean {
-  try {
-    return builtin("node:fs").existsSync(file);
-  } catch (cause) {
-    throw permissionError(action, cause);
-  }
-}
-
-function entryUrl(action: string): URL {
-  // The entry has the ending of the module that asks: .ts in a checkout and on JSR, .js in the npm package.
-  const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  // A bundle has no lib/sched: there the entry is expected beside it, as docs/packages.md says.
-  const bundled = !import.meta.url.endsWith(`/lib/sched/launch.${ending}`);
-  const entry = new URL(`${bundled ? "." : "../.."}/worker_entry.${ending}`, import.meta.url);
-  if (bundled && !isThere(entry, action)) {
-    throw new NumaError("EMODULE", action, {
-      why: `numakit is in a bundle, and ${entry.href} is not there`,
-      fix:
-        "Make a module worker_entry that imports numakit/worker_entry another entry point of the bundle.",
-    });
-  }
-  // Workers start from file: and data: only; a module that came over https is imported from there.
-  return entry.protocol === "file:"
-    ? entry
-    : new URL(`data:text/javascript,import ${encodeURIComponent(JSON.stringify(entry.href))}`);
 }
 
 function startWorker(

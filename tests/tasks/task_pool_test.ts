@@ -3,7 +3,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Arena, type PoolEvent, TaskPool, type TaskPoolOptions, topology } from "../../mod.ts";
-import { sibling } from "../support/checkout.ts";
+import { checkoutFile, sibling } from "../support/checkout.ts";
 import { noPolicies } from "../support/policies.ts";
 import { rejectsCode, throwsCode } from "../support/errors.ts";
 
@@ -147,6 +147,13 @@ describe("a task", () => {
     await using pool = await open();
     assert.equal(await pool.run("wait", [5]), 5);
     assert.deepEqual(await Promise.all([10, 5, 1].map((ms) => pool.run("wait", [ms]))), [10, 5, 1]);
+  });
+
+  it("may come from a module that was compiled to CommonJS, whose names no runtime finds", async () => {
+    const module = `file://${checkoutFile("tests/fixtures/compiled_tasks.cjs")}`;
+    type Compiled = { add(a: number, b: number): number };
+    await using pool = await TaskPool.create<Compiled>(module, { threads: 2 });
+    assert.equal(await pool.run("add", [1, 2]), 3);
   });
 
   it("can be waited for by blocking", async () => {

@@ -18,6 +18,7 @@ import { cachedLibrary } from "./cached_library.ts";
 import { readEnv } from "../env.ts";
 import { NumaError } from "../../base/error.ts";
 import { isPermissionError, permissionError } from "../permission.ts";
+import { fromOwnFiles, sourcesRoot } from "../place.ts";
 import { PREBUILT } from "./prebuilt.ts";
 import type { Calls, SymbolTable } from "../symbols.ts";
 import { hasSum } from "./verify.ts";
@@ -43,29 +44,32 @@ function targets(): [string, { readonly sha256: string }][] {
   return Object.entries(PREBUILT).filter(([target]) => target.startsWith(`${platform}-${arch}-`));
 }
 
+/** In the tree of the sources: what the user built, and what came with it. */
+function inSources(root: string): Candidate[] {
+  const { fileURLToPath } = builtin("node:url");
+  const near = (path: string): string => fileURLToPath(new URL(path, root));
+  const beside = targets().map(([target, { sha256 }]) =>
+    inFile(near(`native/prebuilt/${target}/libnumakit.so`), "beside the sources", sha256)
+  );
+  return [inFile(near("native/build/libnumakit.so"), "built in the checkout"), ...beside];
+}
+
 function candidates(): Candidate[] {
   const named = readEnv("NUMAKIT_LIBRARY");
   if (named !== undefined) return [inFile(named, "NUMAKIT_LIBRARY")];
-  const fetched = targets().map(([target, { sha256 }]): Candidate => {
-    const url = new URL(`../../../native/prebuilt/${target}/libnumakit.so`, import.meta.url);
-    return { origin: "fetched", place: url.href, find: () => cachedLibrary(url, sha256), sha256 };
-  });
-  if (!import.meta.url.startsWith("file:")) return fetched;
-  const { fileURLToPath } = builtin("node:url");
-  const near = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-  const beside = targets().map(([target, { sha256 }]) =>
-    inFile(near(`../../../native/prebuilt/${target}/libnumakit.so`), "beside the sources", sha256)
-  );
+  const root = sourcesRoot();
+  if (root !== undefined && !root.startsWith("file:")) {
+    return targets().map(([target, { sha256 }]): Candidate => {
+      const url = new URL(`native/prebuilt/${target}/libnumakit.so`, root);
+      return { origin: "fetched", place: url.href, find: () => cachedLibrary(url, sha256), sha256 };
+    });
+  }
   const installed = targets().map(([target, { sha256 }]): Candidate => {
     const place = `@numakit/${target}/libnumakit.so`;
-    const { createRequire } = builtin("node:module");
-    const find = (): string => createRequire(import.meta.url).resolve(place);
+    const find = (): string => fromOwnFiles((load) => load.resolve(place));
     return { origin: "npm package", place, find, sha256 };
   });
-  const built = inFile(near("../../../native/build/libnumakit.so"), "built in the checkout");
-  // In a bundle this module's own place says nothing about where a checkout is, and what is built there has no sum.
-  const bundled = !/\/lib\/runtime\/library\/locate\.[jt]s$/.test(import.meta.url);
-  return bundled ? installed : [built, ...beside, ...installed];
+  return root === undefined ? installed : [...inSources(root), ...installed];
 }
 
 /** The path of a candidate, after its sum was checked. */

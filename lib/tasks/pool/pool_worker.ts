@@ -48,6 +48,16 @@ const STOP_MASK = 15;
 /** What a failed task has for a result: an object, so that its error comes by a message. */
 const FAILURE = {};
 
+/** The names of a module's functions. */
+function namesOf(module: Record<string, unknown>): string[] {
+  return Object.keys(module).filter((name) => typeof module[name] === "function").sort();
+}
+
+/** A module that has functions: of CommonJS whose names no runtime finds, all exports are in the default one. */
+function withFunctions(module: Record<string, unknown>): Record<string, unknown> {
+  return namesOf(module).length > 0 ? module : Object(module["default"] ?? module);
+}
+
 class PoolWorker {
   readonly #birth: PoolBirth;
   readonly #index: number;
@@ -96,8 +106,8 @@ class PoolWorker {
 
   async load(): Promise<void> {
     this.#post({ type: "begun", identity: threadSelf().identity });
-    const module = await this.#import();
-    this.#names = Object.keys(module).filter((name) => typeof module[name] === "function").sort();
+    const module = withFunctions(await this.#import());
+    this.#names = namesOf(module);
     // Tasks name functions by their indices, and this worker takes some as soon as it can.
     const [now, before] = [this.#names.join(", "), this.#birth.names.join(", ")];
     if (before !== "" && now !== before) {

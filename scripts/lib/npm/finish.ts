@@ -118,13 +118,17 @@ const PURE = "/* @__PURE__ */ ";
 /** What stands for that where comments go: operators that nobody writes. */
 const PURE_CODE = "void void ";
 
-/** Leaves the code as it is, line by line, and the marks of pure calls. */
+/** The import that stands for one of a `data:` module (`stage.ts`), and what tells webpack to leave it alone. */
+const DATA_IMPORT = "=> import(loader)";
+const LEFT_ALONE = "=> import(/* webpackIgnore: true */ loader)";
+
+/** Leaves the code as it is, line by line, and the marks for bundlers. */
 function withoutComments(text: string): string {
   if (text.includes(PURE_CODE)) throw new Error(`somebody did write "${PURE_CODE}"`);
   const { ESNext } = ts.ScriptTarget;
   const compilerOptions = { removeComments: true, target: ESNext, module: ts.ModuleKind.ESNext };
   const { outputText } = ts.transpileModule(text.replaceAll(PURE, PURE_CODE), { compilerOptions });
-  return outputText.replaceAll(PURE_CODE, PURE);
+  return outputText.replaceAll(PURE_CODE, PURE).replaceAll(DATA_IMPORT, LEFT_ALONE);
 }
 
 /** Only TypeScript's own declarations say that a class has private fields; deno pack's do not. */

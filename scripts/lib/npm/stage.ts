@@ -18,7 +18,7 @@ export function entryPoints(): Record<string, string> {
 }
 
 /** An import of a `data:` module, which `deno publish` wants to see and dnt refuses ("Unhandled scheme"). */
-const DATA_IMPORT = /await import\(("data:[^"]+")\)/g;
+const DATA_IMPORT = /await import\((?:\s|\/\*.*\*\/|\/\/.*\n)*("data:[^"]+")\s*\)/g;
 
 /** A module as the packers get it. */
 function staged(text: string): string {
