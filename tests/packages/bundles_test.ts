@@ -12,6 +12,7 @@ import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { checkoutFile } from "../support/checkout.ts";
 import { install, runArguments, writeProject } from "./consumers.ts";
+import { testBundlers } from "./bundlers.ts";
 import { told, type Tool } from "./sandbox.ts";
 import { type Contract, setUp } from "./setup.ts";
 
@@ -116,10 +117,16 @@ main();
   it("says what is missing when worker_entry was left out", async () => {
     await bundle(["main.ts", "worker.ts"], "without");
     const ran = await contract.sandbox.run("node", ["without/main.js"], { cwd: folder });
-    assert.match(ran.stderr, /NumaError: .*in a bundle.*without\/worker_entry\.js.*entry point/);
+    const places = ["without/", ""].map((place) => `bundles/${place}worker_entry\\.js`);
+    const text = `NumaError: .*in a bundle.*${
+      places.join(".*")
+    }.*entry point.*NUMAKIT_WORKER_ENTRY`;
+    assert.match(ran.stderr, new RegExp(text));
     assert.match(ran.stdout, /node 0/, "the rest works");
   });
 });
+
+testBundlers(() => ({ sandbox: contract.sandbox, folder }));
 
 /** What a program with one import comes to, in bytes, minified. */
 const MAX_BYTES: Readonly<Record<string, number>> = {
