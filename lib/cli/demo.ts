@@ -1,5 +1,4 @@
 import { Buffer } from "node:buffer";
-import process from "node:process";
 import colors from "picocolors";
 import { Arena } from "../memory/arena/arena.ts";
 import { formatBytes } from "../base/bytes.ts";
@@ -11,6 +10,7 @@ import { Policy } from "../sched/policies/policy.ts";
 import { topology } from "../topology/load.ts";
 import type { DemoReport } from "./demo_worker.ts";
 import { summarizeSamples, timeBatch } from "./measure.ts";
+import { write } from "./output.ts";
 import { drawTopology, section } from "./topo.ts";
 
 const COUNT = 100_000;
@@ -21,7 +21,7 @@ const BATCH = 1000;
 let sink: unknown;
 
 function say(text: string): void {
-  process.stdout.write(`${text}\n`);
+  write(`${text}\n`);
 }
 
 function check(holds: boolean, text: string): void {

@@ -4,10 +4,10 @@
  * @module
  */
 import { Command } from "commander";
-import process from "node:process";
 import { NumaError } from "../base/error.ts";
 import { topology } from "../topology/load.ts";
 import { runDemo } from "./demo.ts";
+import { complain, outputStatus, write } from "./output.ts";
 import { drawTopology } from "./topo.ts";
 import { VERSION } from "./version.ts";
 
@@ -16,6 +16,7 @@ function makeProgram(): Command {
     .description("See the machine, put memory on a NUMA node, pin threads next to it.")
     .version(VERSION, "-v, --version", "print the version")
     .helpOption("-h, --help", "print this help")
+    .configureOutput({ writeOut: write, writeErr: complain })
     .showHelpAfterError();
   program.command("topo")
     .description(
@@ -26,7 +27,7 @@ function makeProgram(): Command {
       const text = options.json === true
         ? `${JSON.stringify(topology(), null, 2)}\n`
         : drawTopology(topology());
-      process.stdout.write(text);
+      write(text);
     });
   program.command("demo")
     .description("place an arena on node 0, verify where it is, and run a pinned worker in it")
@@ -38,7 +39,8 @@ function makeProgram(): Command {
  * Runs the command.
  *
  * @param args The arguments after the command's name.
- * @returns The exit status: 0 for success, 1 for a failure, 2 for arguments it does not understand.
+ * @returns The exit status: 0 for success, 1 for a failure, 2 for arguments it does not understand, 141 when nobody reads
+ * its output.
  */
 export async function main(args: readonly string[]): Promise<number> {
   const program = makeProgram();
@@ -51,8 +53,10 @@ export async function main(args: readonly string[]): Promise<number> {
     if ((error as Error).name === "CommanderError") {
       return (error as { exitCode: number }).exitCode === 0 ? 0 : 2;
     }
+    const status = outputStatus(error);
+    if (status !== undefined) return status;
     if (!(error instanceof NumaError)) throw error;
-    process.stderr.write(`numakit: ${error.code}: ${error.message}\n`);
+    complain(`numakit: ${error.code}: ${error.message}\n`);
     return 1;
   }
 }
