@@ -15,7 +15,7 @@ import { readTarball } from "../../scripts/lib/npm/tarball.ts";
 import type { Ran } from "../support/checkout.ts";
 import { deadLinks } from "../support/links.ts";
 import { copyProject, install, type Installer, runArguments, writeProject } from "./consumers.ts";
-import { mayMount, told, type Tool } from "./sandbox.ts";
+import { mayMount, text, told, type Tool } from "./sandbox.ts";
 import { type Contract, setUp } from "./setup.ts";
 
 const RUNTIMES: readonly Tool[] = ["node20", "node22", "node24", "node", "bun", "deno"];
@@ -65,6 +65,34 @@ describe("the tarballs", () => {
     }
   });
 
+  it("say where they come from", async () => {
+    for (const tarball of [contract.tarball, ...contract.helpers]) {
+      const manifest = JSON.parse(String((await readTarball(tarball)).get("package.json")));
+      const home = "https://github.com/numakit/numakit";
+      assert.deepEqual(manifest.repository, { type: "git", url: `git+${home}.git` });
+      assert.equal(manifest.homepage, `${home}#readme`);
+      assert.deepEqual(manifest.bugs, { url: `${home}/issues` });
+      assert.match(manifest.author, /\S/);
+      assert.match(manifest.license, /^GPL-3\.0/);
+    }
+  });
+
+  it("have the licences of all that is in the command", async () => {
+    const files = await readTarball(contract.tarball);
+    assert.equal(JSON.parse(String(files.get("package.json"))).dependencies, undefined);
+    const command = String(files.get("lib/cli/bin.js"));
+    assert.doesNotMatch(command, /^import .* from "(?!\.|node:)/m, "the command needs a package");
+    const inside = new Set(
+      [...command.matchAll(/"node_modules\/((?:@[^/]+\/)?[^/]+)\//g)].map(([, name]) => name),
+    );
+    const licences = String(files.get("THIRD-PARTY.md"));
+    for (const name of [...inside, "commander", "cli-table3", "picocolors", "mitata"]) {
+      const section = new RegExp(`^## ${name} \\d[^#]*Copyright[^#]*Permission`, "m");
+      assert.ok(section.test(licences), `THIRD-PARTY.md lacks ${name}`);
+    }
+    assert.ok(inside.size >= 3, [...inside].join());
+  });
+
   it("have what their documents link to", async () => {
     for (const tarball of [contract.tarball, ...contract.helpers]) {
       assert.deepEqual(deadLinks(await readTarball(tarball)), []);
@@ -95,6 +123,13 @@ for (const installer of ["npm", "pnpm", "bun"] as const) {
       const home = realpathSync(join(projectOf(installer), "node_modules/numakit"));
       const found = globSync(join(home, "../@numakit/*")).map((path) => path.split("/").at(-1));
       assert.ok(found.includes(`linux-${process.arch}-gnu`), found.join());
+    });
+
+    it("brings nothing else", () => {
+      const folder = join(projectOf(installer), "node_modules");
+      const found = globSync(["*", "@*/*"], { cwd: folder });
+      const others = found.filter((name) => !/^(numakit|koffi|@numakit|@koromix)\b/.test(name));
+      assert.deepEqual(others, []);
     });
 
     const tools = installer === "npm" ? RUNTIMES : ["node20", "node", "bun", "deno"] as const;
@@ -132,6 +167,9 @@ describe("the command", () => {
       const bin = join(cwd, "node_modules/.bin/numakit");
       const start = tool === "bun" || tool === "deno" ? runArguments(tool, bin) : [];
       const options = tool === "bun" || tool === "deno" ? { cwd } : { cwd, program: bin };
+      const { version } = JSON.parse(text(cwd, "node_modules/numakit/package.json"));
+      const said = await contract.sandbox.run(tool, [...start, "--version"], options);
+      assert.equal(said.stdout, `${version}\n`, told(said));
       const topo = await contract.sandbox.run(tool, [...start, "topo"], options);
       assert.equal(topo.status, 0, told(topo));
       assert.match(topo.stdout, /NUMA nodes/);

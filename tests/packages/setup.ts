@@ -10,14 +10,7 @@ import { type Registry, startRegistry } from "./registry.ts";
 import { Sandbox } from "./sandbox.ts";
 
 /** Packages that consumers need besides numakit's own. */
-const INSTALLED = [
-  "@types/node",
-  "cli-table3",
-  "commander",
-  "koffi",
-  "mitata",
-  "picocolors",
-];
+const INSTALLED = ["@types/node", "koffi"];
 
 /** What a test file works with. */
 export interface Contract {

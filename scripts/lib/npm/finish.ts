@@ -8,9 +8,9 @@ import ts from "typescript";
 import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, posix, relative } from "node:path";
 import { BIN, BY_URL, config } from "./manifest.ts";
+import { TARGET } from "./target.ts";
+import { LICENSES_FILE, licensesOf, withPackages } from "./third_party.ts";
 
-/** The oldest Node that numakit runs on; it cannot parse `using`, for one. */
-const TARGET = "node20";
 const SHEBANG = "#!/usr/bin/env node\n";
 /** dnt's stand-in for what `import.meta` has everywhere that numakit runs. */
 const PONYFILL =
@@ -87,7 +87,7 @@ function tidied(outputs: readonly Output[]): Output[] {
  * for the sake of stacks.
  *
  * @param folder Where the packer's modules are, cleaned.
- * @returns The JavaScript of the package, by path.
+ * @returns The JavaScript of the package, by path, and the licences of what is in the command.
  */
 async function bundled(folder: string): Promise<Map<string, string>> {
   const { outputFiles } = await build({
@@ -104,13 +104,19 @@ async function bundled(folder: string): Promise<Map<string, string>> {
     target: TARGET,
     write: false,
   });
-  return new Map(
-    tidied(outputFiles).map(({ path, text }) => {
-      const file = relative(folder, path);
-      const body = withoutComments(text.replace(/^#!.*\n/, ""));
-      return [file, file === BIN.replace(/\.ts$/, ".js") ? `${SHEBANG}${body}` : body];
-    }),
-  );
+  const files = new Map<string, string>();
+  for (const { path, text } of tidied(outputFiles)) {
+    const file = relative(folder, path);
+    const body = text.replace(/^#!.*\n/, "");
+    if (file !== BIN.replace(/\.ts$/, ".js")) {
+      files.set(file, withoutComments(body));
+      continue;
+    }
+    const { code, packages } = await withPackages(body);
+    files.set(file, `${SHEBANG}${withoutComments(code)}`);
+    files.set(LICENSES_FILE, licensesOf(packages));
+  }
+  return files;
 }
 
 /** Tells bundlers that they may leave a call out when nobody uses its result. */

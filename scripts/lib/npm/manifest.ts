@@ -13,7 +13,6 @@ interface DenoConfig {
 }
 
 interface CheckoutManifest {
-  readonly dependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
 }
 
@@ -45,9 +44,18 @@ function exportsMap(): Record<string, unknown> {
   return { ...Object.fromEntries(entries), "./package.json": "./package.json" };
 }
 
+const REPOSITORY = "https://github.com/numakit/numakit";
+
 /** What is the same in every package. */
 function common(name: string, description: string): Record<string, unknown> {
-  return { name, version: config.version, description, license: config.license };
+  return {
+    ...{ name, version: config.version, description, license: config.license },
+    author: `The numakit authors (${REPOSITORY})`,
+    homepage: `${REPOSITORY}#readme`,
+    bugs: { url: `${REPOSITORY}/issues` },
+    // npm publish --provenance compares this with where it runs.
+    repository: { type: "git", url: `git+${REPOSITORY}.git` },
+  };
 }
 
 /** A range that takes later versions without breaking changes. */
@@ -71,9 +79,8 @@ export function mainManifest(): Record<string, unknown> {
     types: "./mod.d.ts",
     exports: exportsMap(),
     bin: { numakit: packed(BIN, ".js") },
-    files: ["*.js", "*.d.ts", "lib"],
+    files: ["*.js", "*.d.ts", "lib", "THIRD-PARTY.md"],
     engines: { node: ">=20", bun: ">=1.4", deno: ">=2.9" },
-    dependencies: caret(checkout.dependencies),
     optionalDependencies: Object.fromEntries(
       targets.map((target) => [`@numakit/${target}`, config.version]),
     ),
