@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sameCopies } from "../base/copies.ts";
 import { builtin } from "../runtime/builtin.ts";
 import { readEnv } from "../runtime/env.ts";
 import { NumaError } from "../base/error.ts";
@@ -85,7 +86,6 @@ interface Self {
 }
 
 let lot: ParkingLot | undefined;
-let inherited = 0;
 let self: Self | undefined;
 
 /**
@@ -94,7 +94,12 @@ let self: Self | undefined;
  * @returns The one that this thread was given, or a new one: then this thread has to be the first that waits.
  */
 export function parkingLot(): ParkingLot {
-  return lot ??= ParkingLot.create();
+  if (lot === undefined) {
+    const same = sameCopies();
+    lot = same.lot === undefined ? ParkingLot.create() : ParkingLot.from(same.lot, "wait");
+    same.lot = lot.buffer;
+  }
+  return lot;
 }
 
 /**
@@ -107,10 +112,12 @@ export function parkingLot(): ParkingLot {
  */
 export function joinLot(buffer: unknown, action: string, id = 0): void {
   const other = ParkingLot.from(buffer, action);
-  if (lot === undefined) {
+  const same = sameCopies();
+  if (same.lot === undefined) {
     lot = other;
-    inherited = id;
-  } else if (lot.stamp !== other.stamp) {
+    same.lot = other.buffer;
+    if (id !== 0) same.id = id;
+  } else if (parkingLot().stamp !== other.stamp) {
     throw new NumaError("EINVAL", action, {
       why: "it comes from threads that this one cannot wake",
       fix: "Start threads with launch(), or attach what other threads sent before making locks.",
@@ -137,7 +144,8 @@ function locate(slot: number): { domain: number; domains: number; cpus: number; 
 
 function meet(): Self {
   const lot = parkingLot();
-  const id = inherited === 0 ? lot.claim() : inherited;
+  // Other copies of numakit in this thread are the same thread to everybody.
+  const id = sameCopies().id ??= lot.claim();
   const { domain, domains, cpus, native } = locate(slotOf(id));
   if (native) lot.setIdentity(id, threadSelf().identity);
   return { waiter: new ThreadWaiter(lot, id, domain), domains, cpus, native };

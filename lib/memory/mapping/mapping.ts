@@ -1,3 +1,4 @@
+import { HeldMappings, refuseOthers } from "./copies.ts";
 import { errnoError } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
 import { native } from "../../runtime/native.ts";
@@ -50,7 +51,7 @@ const MIN_GROWTH_BYTES = 2 ** 20;
 const MAX_GROWTH_BYTES = 2 ** 26;
 
 /** This thread's mappings by identity: each has exactly one buffer a window, so that releasing it reaches every view. */
-const held = /* @__PURE__ */ new Map<number, Mapping>();
+const held = /* @__PURE__ */ new HeldMappings<Mapping>();
 
 /**
  * Bytes of data that one ArrayBuffer shows; those of larger mappings have several. Whole GiB, so that no page of any
@@ -189,6 +190,7 @@ export class Mapping {
     if (result < 0) throw explainFinding(result, name, action);
     const known = held.get(Number(out[0]));
     if (known !== undefined) return known;
+    refuseOthers(Number(out[0]), action);
     const mapping = Mapping.#open(out, action);
     try {
       mapping.#fill(mapping.dataBytes, action);
@@ -210,6 +212,7 @@ export class Mapping {
   static attach(identity: number, action: string): Mapping {
     const known = held.get(identity);
     if (known !== undefined) return known;
+    refuseOthers(identity, action);
     const out = new BigUint64Array(MAPPING_FACTS);
     const result = native().calls.nk_mapping_attach(identity, out);
     if (result < 0) {

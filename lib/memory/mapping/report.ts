@@ -1,6 +1,7 @@
 import { formatBytes } from "../../base/bytes.ts";
 import { NumaError } from "../../base/error.ts";
 import { native } from "../../runtime/native.ts";
+import { ofOthers } from "./copies.ts";
 import { Mapping } from "./mapping.ts";
 import type { PageKind } from "./pages.ts";
 
@@ -68,6 +69,9 @@ function reportOf(mapping: Mapping, held: boolean): ArenaReport {
 /** Looks at a mapping, which other threads may let go meanwhile. */
 function inspect(identity: number): ArenaReport | undefined {
   const held = Mapping.holds(identity);
+  const other = held ? undefined : ofOthers(identity);
+  // This thread holds it by another copy of numakit, and must not let go of it here.
+  if (other !== undefined) return other === null ? undefined : reportOf(other as Mapping, true);
   let mapping: Mapping;
   try {
     mapping = Mapping.attach(identity, "report on memory");
