@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
 import {
@@ -45,6 +45,14 @@ function scanFast(): void {
   for (const name of ["scan_delay_ms", "scan_period_min_ms", "scan_period_max_ms"]) {
     writeFileSync(`${folder}/${name}`, "100");
   }
+}
+
+/** Keeps the kernel from moving pages without a policy to whoever looks at them, until the end of a block. */
+function withoutBalancing(): Disposable {
+  const file = "/proc/sys/kernel/numa_balancing";
+  const before = readFileSync(file, "utf8");
+  writeFileSync(file, "0");
+  return { [Symbol.dispose]: () => writeFileSync(file, before) };
 }
 
 function busyFor(ms: number): void {
@@ -116,8 +124,10 @@ describe("a machine with two nodes", () => {
   });
 
   it("moves a thread to the other node, with its memory policy and its buffers", async () => {
+    using _still = withoutBalancing();
     const words = sharedWords(4);
-    const thread = launch(sibling(import.meta.url, "../workers/movable"), {
+    // Whatever fails, it has to end: it would keep the whole suite from ending.
+    await using thread = launch(sibling(import.meta.url, "../workers/movable"), {
       policy: Policy.bindNode(0),
       args: { task: "idle", words },
     });
