@@ -36,6 +36,23 @@ export function parseDescription(json: string, process: ProcessLimits | null): T
   } catch (cause) {
     throw reject("it is not JSON", cause);
   }
+  return makeSnapshot(description, process, reject);
+}
+
+/**
+ * Makes a snapshot of a description in the C helper's words.
+ *
+ * @param description The description.
+ * @param process The limits of this process; `null` for a machine that is not this one.
+ * @param reject Makes the error of one that contradicts itself.
+ * @returns The snapshot.
+ * @throws What `reject` made.
+ */
+export function makeSnapshot(
+  description: unknown,
+  process: ProcessLimits | null,
+  reject: Reject,
+): TopologySnapshot {
   const machine = readSnapshot(translate(description, process), reject);
   const packages = machine.packages.map(({ id, cpus }) => ({ id, cpus: CpuSet.parse(cpus) }));
   const withPackage = <T extends DieInfo | CoreInfo>(part: T): T => ({
