@@ -1,6 +1,7 @@
 import Table from "cli-table3";
 import colors from "picocolors";
 import { formatBytes } from "../base/bytes.ts";
+import { standInText } from "../topology/stand_in.ts";
 import type { Topology } from "../topology/topology.ts";
 
 /** A table without vertical lines: what a terminal, a log and a screen reader can all show. */
@@ -99,7 +100,9 @@ export function drawTopology(topology: Topology): string {
     String(topology.cores.filter(({ cpus }) => cpus.isSubsetOf(socket.cpus)).length),
     socket.model ?? "",
   ]);
+  const standIn = standInText(topology);
   return [
+    standIn === undefined ? "" : `${standIn}\n`,
     section(
       "NUMA nodes",
       ["node", "CPUs", "memory", "free", "available", "kind", "hugepages free"],

@@ -12,7 +12,7 @@ interface DenoPermissions {
  * @param name The variable.
  * @returns Its value; undefined when it is not set or empty.
  */
-export function readEnv(name: `NUMAKIT_${string}`): string | undefined {
+export function readEnv(name: `NUMAKIT_${string}` | `HWLOC_${string}`): string | undefined {
   const { Deno } = globalThis as { Deno?: DenoPermissions };
   if (Deno !== undefined) {
     const { state } = Deno.permissions.querySync({ name: "env", variable: name });

@@ -4,11 +4,14 @@ import { show } from "../base/check.ts";
 import { native } from "../runtime/native.ts";
 import { CpuSet } from "./cpu_set.ts";
 import { parseDescription } from "./parse_snapshot.ts";
+import { standInVariable } from "./stand_in.ts";
+import { checkSynthetic } from "./synthetic.ts";
 import { Topology } from "./topology.ts";
+import { readTextFile } from "./xml/read_file.ts";
+import { readXml } from "./xml/read_xml.ts";
 
 const LIVE = 0;
 const SYNTHETIC = 1;
-const XML = 2;
 /** The longest mask of CPUs, in words of 64 bits: `NK_MAX_MASK_WORDS`. */
 export const MASK_WORDS = 1024;
 const FIRST_CAPACITY = 1 << 16;
@@ -96,7 +99,7 @@ export function topology(options: { readonly refresh?: boolean } = {}): Topology
   if (current === undefined || options.refresh === true) {
     const action = "see this machine";
     const description = describe(LIVE, cString(""), action);
-    const process = { affinity: ownAffinity(), quota: cpuQuota() };
+    const process = { affinity: ownAffinity(), quota: cpuQuota(), variable: standInVariable };
     current = Topology.from(parseDescription(description, process));
   }
   return current;
@@ -130,31 +133,33 @@ export function inheritTopology(inherited: Topology): void {
 export function syntheticTopology(description: string): Topology {
   const action = `make a machine of ${show(description)}`;
   const text = checkText(description, "description", action);
-  return Topology.from(parseDescription(describe(SYNTHETIC, cString(text), action), null));
+  checkSynthetic(text, action);
+  return Topology.from(parseDescription(describe(SYNTHETIC, cString(text), action), null, action));
 }
 
 /**
- * Reads a machine from an XML file that hwloc's `lstopo --of xml` or `hwloc-gather-topology` wrote.
+ * Reads a machine from an XML file that hwloc's `lstopo --of xml` or `hwloc-gather-topology` wrote, in format 1, 2 or 3.
+ *
+ * It is read without hwloc, and without the C helper. numakit reads files of up to 64 MiB with 32,768 objects, 2,048 in
+ * each, and ids up to 65,535.
  *
  * @param path The file.
- * @returns Its topology.
- * @throws {NumaError} `ENODEV` no such file; `EINVAL` not an hwloc XML file.
+ * @returns Its topology; everything that the file allows can be used.
+ * @throws {NumaError} `ENODEV` no such file; `EPERM` it may not be read; `EINVAL` it is damaged, not hwloc's, or beyond
+ * numakit's limits: the message names the line.
  *
  * @example
  * ```ts
- * import { NumaError, xmlTopology } from "@numakit/numakit";
+ * import { plan, Policy, xmlTopology } from "@numakit/numakit";
  *
- * try {
- *   // On that machine: lstopo --of xml server.xml
- *   console.log(xmlTopology("server.xml").summary());
- * } catch (error) {
- *   if (!(error instanceof NumaError)) throw error;
- *   console.error(error.message);
+ * // lstopo --of xml server.xml
+ * export function firstPlaces(): string[] {
+ *   return plan(xmlTopology("server.xml"), Policy.scatter(), 4).map(({ cpus }) => `${cpus}`);
  * }
  * ```
  */
 export function xmlTopology(path: string): Topology {
   const action = `read the machine in ${show(path)}`;
-  const text = checkText(path, "path", action);
-  return Topology.from(parseDescription(describe(XML, cString(text), action), null));
+  const text = readTextFile(checkText(path, "path", action), action);
+  return Topology.from(readXml(text, action));
 }

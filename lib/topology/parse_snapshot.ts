@@ -18,10 +18,16 @@ const finished = /* @__PURE__ */ new WeakSet<object>();
  * @param json The helper's text.
  * @param process The limits of this process; `null` for a machine that is not this one, where all that the
  * description allows can be used.
+ * @param action What was asked, where the caller has described the machine: then what contradicts itself in it is not
+ * the helper's fault.
  * @returns The snapshot.
- * @throws {NumaError} `EABI` when the text is not such a description.
+ * @throws {NumaError} `EABI` when the text is not such a description; `EINVAL` with an `action`.
  */
-export function parseDescription(json: string, process: ProcessLimits | null): TopologySnapshot {
+export function parseDescription(
+  json: string,
+  process: ProcessLimits | null,
+  action?: string,
+): TopologySnapshot {
   const reject: Reject = (why, cause) =>
     new NumaError("EABI", "read the machine's description", {
       why,
@@ -36,7 +42,11 @@ export function parseDescription(json: string, process: ProcessLimits | null): T
   } catch (cause) {
     throw reject("it is not JSON", cause);
   }
-  return makeSnapshot(description, process, reject);
+  if (action === undefined) return makeSnapshot(description, process, reject);
+  return makeSnapshot(description, process, (why, cause) => {
+    const fix = "numakit knows ids of CPUs and nodes up to 65535, and wants each once.";
+    return new NumaError("EINVAL", action, { why, fix, cause });
+  });
 }
 
 /**
@@ -148,6 +158,7 @@ function translate(description: unknown, process: ProcessLimits | null): unknown
   return {
     ...machine,
     schemaVersion: 1,
+    variable: machine.source === "live" ? undefined : process?.variable?.(String(machine.source)),
     allowed: {
       cpus: allowedCpus,
       nodes: allowedNodes,

@@ -135,6 +135,7 @@ function readMachine(fields: Fields): TopologySnapshot {
   return {
     schemaVersion: fields.choice("schemaVersion", [1]),
     source: fields.choice("source", ["live", "synthetic", "xml", "json"]),
+    variable: fields.optional("variable", (key) => fields.word(key)),
     hwloc: fields.text("hwloc"),
     cpus: fields.set("cpus"),
     allowed: fields.object("allowed", readAllowed),

@@ -180,7 +180,12 @@ export interface TopologySnapshot {
   readonly schemaVersion: 1;
   /** Where it comes from. */
   readonly source: TopologySource;
-  /** The version of hwloc that described it. */
+  /**
+   * The variable in the environment that made hwloc describe another machine than the one the process is on, such as
+   * `"HWLOC_XMLFILE"`; `"HWLOC_*"` where it may not be read. Absent where none did.
+   */
+  readonly variable?: string;
+  /** The version of hwloc that described it; of an XML file, `"unknown"` where it does not say. */
   readonly hwloc: string;
   /** Every CPU there is. */
   readonly cpus: string;
@@ -210,4 +215,6 @@ export interface ProcessLimits {
   readonly affinity: CpuSet;
   /** Its CPU quota; `null` when there is no limit. */
   readonly quota: CpuQuota | null;
+  /** Tells what put a machine of another source into this one's place. */
+  readonly variable?: (source: string) => string;
 }

@@ -1,4 +1,5 @@
 import type { HugepagePool, MemoryKind } from "./snapshot.ts";
+import { standInText } from "./stand_in.ts";
 import type { Topology } from "./topology.ts";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -25,7 +26,9 @@ export function summarize(topology: Topology): string {
     count(topology.cores.length, "core"),
     count(topology.cpus.size, "CPU"),
   ];
+  const standIn = standInText(topology);
   const lines = [
+    ...(standIn === undefined ? [] : [standIn]),
     `${counts.join(", ")} (${snapshot.source}, hwloc ${snapshot.hwloc})`,
     ...models(topology),
     ...topology.nodes.map(nodeLine),
