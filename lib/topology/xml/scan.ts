@@ -92,26 +92,7 @@ export class Scanner {
    * @throws {NumaError} `EINVAL`.
    */
   children(parent: Element, visit: (child: Element) => void): string {
-    if (parent.empty) return "";
-    if (++this.#depth > MAX_DEPTH) {
-      throw this.fail(
-        `elements are more than ${MAX_DEPTH} deep in each other`,
-        parent.at,
-        "That is the most that numakit reads.",
-      );
-    }
-    const parts: string[] = [];
-    for (;;) {
-      parts.push(this.#toTag());
-      if (this.#at === this.#text.length) {
-        throw this.fail(`the file ends before this <${parent.name}> does`, parent.at);
-      }
-      if (this.#text[this.#at + 1] === "/") break;
-      visit(this.#open());
-    }
-    this.#close(parent);
-    this.#depth--;
-    return parts.join("");
+    return this.#read(parent, visit, true);
   }
 
   /**
@@ -122,9 +103,35 @@ export class Scanner {
    * @throws {NumaError} `EINVAL`.
    */
   elements(parent: Element, visit: (child: Element) => void): void {
-    if (this.children(parent, visit).trim() !== "") {
-      throw this.fail(`text in this <${parent.name}>`, parent.at);
+    this.#read(parent, visit, false);
+  }
+
+  #read(parent: Element, visit: (child: Element) => void, mayHaveText: boolean): string {
+    if (parent.empty) return "";
+    if (++this.#depth > MAX_DEPTH) {
+      throw this.fail(
+        `elements are more than ${MAX_DEPTH} deep in each other`,
+        parent.at,
+        "That is the most that numakit reads.",
+      );
     }
+    const parts: string[] = [];
+    for (;;) {
+      const from = this.#at;
+      const text = this.#toTag();
+      if (mayHaveText) parts.push(text);
+      else if (text.trim() !== "") {
+        throw this.fail(`text in <${parent.name}>`, this.#text.indexOf(text.trimStart()[0]!, from));
+      }
+      if (this.#at === this.#text.length) {
+        throw this.fail(`the file ends before this <${parent.name}> does`, parent.at);
+      }
+      if (this.#text[this.#at + 1] === "/") break;
+      visit(this.#open());
+    }
+    this.#close(parent);
+    this.#depth--;
+    return parts.join("");
   }
 
   /**
