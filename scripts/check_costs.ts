@@ -27,12 +27,12 @@ function allowed({ name, limit, slowness = 1 }: Cost): number {
 
 /** Costs that may exceed their limit: up to where, and what is had for it. */
 const LAYERS =
-  "memory has slabs, pools, arrays and replicas, sync has twenty locks and counters, structs " +
+  "topology reads hwloc's XML, memory has slabs, pools, arrays and replicas, sync has twenty locks and counters, structs " +
   "has rings, channels, deques, queues, maps, caches and records, sched policies as text, threads " +
   "that move and groups of them, tasks a pool, loops, fork and join";
 const NOTES: Readonly<Record<string, { readonly limit: number; readonly why: string }>> = {
-  "core, minified": { limit: 525_000, why: LAYERS },
-  "core, minified and gzipped": { limit: 173_000, why: LAYERS },
+  "core, minified": { limit: 540_000, why: LAYERS },
+  "core, minified and gzipped": { limit: 180_000, why: LAYERS },
   "import on bun": { limit: 34, why: LAYERS },
   "import on deno": { limit: 31, why: LAYERS },
   "import on node22": { limit: 38, why: LAYERS },

@@ -136,8 +136,8 @@ const MAX_BYTES: Readonly<Record<string, number>> = {
   CpuSet: 15_000,
   topology: 40_000,
   // An arena knows of other copies of numakit in its thread, and bundles find what they need wherever they are.
-  Arena: 64_000,
-  Mutex: 75_000,
+  Arena: 65_000,
+  Mutex: 76_000,
   struct: 32_000,
   // Threads have policies, also as text, and can be moved with their buffers.
   launch: 84_000,
