@@ -31,12 +31,14 @@ const LAYERS =
   "has rings, channels, deques, queues, maps, caches and records, sched policies as text, threads " +
   "that move and groups of them, tasks a pool, loops, fork and join";
 const NOTES: Readonly<Record<string, { readonly limit: number; readonly why: string }>> = {
-  "core, minified": { limit: 540_000, why: LAYERS },
-  "core, minified and gzipped": { limit: 180_000, why: LAYERS },
-  "import on bun": { limit: 34, why: LAYERS },
+  "core, minified": { limit: 545_000, why: LAYERS },
+  "core, minified and gzipped": { limit: 182_000, why: LAYERS },
+  "import on bun": { limit: 40, why: LAYERS },
   "import on deno": { limit: 31, why: LAYERS },
-  "import on node22": { limit: 38, why: LAYERS },
-  "import on node20": { limit: 45, why: LAYERS },
+  "import on node": { limit: 62, why: LAYERS },
+  "import on node24": { limit: 58, why: LAYERS },
+  "import on node22": { limit: 46, why: LAYERS },
+  "import on node20": { limit: 52, why: LAYERS },
 };
 
 const HELPERS = 4;
