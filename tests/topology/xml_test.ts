@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -141,7 +141,8 @@ describe("a machine in hwloc's XML", () => {
   const skip = known === undefined &&
     "NUMAKIT_HWLOC_XML does not name a folder with hwloc's own XML files (its source has them)";
   it("has the facts that hwloc gives of its own test files", { skip }, () => {
-    const files = globSync("**/*.xml", { cwd: known! }).toSorted();
+    const files = readdirSync(known!, { encoding: "utf8", recursive: true })
+      .filter((name) => name.endsWith(".xml")).toSorted();
     const differ: string[] = [];
     let same = 0;
     for (const file of files) {
