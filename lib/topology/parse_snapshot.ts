@@ -61,7 +61,8 @@ export function parseDescription(
 export function makeSnapshot(
   description: unknown,
   process: ProcessLimits | null,
-  reject: Reject,
+  // Not Reject: what the package declares would have to come with that file's declarations.
+  reject: (why: string, cause?: unknown) => NumaError,
 ): TopologySnapshot {
   const machine = readSnapshot(translate(description, process), reject);
   const packages = machine.packages.map(({ id, cpus }) => ({ id, cpus: CpuSet.parse(cpus) }));
