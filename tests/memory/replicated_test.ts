@@ -138,7 +138,7 @@ describe("replicated.local", () => {
     assert.deepEqual([snapshot.version, replicated.nodes.includes(snapshot.node)], [0, true]);
     replicated.update(fillWithVersion);
     assert.equal(isWhole(snapshot.bytes, 0), true);
-    throwsCode(() => replicated.update(fillWithVersion), "EDEADLK", /Dispose snapshots/);
+    throwsCode(() => replicated.update(fillWithVersion), "EDEADLK", /Release snapshots/);
     assert.match(String(snapshot), /version 0 on node 0\)/);
     snapshot.release();
     snapshot[Symbol.dispose]();

@@ -213,7 +213,7 @@ function undo(identity: number): void {
  * A memory policy on a buffer that the runtime owns, until `release` or the end of a `using` block.
  *
  * Bindings may overlap, also between threads. The newest binding of a page applies. When it is released, the one before
- * it applies again, so that nested blocks do what they seem to. Disposing a binding changes nothing where a newer one
+ * it applies again, so that nested blocks do what they seem to. Releasing a binding changes nothing where a newer one
  * applies. The pages stay where they are.
  *
  * A binding that is garbage-collected is not released: its policy stays as long as its memory, or longer, where the

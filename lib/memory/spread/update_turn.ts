@@ -81,7 +81,7 @@ function deadlock(busy: Busy, action: string): NumaError {
     why: who(busy),
     fix: busy.reader === undefined
       ? "Update it after the function has returned."
-      : "Dispose snapshots soon, and update outside of reads; or use updateAsync.",
+      : "Release snapshots soon, and update outside of reads; or use updateAsync.",
     ...(busy.reader !== undefined && { node: busy.reader.node }),
   });
 }
