@@ -23,9 +23,10 @@ const walk = readFileSync(checkoutFile("CONTRIBUTING.md"), "utf8")
   .split("## A new lock, in five places\n")[1] as string;
 
 const places: readonly Place[] = [
-  ...walk.matchAll(/^```ts\n\/\/ (\S+?)(?:, (.+))?\n([^]+?)^```$/gm),
+  // What has an example in it has a longer fence.
+  ...walk.matchAll(/^(`{3,})ts\n\/\/ (\S+?)(?:, (.+))?\n([^]+?)^\1$/gm),
 ]
-  .map(([, file, where, code]) => ({ file: file as string, where, code: code as string }));
+  .map(([, , file, where, code]) => ({ file: file as string, where, code: code as string }));
 
 /** What there is in the end, besides the benchmarks: command lines of one shell. */
 const commands: readonly string[] = (/^```sh\n([^]+?)^```$/m.exec(walk)?.[1] ?? "").trim()
