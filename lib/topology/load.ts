@@ -4,6 +4,7 @@ import { show } from "../base/check.ts";
 import { native } from "../runtime/native.ts";
 import { CpuSet } from "./cpu_set.ts";
 import { parseDescription } from "./parse_snapshot.ts";
+import { describeOneNode, hasReadableNodes } from "./one_node.ts";
 import { standInVariable } from "./stand_in.ts";
 import { checkSynthetic } from "./synthetic.ts";
 import { Topology } from "./topology.ts";
@@ -97,12 +98,43 @@ export function seeAffinity(read: () => CpuSet): void {
  */
 export function topology(options: { readonly refresh?: boolean } = {}): Topology {
   if (current === undefined || options.refresh === true) {
-    const action = "see this machine";
-    const description = describe(LIVE, cString(""), action);
-    const process = { affinity: ownAffinity(), quota: cpuQuota(), variable: standInVariable };
-    current = Topology.from(parseDescription(description, process));
+    current = readMachine();
   }
   return current;
+}
+
+function readMachine(): Topology {
+  const action = "see this machine";
+  const running = threadAffinity();
+  const description = hasReadableNodes()
+    ? describe(LIVE, cString(""), action)
+    : describeOneNode(running, action);
+  const process = {
+    ...{ affinity: ownAffinity(), quota: cpuQuota(), running },
+    variable: standInVariable,
+  };
+  return Topology.from(parseDescription(description, process));
+}
+
+/**
+ * This machine, read again if the kernel lets this thread run on other CPUs than when it was read: a cpuset was narrowed
+ * or widened, CPUs went offline or came back, somebody used `taskset`. Plans are made of it, so that none fails for a
+ * machine that was another one.
+ *
+ * Cost: two system calls where nothing has changed.
+ *
+ * @param quota Whether a CPU quota that has changed counts, too: it is read from files.
+ * @returns What `topology()` gives from now on.
+ * @throws {NumaError} As `topology`.
+ */
+export function topologyNow(quota: boolean = false): Topology {
+  const known = topology();
+  const { source, allowed } = known.snapshot;
+  // One that was put in this machine's place does not change.
+  if (source !== "live") return known;
+  const isSame = allowed.affinity === ownAffinity().text &&
+    (!quota || JSON.stringify(allowed.quota) === JSON.stringify(cpuQuota()));
+  return isSame ? known : topology({ refresh: true });
 }
 
 /**

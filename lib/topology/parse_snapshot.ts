@@ -64,7 +64,8 @@ export function makeSnapshot(
   // Not Reject: what the package declares would have to come with that file's declarations.
   reject: (why: string, cause?: unknown) => NumaError,
 ): TopologySnapshot {
-  const machine = readSnapshot(translate(description, process), reject);
+  const loose = process === null ? description : withRunning(description, process);
+  const machine = readSnapshot(translate(loose, process), reject);
   const packages = machine.packages.map(({ id, cpus }) => ({ id, cpus: CpuSet.parse(cpus) }));
   const withPackage = <T extends DieInfo | CoreInfo>(part: T): T => ({
     ...part,
@@ -152,6 +153,27 @@ function effectiveCpus({ cpus, affinity, quota }: AllowedResources): number {
 // From the helper's words to the snapshot's; whatever is of the wrong type passes through for the reader to find
 
 type Loose = Record<string, unknown>;
+
+/**
+ * Adds CPUs that the kernel lets this thread run on and the files leave out: lxcfs shows a made-up list of CPUs. They
+ * belong to the node if there is one; of several, it is not known to which.
+ */
+function withRunning(description: unknown, { running }: ProcessLimits): unknown {
+  const { source, cpus, allowedCpus, nodes } = (description ?? {}) as Loose;
+  if (running === undefined || source !== "live") return description;
+  if (typeof cpus !== "string" || typeof allowedCpus !== "string") return description;
+  const lost = running.difference(CpuSet.parse(cpus));
+  const only = Array.isArray(nodes) && nodes.length === 1;
+  return {
+    ...description as Loose,
+    cpus: CpuSet.parse(cpus).union(running).text,
+    allowedCpus: CpuSet.parse(allowedCpus).union(running).text,
+    nodes: each(nodes, (node) => {
+      if (!only || typeof node.cpus !== "string") return node;
+      return { ...node, cpus: CpuSet.parse(node.cpus).union(lost).text };
+    }),
+  };
+}
 
 function translate(description: unknown, process: ProcessLimits | null): unknown {
   if (typeof description !== "object" || description === null) return description;

@@ -185,7 +185,10 @@ export interface TopologySnapshot {
    * `"HWLOC_XMLFILE"`; `"HWLOC_*"` where it may not be read. Absent where none did.
    */
   readonly variable?: string;
-  /** The version of hwloc that described it; of an XML file, `"unknown"` where it does not say. */
+  /**
+   * The version of hwloc that described it; of an XML file, `"unknown"` where it does not say; `"none"` where hwloc cannot
+   * read this machine and numakit did.
+   */
   readonly hwloc: string;
   /** Every CPU there is. */
   readonly cpus: string;
@@ -217,4 +220,6 @@ export interface ProcessLimits {
   readonly quota: CpuQuota | null;
   /** Tells what put a machine of another source into this one's place. */
   readonly variable?: (source: string) => string;
+  /** The CPUs that the kernel lets the calling thread run on: they are there, whatever files say. */
+  readonly running?: CpuSet;
 }

@@ -166,6 +166,8 @@ static uint64_t free_nowhere(const char *root, uint64_t *available)
 
     if (nk_system_memory_below(root, &system_free, available) < 0)
         return 0;
+    if (nk_next_node(root, 0) < 0)
+        return 0; /* Where nodes have no files, the only one has all of it. */
     while ((node = nk_next_node(root, node)) >= 0) {
         got = nk_node_memory_below(root, node++, memory);
         on_nodes += got < 0 ? 0 : memory[1];

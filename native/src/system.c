@@ -27,9 +27,64 @@ int nk_path(char *path, size_t capacity, const char *format, ...)
     return length < 0 || (size_t)length >= capacity ? -ENAMETOOLONG : length;
 }
 
+/* Whether node 0 is the only one, where its files are masked. /proc/zoneinfo lists the kernel's nodes, whatever /sys
+ * shows; where that is masked, too, there must be no list of nodes at all. */
+static bool is_only_node(const char *root)
+{
+    char path[PATH_MAX], *line = NULL;
+    bool found = false, others = false;
+    size_t capacity = 0;
+    int32_t node;
+    FILE *file;
+
+    if (nk_path(path, sizeof path, "%s/proc/zoneinfo", root) < 0)
+        return false;
+    file = fopen(path, "re");
+    while (file && getline(&line, &capacity, file) > 0) {
+        if (sscanf(line, "Node %" SCNd32 ", zone", &node) != 1)
+            continue;
+        found = true;
+        others = others || node != 0;
+    }
+    free(line);
+    if (file)
+        fclose(file);
+    return !others && (found || nk_next_node(root, 0) < 0);
+}
+
+/* The text of a node's meminfo. The system's is that of a node without files which is the only one: in containers that
+ * mask /sys, and on kernels without NUMA. Returns its length or -errno. */
+static int read_meminfo(const char *root, int32_t node, char *text, size_t capacity)
+{
+    char path[PATH_MAX];
+    int got = nk_path(path, sizeof path, "%s" NK_NODE_FOLDER "/node%" PRId32 "/meminfo", root, node);
+
+    if (got >= 0)
+        got = nk_read_text(path, text, capacity);
+    if (got != -ENOENT)
+        return got;
+    if (node != 0 || !is_only_node(root))
+        return -ENODEV;
+    got = nk_path(path, sizeof path, "%s/proc/meminfo", root);
+    if (got < 0)
+        return got;
+    text[0] = '\n'; /* so that each line has something before its label, as a node's lines have */
+    got = nk_read_text(path, text + 1, capacity - 1);
+    return got == -ENOENT ? -ENODEV : got;
+}
+
+/* "Node 0 MemTotal:" or, of the system, "\nMemTotal:". */
+static bool read_bytes(const char *text, const char *name, uint64_t *bytes)
+{
+    char label[32];
+
+    snprintf(label, sizeof label, "%c%s:", text[0] == '\n' ? '\n' : ' ', name);
+    return nk_text_bytes(text, label, bytes);
+}
+
 int nk_node_memory_below(const char *root, int32_t node, uint64_t *out)
 {
-    char path[PATH_MAX], text[NK_MEMINFO_BYTES];
+    char text[NK_MEMINFO_BYTES];
     uint64_t active = 0, inactive = 0, dirty = 0, writeback = 0, clean;
     int got;
 
@@ -37,17 +92,15 @@ int nk_node_memory_below(const char *root, int32_t node, uint64_t *out)
         return -EINVAL;
     if (node < 0)
         return -ENODEV;
-    got = nk_path(path, sizeof path, "%s" NK_NODE_FOLDER "/node%" PRId32 "/meminfo", root, node);
-    if (got >= 0)
-        got = nk_read_text(path, text, sizeof text);
+    got = read_meminfo(root, node, text, sizeof text);
     if (got < 0)
-        return got == -ENOENT ? -ENODEV : got;
-    if (!nk_text_bytes(text, " MemTotal:", &out[0]) || !nk_text_bytes(text, " MemFree:", &out[1]))
+        return got;
+    if (!read_bytes(text, "MemTotal", &out[0]) || !read_bytes(text, "MemFree", &out[1]))
         return -EIO;
-    nk_text_bytes(text, " Active(file):", &active);
-    nk_text_bytes(text, " Inactive(file):", &inactive);
-    nk_text_bytes(text, " Dirty:", &dirty);
-    nk_text_bytes(text, " Writeback:", &writeback);
+    read_bytes(text, "Active(file)", &active);
+    read_bytes(text, "Inactive(file)", &inactive);
+    read_bytes(text, "Dirty", &dirty);
+    read_bytes(text, "Writeback", &writeback);
     clean = active + inactive;
     clean = clean > dirty + writeback ? clean - dirty - writeback : 0;
     /* Half of it: the page cache also holds what running programs are mapped from, and the kernel will not take

@@ -9,7 +9,7 @@ import type { ThreadPlacement } from "../policies/plan.ts";
 import { Policy } from "../policies/policy.ts";
 import type { TerminateOptions, Thread } from "../thread.ts";
 import type { MigrateOptions, MigrationReport } from "../move/migrate_types.ts";
-import { topology } from "../../topology/load.ts";
+import { topologyNow } from "../../topology/load.ts";
 
 /** How {@linkcode launchAll} starts threads. */
 export interface LaunchAllOptions
@@ -242,7 +242,7 @@ function order(options: LaunchAllOptions): Order {
   const { bind = {}, count } = read;
   const strengths = checkStrengths(bind, action);
   if (count !== undefined) checkInteger(count, "count", 0, 65_535, action);
-  const placements = placementsOf(topology(), policy, strengths, count, action);
+  const placements = placementsOf(topologyNow(), policy, strengths, count, action);
   const made = placements.map((placement, index) => args?.(index, placement));
   const transfers = made.map((value, index) => transfer?.(index, value) ?? []);
   return { options: read, policy, args: made, transfers };

@@ -7,7 +7,7 @@ import { checkInteger, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { CpuSet } from "../../topology/cpu_set.ts";
 import { deviceNode } from "../../topology/devices.ts";
-import { topology } from "../../topology/load.ts";
+import { topologyNow } from "../../topology/load.ts";
 import type { Topology } from "../../topology/topology.ts";
 import type { BindStrengths } from "../binding/binding.ts";
 import type { Wish } from "../binding/pin.ts";
@@ -165,7 +165,7 @@ export function choosePlace(
   action: string,
 ): Chosen {
   if (index !== undefined) checkInteger(index, "place", 0, 65_534, action);
-  const machine = topology();
+  const machine = topologyNow();
   const { place, free } = takeIndex(policy, index);
   try {
     const { placement, wish } = wishFor(machine, policy, place, strengths);

@@ -9,7 +9,7 @@ import { NumaError } from "../../base/error.ts";
 import { checkSignal } from "../../base/options.ts";
 import { checkPolicy } from "../../sched/policies/chosen.ts";
 import type { Policy } from "../../sched/policies/policy.ts";
-import { topology } from "../../topology/load.ts";
+import { topologyNow } from "../../topology/load.ts";
 
 /** Options of {@linkcode PiscinaPool}: those of piscina that it has, and where its workers run. */
 export interface PiscinaOptions {
@@ -125,7 +125,7 @@ export function checkPoolOptions(options: PiscinaOptions, action: string): Check
   const { filename, name = "default", maxQueue, idleTimeout = IDLE_MS, workerData, policy } = given;
   const { minThreads, maxThreads } = given;
   if (minThreads !== undefined) checkInteger(minThreads, "minThreads", 1, MAX_THREADS, action);
-  const cpus = Math.min(MAX_THREADS, Math.max(1, topology().effectiveCpus));
+  const cpus = Math.min(MAX_THREADS, Math.max(1, topologyNow(true).effectiveCpus));
   const max = maxThreads ?? Math.max(cpus, minThreads ?? 1);
   checkInteger(max, "maxThreads", 1, MAX_THREADS, action);
   const min = checkInteger(minThreads ?? max, "minThreads", 1, max, action);

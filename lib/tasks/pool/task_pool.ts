@@ -5,7 +5,7 @@ import type { ThreadPlacement } from "../../sched/policies/plan.ts";
 import type { Crew } from "../crew/crew.ts";
 import { encode } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";
-import { topology } from "../../topology/load.ts";
+import { topologyNow } from "../../topology/load.ts";
 import { giveUpError } from "../../wait/block.ts";
 import {
   copyOf,
@@ -115,7 +115,7 @@ export class TaskPool<Module extends TaskModule = Record<string, (...args: unkno
     Module extends TaskModule = Record<string, (...args: unknown[]) => unknown>,
   >(url: URL | string, options: TaskPoolOptions = {}): Promise<TaskPool<Module>> {
     const href = checkUrl(url, "tasks", "create a task pool");
-    const host = new PoolHost(poolSettings(options, topology()), href);
+    const host = new PoolHost(poolSettings(options, topologyNow(true)), href);
     const { crew, settings } = host;
     const pool = new TaskPool<Module>(host);
     try {
