@@ -96,7 +96,7 @@ int nk_node_memory_below(const char *root, int32_t node, uint64_t *out)
     if (got < 0)
         return got;
     if (!read_bytes(text, "MemTotal", &out[0]) || !read_bytes(text, "MemFree", &out[1]))
-        return -EIO;
+        return text[0] == '\n' ? -ENODEV : -EIO; /* a made-up file: nothing is known of it */
     read_bytes(text, "Active(file)", &active);
     read_bytes(text, "Inactive(file)", &inactive);
     read_bytes(text, "Dirty", &dirty);
