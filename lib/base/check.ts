@@ -53,12 +53,41 @@ export function checkOptions(options: unknown, example: string, action: string):
  * @throws {NumaError} `EINVAL`.
  */
 export function checkOptionNames(options: object, names: readonly string[], action: string): void {
-  const other = Object.keys(options).find((name) => !names.includes(name));
-  if (other === undefined) return;
-  throw new NumaError("EINVAL", action, {
-    why: `it has no option ${show(other)}`,
-    fix: `Give { ${names.join(", ")} }.`,
+  // No list of keys is made, as some options are looked at in every call. What is inherited is nobody's slip: an
+  // AbortController has a signal, and more.
+  for (const name in options) {
+    if (names.includes(name) || !Object.hasOwn(options, name)) continue;
+    throw unknownOption(name, names, action);
+  }
+}
+
+function unknownOption(name: string, names: readonly string[], action: string): NumaError {
+  const near = names.find((each) => isNear(name, each));
+  return new NumaError("EINVAL", action, {
+    why: `it has no option ${show(name)}`,
+    fix: near === undefined ? `Give { ${names.join(", ")} }.` : `Give ${near}.`,
   });
+}
+
+/** Whether one of two names begins with the other, or they differ in one or two letters: a slip, and no other idea. */
+function isNear(name: string, other: string): boolean {
+  const [one, two] = [name.toLowerCase(), other.toLowerCase()];
+  if (one.length > 2 && two.length > 2 && (one.startsWith(two) || two.startsWith(one))) return true;
+  return distance(one, two) <= Math.min(2, Math.floor(two.length / 3));
+}
+
+/** How many letters have to be changed, added or left out (Levenshtein). */
+function distance(one: string, two: string): number {
+  let row = Array.from({ length: two.length + 1 }, (_, index) => index);
+  for (const [index, letter] of [...one].entries()) {
+    const next = [index + 1];
+    for (const [at, other] of [...two].entries()) {
+      const kept = (row[at] as number) + Number(letter !== other);
+      next.push(Math.min(kept, (row[at + 1] as number) + 1, (next[at] as number) + 1));
+    }
+    row = next;
+  }
+  return row.at(-1) as number;
 }
 
 /**

@@ -29,7 +29,7 @@
  *
  * @module
  */
-import { checkInteger, checkOptions } from "../base/check.ts";
+import { checkInteger, checkOptionNames, checkOptions } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../base/handle.ts";
 import { oneOf } from "./live_objects.ts";
@@ -197,6 +197,7 @@ export class Kind<
   #settings(options: Options, action: string): RegionOptions {
     const { accepts, option } = this.row;
     checkOptions(options, `{ ${accepts.join(", ")} }`, action);
+    checkOptionNames(options, accepts, action);
     const { threads, statistics, processes } = options as RegionOptions;
     const settings = {
       threads,

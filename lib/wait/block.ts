@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkInteger, checkOptions, show } from "../base/check.ts";
+import { checkInteger, checkOptionNames, checkOptions, show } from "../base/check.ts";
 import { NumaError } from "../base/error.ts";
 import { checkSignal } from "../base/options.ts";
 import type { AsyncWaitOptions, BlockOptions } from "./options.ts";
@@ -13,6 +13,8 @@ import { beginVigil, endVigil, SLICE_MS } from "./vigil.ts";
 import type { Wait } from "./waiter.ts";
 
 const MAX_MS = 2 ** 31 - 1;
+const BLOCK_OPTIONS = ["timeoutMs", "block"];
+const WAIT_OPTIONS = ["timeoutMs", "signal"];
 /** A wait that does not block looks this often even if nobody wakes it; for dead threads looks the thread's vigil. */
 const ASYNC_SLICE_MS = 1000;
 
@@ -34,6 +36,7 @@ export function checkBlockOptions(
 ): BlockOptions | undefined {
   if (options === undefined) return undefined;
   checkOptions(options, "{ timeoutMs, block }", action);
+  checkOptionNames(options, BLOCK_OPTIONS, action);
   const { timeoutMs, block } = options;
   checkTimeout(timeoutMs, action);
   if (block !== undefined && typeof block !== "boolean") {
@@ -214,6 +217,7 @@ export function checkWaitOptions(
 ): AsyncWaitOptions | undefined {
   if (options === undefined) return undefined;
   checkOptions(options, "{ timeoutMs, signal }", action);
+  checkOptionNames(options, WAIT_OPTIONS, action);
   const { timeoutMs, signal } = options;
   checkSignal(signal, action);
   checkTimeout(timeoutMs, action);

@@ -11,7 +11,7 @@ const thread = launch(TASK, { policy: Policy.compact() });
 await thread.join();
 const pinned = pin(Policy.compact());
 const got = pinned.binding.cpus.got.text;
-pinned.dispose();
+pinned.release();
 const pool = await TaskPool.create(TASK, { per: "cpu" });
 const { size } = pool;
 await pool.terminate();

@@ -4,7 +4,7 @@
  * @module
  */
 import { type ByteSize, formatBytes, parseBytes } from "../../base/bytes.ts";
-import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { checkInteger, checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { checkNode } from "../../topology/nodes.ts";
 import { MAX_DATA_BYTES } from "../mapping/layout.ts";
@@ -73,6 +73,7 @@ export function checkArenaOptions(
 ): Omit<MappingRequest, "pages"> & { readonly kinds: readonly PageKind[] } {
   const bad = "create an arena";
   checkOptions(options, '{ node: 0, size: "1 MiB" }', bad);
+  checkOptionNames(options, ["node", "size", "reserve", "pages", "lock", "label", "name"], bad);
   const { node, size, reserve = size, pages = "4k", lock = false, name } = options;
   const { label = name ?? "arena" } = options;
   checkNode(node, bad);

@@ -1,5 +1,5 @@
 import { type ByteSize, formatBytes, parseBytes } from "../../base/bytes.ts";
-import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { checkInteger, checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";
@@ -160,6 +160,7 @@ export class NodePool implements Shareable {
   static create(options: NodePoolOptions): NodePool {
     const action = "create a node pool";
     checkOptions(options, '{ bytesPerNode: "64 MiB" }', action);
+    checkOptionNames(options, ["bytesPerNode", "pages", "threads", "nodes"], action);
     const { bytesPerNode, pages = "4k", threads = DEFAULT_THREADS } = options;
     checkInteger(threads, "threads", 1, MAX_RECORDS, action);
     const bytes = parseBytes(bytesPerNode, action);

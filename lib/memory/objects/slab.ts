@@ -1,5 +1,5 @@
 import { formatBytes } from "../../base/bytes.ts";
-import { checkInteger, checkOptions } from "../../base/check.ts";
+import { checkInteger, checkOptionNames, checkOptions } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";
@@ -158,6 +158,7 @@ export class Slab implements Shareable {
   static create(options: SlabOptions): Slab {
     const action = "create a slab";
     checkOptions(options, "{ node: 0, objectSize: 64, count: 1000 }", action);
+    checkOptionNames(options, ["node", "objectSize", "count", "pages", "threads"], action);
     const { node, objectSize, count, pages = "4k", threads = DEFAULT_THREADS } = options;
     const config = checkConfig({ objectSize, count, threads }, action);
     const { bytes } = planSlab(config);

@@ -1,5 +1,5 @@
 import { formatBytes, parseBytes } from "../../base/bytes.ts";
-import { checkOptions, show } from "../../base/check.ts";
+import { checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { ERRNO, errnoError } from "../../base/errno.ts";
 import { NumaError } from "../../base/error.ts";
 import { showAs } from "../../base/inspect.ts";
@@ -292,6 +292,7 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
   /** @ignore What {@linkcode bind} does. */
   static bind<Memory extends OwnedMemory>(buffer: Memory, options: BindOptions): Binding<Memory> {
     checkOptions(options, "{ node: 0 }", "bind memory");
+    checkOptionNames(options, ["node", "huge"], "bind memory");
     const { node, huge = false } = options;
     const action = `bind memory to node ${show(node)}`;
     checkNode(node, action);
@@ -311,6 +312,7 @@ export class Binding<Memory extends OwnedMemory = OwnedMemory> {
   ): Binding<Memory> {
     const action = "interleave memory";
     checkOptions(options, "{ nodes: [0, 1] }", action);
+    checkOptionNames(options, ["nodes", "weights"], action);
     return Binding.#make(buffer, "interleave", patternOf(options, action), action);
   }
 
@@ -434,6 +436,7 @@ export function interleave<Memory extends OwnedMemory>(
  */
 export function migrate(buffer: OwnedMemory, options: MoveOptions): BufferPlacement {
   checkOptions(options, "{ node: 0 }", "move memory");
+  checkOptionNames(options, ["node"], "move memory");
   const { node } = options;
   const action = `move memory to node ${show(node)}`;
   checkNode(node, action);
@@ -465,7 +468,9 @@ export function migrate(buffer: OwnedMemory, options: MoveOptions): BufferPlacem
 export function sharedBuffer(options: SharedBufferOptions): Binding<SharedArrayBuffer> {
   const action = "make a shared buffer";
   checkOptions(options, '{ node: 0, size: "1 MiB" }', action);
-  const bytes = parseBytes(options.size, action);
+  checkOptionNames(options, ["node", "size", "huge"], action);
+  const { size, ...place } = options;
+  const bytes = parseBytes(size, action);
   let buffer: SharedArrayBuffer;
   try {
     buffer = new SharedArrayBuffer(bytes);
@@ -476,5 +481,5 @@ export function sharedBuffer(options: SharedBufferOptions): Binding<SharedArrayB
       cause,
     });
   }
-  return bind(buffer, options);
+  return bind(buffer, place);
 }

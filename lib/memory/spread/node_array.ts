@@ -1,4 +1,4 @@
-import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { checkInteger, checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";
@@ -165,6 +165,7 @@ export class NodeArray<Type extends NodeArrayElementType = NodeArrayElementType>
   ): NodeArray<Type> {
     const action = "create an array over nodes";
     checkOptions(options, '{ type: "float64", length: 1000 }', action);
+    checkOptionNames(options, ["type", "length", "layout", "pages", "nodes", "block"], action);
     const { type, length, layout = "blocked", pages = "4k" } = options;
     const { BYTES_PER_ELEMENT } = viewConstructor(type, action);
     const nodes = options.nodes === undefined ? memoryNodes() : checkNodes(options.nodes, action);

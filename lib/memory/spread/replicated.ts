@@ -1,5 +1,5 @@
 import { type ByteSize, formatBytes, parseBytes } from "../../base/bytes.ts";
-import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { checkInteger, checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, handleData, registerKind, type Shareable } from "../../base/handle.ts";
 import { showAs } from "../../base/inspect.ts";
@@ -170,6 +170,7 @@ export class Replicated implements Shareable {
   static create(options: ReplicatedOptions): Replicated {
     const action = "create a replicated buffer";
     checkOptions(options, '{ size: "1 MiB" } or { data: bytes }', action);
+    checkOptionNames(options, ["size", "data", "pages", "nodes", "threads"], action);
     const { size: wanted, data, pages = "4k", nodes, threads = THREADS } = options;
     if ((wanted === undefined) === (data === undefined)) {
       throw new NumaError("EINVAL", action, {

@@ -1,4 +1,4 @@
-import { checkInteger, checkOptions, show } from "../../base/check.ts";
+import { checkInteger, checkOptionNames, checkOptions, show } from "../../base/check.ts";
 import { NumaError } from "../../base/error.ts";
 import type { Handle, Shareable } from "../../base/handle.ts";
 import { bucketCount, type Buckets, HistogramCore } from "./histogram_core.ts";
@@ -169,6 +169,7 @@ export class Histogram implements Shareable {
   snapshot(options: HistogramSnapshotOptions = {}): HistogramSnapshot {
     this.#attached.check("read");
     checkOptions(options, "{ reset }", "take a snapshot");
+    checkOptionNames(options, ["reset"], "take a snapshot");
     const counts = new Float64Array(bucketCount(this.#buckets));
     this.#core.read(counts);
     if (options.reset !== true) return new HistogramSnapshot(this.#buckets, counts);
