@@ -2,6 +2,7 @@ import { checkOptions, show } from "../../base/check.ts";
 import { isUint8Array, lengthOf } from "../../base/brand.ts";
 import { NumaError } from "../../base/error.ts";
 import { type Handle, registerKind, type Shareable } from "../../base/handle.ts";
+import { readOptions } from "../../base/options.ts";
 import { oneOf } from "../../shared/live_objects.ts";
 import type { Region, SyncMemory } from "../../shared/region.ts";
 import { settleIn } from "../../shared/tenancy.ts";
@@ -306,8 +307,7 @@ export class Cache<Key, Value> implements Shareable {
   set(key: Key, value: CacheInput<Value>, options?: CacheSetOptions): boolean {
     let lastMs = this.#ttlMs;
     if (options !== undefined) {
-      checkOptions(options, "{ ttlMs }", WRITE);
-      const { ttlMs } = options;
+      const { ttlMs } = readOptions(options, ["ttlMs"], WRITE);
       if (ttlMs !== undefined) lastMs = checkTtl(ttlMs, WRITE);
     }
     const isReplaced = this.#set(key, value, lastMs, WRITE);
@@ -374,9 +374,9 @@ export class Cache<Key, Value> implements Shareable {
       });
     }
     checkOptions(options, "{ ttlMs, timeoutMs, signal }", COMPUTE);
-    const { ttlMs: given } = options;
+    const { ttlMs: given, ...wait } = options;
     const ttlMs = given === undefined ? this.#ttlMs : checkTtl(given, COMPUTE);
-    const left = timeLeftOf(options);
+    const left = timeLeftOf(wait);
     const own = isUint8Array(key) ? new Uint8Array(key) as Key : key;
     for (let isFirst = true;; isFirst = false) {
       const found = this.#get(own, isFirst);
