@@ -5,11 +5,11 @@
  */
 import { Command } from "commander";
 import { NumaError } from "../base/error.ts";
+import { VERSION } from "../base/version.ts";
 import { topology } from "../topology/load.ts";
 import { runDemo } from "./demo.ts";
 import { complain, outputStatus, write } from "./output.ts";
 import { drawTopology } from "./topo.ts";
-import { VERSION } from "./version.ts";
 
 function makeProgram(): Command {
   const program = new Command("numakit")

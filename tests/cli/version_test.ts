@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { VERSION } from "../../lib/cli/version.ts";
+import { VERSION } from "../../lib/base/version.ts";
 import { checkoutFile, runModule, sibling } from "../support/checkout.ts";
 
 describe("numakit --version", () => {
